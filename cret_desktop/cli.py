@@ -1,0 +1,335 @@
+"""The commands. A client of the same engine as the window: one writer, one wiring. Decides nothing about the library.
+
+Answers go to standard output, everything said on the way to standard error. Exit status: 0 done, 1 done but some files
+failed or a query had no answer to give, 2 usage, 3 library, 4 model, 5 storage, 6 engine (see `errors`), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from cret_desktop import paths
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.errors import CretError, PathError, QueryError, UsageError
+from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Library = Annotated[
+    Path | None,
+    typer.Option("--library", envvar=paths.LIBRARY_VARIABLE, help="The library's folder.", show_default=False),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cuda, mps or cpu.")]
+Model = Annotated[str, typer.Option("--model", help="A model's name (see `models`) or its folder.")]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit status. Errors meant for people become one sentence."""
+    try:
+        status = app(list(arguments), prog_name="cret-desktop", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except CretError as error:
+        err.print(f"cret-desktop: {escape(str(error))}", style="red")
+        for note in getattr(error, "__notes__", ()):
+            err.print(escape(note), style="dim")
+        return error.exit_status
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("cret-desktop: stopped; what was indexed is kept.")
+        return 130
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's own, about usage
+            err.print(f"cret-desktop: {escape(error.format_message())}", style="red")
+            return int(error.exit_code)
+        raise
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"cret-desktop {importlib.metadata.version('cret-desktop')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    library: Library = None,
+    device: Device = "auto",
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> int:
+    """Search your videos by what they show. Without a command, opens the window."""
+    return window(library, device) if context.invoked_subcommand is None else 0
+
+
+@app.command()
+def window(
+    library: Library = None,
+    device: Device = "auto",
+    model: Model = "starter",
+    query: Annotated[str, typer.Option(help="Search for this at once.")] = "",
+    screenshot: Annotated[Path | None, typer.Option(help="Write a picture of the window and end.")] = None,
+) -> int:
+    """Open the window."""
+    from cret_desktop import app as window_app  # Qt only where a window is wanted
+
+    config = _config(library, device, model)
+    if screenshot is not None:
+        window_app.screenshot(config, query, screenshot)
+        err.print(f"The window was written to {screenshot.absolute()}")
+        return 0
+    return window_app.run(config, query)
+
+
+@app.command()
+def index(
+    places: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders or video files.")],
+    library: Library = None,
+    device: Device = "auto",
+    model: Model = "starter",
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line of totals.")] = False,
+) -> int:
+    """Index folders or files: what is new or changed since the last time."""
+    with EngineClient(_config(library, device, model)) as engine, _watching(engine) as finished:
+        engine.request(protocol.AddFolders(tuple(str(place.absolute()) for place in places))).result()
+        outcome = finished()
+    return _report(outcome, as_json)
+
+
+def _report(outcome: protocol.IndexFinished, as_json: bool) -> int:
+    totals = outcome.totals
+    if as_json:
+        print(json.dumps(_totals_json(totals)), flush=True)
+    else:
+        out.print(
+            f"{totals.files} files indexed ({totals.clips} clips, {_clock(totals.video_seconds)} of video) in "
+            f"{totals.wall_seconds:.1f} s; {totals.skipped} unchanged, {totals.failed} failed."
+        )
+    for place in totals.offline:
+        err.print(f"{escape(place)} is not there now; what is known of it stays searchable.", style="yellow")
+    if totals.failed and not as_json:
+        err.print("Run `cret-desktop status --failures` to see which files failed and why.")
+    if outcome.error:
+        err.print(f"cret-desktop: {escape(outcome.error)}", style="red")
+        return outcome.exit_status
+    if totals.files + totals.skipped + totals.failed == 0 and not totals.offline:
+        raise PathError("No video was found there. Looked for mp4, mov, mkv, webm, avi and other video files.")
+    return 1 if totals.failed else 0
+
+
+def _totals_json(totals: IndexTotals) -> dict[str, Any]:
+    return {
+        "files": totals.files,
+        "clips": totals.clips,
+        "seconds": round(totals.video_seconds, 3),
+        "failed": totals.failed,
+        "skipped": totals.skipped,
+        "wall_seconds": round(totals.wall_seconds, 3),
+        "frames_decoded": totals.frames_decoded,
+    }
+
+
+@app.command()
+def search(
+    query: Annotated[str | None, typer.Argument(help="What the moment shows.")] = None,
+    library: Library = None,
+    device: Device = "auto",
+    model: Model = "starter",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many moments.")] = 20,
+    source: Annotated[Path | None, typer.Option("--from", help="Take one query a line from this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a query.")] = False,
+) -> int:
+    """Find the moments that match a description. Reads only, so it also works while another program indexes."""
+    if (query is None) == (source is None):
+        raise UsageError('Give one query, or a file of queries: cret-desktop search "a dog on a beach".')
+    queries = [query] if query is not None else _lines(source)
+    status = 0
+    with EngineClient(_config(library, device, model, read_only=True)) as engine:
+        for text in queries:
+            try:
+                answer = engine.request(protocol.Search(text or "", limit)).result()
+            except QueryError as error:
+                if source is None:
+                    raise
+                status = error.exit_status
+                err.print(f"cret-desktop: {escape(str(error))}", style="red")
+                if as_json:
+                    print(json.dumps({"query": text, "error": str(error), "results": []}), flush=True)
+                continue
+            if as_json:
+                print(json.dumps(_answer_json(text or "", answer)), flush=True)
+            else:
+                _print_answer(answer)
+    return status
+
+
+def _answer_json(query: str, answer: protocol.SearchAnswer) -> dict[str, Any]:
+    return {
+        "query": query,
+        "model": answer.model,
+        "took_ms": round(answer.took_ms, 2),
+        "confident": answer.confident,
+        "results": [moment.to_json() for moment in answer.moments],
+    }
+
+
+def _print_answer(answer: protocol.SearchAnswer) -> None:
+    out.print(f"\n{answer.query}", style="bold", markup=False)
+    if not answer.moments:
+        out.print("  The library is empty.")
+        return
+    if not answer.confident:
+        out.print("  Nothing matches well. The nearest moments:")
+    table = Table(box=None, padding=(0, 2, 0, 2), show_header=True, header_style="dim")
+    for column in ("match", "from", "to", "video"):
+        table.add_column(column, no_wrap=True)
+    for moment in answer.moments:
+        table.add_row(moment.match.value, _clock(moment.start), _clock(moment.end), escape(moment.path))
+    out.print(table)
+    out.print(f"  {answer.took_ms:.0f} ms", style="dim")
+
+
+@app.command()
+def status(
+    library: Library = None,
+    failures: Annotated[bool, typer.Option("--failures", help="List the files that failed, with the reason.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> int:
+    """Tell what the library holds."""
+    with EngineClient(_config(library, "auto", "starter", read_only=True)) as engine:
+        found: protocol.LibraryStatus = engine.request(protocol.GetStatus()).result()
+        failed: tuple[protocol.FailedFile, ...] = engine.request(protocol.GetFailures()).result() if failures else ()
+    if as_json:
+        print(json.dumps(_status_json(found, failed if failures else None)))
+        return 0
+    out.print(f"Library  {found.library}\nModel    {found.model}", markup=False)
+    out.print(f"Holds    {found.files} files, {found.clips} clips, {_clock(found.seconds)} of video")
+    out.print(f"Waiting  {found.pending} files\nFailed   {found.failed} files")
+    for folder in found.folders:
+        state = "  (not there now)" if folder.offline else ""
+        out.print(f"  {folder.path}: {folder.files} files, {folder.clips} clips{state}", markup=False)
+    for item in failed:
+        out.print(f"{item.path}: {item.reason}", markup=False)
+    return 0
+
+
+def _status_json(
+    found: protocol.LibraryStatus, failed: Iterable[protocol.FailedFile] | None
+) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "library": found.library,
+        "model": found.model,
+        "files": found.files,
+        "clips": found.clips,
+        "seconds": round(found.seconds, 3),
+        "failed": found.failed,
+        "pending": found.pending,
+        "folders": [
+            {"path": f.path, "files": f.files, "clips": f.clips, "failed": f.failed, "offline": f.offline}
+            for f in found.folders
+        ],
+    }
+    if failed is not None:
+        result["failures"] = [{"path": item.path, "reason": item.reason} for item in failed]
+    return result
+
+
+# --- shared ---------------------------------------------------------------------------------------------------------
+
+
+def _config(library: Path | None, device: str, model: str, read_only: bool = False) -> EngineConfig:
+    if device not in DEVICES:
+        raise UsageError(f"There is no device {device!r}; choose one of {', '.join(DEVICES)}.")
+    place = (library or paths.default_library()).absolute()
+    return EngineConfig(place, model, device, read_only)
+
+
+def _lines(source: Path | None) -> list[str]:
+    assert source is not None
+    try:
+        return source.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The queries in {source} cannot be read: {error}.") from error
+
+
+@contextmanager
+def _watching(engine: EngineClient) -> Iterator[Any]:
+    """Show indexing's progress: a live line on a terminal, plain lines in a pipe. Yields a wait for its end."""
+    done = threading.Event()
+    outcome: list[protocol.IndexFinished | protocol.EngineLost] = []
+    bar = Progress(
+        TextColumn("{task.fields[phase]}"), BarColumn(), TextColumn("{task.description}"), console=err, transient=True
+    )
+    task = bar.add_task("", total=None, phase="starting")
+    last_line = 0.0
+
+    def listen(event: protocol.Event) -> None:
+        nonlocal last_line
+        if isinstance(event, FileIndexed) and event.reason:
+            bar.console.print(f"{escape(event.path)}: {escape(event.reason)}", style="yellow")
+        elif isinstance(event, IndexProgress):
+            text = _progress_words(event)
+            if err.is_terminal:
+                total = event.files_total or None
+                bar.update(task, total=total, completed=event.files_done, description=text, phase=event.phase.value)
+            elif time.monotonic() - last_line > 2:
+                last_line = time.monotonic()
+                err.print(f"{event.phase.value}: {text}", markup=False)
+        elif isinstance(event, protocol.IndexFinished) or (isinstance(event, protocol.EngineLost) and event.final):
+            outcome.append(event)
+            done.set()
+        elif isinstance(event, protocol.EngineLost):
+            err.print(escape(event.message), style="yellow")
+
+    def wait() -> protocol.IndexFinished:
+        while not done.wait(0.5):  # in steps, so that Ctrl-C is heard on every system
+            pass
+        event = outcome[0]
+        if isinstance(event, protocol.EngineLost):
+            raise CretError(event.message)
+        return event
+
+    unsubscribe = engine.subscribe(listen)
+    try:
+        if err.is_terminal:
+            with bar:
+                yield wait
+        else:
+            yield wait
+    finally:
+        unsubscribe()
+
+
+def _progress_words(event: IndexProgress) -> str:
+    words = f"{event.files_done}/{event.files_total} files, {event.clips_done} clips"
+    if event.rate:
+        words += f", {event.rate:.1f} x real time"
+    if event.remaining is not None:
+        words += f", {_clock(event.remaining)} left"
+    return words
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

@@ -1,0 +1,196 @@
+"""The values every layer speaks in: video files, clips, features, moments.
+
+Plain frozen data with shapes and units. This module never does I/O and imports nothing but numpy.
+
+Shape letters, used everywhere: N clips, M frames of a clip, D feature width, C centers, H x W pixels.
+Times are seconds on the player's clock: presentation time minus the container's start time.
+Paths are `str` as `os.fsdecode` gives them, so that names that are not UTF-8 survive a round trip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]  # [M, H, W, 3] RGB, or [N, M, H, W, 3]
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """One regular file as a scan saw it (`os.stat`, links followed)."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What probing a file tells. Width and height are as displayed, rotation applied."""
+
+    duration: float
+    width: int
+    height: int
+    frame_rate: float
+    codec: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFormat:
+    """The frames a video encoder wants: how many a clip, and how the picture becomes a square.
+
+    `squash` resizes without keeping the aspect ratio; `crop` resizes the short side and cuts the middle.
+    """
+
+    frames: int = 4
+    size: int = 224
+    fit: Literal["squash", "crop"] = "squash"
+
+
+@dataclass(frozen=True, slots=True)
+class Sprite:
+    """A strip of thumbnails, `len(times)` tiles side by side from left to right, encoded as one JPEG."""
+
+    jpeg: bytes
+    tile_width: int
+    tile_height: int
+    times: tuple[float, ...]
+    poster: int  # the tile that stands for the clip: not black, not flat
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedClip:
+    """One clip of a video, ready to encode. `shot` numbers the shot it is part of; long shots give several clips."""
+
+    ordinal: int
+    shot: int
+    start: float
+    end: float
+    times: tuple[float, ...]  # M presentation times, one a frame
+    frames: Frames  # [M, H, W, 3]
+    sprite: Sprite
+
+
+@dataclass(frozen=True, slots=True)
+class FileOpened:
+    """The file could be probed; its clips follow."""
+
+    file: VideoFile
+    info: VideoInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ClipDecoded:
+    file: VideoFile
+    clip: DecodedClip
+
+
+@dataclass(frozen=True, slots=True)
+class FileDecoded:
+    """All clips of the file have been given. `partial` is a sentence where the file ended before its time, else ''."""
+
+    file: VideoFile
+    partial: str
+    frames_decoded: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileFailed:
+    """No (more) clips of this file: forget those already given. `reason` is a sentence for the failures list."""
+
+    file: VideoFile
+    reason: str
+
+
+DecodeEvent = FileOpened | ClipDecoded | FileDecoded | FileFailed
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreConfig:
+    """How a model's features become one score; the terms of the CRET paper (see `library.score`)."""
+
+    temperature: float = 0.05
+    variance_weight: float = 1.0
+    center_weight: float = 1.0
+    pooling: Literal["gaussian", "max"] = "gaussian"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the library needs to know of a model. `fingerprint` covers weights and preprocessing."""
+
+    name: str
+    title: str
+    fingerprint: str
+    width: int  # D
+    centers: int  # C, 0 where the model has none
+    frame_format: FrameFormat
+    score: ScoreConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What an encoder gives for N clips or N texts, float32.
+
+    Clips: `globals` [N, M, D], `centers` [N, C, D]. Texts: `globals` [N, D], `centers` [N, C, D].
+    Not normalised where the model says otherwise: the score's formula decides.
+    """
+
+    globals: Vector
+    centers: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """Where a picture of a moment lies: a sprite file, a rectangle (x, y, width, height) in it, and its time."""
+
+    path: str
+    rect: tuple[int, int, int, int]
+    time: float
+
+
+class Match(StrEnum):
+    """How well a moment matches, calibrated over this library (see `library.relevance`)."""
+
+    STRONG = "strong"
+    POSSIBLE = "possible"
+    WEAK = "weak"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One answer: a stretch of a video, best frame first in `thumbnails`.
+
+    `score` orders the answers to one query. `relevance` in [0, 1] compares across queries.
+    """
+
+    file_id: int
+    clip_id: int
+    path: str
+    start: float
+    end: float
+    score: float
+    relevance: float
+    match: Match
+    thumbnails: tuple[Thumbnail, ...]
+    best: int  # index into thumbnails of the frame that matched
+
+    def to_json(self) -> dict[str, Any]:
+        """The public form that `cret-desktop search --json` prints."""
+        return {
+            "path": self.path,
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "score": round(self.score, 6),
+            "relevance": round(self.relevance, 4),
+            "match": self.match.value,
+            "thumbnail": self.thumbnails[self.best].path if self.thumbnails else None,
+        }

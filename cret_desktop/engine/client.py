@@ -1,0 +1,256 @@
+"""The engine as the window and the command line hold it: requests as futures, events as callbacks.
+
+Starts the engine in a child process, starts it again after a crash, and keeps every change until the engine has
+acknowledged it. Never imports what the engine imports: the one import of `engine.server` is inside the child.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from cret_desktop import errors
+from cret_desktop.engine import protocol
+
+log = logging.getLogger(__name__)
+
+RESTARTS = 3  # within RESTART_WINDOW seconds; an engine that falls more often than that stays down
+RESTART_WINDOW = 60.0
+SHUTDOWN_SECONDS = 20.0  # a file's transaction and the decoders' end fit in well
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What the child needs to open a library. `factory` names the function that wires it ("module:function")."""
+
+    library: Path
+    model: str = "starter"
+    device: str = "auto"
+    read_only: bool = False
+    factory: str = "cret_desktop.engine.assemble:open_library"
+
+
+def _run_engine(connection: Connection, config: EngineConfig) -> None:
+    from cret_desktop.engine.server import serve  # in the child only: the client's process stays light
+
+    serve(connection, config)
+
+
+class EngineClient:
+    """One engine child. Callbacks run on the client's reader thread; the window's adapter carries them to Qt's.
+
+    Raises from `start`: LibraryLocked, LibraryTooNew, LibraryMissing, LibraryDamaged, StorageError, EngineError.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        self._context = multiprocessing.get_context("spawn")
+        self._ids = itertools.count(1)
+        self._lock = threading.RLock()
+        self._pending: dict[int, tuple[protocol.Request, Future[Any]]] = {}
+        self._subscribers: list[Callable[[protocol.Event], None]] = []
+        self._falls: list[float] = []
+        self._closing = False
+        self._process: Any = None
+        self._connection: Connection | None = None
+        self._reader: threading.Thread | None = None
+
+    def start(self) -> EngineClient:
+        """Start the engine and wait until it has opened the library (no model is loaded for that)."""
+        started = self._launch()
+        self._reader = threading.Thread(target=self._read, name="engine-client", daemon=True)
+        self._reader.start()
+        self._publish(started)
+        return self
+
+    def __enter__(self) -> EngineClient:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def subscribe(self, callback: Callable[[protocol.Event], None]) -> Callable[[], None]:
+        """Call `callback` with every event from now on; returns the function that ends it."""
+        with self._lock:
+            self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                if callback in self._subscribers:
+                    self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    def request(self, body: protocol.Request) -> Future[Any]:
+        """Send a request. The future gives the reply's value or raises the CretError that the engine met."""
+        future: Future[Any] = Future()
+        with self._lock:
+            restarting = self._reader is not None and self._reader.is_alive() and isinstance(body, protocol.Change)
+            if self._closing or (self._connection is None and not restarting):
+                future.set_exception(errors.EngineError("The search engine is not running. Try again in a moment."))
+                return future
+            number = next(self._ids)
+            self._pending[number] = (body, future)
+            if self._connection is not None:
+                self._send(protocol.Envelope(number, body))
+        return future
+
+    def close(self) -> None:
+        """End the engine and wait for it. Safe to call twice."""
+        with self._lock:
+            self._closing = True
+            connection = self._connection
+            if connection is not None:
+                self._send(protocol.Envelope(0, protocol.Shutdown()))
+        process = self._process
+        if process is not None:
+            process.join(SHUTDOWN_SECONDS)
+            if process.is_alive():
+                log.warning("The engine did not end within %.0f s and was killed.", SHUTDOWN_SECONDS)
+                process.kill()
+                process.join()
+        if self._reader is not None and self._reader is not threading.current_thread():
+            self._reader.join()
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            pending, self._pending = self._pending, {}
+        for _, future in pending.values():
+            _settle(future, errors.EngineError("The search engine was closed."))
+
+    def _launch(self, restarted: bool = False) -> protocol.EngineStarted:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_run_engine, args=(theirs, self.config), name="cret-engine", daemon=False
+        )
+        process.start()
+        theirs.close()
+        try:
+            first = ours.recv()
+        except (EOFError, ConnectionError):
+            process.join()
+            ours.close()
+            raise errors.EngineError(
+                f"The search engine ended while starting (exit code {process.exitcode}). "
+                "Run `cret-desktop doctor` and look at its last lines."
+            ) from None
+        if isinstance(first, protocol.Failure):
+            process.join()
+            ours.close()
+            raise _to_error(first)
+        with self._lock:
+            self._process, self._connection = process, ours
+            closed_meanwhile = self._closing
+        if closed_meanwhile:
+            ours.send(protocol.Envelope(0, protocol.Shutdown()))
+        assert isinstance(first, protocol.EngineStarted)
+        return protocol.EngineStarted(first.read_only, restarted)
+
+    def _send(self, envelope: protocol.Envelope) -> None:
+        assert self._connection is not None
+        try:
+            self._connection.send(envelope)
+        except (BrokenPipeError, ConnectionError, OSError) as error:
+            # The reader sees the same end of the pipe and decides about a restart.
+            log.debug("could not send %s: %s", type(envelope.body).__name__, error)
+
+    def _read(self) -> None:
+        while True:
+            connection = self._connection
+            assert connection is not None
+            try:
+                message = connection.recv()
+            except (EOFError, ConnectionError, OSError):
+                if self._closing or not self._recover():
+                    return
+                continue
+            if isinstance(message, protocol.Reply | protocol.Failure):
+                with self._lock:
+                    _, future = self._pending.pop(message.id, (None, None))
+                if future is not None:
+                    _settle(future, message)
+            else:
+                self._publish(message)
+
+    def _recover(self) -> bool:
+        """After a crash: fail what was asked, keep what was changed, start again. False when it stays down."""
+        with self._lock:
+            fallen, self._connection = self._connection, None
+        if fallen is not None:
+            fallen.close()
+        self._process.join()
+        code = self._process.exitcode
+        now = time.monotonic()
+        self._falls = [fall for fall in self._falls if now - fall < RESTART_WINDOW] + [now]
+        with self._lock:
+            kept = {n: p for n, p in self._pending.items() if isinstance(p[0], protocol.Change)}
+            lost = [p for n, p in self._pending.items() if n not in kept]
+            self._pending = kept
+        for _, future in lost:
+            _settle(future, errors.EngineError(f"The search engine stopped (exit code {code}); ask again."))
+        if len(self._falls) > RESTARTS:
+            return self._give_up(f"The search engine stopped {len(self._falls)} times in a minute (exit code {code}).")
+        self._publish(protocol.EngineLost(f"The search engine stopped (exit code {code}) and is restarting.", False))
+        try:
+            started = self._launch(restarted=True)
+        except errors.CretError as error:
+            return self._give_up(str(error))
+        with self._lock:
+            for number, (body, _) in self._pending.items():
+                self._send(protocol.Envelope(number, body))
+            if not started.read_only:
+                self._send(protocol.Envelope(0, protocol.Refresh()))  # resumes what was being indexed
+        self._publish(started)
+        return True
+
+    def _give_up(self, message: str) -> bool:
+        with self._lock:
+            pending, self._pending = self._pending, {}
+        for _, future in pending.values():
+            _settle(future, errors.EngineError(message))
+        self._publish(protocol.EngineLost(message, True))
+        return False
+
+    def _publish(self, event: protocol.Event) -> None:
+        with self._lock:
+            subscribers = list(self._subscribers)
+        for callback in subscribers:
+            callback(event)
+
+
+def _to_error(failure: protocol.Failure) -> errors.CretError:
+    kind = getattr(errors, failure.error, None)
+    if isinstance(kind, type) and issubclass(kind, errors.CretError):
+        return kind(failure.message)
+    error = errors.EngineError(f"Something went wrong inside the search engine: {failure.error}: {failure.message}")
+    error.add_note(failure.details)
+    return error
+
+
+def _settle(future: Future[Any], outcome: protocol.Reply | protocol.Failure | errors.CretError) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if isinstance(outcome, protocol.Reply):
+        future.set_result(outcome.value)
+    elif isinstance(outcome, protocol.Failure):
+        future.set_exception(Superseded() if outcome.superseded else _to_error(outcome))
+    else:
+        future.set_exception(outcome)
+
+
+class Superseded(errors.CretError):
+    """A newer live search took this one's place; nothing to show."""

@@ -1,0 +1,45 @@
+"""One writer a library: an operating-system lock that ends with the process that holds it, however that ends."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cret_desktop.errors import LibraryLocked, StorageError
+
+
+class WriterLock:
+    """Held by the engine that may change a library. Raises from `acquire`: LibraryLocked, StorageError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._note = path.with_suffix(".pid")  # beside the lock: on Windows a locked file cannot be read
+        self._lock = FileLock(path, timeout=0)
+
+    def acquire(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+            self._note.write_text(str(os.getpid()), encoding="ascii")
+        except Timeout:
+            raise LibraryLocked(
+                f"The library {self._path.parent} is being changed by another program{self._holder()}. "
+                "Wait until it is done or close it; searching works meanwhile."
+            ) from None
+        except OSError as error:
+            raise StorageError(
+                f"The library folder {self._path.parent} cannot be used: {error.strerror or error}."
+            ) from error
+
+    def release(self) -> None:
+        if self._lock.is_locked:
+            self._note.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _holder(self) -> str:
+        try:
+            return f" (process {int(self._note.read_text(encoding='ascii'))})"
+        except (OSError, ValueError):
+            return ""  # the note is a courtesy; the lock is what counts

@@ -1,0 +1,294 @@
+"""The engine's process: the only writer of a library. One pipe in, one pipe out; ends when the pipe does.
+
+Three threads: the pipe's (answers from the catalog at once), the search thread, the indexing thread. Requests about
+the catalog are answered before any model is loaded; a search holds indexing back between two batches. Never a window.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import queue
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from cret_desktop.engine import protocol
+from cret_desktop.engine.assemble import OpenLibrary
+from cret_desktop.engine.client import EngineConfig
+from cret_desktop.engine.lock import WriterLock
+from cret_desktop.errors import CretError, EngineError, PathError
+from cret_desktop.index.catalog import Root
+from cret_desktop.library.indexer import Control
+from cret_desktop.library.progress import FileIndexed, IndexProgress
+from cret_desktop.paths import LibraryPaths
+
+log = logging.getLogger(__name__)
+
+
+def serve(connection: Connection, config: EngineConfig) -> None:
+    """Open the library, say so (EngineStarted or Failure), and serve until Shutdown or the pipe's end."""
+    lock = WriterLock(LibraryPaths(config.library).lock)
+    try:
+        if not config.read_only:
+            lock.acquire()
+        module, _, function = config.factory.partition(":")
+        factory: Callable[..., OpenLibrary] = getattr(importlib.import_module(module), function)
+        library = factory(config.library, config.model, config.device, config.read_only)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear of it
+        connection.send(_failure(0, error))
+        lock.release()
+        return
+    try:
+        _Engine(connection, config, library).run()
+    finally:
+        library.close()
+        lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """One run: roots, each with the folder or file within it to look at."""
+
+    places: tuple[tuple[Root, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remove:
+    request: int
+    path: str
+
+
+class _Engine:
+    def __init__(self, connection: Connection, config: EngineConfig, library: OpenLibrary) -> None:
+        self._connection = connection
+        self._config = config
+        self._library = library
+        self._send_lock = threading.Lock()
+        self._searches: queue.SimpleQueue[tuple[int, protocol.Search] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Index | _Remove | None] = queue.SimpleQueue()
+        self._control = Control()
+        self._builder: threading.Thread | None = None
+        self._indexing = False
+        self._closing = False
+
+    def run(self) -> None:
+        threads = [
+            threading.Thread(target=self._search_loop, name="search"),
+            threading.Thread(target=self._job_loop, name="index"),
+        ]
+        for thread in threads:
+            thread.start()
+        self._send(protocol.EngineStarted(self._config.read_only))
+        try:
+            self._receive_loop()
+        finally:
+            self._closing = True
+            self._control.cancel()
+            self._searches.put(None)
+            self._jobs.put(None)
+            for thread in threads:
+                thread.join()
+
+    # --- the pipe's thread ------------------------------------------------------------------------------------
+
+    def _receive_loop(self) -> None:
+        while True:
+            try:
+                envelope: protocol.Envelope = self._connection.recv()
+            except (EOFError, ConnectionError):
+                return  # the client is gone, and with it the reason to be here
+            body = envelope.body
+            if isinstance(body, protocol.Shutdown):
+                return
+            if isinstance(body, protocol.Search):
+                self._searches.put((envelope.id, body))
+                continue
+            if isinstance(body, protocol.RemoveFolder):
+                # Between two runs, so that no file of the folder is on its way; the runs are begun again after it.
+                self._control.cancel()
+                self._jobs.put(_Remove(envelope.id, body.path))
+                continue
+            self._answer(envelope.id, lambda body=body: self._handle(body))  # type: ignore[misc]
+
+    def _answer(self, number: int, work: Callable[[], Any]) -> None:
+        try:
+            value = work()
+        except Exception as error:  # noqa: BLE001 - every request gets its one answer
+            self._send(_failure(number, error))
+        else:
+            self._send(protocol.Reply(number, value))
+
+    def _handle(self, body: protocol.Request) -> object:
+        catalog = self._library.catalog
+        match body:
+            case protocol.GetStatus():
+                return self._status()
+            case protocol.GetFailures():
+                return tuple(protocol.FailedFile(path, reason) for path, reason in catalog.failures())
+            case protocol.AddFolders(paths):
+                for path in paths:
+                    if not os.path.lexists(path):
+                        raise PathError(f"There is no file or folder {path}. Check the name, or plug in its drive.")
+                whole = [os.path.abspath(path) for path in paths]
+                self._jobs.put(_Index(tuple((catalog.add_root(path), path) for path in whole)))
+            case protocol.Refresh(paths):
+                wanted = {os.path.abspath(path) for path in paths}
+                roots = [root for root in catalog.roots() if not wanted or root.path in wanted]
+                if roots:
+                    self._jobs.put(_Index(tuple((root, root.path) for root in roots)))
+            case protocol.RetryFailures():
+                if catalog.retry_failures():
+                    self._jobs.put(_Index(tuple((root, root.path) for root in catalog.roots())))
+            case protocol.Pause(paused):
+                self._control.pause(paused)
+            case protocol.CancelIndexing():
+                self._control.cancel()
+                self._drop_queued_runs()
+            case _:
+                raise EngineError(f"The engine does not know the request {type(body).__name__}.")
+        return None
+
+    def _drop_queued_runs(self) -> None:
+        kept: list[_Index | _Remove | None] = []
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if not isinstance(job, _Index):
+                kept.append(job)
+        for job in kept:
+            self._jobs.put(job)
+
+    def _status(self) -> protocol.LibraryStatus:
+        counts = self._library.catalog.counts()
+        return protocol.LibraryStatus(
+            library=str(self._config.library),
+            model=self._library.model.info.title,
+            folders=tuple(
+                protocol.Folder(c.root.path, c.files, c.clips, c.failed, c.pending, c.root.offline) for c in counts
+            ),
+            files=sum(c.files for c in counts),
+            clips=sum(c.clips for c in counts),
+            seconds=sum(c.seconds for c in counts),
+            failed=sum(c.failed for c in counts),
+            pending=sum(c.pending for c in counts),
+            indexing=self._indexing,
+            paused=self._control.paused,
+        )
+
+    # --- the search thread ------------------------------------------------------------------------------------
+
+    def _search_loop(self) -> None:
+        while (item := self._searches.get()) is not None:
+            number, request = item
+            while request.live:
+                try:
+                    newer = self._searches.get_nowait()
+                except queue.Empty:
+                    break
+                if newer is None:
+                    return
+                self._send(protocol.Failure(number, "Superseded", "", superseded=True))
+                number, request = newer
+            self._control.give_way(True)
+            try:
+                self._answer(number, lambda request=request: self._search(request))  # type: ignore[misc]
+            finally:
+                self._control.give_way(False)
+
+    def _search(self, request: protocol.Search) -> protocol.SearchAnswer:
+        answer = self._library.searcher.search(request.text, request.limit)
+        title = self._library.model.info.title
+        return protocol.SearchAnswer(
+            answer.query, title, answer.took_ms, answer.moments, answer.confident, answer.parts
+        )
+
+    # --- the indexing thread ----------------------------------------------------------------------------------
+
+    def _job_loop(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if isinstance(job, _Remove):
+                path = job.path
+                self._answer(job.request, lambda path=path: self._remove(path))  # type: ignore[misc]
+            else:
+                self._index(job)
+
+    def _index(self, job: _Index) -> None:
+        self._control.renew()
+        if self._closing:
+            return
+        self._indexing = True
+        error, exit_status = "", 0
+        indexer = self._library.indexer(self._on_progress)
+        try:
+            totals = indexer.run(job.places, self._control)
+            if totals.files and not totals.cancelled:
+                self._library.searcher.references()  # encoded now, so that the first search need not
+            self._build_graph_if_due()
+        except CretError as failure:
+            totals, error, exit_status = indexer.totals, str(failure), failure.exit_status
+        except Exception as failure:  # noqa: BLE001 - a defect ends this run, never the engine
+            log.exception("indexing failed")
+            totals, exit_status = indexer.totals, CretError.exit_status
+            error = f"Indexing stopped on a defect: {type(failure).__name__}: {failure}"
+        finally:
+            self._indexing = False
+        if self._builder is not None and not self._closing:
+            self._builder.join()
+        self._send(protocol.IndexFinished(totals, error, exit_status))
+
+    def _on_progress(self, event: IndexProgress | FileIndexed) -> None:
+        self._send(event)
+        if isinstance(event, FileIndexed):
+            self._build_graph_if_due()
+
+    def _build_graph_if_due(self) -> None:
+        """Long tails become graphs beside indexing and searching; the building itself is a child process."""
+        if self._closing or (self._builder is not None and self._builder.is_alive()):
+            return
+        if self._library.index.needs_build():
+            self._builder = threading.Thread(target=self._build_graph, name="graph")
+            self._builder.start()
+
+    def _build_graph(self) -> None:
+        try:
+            self._library.index.build()
+        except CretError as error:
+            log.warning("The search graph was not built, search stays exact: %s", error)
+
+    def _remove(self, path: str) -> None:
+        catalog = self._library.catalog
+        root = next((root for root in catalog.roots() if root.path == path), None)
+        try:
+            if root is None:
+                raise PathError(f"{path} is not a folder of this library.")
+            clips, sprites = catalog.remove_root(root.id)
+            self._library.index.remove(np.asarray(clips, np.int64))
+            for sprite in sprites:
+                (self._library.paths.thumbnails / sprite).unlink(missing_ok=True)
+        finally:
+            rest = catalog.roots()
+            if rest:
+                self._jobs.put(_Index(tuple((root, root.path) for root in rest)))
+
+    def _send(self, message: object) -> None:
+        with self._send_lock:
+            try:
+                self._connection.send(message)
+            except (BrokenPipeError, ConnectionError):
+                log.debug("the client is gone; %s was not sent", type(message).__name__)
+
+
+def _failure(number: int, error: Exception) -> protocol.Failure:
+    details = "" if isinstance(error, CretError) else "".join(traceback.format_exception(error))
+    if details:
+        log.error("%s", details)
+    return protocol.Failure(number, type(error).__name__, str(error), details)

@@ -1,0 +1,82 @@
+"""Every error a user can meet, each one sentence that names the thing and what to do.
+
+CretError
+├── UsageError            a request that cannot be carried out as asked (exit 2)
+│   ├── QueryError            an empty query, an unknown operator
+│   └── PathError             a path that is missing or holds nothing to index
+├── LibraryError          the library as a whole (exit 3)
+│   ├── LibraryLocked         another program is writing to it
+│   ├── LibraryTooNew         made by a newer version
+│   ├── LibraryMissing        no library there
+│   └── LibraryDamaged        the catalog cannot be read
+├── ModelError            weights missing, foreign or unfit (exit 4)
+├── StorageError          disk full, read-only, permission (exit 5)
+├── EngineError           the engine process ended or does not answer (exit 6)
+└── MediaError            one video file; never ends a run
+    ├── BadFile               will not decode until it changes
+    └── DecoderFailed         a decoder process died or stalled; worth one more try
+
+This module never formats a traceback and never decides what is shown.
+"""
+
+
+class CretError(Exception):
+    """Base of all errors that carry a sentence meant for a person."""
+
+    exit_status = 1
+
+
+class UsageError(CretError):
+    exit_status = 2
+
+
+class QueryError(UsageError):
+    pass
+
+
+class PathError(UsageError):
+    pass
+
+
+class LibraryError(CretError):
+    exit_status = 3
+
+
+class LibraryLocked(LibraryError):
+    pass
+
+
+class LibraryTooNew(LibraryError):
+    pass
+
+
+class LibraryMissing(LibraryError):
+    pass
+
+
+class LibraryDamaged(LibraryError):
+    pass
+
+
+class ModelError(CretError):
+    exit_status = 4
+
+
+class StorageError(CretError):
+    exit_status = 5
+
+
+class EngineError(CretError):
+    exit_status = 6
+
+
+class MediaError(CretError):
+    pass
+
+
+class BadFile(MediaError):
+    pass
+
+
+class DecoderFailed(MediaError):
+    pass

@@ -1,0 +1,688 @@
+"""The catalog: roots, files, clips, embeddings and graph manifests in SQLite. The library's only truth.
+
+One writing connection behind a lock, one reading connection a thread. A file is wholly in or wholly out: its clips,
+embeddings and state change in one transaction. Never decodes, encodes or touches a video file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cret_desktop.clips import Features, ModelInfo, VideoFile, VideoInfo
+from cret_desktop.errors import CretError, LibraryDamaged, LibraryMissing, StorageError
+from cret_desktop.index.migrations import SCHEMA_VERSION, check_version, migrate
+
+BUSY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class GraphManifest:
+    """One generation of the vector index: a graph file, and all that must hold before it is believed."""
+
+    generation: int
+    file: str
+    size: int
+    digest: str
+    last_clip_id: int
+    count: int
+    width: int
+    space: str
+    m: int
+    ef_construction: int
+    model: str  # fingerprint
+    library_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    id: int
+    path: str
+    offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file as the catalog knows it."""
+
+    id: int
+    root_id: int
+    path: str  # absolute
+    size: int
+    mtime_ns: int
+    state: str
+    reason: str
+    duration: float | None
+    missing: bool
+
+    def is_unchanged(self, file: VideoFile) -> bool:
+        return (self.size, self.mtime_ns) == (file.size, file.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRow:
+    """A clip with what is needed to show it. `times` are seconds, one a frame and a sprite tile."""
+
+    id: int
+    file_id: int
+    path: str  # of the video, absolute
+    ordinal: int
+    shot: int
+    start: float
+    end: float
+    sprite: str
+    tile_width: int
+    tile_height: int
+    poster: int
+    times: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewClip:
+    """A clip about to be committed: geometry, name of its sprite, and features (globals [M, D], centers [C, D])."""
+
+    ordinal: int
+    shot: int
+    start: float
+    end: float
+    sprite: str
+    tile_width: int
+    tile_height: int
+    poster: int
+    times: tuple[float, ...]
+    globals: NDArray[np.float32]
+    centers: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class RootCounts:
+    root: Root
+    files: int
+    clips: int
+    failed: int
+    pending: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class ScanResult:
+    """What a scan changed. Everything in it is committed."""
+
+    added: int = 0
+    changed: int = 0
+    moved: int = 0
+    missing: int = 0
+    unchanged: int = 0
+    new_problems: int = 0
+    dropped_clips: list[int] = field(default_factory=list)  # no longer searchable
+    restored_clips: list[int] = field(default_factory=list)  # searchable again
+
+
+class Catalog:
+    """The catalog of one library. Use as a context manager or call `close`.
+
+    Raises from `open`: LibraryTooNew, LibraryDamaged, LibraryMissing (read-only and not there), StorageError.
+    Every method raises StorageError when the disk is full or read-only, LibraryDamaged when SQLite finds damage.
+    """
+
+    def __init__(self, path: Path, writer: sqlite3.Connection | None) -> None:
+        self.path = path
+        self._writer = writer
+        self._lock = threading.RLock()
+        self._readers = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._dirty = path.with_name(path.name + ".open")
+
+    @classmethod
+    def open(cls, path: Path, read_only: bool = False) -> Catalog:
+        with _translated(path):
+            if read_only:
+                if not path.exists():
+                    raise LibraryMissing(
+                        f"There is no library at {path.parent}. Make one with `cret-desktop index FOLDER`."
+                    )
+                catalog = cls(path, None)
+                version = check_version(catalog._reader(), path)
+                if version < SCHEMA_VERSION:
+                    raise LibraryDamaged(
+                        f"The library {path.parent} is of an older version (schema {version}). Run `cret-desktop index` "
+                        "or open the window once to bring it up to date; a backup is kept."
+                    )
+                return catalog
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            try:
+                check_version(writer, path)  # before anything is written to a file that may not be ours
+                writer.execute("PRAGMA journal_mode = WAL")
+                writer.execute("PRAGMA synchronous = NORMAL")
+                writer.execute("PRAGMA foreign_keys = ON")
+                catalog = cls(path, writer)
+                catalog._check_after_unclean_end()
+                migrate(writer, path)
+            except BaseException:
+                writer.close()
+                raise
+            return catalog
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._opened:
+                connection.close()
+            self._opened.clear()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+                self._dirty.unlink(missing_ok=True)
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- roots ------------------------------------------------------------------------------------------------
+
+    def add_root(self, path: str) -> Root:
+        """Make `path` (absolute) part of the library; returns the root that covers it.
+
+        Inside an existing root nothing is added; existing roots inside `path` are taken up into it.
+        """
+        path = os.path.abspath(path)
+        with self._write() as db:
+            roots = self._roots(db)
+            for root in roots:
+                if _inside(path, root.path):
+                    return root
+            cursor = db.execute("INSERT INTO roots (path, added_at) VALUES (?, ?)", (os.fsencode(path), time.time()))
+            new = int(cursor.lastrowid or 0)
+            for root in roots:
+                if _inside(root.path, path):
+                    prefix = os.fsencode(os.path.relpath(root.path, path))
+                    for file_id, relative in db.execute(
+                        "SELECT id, path FROM files WHERE root_id = ?", (root.id,)
+                    ).fetchall():
+                        joined = os.path.join(prefix, relative) if relative else prefix
+                        db.execute("UPDATE files SET root_id = ?, path = ? WHERE id = ?", (new, joined, file_id))
+                    db.execute("DELETE FROM roots WHERE id = ?", (root.id,))
+            return Root(new, path, False)
+
+    def roots(self) -> list[Root]:
+        return self._roots(self._reader())
+
+    @staticmethod
+    def _roots(db: sqlite3.Connection) -> list[Root]:
+        rows = db.execute("SELECT id, path, offline FROM roots ORDER BY path").fetchall()
+        return [Root(i, os.fsdecode(p), bool(o)) for i, p, o in rows]
+
+    def remove_root(self, root_id: int) -> tuple[list[int], list[str]]:
+        """Forget a root and all it holds; returns ids and sprite names of the clips that are gone."""
+        with self._write() as db:
+            gone = db.execute(
+                "SELECT c.id, c.sprite FROM clips c JOIN files f ON f.id = c.file_id WHERE f.root_id = ?", (root_id,)
+            ).fetchall()
+            db.execute("DELETE FROM roots WHERE id = ?", (root_id,))
+        return [i for i, _ in gone], [s for _, s in gone if s]
+
+    def set_offline(self, root_id: int, offline: bool) -> None:
+        with self._write() as db:
+            db.execute("UPDATE roots SET offline = ? WHERE id = ?", (int(offline), root_id))
+
+    # --- scanning ---------------------------------------------------------------------------------------------
+
+    def files(self, root_id: int) -> dict[str, FileRow]:
+        """All files of a root by absolute path, missing ones included."""
+        rows = self._reader().execute(f"{_FILE_COLUMNS} WHERE f.root_id = ?", (root_id,))
+        return {row.path: row for row in map(_file_row, rows)}
+
+    def apply_scan(
+        self,
+        root: Root,
+        seen: Sequence[VideoFile],
+        problems: Sequence[tuple[str, str]],
+        within: str | None = None,
+        fingerprints: dict[str, bytes] | None = None,
+    ) -> ScanResult:
+        """Bring a root's files to what a complete scan of it (or of the folder `within` it) saw, in one transaction.
+
+        `problems` are (path, reason) of entries that cannot be videos. `fingerprints` holds those of new files that
+        may be moved ones. A file that is gone keeps its row, clips and embeddings, marked missing. Where the root was
+        taken up into another one meanwhile, nothing is done: that one is scanned for itself.
+        """
+        known = self.files(root.id)
+        result = ScanResult()
+        now = time.time()
+        with self._write() as db:
+            if db.execute("SELECT path FROM roots WHERE id = ?", (root.id,)).fetchone() != (os.fsencode(root.path),):
+                return result
+            present = {file.path for file in seen} | {path for path, _ in problems}
+            scope = {p: r for p, r in known.items() if within is None or _inside(p, within)}
+            gone = {p: r for p, r in scope.items() if p not in present}
+            for file in seen:
+                row = known.get(file.path)
+                if row is not None:
+                    if row.is_unchanged(file):
+                        result.unchanged += 1
+                        if row.missing:
+                            db.execute("UPDATE files SET missing_since = NULL WHERE id = ?", (row.id,))
+                            result.restored_clips += self._clip_ids(db, row.id)
+                        continue
+                    result.changed += 1
+                    db.execute(
+                        "UPDATE files SET size = ?, mtime_ns = ?, device = ?, inode = ?, fingerprint = NULL,"
+                        " state = 'pending', reason = '', missing_since = NULL WHERE id = ?",
+                        (file.size, file.mtime_ns, file.device, file.inode, row.id),
+                    )
+                    continue
+                moved = self._moved_from(db, file, (fingerprints or {}).get(file.path), present)
+                if moved is not None:
+                    result.moved += 1
+                    file_id, was_missing = moved
+                    db.execute(
+                        "UPDATE files SET root_id = ?, path = ?, mtime_ns = ?, device = ?, inode = ?,"
+                        " missing_since = NULL WHERE id = ?",
+                        (root.id, _relative(file.path, root), file.mtime_ns, file.device, file.inode, file_id),
+                    )
+                    if was_missing:
+                        result.restored_clips += self._clip_ids(db, file_id)
+                    gone = {p: r for p, r in gone.items() if r.id != file_id}
+                    continue
+                result.added += 1
+                db.execute(
+                    "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state)"
+                    " VALUES (?, ?, ?, ?, ?, ?, 'pending')",
+                    (root.id, _relative(file.path, root), file.size, file.mtime_ns, file.device, file.inode),
+                )
+            for path, reason in problems:
+                before = known.get(path)
+                result.new_problems += before is None or before.reason != reason or before.missing
+                db.execute(
+                    "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state, reason)"
+                    " VALUES (?, ?, -1, 0, 0, 0, 'failed', ?) ON CONFLICT (root_id, path) DO UPDATE SET"
+                    " size = -1, state = 'failed', reason = excluded.reason, missing_since = NULL",
+                    (root.id, _relative(path, root), reason),
+                )
+            for row in gone.values():
+                if row.missing:
+                    continue
+                result.missing += 1
+                if row.state == "indexed" or row.duration is not None:
+                    db.execute("UPDATE files SET missing_since = ? WHERE id = ?", (now, row.id))
+                    result.dropped_clips += self._clip_ids(db, row.id)
+                else:
+                    db.execute("DELETE FROM files WHERE id = ?", (row.id,))  # never held anything of worth
+            db.execute("UPDATE roots SET offline = 0 WHERE id = ?", (root.id,))
+        return result
+
+    def may_be_moved(self, seen: Sequence[VideoFile]) -> list[VideoFile]:
+        """Of files seen, those not known under their path whose size is that of a known file: worth a fingerprint."""
+        db = self._reader()
+        sizes = {row[0] for row in db.execute("SELECT DISTINCT size FROM files WHERE fingerprint IS NOT NULL")}
+        known = {row.path for root in self.roots() for row in self.files(root.id).values()}
+        return [file for file in seen if file.size in sizes and file.path not in known]
+
+    def _moved_from(
+        self, db: sqlite3.Connection, file: VideoFile, fingerprint: bytes | None, present: Collection[str]
+    ) -> tuple[int, bool] | None:
+        """The row of the file that this new path is the new place of: same content, and its old path is gone."""
+        if fingerprint is None:
+            return None
+        for found in db.execute(
+            f"{_FILE_COLUMNS} WHERE f.fingerprint = ? AND f.size = ?", (fingerprint, file.size)
+        ).fetchall():
+            row = _file_row(found)
+            if row.path not in present and (row.missing or not os.path.lexists(row.path)):
+                return row.id, row.missing
+        return None
+
+    @staticmethod
+    def _clip_ids(db: sqlite3.Connection, file_id: int) -> list[int]:
+        return [i for (i,) in db.execute("SELECT id FROM clips WHERE file_id = ?", (file_id,))]
+
+    # --- indexing ---------------------------------------------------------------------------------------------
+
+    def pending(self, root_id: int, model: str, within: str | None = None) -> list[tuple[int, VideoFile]]:
+        """Files of a root that wait for indexing with `model` (a fingerprint), as (file id, file), in path order."""
+        rows = self._reader().execute(
+            "SELECT f.id, r.path, f.path, f.size, f.mtime_ns, f.device, f.inode FROM files f"
+            " JOIN roots r ON r.id = f.root_id LEFT JOIN models m ON m.id = f.model_id"
+            " WHERE f.root_id = ? AND f.missing_since IS NULL"
+            " AND (f.state = 'pending' OR (f.state = 'indexed' AND m.fingerprint IS NOT ?)) ORDER BY f.path",
+            (root_id, model),
+        )
+        found = [
+            (file_id, VideoFile(_join(root, relative), size, mtime_ns, device, inode))
+            for file_id, root, relative, size, mtime_ns, device, inode in rows
+        ]
+        return [(i, f) for i, f in found if within is None or _inside(f.path, within)]
+
+    def record_model(self, info: ModelInfo) -> int:
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO models (fingerprint, name, width, centers) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (fingerprint) DO NOTHING",
+                (info.fingerprint, info.name, info.width, info.centers),
+            )
+            return int(
+                db.execute("SELECT id FROM models WHERE fingerprint = ?", (info.fingerprint,)).fetchone()[0]
+            )
+
+    def commit_file(
+        self,
+        file_id: int,
+        file: VideoFile,
+        info: VideoInfo,
+        fingerprint: bytes | None,
+        clips: Sequence[NewClip],
+        model_id: int,
+        partial: str = "",
+    ) -> tuple[list[int], list[int], list[str]]:
+        """Make a file searchable in one transaction; returns (new clip ids, clip ids gone, sprite names gone).
+
+        Clips that stand where they stood keep their id, and with it the embeddings of other models.
+        """
+        with self._write() as db:
+            before = {
+                (o, round(s, 3), round(e, 3)): (i, sprite)
+                for i, o, s, e, sprite in db.execute(
+                    "SELECT id, ordinal, start, end, sprite FROM clips WHERE file_id = ?", (file_id,)
+                )
+            }
+            now = {(c.ordinal, round(c.start, 3), round(c.end, 3)) for c in clips}
+            kept = before if now == before.keys() and self._same_content(db, file_id, fingerprint) else {}
+            gone = [] if kept else [i for i, _ in before.values()]
+            old_sprites = {sprite for _, sprite in before.values() if sprite}
+            if gone:
+                db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
+            ids = []
+            for clip in clips:
+                place = (clip.ordinal, round(clip.start, 3), round(clip.end, 3))
+                times = np.asarray(clip.times, "<f8").tobytes()
+                values = (clip.sprite, clip.tile_width, clip.tile_height, clip.poster, times)
+                if place in kept:
+                    clip_id = kept[place][0]
+                    db.execute(
+                        "UPDATE clips SET sprite = ?, tile_width = ?, tile_height = ?, poster = ?, times = ?"
+                        " WHERE id = ?",
+                        (*values, clip_id),
+                    )
+                else:
+                    clip_id = int(
+                        db.execute(
+                            "INSERT INTO clips (file_id, ordinal, shot, start, end, sprite, tile_width, tile_height,"
+                            " poster, times) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                            (file_id, clip.ordinal, clip.shot, clip.start, clip.end, *values),
+                        ).lastrowid
+                        or 0
+                    )
+                db.execute(
+                    "INSERT OR REPLACE INTO embeddings (clip_id, model_id, globals, centers) VALUES (?, ?, ?, ?)",
+                    (clip_id, model_id, _to_blob(clip.globals), _to_blob(clip.centers)),
+                )
+                ids.append(clip_id)
+            db.execute(
+                "UPDATE files SET state = 'indexed', reason = ?, model_id = ?, fingerprint = ?, size = ?, mtime_ns = ?,"
+                " duration = ?, width = ?, height = ?, frame_rate = ?, codec = ?, container = ? WHERE id = ?",
+                (partial, model_id, fingerprint, file.size, file.mtime_ns, info.duration, info.width, info.height,
+                 info.frame_rate, info.codec, info.container, file_id),
+            )  # fmt: skip
+        return ids, gone, sorted(old_sprites - {c.sprite for c in clips})
+
+    @staticmethod
+    def _same_content(db: sqlite3.Connection, file_id: int, fingerprint: bytes | None) -> bool:
+        row = db.execute("SELECT fingerprint FROM files WHERE id = ?", (file_id,)).fetchone()
+        return fingerprint is not None and row is not None and row[0] == fingerprint
+
+    def fail_file(self, file_id: int, file: VideoFile, reason: str) -> tuple[list[int], list[str]]:
+        """List a file as failed until it changes; returns ids and sprite names of clips it had before."""
+        with self._write() as db:
+            gone = db.execute("SELECT id, sprite FROM clips WHERE file_id = ?", (file_id,)).fetchall()
+            db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
+            db.execute(
+                "UPDATE files SET state = 'failed', reason = ?, size = ?, mtime_ns = ? WHERE id = ?",
+                (reason, file.size, file.mtime_ns, file_id),
+            )
+        return [i for i, _ in gone], [s for _, s in gone if s]
+
+    def retry_failures(self) -> int:
+        """Make failed files wait for indexing again; returns how many."""
+        with self._write() as db:
+            return db.execute("UPDATE files SET state = 'pending', reason = '' WHERE state = 'failed' AND size >= 0").rowcount
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def counts(self) -> list[RootCounts]:
+        db = self._reader()
+        counts = {
+            row[0]: row[1:]
+            for row in db.execute(
+                "SELECT root_id, count(*), sum(state = 'failed'), sum(state = 'pending'),"
+                " sum(CASE WHEN state = 'indexed' THEN duration ELSE 0 END)"
+                " FROM files WHERE missing_since IS NULL GROUP BY root_id"
+            )
+        }
+        clips = dict(
+            db.execute(
+                "SELECT f.root_id, count(*) FROM clips c JOIN files f ON f.id = c.file_id"
+                " WHERE f.missing_since IS NULL GROUP BY f.root_id"
+            ).fetchall()
+        )
+        result = []
+        for root in self.roots():
+            files, failed, pending, seconds = counts.get(root.id, (0, 0, 0, 0.0))
+            result.append(RootCounts(root, files, clips.get(root.id, 0), failed, pending, seconds or 0.0))
+        return result
+
+    def failures(self) -> list[tuple[str, str]]:
+        """(path, reason) of every file that failed, and of indexed ones that are incomplete."""
+        rows = self._reader().execute(
+            "SELECT r.path, f.path, f.reason FROM files f JOIN roots r ON r.id = f.root_id"
+            " WHERE f.reason != '' AND f.missing_since IS NULL ORDER BY r.path, f.path"
+        )
+        return [(_join(root, relative), reason) for root, relative, reason in rows]
+
+    def clips(self, ids: Sequence[int]) -> dict[int, ClipRow]:
+        """Clips by id; ids that are not there (any more) are left out."""
+        found: dict[int, ClipRow] = {}
+        for part in _parts(ids):
+            rows = self._reader().execute(
+                "SELECT c.id, c.file_id, r.path, f.path, c.ordinal, c.shot, c.start, c.end, c.sprite, c.tile_width,"
+                " c.tile_height, c.poster, c.times FROM clips c JOIN files f ON f.id = c.file_id"
+                f" JOIN roots r ON r.id = f.root_id WHERE c.id IN ({','.join('?' * len(part))})",
+                part,
+            )
+            for i, file_id, root, relative, ordinal, shot, start, end, sprite, tw, th, poster, times in rows:
+                seconds = tuple(float(t) for t in np.frombuffer(times, "<f8"))
+                path = _join(root, relative)
+                found[i] = ClipRow(i, file_id, path, ordinal, shot, start, end, sprite, tw, th, poster, seconds)
+        return found
+
+    def sample_clips(self, count: int) -> list[int]:
+        """Ids of at most `count` live clips, evenly spread over the library."""
+        ids = [
+            i
+            for (i,) in self._reader().execute(
+                "SELECT c.id FROM clips c JOIN files f ON f.id = c.file_id WHERE f.missing_since IS NULL ORDER BY c.id"
+            )
+        ]
+        return ids[:: max(1, -(-len(ids) // count))]
+
+    def embeddings(self, model: ModelInfo, ids: Sequence[int]) -> tuple[NDArray[np.int64], Features]:
+        """-> (ids found [K], Features globals [K, M, D], centers [K, C, D] float32), in the order of `ids`."""
+        found: dict[int, tuple[bytes, bytes]] = {}
+        for part in _parts(ids):
+            rows = self._reader().execute(
+                "SELECT e.clip_id, e.globals, e.centers FROM embeddings e JOIN models m ON m.id = e.model_id"
+                f" WHERE m.fingerprint = ? AND e.clip_id IN ({','.join('?' * len(part))})",
+                (model.fingerprint, *part),
+            )
+            found.update((i, (g, c)) for i, g, c in rows)
+        order = [int(i) for i in ids if int(i) in found]
+        frames = model.frame_format.frames
+        globals_ = np.frombuffer(b"".join(found[i][0] for i in order), "<f2").reshape(-1, frames, model.width)
+        centers = np.frombuffer(b"".join(found[i][1] for i in order), "<f2").reshape(
+            len(order), model.centers, model.width
+        )
+        return np.asarray(order, np.int64), Features(globals_.astype(np.float32), centers.astype(np.float32))
+
+    def clip_ids(self, model: str) -> NDArray[np.int64]:
+        """Ids of the live clips that have embeddings of this model (a fingerprint), ascending."""
+        rows = self._reader().execute(
+            "SELECT e.clip_id FROM embeddings e JOIN models m ON m.id = e.model_id JOIN clips c ON c.id = e.clip_id"
+            " JOIN files f ON f.id = c.file_id WHERE m.fingerprint = ? AND f.missing_since IS NULL ORDER BY e.clip_id",
+            (model,),
+        )
+        return np.fromiter((i for (i,) in rows), np.int64)
+
+    def vectors(self, model: str, *, ids: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of `ids` that are live, ascending, and their unit mean vectors [N, D]."""
+        db = self._reader()
+        row = db.execute("SELECT id, width FROM models WHERE fingerprint = ?", (model,)).fetchone()
+        if row is None:
+            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+        model_id, width = row
+        labels: list[int] = []
+        means: list[NDArray[np.float32]] = [np.empty((0, width), np.float32)]
+        for part in _parts(sorted(ids)):
+            rows = db.execute(
+                "SELECT e.clip_id, e.globals FROM embeddings e JOIN clips c ON c.id = e.clip_id"
+                " JOIN files f ON f.id = c.file_id WHERE e.model_id = ? AND f.missing_since IS NULL"
+                f" AND e.clip_id IN ({','.join('?' * len(part))}) ORDER BY e.clip_id",
+                (model_id, *part),
+            ).fetchall()
+            if rows:
+                labels += [i for i, _ in rows]
+                frames = np.frombuffer(b"".join(g for _, g in rows), "<f2").reshape(len(rows), -1, width)
+                mean = frames.mean(axis=1, dtype=np.float32)
+                means.append(mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12))
+        return np.asarray(labels, np.int64), np.concatenate(means)
+
+    # --- graph manifests (index.vector_index.GraphStore) ------------------------------------------------------
+
+    def graphs(self, model: str) -> list[GraphManifest]:
+        columns = ", ".join(f.name for f in fields(GraphManifest))
+        rows = self._reader().execute(
+            f"SELECT {columns} FROM graphs WHERE model = ? ORDER BY generation DESC", (model,)
+        )
+        return [GraphManifest(*row) for row in rows]
+
+    def record_graph(self, manifest: GraphManifest) -> None:
+        names = [f.name for f in fields(GraphManifest)]
+        with self._write() as db:
+            db.execute(
+                f"INSERT INTO graphs ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+                tuple(getattr(manifest, name) for name in names),
+            )
+
+    def forget_graph(self, generation: int) -> None:
+        with self._write() as db:
+            db.execute("DELETE FROM graphs WHERE generation = ?", (generation,))
+
+    # --- connections ------------------------------------------------------------------------------------------
+
+    def _reader(self) -> sqlite3.Connection:
+        """This thread's reading connection (the writer's own, inside a transaction, would see what is not committed)."""
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            with _translated(self.path):
+                connection = sqlite3.connect(
+                    f"{self.path.absolute().as_uri()}?mode=ro",
+                    uri=True,
+                    timeout=BUSY_SECONDS,
+                    isolation_level=None,
+                    check_same_thread=False,  # `close` may come from another thread
+                )
+            self._readers.connection = connection
+            with self._lock:
+                self._opened.append(connection)
+        return connection
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction on the writing connection; rolled back when anything is raised inside."""
+        with self._lock, _translated(self.path):
+            if self._writer is None:
+                raise StorageError(f"The library {self.path.parent} is open for reading only.")
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def _check_after_unclean_end(self) -> None:
+        assert self._writer is not None
+        if self._dirty.exists():
+            verdict = self._writer.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(str(verdict))
+        self._dirty.touch()
+
+
+_FILE_COLUMNS = (
+    "SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration,"
+    " f.missing_since IS NOT NULL FROM files f JOIN roots r ON r.id = f.root_id"
+)
+
+
+def _file_row(row: tuple[int, int, bytes, bytes, int, int, str, str, float | None, int]) -> FileRow:
+    i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing = row
+    return FileRow(i, root_id, _join(root, relative), size, mtime_ns, state, reason, duration, bool(missing))
+
+
+def _join(root: bytes, relative: bytes) -> str:
+    return os.fsdecode(os.path.join(root, relative) if relative else root)
+
+
+def _relative(path: str, root: Root) -> bytes:
+    return b"" if path == root.path else os.fsencode(os.path.relpath(path, root.path))
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _parts(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
+    """SQLite bounds the number of parameters of a statement."""
+    for at in range(0, len(ids), size):
+        yield [int(i) for i in ids[at : at + size]]
+
+
+def _to_blob(features: NDArray[np.float32]) -> bytes:
+    return features.astype("<f2").tobytes()
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """SQLite's and the system's errors as sentences that name the library."""
+    try:
+        yield
+    except CretError:
+        raise
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            raise StorageError(
+                f"The library {path.parent} could not be written: {text}. Free some space; nothing that was "
+                "indexed before is lost."
+            ) from error
+        if "readonly" in text or "unable to open" in text:
+            raise StorageError(f"The library {path.parent} cannot be opened for writing: {text}. Check its permissions.") from error
+        raise LibraryDamaged(f"The catalog {path} cannot be used: {text}.") from error
+    except sqlite3.DatabaseError as error:
+        raise LibraryDamaged(
+            f"The catalog {path} is damaged or not ours ({error}). It was left as it is; move it away to start anew, "
+            "or put a backup in its place."
+        ) from error
+    except OSError as error:
+        raise StorageError(f"The library folder {path.parent} cannot be used: {error.strerror or error}.") from error

@@ -1,0 +1,373 @@
+"""Folder in, clips in the index: scan, difference, decode, encode, one transaction a file.
+
+Unchanged files cost a stat. What is committed is never done again; a run that was killed goes on where it stopped.
+Never raises for one bad file: that is a line in the failures list. Programs against `library.ports` only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cret_desktop.clips import (
+    ClipDecoded,
+    DecodedClip,
+    FileDecoded,
+    FileFailed,
+    FileOpened,
+    VideoFile,
+    VideoInfo,
+)
+from cret_desktop.errors import StorageError
+from cret_desktop.index.catalog import Catalog, NewClip, Root
+from cret_desktop.library.ports import Decoder, Model
+from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals, Listener, Phase
+from cret_desktop.library.score import unit
+from cret_desktop.media.scan import ScanProblem, fingerprint, scan
+
+log = logging.getLogger(__name__)
+
+FILES_IN_FLIGHT = 8  # files begun and not committed, at most: what a kill can cost to do again
+BATCH_SECONDS = 0.1  # a query that comes in the middle of a batch waits no longer than this on a CPU
+LARGEST_BATCH = 64  # clips
+PROGRESS_SECONDS = 0.2
+
+
+class SearchIndex(Protocol):
+    """What the indexer needs of `index.vector_index.VectorIndex`."""
+
+    def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None: ...
+    def remove(self, ids: NDArray[np.int64]) -> None: ...
+
+
+class Control:
+    """How others steer a run: pause, cancel, and queries that go first. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+        self._go.set()
+        self._quiet = threading.Event()
+        self._quiet.set()
+        self._cancelled = threading.Event()
+
+    @property
+    def paused(self) -> bool:
+        return not self._go.is_set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def pause(self, paused: bool) -> None:
+        if paused:
+            self._go.clear()
+        else:
+            self._go.set()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def renew(self) -> None:
+        """Before another run: forget that the last one was cancelled."""
+        self._cancelled.clear()
+
+    def give_way(self, busy: bool) -> None:
+        """While a query is being answered (`busy`), no new batch starts."""
+        if busy:
+            self._quiet.clear()
+        else:
+            self._quiet.set()
+
+    def wait_turn(self) -> None:
+        """Hold until no query is under way and nobody has paused; at once when cancelled."""
+        for event in (self._quiet, self._go):
+            while not event.wait(0.1) and not self.cancelled:
+                pass
+
+
+@dataclass(slots=True)
+class _OpenFile:
+    """A file on its way through decoder and encoder."""
+
+    id: int
+    file: VideoFile
+    fingerprint: bytes
+    info: VideoInfo | None = None
+    clips: list[NewClip] = field(default_factory=list)
+    decoded: FileDecoded | None = None
+    waiting: int = 0  # clips decoded, not yet encoded
+
+
+class Indexer:
+    """Indexes roots of one library with one model."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        index: SearchIndex,
+        model: Model,
+        open_decoder: Callable[[], Decoder],
+        thumbnails: Path,
+        listener: Listener = lambda event: None,
+    ) -> None:
+        self._catalog = catalog
+        self._index = index
+        self._model = model
+        self._open_decoder = open_decoder
+        self._thumbnails = thumbnails
+        self._listener = listener
+        self._run: _Run | None = None
+
+    @property
+    def totals(self) -> IndexTotals:
+        """Of the last run, also when it raised."""
+        assert self._run is not None
+        return self._run.totals()
+
+    def run(self, roots: Sequence[tuple[Root, str]], control: Control) -> IndexTotals:
+        """Index what is new under each (root, folder within it). Decoder and model are touched only if there is work.
+
+        Raises: StorageError (disk full; what is committed stays), ModelError.
+        """
+        run = self._run = _Run(self, control)
+        offline = run.offline
+        for root, within in roots:
+            run.tell(Phase.SCANNING, within)
+            if not self._scan(root, within, run):
+                offline.append(root.path)
+            if control.cancelled:
+                break
+        on_line = [(root, within) for root, within in roots if root.path not in offline]
+        pending = {i: f for root, within in on_line for i, f in self._pending(root, within)}
+        run.skipped = run.seen - len(pending)
+        if pending and not control.cancelled:
+            run.index(pending)
+        return run.totals()
+
+    def _pending(self, root: Root, within: str) -> list[tuple[int, VideoFile]]:
+        return self._catalog.pending(root.id, self._model.info.fingerprint, within)
+
+    def _scan(self, root: Root, within: str, run: _Run) -> bool:
+        """Bring the catalog to what lies on the disk; False where the root is not there now."""
+        known = self._catalog.files(root.id)
+        if not os.path.lexists(root.path) or (known and os.path.isdir(root.path) and not os.listdir(root.path)):
+            self._catalog.set_offline(root.id, True)
+            return False
+        files: list[VideoFile] = []
+        problems: list[tuple[str, str]] = []
+        for entry in scan(within):
+            if isinstance(entry, ScanProblem):
+                problems.append((entry.path, entry.reason))
+            else:
+                files.append(entry)
+            if run.control.cancelled:
+                return True  # half a scan would make the rest look missing
+        moved = {file.path: fingerprint(file.path) for file in self._catalog.may_be_moved(files)}
+        result = self._catalog.apply_scan(root, files, problems, within, moved)
+        if result.dropped_clips:
+            self._index.remove(np.asarray(result.dropped_clips, np.int64))
+        if result.restored_clips:
+            self._index.add(*self._catalog.vectors(self._model.info.fingerprint, ids=result.restored_clips))
+        run.failed += result.new_problems
+        run.seen += len(files)
+        return True
+
+
+class _Run:
+    """The state of one run: counters, the batch being gathered, the files under way."""
+
+    def __init__(self, indexer: Indexer, control: Control) -> None:
+        self._i = indexer
+        self.control = control
+        self._started = time.monotonic()
+        self._work_started = self._started
+        self._told = 0.0
+        self._open: dict[str, _OpenFile] = {}
+        self._batch: list[tuple[_OpenFile, DecodedClip]] = []
+        self._batch_size = 4
+        self._clips_seen = 0.0
+        self.files = self.clips = self.failed = self.seen = self.skipped = self.frames = 0
+        self._total = 0
+        self._pending_bytes = 0
+        self._done_bytes = 0
+        self.seconds = 0.0
+        self.offline: list[str] = []
+
+    def index(self, pending: dict[int, VideoFile]) -> None:
+        self._total = len(pending)
+        self._pending_bytes = sum(file.size for file in pending.values())
+        self._work_started = time.monotonic()
+        self._model_id = self._i._catalog.record_model(self._i._model.info)
+        decoder = self._i._open_decoder()
+        try:
+            events = decoder.decode(self._feed(pending))
+            for event in events:
+                if self.control.cancelled:
+                    break
+                self._take(event)
+                self.control.wait_turn()
+            else:
+                self._encode()
+        finally:
+            decoder.close()
+            self._i._model.video.release()
+
+    def _feed(self, pending: dict[int, VideoFile]) -> Iterator[VideoFile]:
+        for file_id, file in pending.items():
+            if self.control.cancelled:
+                return
+            if len(self._open) >= FILES_IN_FLIGHT:
+                self._encode()  # files that are decoded wait only for their batch
+            try:
+                content = fingerprint(file.path)
+            except OSError as error:
+                self._fail(file_id, file, f"The file cannot be read: {error.strerror or error}.")
+                continue
+            self._open[file.path] = _OpenFile(file_id, file, content)
+            self.tell(Phase.INDEXING, file.path)
+            yield file
+
+    def _take(self, event: FileOpened | ClipDecoded | FileDecoded | FileFailed) -> None:
+        open_file = self._open.get(event.file.path)
+        assert open_file is not None, f"the decoder speaks of {event.file.path}, which it was not given"
+        if isinstance(event, FileOpened):
+            open_file.info = event.info
+        elif isinstance(event, ClipDecoded):
+            open_file.waiting += 1
+            self._batch.append((open_file, event.clip))
+            if len(self._batch) >= self._batch_size:
+                self._encode()
+        elif isinstance(event, FileDecoded):
+            open_file.decoded = event
+            self.frames += event.frames_decoded
+            self._commit_if_complete(open_file)
+        else:
+            self._batch = [(f, c) for f, c in self._batch if f is not open_file]
+            del self._open[event.file.path]
+            self._fail(open_file.id, open_file.file, event.reason)
+
+    def _encode(self) -> None:
+        if not self._batch:
+            return
+        batch, self._batch = self._batch, []
+        self.control.wait_turn()
+        if self._clips_seen == 0:
+            self.tell(Phase.LOADING_MODEL, batch[0][0].file.path, now=True)
+        began = time.monotonic()
+        features = self._i._model.video.encode(np.stack([clip.frames for _, clip in batch]))
+        if not np.isfinite(features.globals).all() or not np.isfinite(features.centers).all():
+            raise FloatingPointError("the video encoder gave values that are not finite")
+        took = time.monotonic() - began
+        if self._clips_seen:  # the first batch pays for loading the weights
+            self._batch_size = int(np.clip(len(batch) * BATCH_SECONDS / max(took, 1e-4), 1, LARGEST_BATCH))
+        self._clips_seen += len(batch)
+        for (open_file, clip), frames, centers in zip(batch, features.globals, features.centers, strict=True):
+            open_file.clips.append(self._store_sprite(open_file, clip, frames, centers))
+            open_file.waiting -= 1
+        for open_file in {id(f): f for f, _ in batch}.values():
+            self._commit_if_complete(open_file)
+
+    def _store_sprite(
+        self, open_file: _OpenFile, clip: DecodedClip, frames: NDArray[np.float32], centers: NDArray[np.float32]
+    ) -> NewClip:
+        """Write the clip's thumbnails: two levels of folders by content, named by content and time."""
+        content = open_file.fingerprint.hex()[:24]
+        name = f"{content[:2]}/{content[2:4]}/{content}-{round(clip.start * 1000)}.jpg"
+        path = self._i._thumbnails / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            part.write_bytes(clip.sprite.jpeg)
+            part.replace(path)
+        except OSError as error:
+            raise StorageError(
+                f"Thumbnails cannot be written to {self._i._thumbnails}: {error.strerror or error}. Free some space or "
+                "check its permissions; what was indexed so far is kept."
+            ) from error
+        return NewClip(
+            clip.ordinal, clip.shot, clip.start, clip.end, name, clip.sprite.tile_width, clip.sprite.tile_height,
+            clip.sprite.poster, clip.times, frames, centers,
+        )  # fmt: skip
+
+    def _commit_if_complete(self, open_file: _OpenFile) -> None:
+        if open_file.decoded is None or open_file.waiting:
+            return
+        assert open_file.info is not None, "a decoder opens a file before it ends it"
+        del self._open[open_file.file.path]
+        clips = sorted(open_file.clips, key=lambda clip: clip.ordinal)
+        ids, gone, stale = self._i._catalog.commit_file(
+            open_file.id, open_file.file, open_file.info, open_file.fingerprint, clips, self._model_id,
+            open_file.decoded.partial,
+        )  # fmt: skip
+        if gone:
+            self._i._index.remove(np.asarray(gone, np.int64))
+        means = unit(np.stack([clip.globals.mean(axis=0) for clip in clips])) if clips else None
+        if means is not None:
+            self._i._index.add(np.asarray(ids, np.int64), means)
+        self._drop_sprites(stale)
+        self.files += 1
+        self.clips += len(clips)
+        self.seconds += open_file.info.duration
+        self._done_bytes += open_file.file.size
+        self._i._listener(FileIndexed(open_file.file.path, len(clips), open_file.decoded.partial))
+        self.tell(Phase.INDEXING, open_file.file.path)
+
+    def _fail(self, file_id: int, file: VideoFile, reason: str) -> None:
+        gone, stale = self._i._catalog.fail_file(file_id, file, reason)
+        if gone:
+            self._i._index.remove(np.asarray(gone, np.int64))
+        self._drop_sprites(stale)
+        self.failed += 1
+        self._done_bytes += file.size
+        self._i._listener(FileIndexed(file.path, 0, reason))
+        self.tell(Phase.INDEXING, file.path)
+
+    def _drop_sprites(self, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                (self._i._thumbnails / name).unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("The thumbnail %s could not be removed: %s", name, error)
+
+    def tell(self, phase: Phase, current: str, now: bool = False) -> None:
+        moment = time.monotonic()
+        if not now and moment - self._told < PROGRESS_SECONDS:
+            return
+        self._told = moment
+        worked = moment - self._work_started
+        share = self._done_bytes / self._pending_bytes if self._pending_bytes else 0.0
+        self._i._listener(
+            IndexProgress(
+                phase=Phase.PAUSED if self.control.paused else phase,
+                files_done=self.files + self.failed,
+                files_total=self._total,
+                clips_done=self.clips,
+                video_seconds=self.seconds,
+                failed=self.failed,
+                rate=self.seconds / worked if worked > 0 else 0.0,
+                remaining=worked * (1 - share) / share if share > 0.01 else None,
+                current=current,
+            )
+        )
+
+    def totals(self) -> IndexTotals:
+        return IndexTotals(
+            files=self.files,
+            clips=self.clips,
+            video_seconds=self.seconds,
+            failed=self.failed,
+            skipped=self.skipped,
+            wall_seconds=time.monotonic() - self._started,
+            frames_decoded=self.frames,
+            cancelled=self.control.cancelled,
+            offline=tuple(self.offline),
+        )

@@ -1,0 +1,57 @@
+"""What indexing says of itself while it runs and when it rests. Plain data, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    SCANNING = "scanning"
+    LOADING_MODEL = "loading model"
+    INDEXING = "indexing"
+    PAUSED = "paused"
+    BUILDING = "building the search graph"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """Where indexing stands, at most a few times a second. `remaining` is seconds, None while it cannot be told."""
+
+    phase: Phase
+    files_done: int
+    files_total: int
+    clips_done: int
+    video_seconds: float
+    failed: int
+    rate: float  # seconds of video a second
+    remaining: float | None
+    current: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileIndexed:
+    """A file became searchable, or failed (then `reason` says why)."""
+
+    path: str
+    clips: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTotals:
+    """What one run of indexing did. `files` were indexed in it; `skipped` were unchanged since an earlier run."""
+
+    files: int
+    clips: int
+    video_seconds: float
+    failed: int
+    skipped: int
+    wall_seconds: float
+    frames_decoded: int
+    cancelled: bool
+    offline: tuple[str, ...] = ()
+
+
+Listener = Callable[[IndexProgress | FileIndexed], None]

@@ -1,0 +1,47 @@
+"""The CRET score in numpy: how well texts match clips. Pure; the one place where features become a number.
+
+Per frame m the similarity is s_m = <t, v_m> / temperature. GEES' Gaussian closed form over the frames is
+mean_m(s_m) + 1/2 * variance_weight * var_m(s_m) (CRET, SIGIR 2022, section 3.3; by the identity that <t, S t> with S the
+covariance of the frames is the variance of <t, v_m>). CCM adds the mean over centers of the cosine of Z^t_c and Z^v_c.
+`training.losses` computes the same in torch; a test ties the two.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cret_desktop.clips import Features, ScoreConfig, Vector
+
+
+def score(text: Features, clips: Features, config: ScoreConfig) -> Vector:
+    """Scores of Q texts (globals [Q, D], centers [Q, C, D]) against N clips ([N, M, D], [N, C, D]) -> [Q, N] float32."""
+    return pool_frames(frame_similarities(text, clips), config) + center_similarities(text, clips, config)
+
+
+def frame_similarities(text: Features, clips: Features) -> Vector:
+    """<t, v_m> of every text with every frame: [Q, N, M]. The frame that matched is its largest."""
+    n, m, d = clips.globals.shape
+    return (text.globals @ clips.globals.reshape(n * m, d).T).reshape(len(text.globals), n, m)
+
+
+def pool_frames(similarities: Vector, config: ScoreConfig) -> Vector:
+    """[..., M] similarities of a clip's frames -> [...] the clip's global score."""
+    logits = similarities / np.float32(config.temperature)
+    if config.pooling == "max":
+        return np.asarray(logits.max(axis=-1), np.float32)
+    variance = logits.var(axis=-1)  # biased, as in the model's own config default
+    return np.asarray(logits.mean(axis=-1) + 0.5 * config.variance_weight * variance, np.float32)
+
+
+def center_similarities(text: Features, clips: Features, config: ScoreConfig) -> Vector:
+    """Mean over the centers of their cosines, scaled: [Q, N]; zeros where the model has no centers."""
+    q, n, c = len(text.globals), len(clips.globals), clips.centers.shape[1]
+    if c == 0 or config.center_weight == 0.0:
+        return np.zeros((q, n), np.float32)
+    cosines = unit(text.centers).reshape(q, -1) @ unit(clips.centers).reshape(n, -1).T / c
+    return np.asarray(cosines * (config.center_weight / config.temperature), np.float32)
+
+
+def unit(vectors: Vector) -> Vector:
+    """Vectors [..., D] at length 1; a zero vector stays zero."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)

@@ -1,0 +1,144 @@
+"""A model that knows colours: the word "red" finds the red clip, through the real decoder, SQLite and HNSW.
+
+Cheap, deterministic, torch-free. Named by `EngineConfig.factory` ("tests.fakes:open_library") where the real engine
+process runs with it. `FakeDecoder` stands in for the decoder pool where no video is needed at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cret_desktop.clips import (
+    ClipDecoded,
+    DecodedClip,
+    DecodeEvent,
+    Features,
+    FileDecoded,
+    FileFailed,
+    FileOpened,
+    FrameFormat,
+    Frames,
+    ModelInfo,
+    ScoreConfig,
+    Sprite,
+    VideoFile,
+    VideoInfo,
+)
+
+if TYPE_CHECKING:
+    from cret_desktop.engine.assemble import OpenLibrary
+
+COLOURS = {
+    "red": (220, 30, 30),
+    "green": (30, 200, 30),
+    "blue": (30, 30, 220),
+    "yellow": (230, 230, 30),
+    "purple": (160, 30, 200),
+    "orange": (240, 140, 20),
+    "white": (245, 245, 245),
+    "grey": (128, 128, 128),
+    "cyan": (30, 220, 220),
+    "pink": (250, 160, 190),
+}
+PALETTE = np.array(list(COLOURS.values()), np.float32) / 255
+FORMAT = FrameFormat(frames=4, size=32)
+INFO = ModelInfo(
+    name="colours",
+    title="Colours (a test's model)",
+    fingerprint="colours-1",
+    width=len(COLOURS) + 6,
+    centers=0,
+    frame_format=FORMAT,
+    score=ScoreConfig(),
+)
+
+
+class ColourVideo:
+    """Frames to nearness to each colour of the palette."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+
+    def encode(self, frames: Frames) -> Features:
+        self.batches += 1
+        mean = frames.astype(np.float32).mean(axis=(2, 3)) / 255  # [N, M, 3]
+        distance = ((mean[:, :, None, :] - PALETTE) ** 2).sum(axis=-1)
+        near = np.exp(-distance / 0.02)
+        features = np.concatenate([near, np.full((*near.shape[:2], 6), 0.02)], axis=-1)
+        return _unit(features)
+
+    def release(self) -> None:
+        pass
+
+
+class ColourText:
+    """Colour words to the palette; other words to a little of what no picture has much of."""
+
+    def encode(self, texts: Sequence[str]) -> Features:
+        rows = np.zeros((len(texts), INFO.width), np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in re.findall(r"\w+", text.lower()):
+                if word in COLOURS:
+                    row[list(COLOURS).index(word)] += 1
+                else:
+                    row[len(COLOURS) + sum(map(ord, word)) % 6] += 0.2
+            row += 1e-3
+        return _unit(rows)
+
+
+def _unit(features: np.ndarray) -> Features:
+    globals_ = (features / np.linalg.norm(features, axis=-1, keepdims=True)).astype(np.float32)
+    return Features(globals_, np.zeros((len(globals_), 0, INFO.width), np.float32))
+
+
+@dataclass
+class ColourModel:
+    info: ModelInfo = INFO
+    video: ColourVideo = field(default_factory=ColourVideo)
+    text: ColourText = field(default_factory=ColourText)
+
+
+def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: the real library around the colour model."""
+    from cret_desktop.engine.assemble import wire  # here, so that tests of the core need no decoder
+    from cret_desktop.media.decoder_pool import DecoderPool
+
+    return wire(library, ColourModel(), lambda: DecoderPool(FORMAT, workers=2), read_only)
+
+
+@dataclass
+class FakeDecoder:
+    """Decodes a file that holds colour words, one a clip of four seconds; "broken" fails. Counts what it is given."""
+
+    taken: list[str] = field(default_factory=list)
+    closed: bool = False
+
+    def decode(self, files: Iterable[VideoFile]) -> Iterator[DecodeEvent]:
+        for file in files:
+            self.taken.append(file.path)
+            words = Path(file.path).read_text(encoding="utf-8").split()
+            if "broken" in words:
+                yield FileFailed(file, "This is not a video.")
+                continue
+            yield FileOpened(file, VideoInfo(4.0 * len(words), 320, 180, 25.0, "fake", "fake"))
+            for ordinal, word in enumerate(words):
+                yield ClipDecoded(file, colour_clip(word, ordinal))
+            yield FileDecoded(file, "", FORMAT.frames * len(words))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def colour_clip(colour: str, ordinal: int, shot: int | None = None) -> DecodedClip:
+    start = 4.0 * ordinal
+    times = tuple(start + 0.5 + i for i in range(FORMAT.frames))
+    frames = np.empty((FORMAT.frames, FORMAT.size, FORMAT.size, 3), np.uint8)
+    frames[:] = COLOURS[colour]
+    sprite = Sprite(b"not a picture", 32, 18, times, 0)
+    return DecodedClip(ordinal, ordinal if shot is None else shot, start, start + 4.0, times, frames, sprite)

@@ -1,0 +1,77 @@
+"""A small library around fakes at the ports only: real catalog, real vector index, real scan of real files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.vector_index import VectorIndex
+from cret_desktop.library.indexer import Control, Indexer
+from cret_desktop.library.ports import Decoder
+from cret_desktop.library.progress import IndexTotals
+from cret_desktop.library.searcher import Searcher
+from tests.fakes import COLOURS, ColourModel, FakeDecoder
+
+# As in life, most of what could be asked for is not there; now and then a colour is named.
+NOUNS = "street river talk kitchen night snow train child crowd guitar forest market window bridge concert".split()
+REFERENCES = [f"a {noun}" for noun in NOUNS] + [f"{c} {n} in the {m}" for c, n, m in zip(COLOURS, NOUNS, NOUNS[3:])]
+
+
+@dataclass
+class Bench:
+    """One library on the workbench; `videos` is the folder it indexes."""
+
+    folder: Path
+    videos: Path
+    catalog: Catalog
+    index: VectorIndex
+    model: ColourModel
+    searcher: Searcher
+    decoders: list[FakeDecoder]
+    events: list[object]
+
+    def write(self, name: str, words: str) -> Path:
+        path = self.videos / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(words, encoding="utf-8")
+        return path
+
+    def run(
+        self,
+        control: Control | None = None,
+        within: Path | None = None,
+        open_decoder: Callable[[], Decoder] | None = None,
+    ) -> IndexTotals:
+        def fake() -> FakeDecoder:
+            self.decoders.append(FakeDecoder())
+            return self.decoders[-1]
+
+        root = self.catalog.add_root(str(self.videos))
+        indexer = Indexer(
+            self.catalog, self.index, self.model, open_decoder or fake, self.folder / "thumbnails", self.events.append
+        )
+        return indexer.run([(root, str(within or self.videos))], control or Control())
+
+    def found(self, query: str, limit: int = 10) -> list[str]:
+        return [Path(m.path).name for m in self.searcher.search(query, limit).moments]
+
+    @property
+    def decoded(self) -> list[str]:
+        """Names of the files that went to a decoder in the last run."""
+        return [Path(path).name for path in self.decoders[-1].taken] if self.decoders else []
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    folder, videos = tmp_path / "library", tmp_path / "videos"
+    videos.mkdir()
+    model = ColourModel()
+    with Catalog.open(folder / "catalog.sqlite") as catalog:
+        index = VectorIndex.open(folder / "graphs", catalog, model.info.fingerprint, model.info.width)
+        searcher = Searcher(catalog, index, model, folder / "thumbnails", REFERENCES, folder / "calibration")
+        yield Bench(folder, videos, catalog, index, model, searcher, [], [])
+        index.close()

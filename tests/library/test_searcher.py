@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cret_desktop.clips import Match
+from cret_desktop.errors import QueryError
+from cret_desktop.library import searcher as searcher_module
+from cret_desktop.library.searcher import _Hit, _merge
+from tests.fakes import COLOURS
+from tests.library.conftest import Bench
+
+
+def test_every_colour_finds_its_own(bench: Bench) -> None:
+    for colour in COLOURS:
+        bench.write(f"{colour}.mp4", colour)
+    bench.run()
+    for colour in COLOURS:
+        answer = bench.searcher.search(f"a {colour} wall", 3)
+        assert answer.moments[0].path.endswith(f"{colour}.mp4")
+        assert answer.moments[0].match is not Match.WEAK
+        assert answer.confident
+        assert set(answer.parts) == {"text", "candidates", "rescore", "relevance", "moments"}
+
+
+def test_what_is_absent_gets_weak_answers_only(bench: Bench) -> None:
+    for number in range(5):
+        bench.write(f"{number}.mp4", "red green blue")
+    bench.run()
+    answer = bench.searcher.search("pink", 5)
+    assert not answer.confident
+    assert all(moment.match is Match.WEAK for moment in answer.moments)
+
+
+def test_an_empty_library_answers_with_nothing(bench: Bench) -> None:
+    answer = bench.searcher.search("red", 5)
+    assert answer.moments == ()
+    assert not answer.confident
+
+
+@pytest.mark.parametrize("typed", ["", "   \t\n", "?!", "word " * 2_000])
+def test_queries_that_cannot_be_searched_say_so(bench: Bench, typed: str) -> None:
+    with pytest.raises(QueryError):
+        bench.searcher.search(typed, 5)
+
+
+def test_limit_counts_moments(bench: Bench) -> None:
+    bench.write("a.mp4", "red blue " * 20)
+    bench.run()
+    assert len(bench.searcher.search("red", 7).moments) == 7
+
+
+def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write("a.mp4", "red")
+    bench.run()
+    first = bench.searcher.search("red", 1).moments[0].relevance
+    again = searcher_module.Searcher(
+        bench.catalog,
+        bench.index,
+        bench.model,
+        bench.folder / "thumbnails",
+        bench.searcher._reference_texts,
+        bench.folder / "calibration",
+    )
+    encoded: list[int] = []
+    encode = bench.model.text.encode
+    monkeypatch.setattr(bench.model.text, "encode", lambda texts: encoded.append(len(texts)) or encode(texts))
+    assert again.search("red", 1).moments[0].relevance == pytest.approx(first)
+    assert encoded == [1]
+
+
+def test_a_damaged_reference_file_is_made_anew(bench: Bench) -> None:
+    bench.write("a.mp4", "red")
+    bench.run()
+    bench.searcher.references()
+    (stored,) = (bench.folder / "calibration").glob("*.npz")
+    stored.write_bytes(b"not a zip")
+    bench.searcher._references = None
+    assert bench.searcher.search("red", 1).moments
+
+
+def test_more_clips_than_candidates_are_rescored_exactly(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searcher_module, "CANDIDATES", 4)
+    for number in range(20):
+        bench.write(f"{number:02}.mp4", "blue green")
+    bench.write("needle.mp4", "orange")
+    bench.run()
+    assert bench.found("orange", 1) == ["needle.mp4"]
+
+
+def hit(clip_id: int, ordinal: int, shot: int, relevance: float, file_id: int = 1) -> _Hit:
+    from cret_desktop.index.catalog import ClipRow
+
+    row = ClipRow(clip_id, file_id, "v.mp4", ordinal, shot, ordinal * 10.0, ordinal * 10.0 + 10, "s", 4, 3, 0, (0.0,))
+    return _Hit(row, relevance, relevance, 0)
+
+
+def test_neighbours_in_one_shot_are_one_moment() -> None:
+    hits = [hit(3, 2, 0, 0.95), hit(2, 1, 0, 0.9), hit(4, 3, 0, 0.85), hit(9, 8, 0, 0.84)]
+    assert [[h.clip.ordinal for h in group] for group in _merge(hits)] == [[2, 3, 1], [8]]
+
+
+def test_cuts_files_and_classes_are_not_merged_over() -> None:
+    hits = [hit(1, 0, 0, 0.95), hit(2, 1, 1, 0.9), hit(3, 2, 1, 0.2), hit(4, 1, 1, 0.9, file_id=2)]
+    assert len(_merge(hits)) == 4
+
+
+def test_scores_order_the_answer(bench: Bench) -> None:
+    bench.write("a.mp4", "red orange yellow green blue white")
+    bench.run()
+    scores = [moment.score for moment in bench.searcher.search("orange", 10).moments]
+    assert np.all(np.diff(scores) <= 0)
