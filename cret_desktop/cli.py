@@ -1,13 +1,15 @@
 """The commands. A client of the same engine as the window: one writer, one wiring. Decides nothing about the library.
 
 Answers go to standard output, everything said on the way to standard error. Exit status: 0 done, 1 done but some files
-failed or a query had no answer to give, 2 usage, 3 library, 4 model, 5 storage, 6 engine (see `errors`), 130 interrupted.
+failed, 2 usage, 3 library, 4 model, 5 storage, 6 engine (see `errors`), 130 interrupted.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
+import multiprocessing
+import os
 import sys
 import threading
 import time
@@ -28,6 +30,16 @@ from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CretError, PathError, QueryError, UsageError
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
 
+# Each is answered by one of the demo's clips, and none is a file's name.
+DEMO_QUERIES = (
+    "a cat looking into the camera",
+    "an espresso in a red cup on a wooden table",
+    "an astronaut in an orange space suit",
+    "a motorbike parked in a garage",
+    "a rocket on the launch pad at night",
+    "a fat rabbit on a green meadow",
+    "a bicycle leaning against a wall",
+)
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -164,7 +176,10 @@ def search(
         raise UsageError('Give one query, or a file of queries: cret-desktop search "a dog on a beach".')
     queries = [query] if query is not None else _lines(source)
     status = 0
+    began = time.perf_counter()
     with EngineClient(_config(library, device, model, read_only=True)) as engine:
+        loading = {"engine": round((time.perf_counter() - began) * 1000, 3)}
+        loading |= engine.request(protocol.Prepare()).result()
         for text in queries:
             try:
                 answer = engine.request(protocol.Search(text or "", limit)).result()
@@ -180,6 +195,9 @@ def search(
                 print(json.dumps(_answer_json(text or "", answer)), flush=True)
             else:
                 _print_answer(answer)
+    if not as_json:
+        parts = ", ".join(f"{name} {milliseconds / 1000:.1f} s" for name, milliseconds in loading.items())
+        err.print(f"Before the first answer: {parts}.", style="dim")
     return status
 
 
@@ -201,12 +219,14 @@ def _print_answer(answer: protocol.SearchAnswer) -> None:
     if not answer.confident:
         out.print("  Nothing matches well. The nearest moments:")
     table = Table(box=None, padding=(0, 2, 0, 2), show_header=True, header_style="dim")
-    for column in ("match", "from", "to", "video"):
-        table.add_column(column, no_wrap=True)
+    for column in ("match", "from", "to"):
+        table.add_column(column, no_wrap=True, justify="left" if column == "match" else "right")
+    table.add_column("video", overflow="fold")
     for moment in answer.moments:
         table.add_row(moment.match.value, _clock(moment.start), _clock(moment.end), escape(moment.path))
     out.print(table)
-    out.print(f"  {answer.took_ms:.0f} ms", style="dim")
+    steps = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in answer.parts.items())
+    out.print(f"  {answer.took_ms:.0f} ms ({steps})", style="dim")
 
 
 @app.command()
@@ -233,9 +253,7 @@ def status(
     return 0
 
 
-def _status_json(
-    found: protocol.LibraryStatus, failed: Iterable[protocol.FailedFile] | None
-) -> dict[str, Any]:
+def _status_json(found: protocol.LibraryStatus, failed: Iterable[protocol.FailedFile] | None) -> dict[str, Any]:
     result: dict[str, Any] = {
         "library": found.library,
         "model": found.model,
@@ -252,6 +270,77 @@ def _status_json(
     if failed is not None:
         result["failures"] = [{"path": item.path, "reason": item.reason} for item in failed]
     return result
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path | None, typer.Argument(help="Where to put it.", show_default=False)] = None,
+    device: Device = "auto",
+    screenshot: Annotated[
+        Path | None, typer.Option(help="Write a picture of the window instead of opening it.")
+    ] = None,
+) -> int:
+    """Make a small library of real clips, index it, ask it a few things, and open the window on it."""
+    place = (folder or paths.default_library().with_name("demo")).absolute()
+    videos, config = place / "videos", EngineConfig(place / "library", device=device)
+    err.print(f"Making the demo clips in {videos}", markup=False)
+    _make_demo_videos(videos)
+    err.print("Indexing them", markup=False)
+    with EngineClient(config) as engine:
+        with _watching(engine) as finished:
+            engine.request(protocol.AddFolders((str(videos),))).result()
+            status = _report(finished(), as_json=False)
+        answers = [engine.request(protocol.Search(text, 3)).result() for text in DEMO_QUERIES]
+    _print_demo(answers)
+    if screenshot is None and _has_display():
+        return window(config.library, device) or status
+    target = (screenshot or place / "window.png").absolute()
+    window(config.library, device, query=DEMO_QUERIES[0], screenshot=target)
+    return status
+
+
+def _make_demo_videos(folder: Path) -> None:
+    """In a child process: what decodes and paints pictures must not share one with the window."""
+    context = multiprocessing.get_context("spawn")
+    result = context.SimpleQueue()
+    child = context.Process(target=_demo_child, args=(folder, result))
+    child.start()
+    child.join()
+    failure = result.get() if child.exitcode == 0 else CretError(f"Making the demo clips failed ({child.exitcode}).")
+    if failure is not None:
+        raise failure
+
+
+def _demo_child(folder: Path, result: Any) -> None:
+    from cret_desktop.media.demo import make_demo_videos
+
+    try:
+        make_demo_videos(folder)
+    except CretError as error:
+        result.put(error)
+    else:
+        result.put(None)
+
+
+def _print_demo(answers: Sequence[protocol.SearchAnswer]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("query", "best answer", "from", "to", "match", "ms"):
+        table.add_column(column, justify="right" if column == "ms" else "left")
+    for answer in answers:
+        best = answer.moments[0]
+        table.add_row(
+            answer.query, Path(best.path).name, _clock(best.start), _clock(best.end), best.match.value,
+            f"{answer.took_ms:.0f}",
+        )  # fmt: skip
+    out.print()
+    out.print(table)
+    out.print()
+
+
+def _has_display() -> bool:
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 # --- shared ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cret_desktop.clips import Moment
-from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals, Phase
+from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
 
 # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -66,6 +66,11 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepare:
+    """Load what a search needs now, so that the first one need not wait. Reply: the milliseconds it took, by part."""
+
+
+@dataclass(frozen=True, slots=True)
 class GetStatus:
     """Reply: LibraryStatus. Answered from the catalog, before any model is loaded."""
 
@@ -88,6 +93,7 @@ Request = (
     | Pause
     | CancelIndexing
     | Search
+    | Prepare
     | GetStatus
     | GetFailures
     | Shutdown
@@ -122,7 +128,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """Moments best first. `parts` are milliseconds by step (model, text, candidates, rescore, moments).
+    """Moments best first. `parts` are milliseconds by step (text, candidates, rescore, relevance, moments).
 
     `confident` is False where nothing in the library matches well: the moments are then all weak.
     """

@@ -71,7 +71,7 @@ class _Engine:
         self._config = config
         self._library = library
         self._send_lock = threading.Lock()
-        self._searches: queue.SimpleQueue[tuple[int, protocol.Search] | None] = queue.SimpleQueue()
+        self._searches: queue.SimpleQueue[tuple[int, protocol.Search | protocol.Prepare] | None] = queue.SimpleQueue()
         self._jobs: queue.SimpleQueue[_Index | _Remove | None] = queue.SimpleQueue()
         self._control = Control()
         self._builder: threading.Thread | None = None
@@ -107,7 +107,7 @@ class _Engine:
             body = envelope.body
             if isinstance(body, protocol.Shutdown):
                 return
-            if isinstance(body, protocol.Search):
+            if isinstance(body, protocol.Search | protocol.Prepare):
                 self._searches.put((envelope.id, body))
                 continue
             if isinstance(body, protocol.RemoveFolder):
@@ -189,7 +189,7 @@ class _Engine:
     def _search_loop(self) -> None:
         while (item := self._searches.get()) is not None:
             number, request = item
-            while request.live:
+            while isinstance(request, protocol.Search) and request.live:
                 try:
                     newer = self._searches.get_nowait()
                 except queue.Empty:
@@ -204,7 +204,9 @@ class _Engine:
             finally:
                 self._control.give_way(False)
 
-    def _search(self, request: protocol.Search) -> protocol.SearchAnswer:
+    def _search(self, request: protocol.Search | protocol.Prepare) -> object:
+        if isinstance(request, protocol.Prepare):
+            return self._library.searcher.prepare()
         answer = self._library.searcher.search(request.text, request.limit)
         title = self._library.model.info.title
         return protocol.SearchAnswer(
@@ -235,7 +237,7 @@ class _Engine:
             self._build_graph_if_due()
         except CretError as failure:
             totals, error, exit_status = indexer.totals, str(failure), failure.exit_status
-        except Exception as failure:  # noqa: BLE001 - a defect ends this run, never the engine
+        except Exception as failure:
             log.exception("indexing failed")
             totals, exit_status = indexer.totals, CretError.exit_status
             error = f"Indexing stopped on a defect: {type(failure).__name__}: {failure}"

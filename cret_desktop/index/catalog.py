@@ -154,8 +154,8 @@ class Catalog:
                 version = check_version(catalog._reader(), path)
                 if version < SCHEMA_VERSION:
                     raise LibraryDamaged(
-                        f"The library {path.parent} is of an older version (schema {version}). Run `cret-desktop index` "
-                        "or open the window once to bring it up to date; a backup is kept."
+                        f"The library {path.parent} is of an older version (schema {version}). Open the window once "
+                        "or run `cret-desktop index` to bring it up to date; a backup is kept."
                     )
                 return catalog
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -371,9 +371,7 @@ class Catalog:
                 " ON CONFLICT (fingerprint) DO NOTHING",
                 (info.fingerprint, info.name, info.width, info.centers),
             )
-            return int(
-                db.execute("SELECT id FROM models WHERE fingerprint = ?", (info.fingerprint,)).fetchone()[0]
-            )
+            return int(db.execute("SELECT id FROM models WHERE fingerprint = ?", (info.fingerprint,)).fetchone()[0])
 
     def commit_file(
         self,
@@ -455,7 +453,9 @@ class Catalog:
     def retry_failures(self) -> int:
         """Make failed files wait for indexing again; returns how many."""
         with self._write() as db:
-            return db.execute("UPDATE files SET state = 'pending', reason = '' WHERE state = 'failed' AND size >= 0").rowcount
+            return db.execute(
+                "UPDATE files SET state = 'pending', reason = '' WHERE state = 'failed' AND size >= 0"
+            ).rowcount
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -589,7 +589,7 @@ class Catalog:
     # --- connections ------------------------------------------------------------------------------------------
 
     def _reader(self) -> sqlite3.Connection:
-        """This thread's reading connection (the writer's own, inside a transaction, would see what is not committed)."""
+        """This thread's reading connection (the writer would see what is not committed)."""
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             with _translated(self.path):
@@ -667,7 +667,7 @@ def _translated(path: Path) -> Iterator[None]:
     """SQLite's and the system's errors as sentences that name the library."""
     try:
         yield
-    except CretError:
+    except (CretError, sqlite3.IntegrityError):  # the latter is a defect of ours, not of the file
         raise
     except sqlite3.OperationalError as error:
         text = str(error)
@@ -677,7 +677,9 @@ def _translated(path: Path) -> Iterator[None]:
                 "indexed before is lost."
             ) from error
         if "readonly" in text or "unable to open" in text:
-            raise StorageError(f"The library {path.parent} cannot be opened for writing: {text}. Check its permissions.") from error
+            raise StorageError(
+                f"The library {path.parent} cannot be opened for writing: {text}. Check its permissions."
+            ) from error
         raise LibraryDamaged(f"The catalog {path} cannot be used: {text}.") from error
     except sqlite3.DatabaseError as error:
         raise LibraryDamaged(

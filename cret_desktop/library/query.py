@@ -24,7 +24,8 @@ def parse(typed: str) -> Query:
         raise QueryError("The query is empty. Type what the moment shows, for example: a dog running on a beach.")
     if len(text) > LONGEST:
         raise QueryError(
-            f"The query has {len(text):,} characters; at most {LONGEST:,} can be searched. Describe the moment in a sentence or two."
+            f"The query has {len(text):,} characters; at most {LONGEST:,} can be searched. Describe the moment in a "
+            "sentence or two."
         )
     if not any(unicodedata.category(c)[0] in "LN" for c in text) and not any(
         unicodedata.category(c) == "So" for c in text

@@ -1,8 +1,8 @@
 """The CRET score in numpy: how well texts match clips. Pure; the one place where features become a number.
 
 Per frame m the similarity is s_m = <t, v_m> / temperature. GEES' Gaussian closed form over the frames is
-mean_m(s_m) + 1/2 * variance_weight * var_m(s_m) (CRET, SIGIR 2022, section 3.3; by the identity that <t, S t> with S the
-covariance of the frames is the variance of <t, v_m>). CCM adds the mean over centers of the cosine of Z^t_c and Z^v_c.
+mean_m(s_m) + 1/2 * variance_weight * var_m(s_m) (CRET, SIGIR 2022; by the identity that <t, S t>, with S the covariance
+of the frames, is the variance of <t, v_m>). CCM adds the mean over centers of the cosine of Z^t_c and Z^v_c.
 `training.losses` computes the same in torch; a test ties the two.
 """
 
@@ -14,7 +14,7 @@ from cret_desktop.clips import Features, ScoreConfig, Vector
 
 
 def score(text: Features, clips: Features, config: ScoreConfig) -> Vector:
-    """Scores of Q texts (globals [Q, D], centers [Q, C, D]) against N clips ([N, M, D], [N, C, D]) -> [Q, N] float32."""
+    """Scores of Q texts (globals [Q, D], centers [Q, C, D]) against N clips ([N, M, D], [N, C, D]) -> [Q, N]."""
     return pool_frames(frame_similarities(text, clips), config) + center_similarities(text, clips, config)
 
 

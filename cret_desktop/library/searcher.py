@@ -25,7 +25,9 @@ from cret_desktop.library.score import center_similarities, frame_similarities, 
 
 log = logging.getLogger(__name__)
 
-CANDIDATES = 400  # clips rescored in full: recall@10 >= 0.99 of exhaustive scoring at 100,000 clips (docs/benchmarks.md)
+CANDIDATES = (
+    400  # clips rescored in full: recall@10 >= 0.99 of exhaustive scoring at 100,000 clips (docs/benchmarks.md)
+)
 REFIT_GROWTH = 1.25  # the calibration is made anew when the library has grown or shrunk by this factor
 
 
@@ -113,6 +115,15 @@ class Searcher:
         took = (time.perf_counter() - began) * 1000
         return Answer(parsed.text, moments, confident, took, parts)
 
+    def prepare(self) -> dict[str, float]:
+        """Load the text tower and the calibration; returns what each took, in milliseconds. Raises: ModelError."""
+        parts: dict[str, float] = {}
+        with _timed(parts, "text tower"):
+            self._model.text.encode(["a video"])
+        with _timed(parts, "calibration"):
+            self._calibrate(self.references())
+        return parts
+
     def references(self) -> Features:
         """The bank's features: encoded once a model, then kept in a file beside the catalog (a cache)."""
         if self._references is None:
@@ -128,7 +139,9 @@ class Searcher:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError) as error:
-            log.warning("The reference queries' features in %s cannot be read (%s): made anew.", self._reference_file, error)
+            log.warning(
+                "The reference features in %s cannot be read and are made anew: %s", self._reference_file, error
+            )
             return None
 
     def _encode_references(self) -> Features:

@@ -18,7 +18,9 @@ from tests.fakes import COLOURS, ColourModel, FakeDecoder
 
 # As in life, most of what could be asked for is not there; now and then a colour is named.
 NOUNS = "street river talk kitchen night snow train child crowd guitar forest market window bridge concert".split()
-REFERENCES = [f"a {noun}" for noun in NOUNS] + [f"{c} {n} in the {m}" for c, n, m in zip(COLOURS, NOUNS, NOUNS[3:])]
+REFERENCES = [f"a {noun}" for noun in NOUNS] + [
+    f"{c} {n} in the {m}" for c, n, m in zip(COLOURS, NOUNS, NOUNS[3:], strict=False)
+]
 
 
 @dataclass

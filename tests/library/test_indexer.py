@@ -43,7 +43,7 @@ def test_changed_file_is_indexed_again_and_its_old_clips_are_gone(bench: Bench) 
     assert bench.run().files == 1
     assert len(bench.index) == 1
     assert bench.searcher.search("blue", 5).moments[0].path.endswith("a.mp4")
-    thumbnails = [p for p in (bench.folder / "thumbnails").rglob("*.jpg")]
+    thumbnails = list((bench.folder / "thumbnails").rglob("*.jpg"))
     assert len(thumbnails) == 1, "thumbnails of clips that are gone are removed"
 
 

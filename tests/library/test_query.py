@@ -28,7 +28,6 @@ def test_what_cannot_be_searched(typed: str) -> None:
 def test_any_text_gives_words_or_a_sentence(typed: str) -> None:
     try:
         text = parse(typed).text
-    except QueryError as error:
-        assert str(error)
-    else:
-        assert text == " ".join(text.split()) != ""
+    except QueryError:
+        return
+    assert text == " ".join(text.split()) != ""

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cret_desktop.clips import FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
+from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryTooNew, StorageError
+from cret_desktop.index import migrations
+from cret_desktop.index.catalog import Catalog, GraphManifest, NewClip, Root
+
+MODEL = ModelInfo("m", "M", "print-1", 8, 2, FrameFormat(4, 32), ScoreConfig())
+INFO = VideoInfo(10.0, 640, 360, 25.0, "h264", "mp4")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path):  # type: ignore[no-untyped-def]
+    with Catalog.open(tmp_path / "library" / "catalog.sqlite") as opened:
+        yield opened
+
+
+def video(path: str, size: int = 100) -> VideoFile:
+    return VideoFile(path, size, 1_000, 1, hash(path) % 1000)
+
+
+def clip(ordinal: int, seed: int = 0) -> NewClip:
+    random = np.random.default_rng(ordinal + 100 * seed)
+    return NewClip(
+        ordinal, ordinal, ordinal * 5.0, ordinal * 5.0 + 5, f"aa/bb/{ordinal}.jpg", 32, 18, 1,
+        (1.0, 2.0, 3.0, 4.0), random.normal(size=(4, 8)).astype("f4"), random.normal(size=(2, 8)).astype("f4"),
+    )  # fmt: skip
+
+
+def indexed(catalog: Catalog, name: str, clips: int, content: bytes | None = None) -> tuple[int, list[int]]:
+    root = catalog.add_root("/videos")
+    catalog.apply_scan(root, [video(f"/videos/{name}")], [], within=f"/videos/{name}")
+    ((file_id, file),) = [p for p in catalog.pending(root.id, MODEL.fingerprint) if p[1].path.endswith(name)]
+    ids, _, _ = catalog.commit_file(
+        file_id, file, INFO, content or name.encode(), [clip(i) for i in range(clips)], catalog.record_model(MODEL)
+    )
+    return file_id, ids
+
+
+def test_a_committed_file_reads_back(catalog: Catalog) -> None:
+    _, ids = indexed(catalog, "a.mp4", 3)
+    rows = catalog.clips(ids)
+    assert [rows[i].ordinal for i in ids] == [0, 1, 2]
+    assert rows[ids[1]].path == "/videos/a.mp4"
+    assert rows[ids[1]].times == (1.0, 2.0, 3.0, 4.0)
+    found, features = catalog.embeddings(MODEL, [ids[2], 999, ids[0]])
+    assert list(found) == [ids[2], ids[0]]
+    assert features.globals.shape == (2, 4, 8)
+    assert features.centers.shape == (2, 2, 8)
+    assert features.globals[0] == pytest.approx(clip(2).globals, abs=2e-3)
+    labels, vectors = catalog.vectors(MODEL.fingerprint, ids=ids)
+    assert list(labels) == ids == list(catalog.clip_ids(MODEL.fingerprint))
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_indexing_again_keeps_ids_where_clips_stand_where_they_stood(catalog: Catalog) -> None:
+    file_id, ids = indexed(catalog, "a.mp4", 3)
+    model = catalog.record_model(MODEL)
+    again, gone, _ = catalog.commit_file(
+        file_id, video("/videos/a.mp4"), INFO, b"a.mp4", [clip(i, seed=1) for i in range(3)], model
+    )
+    assert (again, gone) == (ids, [])
+    other, gone, sprites = catalog.commit_file(
+        file_id, video("/videos/a.mp4"), INFO, b"other content", [clip(0)], model
+    )
+    assert gone == ids
+    assert min(other) > max(ids), "labels are never used again"
+    assert sprites == ["aa/bb/1.jpg", "aa/bb/2.jpg"]
+
+
+def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
+    file_id, _ = indexed(catalog, "a.mp4", 2)
+    broken = [clip(0), clip(0)]  # the same ordinal twice
+    with pytest.raises(sqlite3.IntegrityError):
+        catalog.commit_file(file_id, video("/videos/a.mp4"), INFO, b"x", broken, catalog.record_model(MODEL))
+    assert len(catalog.clip_ids(MODEL.fingerprint)) == 2
+
+
+def test_another_model_waits_beside_the_old_one(catalog: Catalog) -> None:
+    indexed(catalog, "a.mp4", 2)
+    root = catalog.roots()[0]
+    assert catalog.pending(root.id, MODEL.fingerprint) == []
+    assert [f.path for _, f in catalog.pending(root.id, "another")] == ["/videos/a.mp4"]
+    assert len(catalog.clip_ids(MODEL.fingerprint)) == 2
+
+
+def test_removing_a_root_removes_what_it_holds(catalog: Catalog) -> None:
+    _, ids = indexed(catalog, "a.mp4", 2)
+    gone, sprites = catalog.remove_root(catalog.roots()[0].id)
+    assert gone == ids
+    assert sprites == ["aa/bb/0.jpg", "aa/bb/1.jpg"]
+    assert catalog.counts() == []
+    with sqlite3.connect(catalog.path) as db:
+        assert db.execute("SELECT count(*) FROM embeddings").fetchone() == (0,)
+    db.close()
+
+
+def test_moved_files_are_those_whose_old_place_is_empty(catalog: Catalog, tmp_path: Path) -> None:
+    root = catalog.add_root(str(tmp_path))
+    old, new = str(tmp_path / "old.mp4"), str(tmp_path / "new.mp4")
+    catalog.apply_scan(root, [video(old)], [])
+    ((file_id, file),) = catalog.pending(root.id, MODEL.fingerprint)
+    catalog.commit_file(file_id, file, INFO, b"content", [clip(0)], catalog.record_model(MODEL))
+    assert catalog.may_be_moved([video(new), video(new, size=5)]) == [video(new)]
+    result = catalog.apply_scan(root, [video(new)], [], fingerprints={new: b"content"})
+    assert (result.moved, result.missing, result.added) == (1, 0, 0)
+    assert catalog.pending(root.id, MODEL.fingerprint) == []
+    assert list(catalog.files(root.id)) == [new]
+
+
+def test_problems_are_listed_once_and_leave_with_their_cause(catalog: Catalog) -> None:
+    root = catalog.add_root("/videos")
+    assert catalog.apply_scan(root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 1
+    assert catalog.apply_scan(root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 0
+    assert catalog.failures() == [("/videos/dir.mp4", "It is a folder.")]
+    catalog.apply_scan(root, [], [])
+    assert catalog.failures() == []
+
+
+def test_a_root_taken_up_meanwhile_is_left_alone(catalog: Catalog) -> None:
+    inner = catalog.add_root("/videos/inner")
+    outer = catalog.add_root("/videos")
+    result = catalog.apply_scan(inner, [video("/videos/inner/a.mp4")], [])
+    assert result.added == 0
+    assert [r.path for r in catalog.roots()] == [outer.path]
+
+
+def test_absorbed_roots_keep_their_files(catalog: Catalog) -> None:
+    for place in ("/videos/one", "/videos/two/b.mp4"):
+        root = catalog.add_root(place)
+        path = place if place.endswith(".mp4") else f"{place}/a.mp4"
+        catalog.apply_scan(root, [video(path)], [])
+    outer = catalog.add_root("/videos")
+    assert sorted(catalog.files(outer.id)) == ["/videos/one/a.mp4", "/videos/two/b.mp4"]
+    assert [r.path for r in catalog.roots()] == ["/videos"]
+    assert catalog.add_root("/videos/one").path == "/videos"
+    assert catalog.add_root("/videos-other").path == "/videos-other"
+
+
+def test_graph_manifests(catalog: Catalog) -> None:
+    manifests = [GraphManifest(g, f"{g}.hnsw", 1, "d", 9, 3, 8, "cosine", 16, 200, "print-1", "0.8") for g in (1, 2, 3)]
+    for manifest in manifests:
+        catalog.record_graph(manifest)
+    assert catalog.graphs("print-1") == manifests[::-1]
+    assert catalog.graphs("other") == []
+    catalog.forget_graph(3)
+    assert catalog.graphs("print-1")[0].generation == 2
+
+
+def test_readers_never_see_half_a_file(catalog: Catalog) -> None:
+    """A reader beside the writer sees a file with all its clips or with none."""
+    counts: set[int] = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            counts.add(len(catalog.clip_ids(MODEL.fingerprint)))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(20):
+        indexed(catalog, f"{number:02}.mp4", 5)
+    stop.set()
+    reader.join()
+    assert {count % 5 for count in counts} == {0}
+
+
+def test_foreign_newer_missing_and_damaged_catalogs(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    with pytest.raises(LibraryMissing, match="cret-desktop index"):
+        Catalog.open(path, read_only=True)
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE bookmarks (x)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(LibraryDamaged, match="not ours"):
+        Catalog.open(path)
+    assert path.read_bytes() == before, "a file that is not ours is never written to"
+    path.write_bytes(os.urandom(8192))
+    with pytest.raises(LibraryDamaged):
+        Catalog.open(path)
+    path.unlink()
+    Catalog.open(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    for read_only in (False, True):
+        with pytest.raises(LibraryTooNew, match="newer version"):
+            Catalog.open(path, read_only)
+
+
+def test_reading_only_refuses_changes(catalog: Catalog) -> None:
+    indexed(catalog, "a.mp4", 1)
+    with Catalog.open(catalog.path, read_only=True) as reader:
+        assert len(reader.clip_ids(MODEL.fingerprint)) == 1
+        with pytest.raises(StorageError, match="reading only"):
+            reader.add_root("/other")
+
+
+def test_an_older_catalog_is_backed_up_and_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "catalog.sqlite"
+    with Catalog.open(path) as catalog:
+        indexed(catalog, "a.mp4", 1)
+    newer = (*migrations.STEPS, "ALTER TABLE files ADD COLUMN favourite INTEGER;")
+    monkeypatch.setattr(migrations, "STEPS", newer)
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", len(newer))
+    with Catalog.open(path) as catalog:
+        assert len(catalog.clip_ids(MODEL.fingerprint)) == 1
+    (backup,) = tmp_path.glob("catalog.v1.backup.sqlite")
+    with sqlite3.connect(backup) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert db.execute("SELECT count(*) FROM clips").fetchone() == (1,)
+    db.close()
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+sys.path.insert(0, {here!r})
+from tests.index.test_catalog import *
+with Catalog.open(Path({path!r})) as catalog:
+    indexed(catalog, "first.mp4", 3)
+    size = catalog.path.with_name(catalog.path.name + "-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 8192, resource.RLIM_INFINITY))
+    try:
+        for number in range(500):
+            indexed(catalog, f"{{number}}.mp4", 20)
+    except StorageError as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    print(len(catalog.clip_ids(MODEL.fingerprint)) % 20)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="RLIMIT_FSIZE is POSIX; on Windows the shim of the faults suite")
+def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
+    program = FULL_DISK.format(path=str(tmp_path / "catalog.sqlite"), here=str(Path(__file__).parents[2]))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    sentence, whole = done.stdout.strip().splitlines()
+    assert "could not be written" in sentence
+    assert "Free some space" in sentence
+    assert whole == "3", "the first file's clips, and of the others all or none"
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog, sqlite3.connect(catalog.path) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert catalog.roots() == [Root(1, "/videos", False)]
+    db.close()
