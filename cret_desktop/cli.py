@@ -130,6 +130,8 @@ def index(
 
 def _report(outcome: protocol.IndexFinished, as_json: bool) -> int:
     totals = outcome.totals
+    if not outcome.error and not totals.offline and totals.files + totals.skipped + totals.failed == 0:
+        raise PathError("No video was found there. Looked for mp4, mov, mkv, webm, avi and other video files.")
     if as_json:
         print(json.dumps(_totals_json(totals)), flush=True)
     else:
@@ -144,8 +146,6 @@ def _report(outcome: protocol.IndexFinished, as_json: bool) -> int:
     if outcome.error:
         err.print(f"cret-desktop: {escape(outcome.error)}", style="red")
         return outcome.exit_status
-    if totals.files + totals.skipped + totals.failed == 0 and not totals.offline:
-        raise PathError("No video was found there. Looked for mp4, mov, mkv, webm, avi and other video files.")
     return 1 if totals.failed else 0
 
 

@@ -142,3 +142,38 @@ def colour_clip(colour: str, ordinal: int, shot: int | None = None) -> DecodedCl
     frames[:] = COLOURS[colour]
     sprite = Sprite(b"not a picture", 32, 18, times, 0)
     return DecodedClip(ordinal, ordinal if shot is None else shot, start, start + 4.0, times, frames, sprite)
+
+
+class LoggedDecoder:
+    """The real decoder pool, with a line in a file for each file begun and each file ended (with its frames)."""
+
+    def __init__(self, log: Path) -> None:
+        from cret_desktop.media.decoder_pool import DecoderPool
+
+        self._pool = DecoderPool(FORMAT, workers=2)
+        self._log = log
+
+    def decode(self, files: Iterable[VideoFile]) -> Iterator[DecodeEvent]:
+        for event in self._pool.decode(self._begun(files)):
+            if isinstance(event, FileDecoded):
+                self._write(f"ended\t{event.file.path}\t{event.frames_decoded}")
+            yield event
+
+    def _begun(self, files: Iterable[VideoFile]) -> Iterator[VideoFile]:
+        for file in files:
+            self._write(f"begun\t{file.path}\t0")
+            yield file
+
+    def _write(self, line: str) -> None:
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def open_logged_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, with `decoder.log` beside the library saying what was decoded."""
+    from cret_desktop.engine.assemble import wire
+
+    return wire(library, ColourModel(), lambda: LoggedDecoder(library.with_name("decoder.log")), read_only)

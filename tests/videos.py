@@ -23,3 +23,16 @@ def write_colours(path: Path, colours: Sequence[str], seconds: float = 2.0, fram
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     return path
+
+
+def write_noise_audio(path: Path, seconds: float = 1.0) -> Path:
+    """A file with sound and no picture."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48_000, layout="mono")
+        random = np.random.default_rng(0)
+        for _ in range(round(seconds * 48_000 / 1024)):
+            frame = av.AudioFrame.from_ndarray(random.normal(0, 0.1, (1, 1024)).astype("f4"), "fltp", "mono")
+            frame.rate = 48_000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

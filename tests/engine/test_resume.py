@@ -1,0 +1,98 @@
+"""A run that is killed costs the files in flight, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+from pathlib import Path
+
+import pytest
+
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.library.indexer import FILES_IN_FLIGHT
+from cret_desktop.library.progress import FileIndexed, IndexTotals
+from tests.videos import write_colours
+
+FILES = 24
+WAIT = 120
+
+
+def config(folder: Path) -> EngineConfig:
+    return EngineConfig(folder / "library", factory="tests.fakes:open_logged_library")
+
+
+def log(folder: Path) -> list[tuple[str, str, int]]:
+    lines = (folder / "decoder.log").read_text(encoding="utf-8").splitlines()
+    return [(kind, path, int(frames)) for kind, path, frames in (line.split("\t") for line in lines)]
+
+
+def whole_run(folder: Path, videos: Path) -> IndexTotals:
+    events: queue.SimpleQueue[protocol.Event] = queue.SimpleQueue()
+    with EngineClient(config(folder)) as client:
+        client.subscribe(events.put)
+        client.request(protocol.AddFolders((str(videos),))).result(WAIT)
+        while True:
+            event = events.get(timeout=WAIT)
+            if isinstance(event, protocol.IndexFinished):
+                return event.totals
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(FILES):
+        write_colours(folder / f"{number:02}.mp4", ["red", "blue"][: 1 + number % 2], seconds=1)
+    return folder
+
+
+def test_a_killed_run_costs_at_most_the_files_in_flight(videos: Path, tmp_path: Path) -> None:
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    undisturbed.mkdir()
+    killed.mkdir()
+    whole_run(undisturbed, videos)
+    frames = {path: count for kind, path, count in log(undisturbed) if kind == "ended"}
+    assert len(frames) == FILES
+
+    events: queue.SimpleQueue[protocol.Event] = queue.SimpleQueue()
+    client = EngineClient(config(killed)).start()
+    client.subscribe(events.put)
+    client.request(protocol.AddFolders((str(videos),))).result(WAIT)
+    done = 0
+    while done < FILES // 2:
+        done += isinstance(events.get(timeout=WAIT), FileIndexed)
+    assert client.pid is not None
+    client._closing = True  # so that the client does not start it again: that is what the next run is for
+    os.kill(client.pid, signal.SIGKILL)
+    client.close()
+    begun_before = [path for kind, path, _ in log(killed) if kind == "begun"]
+
+    totals = whole_run(killed, videos)
+    assert totals.files + totals.skipped == FILES
+    begun_after = [path for kind, path, _ in log(killed) if kind == "begun"][len(begun_before) :]
+    assert len(begun_after) == totals.files
+    twice = set(begun_before) & set(begun_after)
+    assert len(twice) <= FILES_IN_FLIGHT
+    both = sum(frames[path] for path in [*begun_before, *begun_after])
+    assert both <= sum(frames.values()) + FILES_IN_FLIGHT * max(frames.values())
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at the engine's memory map, which Linux shows")
+def test_a_second_run_decodes_nothing_and_loads_no_torch(videos: Path, tmp_path: Path) -> None:
+    """With the real factory and the starter: nothing to do means no model."""
+    empty = tmp_path / "videos"
+    empty.mkdir()
+    (empty / "broken.mp4").write_text("no video")
+    real = EngineConfig(tmp_path / "library")
+    for failed in (1, 0):
+        events: queue.SimpleQueue[protocol.Event] = queue.SimpleQueue()
+        with EngineClient(real) as client:
+            client.subscribe(events.put)
+            client.request(protocol.AddFolders((str(empty),))).result(WAIT)
+            while not isinstance(event := events.get(timeout=WAIT), protocol.IndexFinished):
+                pass
+            maps = Path(f"/proc/{client.pid}/maps").read_text()
+        assert (event.totals.failed, event.totals.frames_decoded) == (failed, 0)
+        assert "hnswlib" in maps, "the engine's own libraries are seen in its map"
+        assert "libtorch" not in maps

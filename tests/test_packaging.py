@@ -1,0 +1,152 @@
+"""What a person installs: the built wheel works away from the source tree, and the core works without Qt."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The wheel in an environment of its own, which borrows the dependencies of the one that runs the tests."""
+
+    wheel: Path
+    scripts: Path
+    elsewhere: Path  # an empty folder, to run in
+
+    def run(self, command: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [self.scripts / command, *arguments],
+            cwd=self.elsewhere,
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    folder = tmp_path_factory.mktemp("packaging")
+    # Without --wheel the wheel is built from the source distribution, so that one is tried as well.
+    _python("-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), str(ROOT))
+    (wheel,) = (folder / "dist").glob("*.whl")
+    environment = folder / "environment"
+    venv.create(environment, with_pip=False, symlinks=os.name != "nt")
+    places = sysconfig.get_paths(vars={"base": str(environment), "platbase": str(environment)})
+    # A path in a .pth file is only put on sys.path: our own editable install there stays without effect.
+    borrowed = [path for path in sys.path if Path(path).name == "site-packages"]
+    Path(places["purelib"], "borrowed.pth").write_text("\n".join(borrowed), encoding="utf-8")
+    scripts = Path(places["scripts"])
+    python = str(scripts / Path(sys.executable).name)
+    _python("-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "--quiet", str(wheel))
+    (folder / "elsewhere").mkdir()
+    return Installation(wheel, scripts, folder / "elsewhere")
+
+
+def test_the_command_tells_its_version(installation: Installation) -> None:
+    assert installation.run("cret-desktop", "--version").strip() == f"cret-desktop {_project()['version']}"
+
+
+def test_both_commands_are_installed(installation: Installation) -> None:
+    names = {path.stem for path in installation.scripts.iterdir()}
+    assert {"cret-desktop", "cret-desktop-gui"} <= names
+
+
+def test_every_resource_is_inside_the_package(installation: Installation) -> None:
+    resources = ROOT / "resources"
+    files = {path.relative_to(resources).as_posix(): path for path in resources.rglob("*") if path.is_file()}
+    with zipfile.ZipFile(installation.wheel) as wheel:
+        prefix = "cret_desktop/resources/"
+        shipped = {name.removeprefix(prefix) for name in wheel.namelist() if name.startswith(prefix)}
+        assert shipped == set(files)
+        for name, path in files.items():
+            assert wheel.read(prefix + name) == path.read_bytes()
+
+
+def test_resources_are_found_where_the_wheel_was_installed(installation: Installation) -> None:
+    code = "from cret_desktop.paths import resource; print(resource('licences', 'NOTICES.md').resolve(strict=True))"
+    found = Path(installation.run(Path(sys.executable).name, "-c", code).strip())
+    assert found.is_relative_to(installation.scripts.parent.resolve())
+
+
+def test_the_trainer_is_installed(installation: Installation) -> None:
+    code = "import pathlib, training; print(pathlib.Path(training.__file__).resolve())"
+    found = Path(installation.run(Path(sys.executable).name, "-c", code).strip())
+    assert found.is_relative_to(installation.scripts.parent.resolve())
+    with zipfile.ZipFile(installation.wheel) as wheel:
+        shipped = {name for name in wheel.namelist() if name.endswith(".py")}
+    sources = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("cret_desktop", "training")
+        for path in ROOT.glob(f"{folder}/**/*.py")
+    }
+    assert shipped == sources
+
+
+def test_licences_are_in_the_metadata(installation: Installation) -> None:
+    with zipfile.ZipFile(installation.wheel) as wheel:
+        names = {name.split("/", 2)[2] for name in wheel.namelist() if ".dist-info/licenses/" in name}
+    assert {"LICENSE", "resources/licences/NOTICES.md"} <= names
+
+
+def test_the_constraints_pin_every_dependency() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {_canonical(line.split("==")[0]) for line in lines if not line.startswith("#")}
+    project = _project()
+    wanted = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    assert {_canonical(requirement.split(">=")[0]) for requirement in wanted} <= pinned
+
+
+def test_every_dependency_has_a_notice() -> None:
+    notices = (ROOT / "resources" / "licences" / "NOTICES.md").read_text(encoding="utf-8")
+    named = {
+        _canonical(word) for line in notices.splitlines() if line.startswith("|") for word in line.split("|")[1].split()
+    }
+    assert {_canonical(requirement.split(">=")[0]) for requirement in _project()["dependencies"]} <= named
+
+
+def test_the_core_passes_its_tests_without_qt(tmp_path: Path) -> None:
+    (tmp_path / "without_qt.py").write_text('import sys\n\nsys.modules["PySide6"] = None\n', encoding="utf-8")
+    options = ["-q", "-p", "without_qt", "-p", "no:pytest-qt", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    # pytest-qt's setting is unknown without the plugin, which would be an error.
+    settings = ["-o", "addopts=", "-o", "filterwarnings="]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *settings, "tests/library", "tests/index"],
+        cwd=ROOT,
+        env=environment | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+
+
+def _python(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _project() -> dict[str, dict[str, list[str]]]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project: dict[str, dict[str, list[str]]] = settings["project"]
+    return project
+
+
+def _canonical(name: str) -> str:
+    return name.strip().lower().replace("_", "-")
