@@ -6,6 +6,7 @@ failed, 2 usage, 3 library, 4 model, 5 storage, 6 engine (see `errors`), 130 int
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import multiprocessing
@@ -270,6 +271,34 @@ def _status_json(found: protocol.LibraryStatus, failed: Iterable[protocol.Failed
     if failed is not None:
         result["failures"] = [{"path": item.path, "reason": item.reason} for item in failed]
     return result
+
+
+@app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False) -> int:
+    """List the models and tell which can be used now."""
+    from cret_desktop.engine import doctor as examiner
+
+    states = examiner.models()
+    if as_json:
+        print(json.dumps([dataclasses.asdict(state) for state in states]))
+        return 0
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("name", "title", "width", "state"):
+        table.add_column(column, justify="right" if column == "width" else "left")
+    for state in states:
+        table.add_row(state.name, state.title, str(state.width), escape(state.missing) or "ready")
+    out.print(table)
+    return 0
+
+
+@app.command()
+def doctor(library: Library = None, device: Device = "auto") -> int:
+    """Print what a bug report needs: versions, devices, codecs, models, the library's state. Nothing private."""
+    from cret_desktop.engine import doctor as examiner
+
+    for what, finding in examiner.report(_config(library, device, "starter").library, device):
+        out.print(f"{what:<20} {finding}", markup=False)
+    return 0
 
 
 @app.command()

@@ -141,7 +141,8 @@ class Features:
     """What an encoder gives for N clips or N texts, float32.
 
     Clips: `globals` [N, M, D], `centers` [N, C, D]. Texts: `globals` [N, D], `centers` [N, C, D].
-    Not normalised where the model says otherwise: the score's formula decides.
+    A frame's vector is at most 1 long (exactly 1 where the model normalises), so that clips can be indexed (see
+    `index.catalog`).
     """
 
     globals: Vector

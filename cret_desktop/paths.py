@@ -40,6 +40,10 @@ class LibraryPaths:
         return self.root / "writer.lock"
 
     @property
+    def log(self) -> Path:
+        return self.root / "engine.log"
+
+    @property
     def thumbnails(self) -> Path:
         return self.root / "thumbnails"
 

@@ -51,7 +51,9 @@ def wire(library: Path, model: Model, open_decoder: Callable[[], Decoder], read_
     paths = LibraryPaths(library)
     catalog = Catalog.open(paths.catalog, read_only)
     try:
-        index = VectorIndex.open(paths.graphs, catalog, model.info.fingerprint, model.info.width)
+        index = VectorIndex.open(
+            paths.graphs, catalog, model.info.fingerprint, model.info.width + 1, read_only=read_only
+        )
         texts = resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
         references = [text for text in texts if text and not text.startswith("#")]
         searcher = Searcher(catalog, index, model, paths.thumbnails, references, paths.calibration)

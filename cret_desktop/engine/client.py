@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import multiprocessing
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +41,8 @@ class EngineConfig:
 
 
 def _run_engine(connection: Connection, config: EngineConfig) -> None:
+    # Ctrl-C reaches every process of the terminal; the engine ends when its client says so, at a good place.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from cret_desktop.engine.server import serve  # in the child only: the client's process stays light
 
     serve(connection, config)

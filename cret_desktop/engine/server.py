@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import logging.handlers
 import os
 import queue
 import threading
@@ -15,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ def serve(connection: Connection, config: EngineConfig) -> None:
     try:
         if not config.read_only:
             lock.acquire()
+            _log_to(LibraryPaths(config.library).log)
         module, _, function = config.factory.partition(":")
         factory: Callable[..., OpenLibrary] = getattr(importlib.import_module(module), function)
         library = factory(config.library, config.model, config.device, config.read_only)
@@ -287,6 +290,13 @@ class _Engine:
                 self._connection.send(message)
             except (BrokenPipeError, ConnectionError):
                 log.debug("the client is gone; %s was not sent", type(message).__name__)
+
+
+def _log_to(path: Path) -> None:
+    """What went wrong behind the window is kept in a small file beside the catalog, for bug reports."""
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("cret_desktop").addHandler(handler)
 
 
 def _failure(number: int, error: Exception) -> protocol.Failure:

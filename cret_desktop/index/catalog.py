@@ -543,14 +543,14 @@ class Catalog:
         return np.fromiter((i for (i,) in rows), np.int64)
 
     def vectors(self, model: str, *, ids: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of `ids` that are live, ascending, and their unit mean vectors [N, D]."""
+        """Those of `ids` that are live, ascending, and their index vectors [N, D + 1]."""
         db = self._reader()
         row = db.execute("SELECT id, width FROM models WHERE fingerprint = ?", (model,)).fetchone()
         if row is None:
             return np.empty(0, np.int64), np.empty((0, 0), np.float32)
         model_id, width = row
         labels: list[int] = []
-        means: list[NDArray[np.float32]] = [np.empty((0, width), np.float32)]
+        vectors: list[NDArray[np.float32]] = [np.empty((0, width + 1), np.float32)]
         for part in _parts(sorted(ids)):
             rows = db.execute(
                 "SELECT e.clip_id, e.globals FROM embeddings e JOIN clips c ON c.id = e.clip_id"
@@ -561,9 +561,8 @@ class Catalog:
             if rows:
                 labels += [i for i, _ in rows]
                 frames = np.frombuffer(b"".join(g for _, g in rows), "<f2").reshape(len(rows), -1, width)
-                mean = frames.mean(axis=1, dtype=np.float32)
-                means.append(mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12))
-        return np.asarray(labels, np.int64), np.concatenate(means)
+                vectors.append(_index_vectors(frames))
+        return np.asarray(labels, np.int64), np.concatenate(vectors)
 
     # --- graph manifests (index.vector_index.GraphStore) ------------------------------------------------------
 
@@ -656,6 +655,24 @@ def _parts(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
     """SQLite bounds the number of parameters of a statement."""
     for at in range(0, len(ids), size):
         yield [int(i) for i in ids[at : at + size]]
+
+
+def _index_vectors(frames: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Frame features [N, M, D] of length at most 1 -> unit vectors [N, D + 1]: the mean, and what it lacks to length 1.
+
+    Their cosine with a query's `query_vector` orders clips exactly as <t, mean> does; by the mean's direction alone,
+    clips whose frames differ (short means) would come out too high.
+    """
+    mean = frames.mean(axis=1, dtype=np.float32)
+    mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1.0)
+    lacking = np.sqrt(np.maximum(1.0 - np.square(mean).sum(axis=1, keepdims=True), 0.0))
+    vectors = np.concatenate([mean, lacking], axis=1)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+def query_vector(text: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A text's features [D] -> [D + 1], to search an index of `Catalog.vectors` with."""
+    return np.append(text, np.float32(0.0))
 
 
 def _to_blob(features: NDArray[np.float32]) -> bytes:

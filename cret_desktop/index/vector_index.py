@@ -67,7 +67,7 @@ class GraphStore(Protocol):
         ...
 
     def vectors(self, model: str, *, ids: Sequence[int]) -> tuple[Ids, Vectors]:
-        """Those of the ids that are live clips, ascending, and their unit mean vectors [N, D]."""
+        """Those of the ids that are live clips, ascending, and their unit vectors [N, D]."""
         ...
 
 
@@ -86,14 +86,16 @@ class Limits:
 
 
 class VectorIndex:
-    """Cosine search over the unit mean vectors of one model's clips.
+    """Cosine search over the unit vectors of one model's clips.
 
-    `search` runs in any number of threads beside everything else, `add` and `remove` in any thread once the catalog has
-    committed; `start_build`, `poll_build`, `build` and `close` belong to one thread. `build_failure` is the reason why
-    the last build failed, or ''.
+    `search` runs in any number of threads beside everything else; `add` and `remove` in any thread, once the catalog
+    has committed. Of `start_build`, `poll_build` and `build` one runs at a time; `close` ends it. `build_failure` is
+    the reason why the last build failed, or ''.
     """
 
-    def __init__(self, directory: Path, store: GraphStore, model: str, width: int, limits: Limits) -> None:
+    def __init__(
+        self, directory: Path, store: GraphStore, model: str, width: int, limits: Limits, read_only: bool
+    ) -> None:
         """Use `open`."""
         self.build_failure = ""
         self._directory = directory
@@ -101,30 +103,41 @@ class VectorIndex:
         self._model = model
         self._width = width
         self._limits = limits
+        self._read_only = read_only
         self._prefix = hashlib.sha256(model.encode()).hexdigest()[:12]
         self._lock = threading.RLock()  # held by changes only: a search reads `_state` once
+        self._build_lock = threading.RLock()  # taken before `_lock`
         self._state = _State(None, _Rows.empty(width))
+        self._closed = False
         self._in_doubt = False
         self._retry_from = 0  # clips in the tail from which a build is tried again after a failure
         self._build: _Build | None = None
 
     @classmethod
     def open(
-        cls, directory: Path, store: GraphStore, model: str, width: int, limits: Limits | None = None
+        cls,
+        directory: Path,
+        store: GraphStore,
+        model: str,
+        width: int,
+        limits: Limits | None = None,
+        read_only: bool = False,
     ) -> VectorIndex:
         """Proves and loads the newest graph that can be trusted; the store's other vectors become the tail.
 
+        `read_only` is for whoever does not hold the library's lock: it only searches, and touches no file.
         Raises: StorageError where the directory cannot be used.
         """
-        index = cls(directory, store, model, width, limits or Limits())
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"The search index folder {directory} cannot be used ({error.strerror}); make it writable."
-            ) from error
-        for leftover in directory.glob(f"{index._prefix}-*.build"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        index = cls(directory, store, model, width, limits or Limits(), read_only)
+        if not read_only:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(
+                    f"The search index folder {directory} cannot be used ({error.strerror}); make it writable."
+                ) from error
+            for leftover in directory.glob(f"{index._prefix}-*.build"):
+                shutil.rmtree(leftover, ignore_errors=True)
         index._load()
         return index
 
@@ -175,7 +188,7 @@ class VectorIndex:
     def needs_build(self) -> bool:
         """Whether a build would make searching better, and none is under way or has just failed for the same clips."""
         state, limits = self._state, self._limits
-        if self._build is not None or len(state.tail) < self._retry_from:
+        if self._read_only or self._build is not None or len(state.tail) < self._retry_from:
             return False
         if len(state.tail) > limits.tail or (self._in_doubt and len(state) > limits.tail):
             return True
@@ -183,40 +196,19 @@ class VectorIndex:
 
     def build(self) -> None:
         """Builds the next generation and waits for it. Raises: as `poll_build`."""
-        self.start_build()
-        self.poll_build(timeout=None)
+        with self._build_lock:
+            self.start_build()
+            self.poll_build(timeout=None)
 
     def start_build(self) -> None:
-        """Starts the builder child on all that is live now, if none runs; where nothing is live, drops the graph.
+        """Starts the builder child on all that is live now; where nothing is live, drops the graph.
 
-        Raises: StorageError where its input cannot be written; searching goes on as before.
+        Does nothing where one runs, or read-only. Raises: StorageError where its input cannot be written, EngineError
+        where there is none; searching goes on as before.
         """
-        state = self._state
-        if self._build is not None:
-            return
-        if not len(state):
-            self._keep_generations(0)
-            self._load()
-            return
-        generation = max([time.time_ns() // 1000, *(g.generation + 1 for g in self._store.graphs(self._model))])
-        name = f"{self._prefix}-{generation}"
-        scratch = self._directory / f"{name}.build"
-        base = state.graph.file if state.graph is not None and not state.graph.outlived(self._limits) else None
-        ids, vectors = scratch / "ids", scratch / "vectors"
-        try:
-            scratch.mkdir()
-            count = 0
-            with open(ids, "wb") as ids_file, open(vectors, "wb") as vectors_file:
-                for chunk_ids, chunk in state.tail.chunks() if base else self._all_vectors(state):
-                    ids_file.write(np.ascontiguousarray(chunk_ids).data)
-                    vectors_file.write(np.ascontiguousarray(chunk).data)
-                    count += len(chunk_ids)
-        except OSError as error:
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise self._failed(BuildReport(reason=error.strerror or str(error), storage=True)) from error
-        target = str(self._directory / f"{name}.hnsw")
-        request = BuildRequest(base, str(scratch), str(ids), str(vectors), count, self._width, target)
-        self._build = _Build.start(request, generation)
+        with self._build_lock:
+            if not self._read_only and not self._closed and self._build is None:
+                self._start_build()
 
     def poll_build(self, timeout: float | None = 0.0) -> bool:
         """Takes over a finished build; True when a new generation serves. None waits for as long as it takes.
@@ -225,36 +217,26 @@ class VectorIndex:
         call it while nobody waits. Raises: StorageError or EngineError where the build failed; searching goes on as
         before, and `needs_build` stays false until more clips have come.
         """
-        build = self._build
-        if build is None or not build.connection.poll(timeout):
-            return False
-        report = build.finish()
-        self._build = None
-        if report.base_damaged and build.request.base is not None:
-            self._distrust(Path(build.request.base.path).name, report.reason)
-            self._load()
-            self.start_build()
-            return self.poll_build(timeout)
-        if report.graph is None:
-            raise self._failed(report)
-        manifest = self._manifest(build.generation, report.graph, report.last_clip_id)
-        try:
-            graph = self._opened(manifest)
-            self._store.record_graph(manifest)
-        except (BadGraph, StorageError) as error:
-            raise self._failed(BuildReport(reason=str(error), storage=True)) from error
-        with self._lock:
-            self._state = self._state.with_graph(graph)
-        self._keep_generations(_GENERATIONS)
-        self.build_failure, self._in_doubt, self._retry_from = "", False, 0
-        return True
+        with self._build_lock:
+            build = self._build
+            if build is None or not build.connection.poll(timeout):
+                return False
+            report = build.finish()
+            self._build = None
+            return not self._closed and self._take_over(build, report, timeout)
 
     def close(self) -> None:
-        """Ends a build that is under way; nothing is lost by it. The index holds no graph afterwards."""
-        if self._build is not None:
-            self._build.abandon()
-            self._build = None
-        self._state = _State(None, _Rows.empty(self._width))
+        """Ends a build that is under way, also one that another thread waits for; nothing is lost by it."""
+        self._closed = True
+        build = self._build
+        if build is not None:
+            build.process.kill()
+        with self._build_lock:
+            if self._build is not None:
+                self._build.abandon()
+                self._build = None
+        with self._lock:
+            self._state = _State(None, _Rows.empty(self._width))
 
     # -- start-up -----------------------------------------------------------------------------------------------------
 
@@ -280,8 +262,10 @@ class VectorIndex:
 
     def _distrust(self, file: str, reason: str) -> None:
         """Sets a graph aside under a name that nothing loads, for whoever looks into it, and forgets its record."""
-        logger.warning("The search index %s is set aside and will be built again: %s", file, reason)
+        logger.warning("The search index %s is not used and will be built again: %s", file, reason)
         self._in_doubt = True
+        if self._read_only:
+            return
         for old in self._directory.glob(f"{self._prefix}-*.damaged"):
             _discard(old)
         path = self._directory / file
@@ -297,7 +281,7 @@ class VectorIndex:
         """A graph that its file, its record and the catalog agree on. Raises: BadGraph."""
         if manifest != self._manifest(manifest.generation, self._file(manifest), manifest.last_clip_id):
             raise BadGraph(f"{manifest.file} was made for another index or by another version")
-        graph = _Graph.load(self._file(manifest), manifest.last_clip_id)
+        graph = _Graph.load(self._file(manifest))
         rows = graph.rows
         sample = rows.ids[np.unique(np.linspace(0, len(rows.ids) - 1, _CANARIES).astype(np.int64))]
         ids, truth = self._store.vectors(self._model, ids=[int(clip_id) for clip_id in sample])
@@ -353,6 +337,55 @@ class VectorIndex:
 
     # -- builds -------------------------------------------------------------------------------------------------------
 
+    def _start_build(self) -> None:
+        state = self._state
+        if not len(state):
+            self._keep_generations(0)
+            self._load()
+            return
+        generation = max([time.time_ns() // 1000, *(g.generation + 1 for g in self._store.graphs(self._model))])
+        name = f"{self._prefix}-{generation}"
+        scratch = self._directory / f"{name}.build"
+        base = state.graph.file if state.graph is not None and not state.graph.outlived(self._limits) else None
+        ids, vectors = scratch / "ids", scratch / "vectors"
+        try:
+            scratch.mkdir()
+            count = 0
+            with open(ids, "wb") as ids_file, open(vectors, "wb") as vectors_file:
+                for chunk_ids, chunk in state.tail.chunks() if base else self._all_vectors(state):
+                    ids_file.write(np.ascontiguousarray(chunk_ids).data)
+                    vectors_file.write(np.ascontiguousarray(chunk).data)
+                    count += len(chunk_ids)
+        except OSError as error:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise self._failed(BuildReport(reason=error.strerror or str(error), storage=True)) from error
+        if base is None and not count:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise self._failed(BuildReport(reason="the library holds no vector that can be searched"))
+        target = str(self._directory / f"{name}.hnsw")
+        request = BuildRequest(base, str(scratch), str(ids), str(vectors), count, self._width, target)
+        self._build = _Build.start(request, generation)
+
+    def _take_over(self, build: _Build, report: BuildReport, timeout: float | None) -> bool:
+        if report.base_damaged and build.request.base is not None:
+            self._distrust(Path(build.request.base.path).name, report.reason)
+            self._load()
+            self.start_build()
+            return self.poll_build(timeout)
+        if report.graph is None:
+            raise self._failed(report)
+        manifest = self._manifest(build.generation, report.graph, report.last_clip_id)
+        try:
+            graph = self._opened(manifest)
+            self._store.record_graph(manifest)
+        except (BadGraph, StorageError) as error:
+            raise self._failed(BuildReport(reason=str(error), storage=True)) from error
+        with self._lock:
+            self._state = self._state.with_graph(graph)
+        self._keep_generations(_GENERATIONS)
+        self.build_failure, self._in_doubt, self._retry_from = "", False, 0
+        return True
+
     def _all_vectors(self, state: _State) -> Iterator[tuple[Ids, Vectors]]:
         """Everything live in chunks; graphed vectors come from the store, never from the file that is replaced."""
         if state.graph is not None:
@@ -377,6 +410,8 @@ class VectorIndex:
 
     def _sweep(self) -> None:
         """Deletes this model's graphs that have no record: of older generations, or of a build that was killed."""
+        if self._read_only:
+            return
         recorded = {manifest.file for manifest in self._store.graphs(self._model)}
         for path in self._directory.glob(f"{self._prefix}-*.hnsw"):
             if path.name not in recorded:
@@ -480,10 +515,9 @@ class _Graph:
     file: GraphFile
     index: hnswlib.Index
     rows: _Rows
-    last_clip_id: int
 
     @classmethod
-    def load(cls, file: GraphFile, last_clip_id: int) -> _Graph:
+    def load(cls, file: GraphFile) -> _Graph:
         """Raises: BadGraph."""
         index = graph_builder.load_graph(file)
         layout = graph_builder.element_layout(file.width)
@@ -491,7 +525,7 @@ class _Graph:
         elements = np.memmap(file.path, layout, mode="r", offset=offset, shape=(file.count,))
         ids = np.asarray(elements["label"]).astype(np.int64)
         rows = _Rows(ids, np.asarray(elements["vector"]), np.ones(len(ids), np.bool_), _order(ids), 0)
-        return cls(file, index, rows, last_clip_id)
+        return cls(file, index, rows)
 
     def outlived(self, limits: Limits) -> bool:
         """Whether so many of its clips were removed that the next generation starts anew."""
@@ -589,7 +623,8 @@ class _Build:
 
     @classmethod
     def start(cls, request: BuildRequest, generation: int) -> _Build:
-        # spawn, not fork: a forked copy of a process with threads and a GPU must not run hnswlib
+        # spawn, not fork: a forked copy of a process with threads and a GPU must not run hnswlib. A daemon, so that an
+        # engine that ends does not wait for it.
         context = multiprocessing.get_context("spawn")
         receiving, sending = context.Pipe(duplex=False)
         process = context.Process(target=graph_builder.run, args=(request, sending), name="graph-builder", daemon=True)

@@ -31,7 +31,6 @@ from cret_desktop.errors import StorageError
 from cret_desktop.index.catalog import Catalog, NewClip, Root
 from cret_desktop.library.ports import Decoder, Model
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals, Listener, Phase
-from cret_desktop.library.score import unit
 from cret_desktop.media.scan import ScanProblem, fingerprint, scan
 
 log = logging.getLogger(__name__)
@@ -310,9 +309,7 @@ class _Run:
         )  # fmt: skip
         if gone:
             self._i._index.remove(np.asarray(gone, np.int64))
-        means = unit(np.stack([clip.globals.mean(axis=0) for clip in clips])) if clips else None
-        if means is not None:
-            self._i._index.add(np.asarray(ids, np.int64), means)
+        self._i._index.add(*self._i._catalog.vectors(self._i._model.info.fingerprint, ids=ids))
         self._drop_sprites(stale)
         self.files += 1
         self.clips += len(clips)

@@ -17,17 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import Features, Match, Moment, Thumbnail, Vector
-from cret_desktop.index.catalog import Catalog, ClipRow
+from cret_desktop.index.catalog import Catalog, ClipRow, query_vector
 from cret_desktop.library import query as query_language
 from cret_desktop.library.ports import Model
 from cret_desktop.library.relevance import SAMPLE_CLIPS, Calibration, classify, standing
-from cret_desktop.library.score import center_similarities, frame_similarities, pool_frames, score, unit
+from cret_desktop.library.score import center_similarities, frame_similarities, pool_frames, score
 
 log = logging.getLogger(__name__)
 
-CANDIDATES = (
-    400  # clips rescored in full: recall@10 >= 0.99 of exhaustive scoring at 100,000 clips (docs/benchmarks.md)
-)
+# Clips rescored in full: recall@10 of at least 0.99 of exhaustive scoring, at 100,000 clips (docs/benchmarks.md).
+CANDIDATES = 800
 REFIT_GROWTH = 1.25  # the calibration is made anew when the library has grown or shrunk by this factor
 
 
@@ -89,7 +88,7 @@ class Searcher:
             parsed = query_language.parse(typed)
             text = self._model.text.encode([parsed.text])
         with _timed(parts, "candidates"):
-            ids, _ = self._index.search(unit(text.globals)[0], max(CANDIDATES, 4 * limit))
+            ids, _ = self._index.search(query_vector(text.globals[0]), max(CANDIDATES, 4 * limit))
         with _timed(parts, "rescore"):
             ids, features = self._catalog.embeddings(self._model.info, [int(i) for i in ids])
             frames = frame_similarities(text, features)[0]  # [K, M]

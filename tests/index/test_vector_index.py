@@ -278,6 +278,18 @@ def test_bad_vectors_in_the_store_are_left_out(folder: Path, store: Store, caplo
     assert_exact(index, store)
 
 
+def test_a_store_without_one_good_vector_is_told(folder: Path, store: Store) -> None:
+    store.put(np.arange(1, 401), clustered(400))
+    index = reopened(folder, store)
+    index.build()
+    index.remove(np.arange(1, 399))
+    store.db.execute("UPDATE clips SET vector = zeroblob(?)", (4 * WIDTH,))
+    with pytest.raises(EngineError, match="no vector"):
+        index.build()
+    assert len(index.search(clustered(1)[0], 5)[0]) == 2
+    assert not list(folder.glob("*.build"))
+
+
 # -- coming and going -------------------------------------------------------------------------------------------------
 
 
@@ -567,6 +579,27 @@ def test_another_width_of_the_same_model_starts_anew(folder: Path, store: Store)
     assert len(index) == 200
 
 
+@pytest.mark.parametrize("how", ["whole", "zeroed"])
+def test_a_reader_without_the_lock_touches_nothing(index: VectorIndex, folder: Path, store: Store, how: str) -> None:
+    index.start_build()  # so that there is a build's folder too
+    spoil(*graph_files(folder), how)
+    before = {path: path.stat().st_mtime_ns for path in graph_files(folder)}
+    manifests = store.graphs(MODEL)
+    reader = VectorIndex.open(folder, store, MODEL, WIDTH, Limits(tail=10), read_only=True)
+    assert not reader.needs_build()
+    reader.build()
+    assert_exact(reader, store)
+    assert {path: path.stat().st_mtime_ns for path in graph_files(folder)} == before
+    assert store.graphs(MODEL) == manifests
+    assert list(folder.glob("*.build"))
+
+
+def test_reading_where_there_is_no_index_makes_none(folder: Path, store: Store) -> None:
+    store.put(np.arange(1, 21), clustered(20))
+    assert_exact(VectorIndex.open(folder, store, MODEL, WIDTH, SMALL, read_only=True), store)
+    assert not folder.exists()
+
+
 def test_a_graph_that_the_catalog_contradicts_is_refused(folder: Path, store: Store) -> None:
     """A catalog that was put back from a copy may give an old id to a new clip."""
     ids, vectors = np.arange(1, 401), clustered(400)
@@ -635,6 +668,20 @@ def test_closing_ends_a_build(index: VectorIndex, folder: Path, store: Store) ->
     index.close()
     assert not psutil.pid_exists(child.pid)
     assert multiprocessing.active_children() == []
+    assert not list(folder.glob("*.build"))
+    assert_exact(reopened(folder, store), store)
+
+
+@needs_posix
+def test_closing_ends_a_build_that_another_thread_waits_for(index: VectorIndex, folder: Path, store: Store) -> None:
+    index.start_build()
+    (child,) = multiprocessing.active_children()
+    psutil.Process(child.pid).suspend()
+    builder = threading.Thread(target=index.build)  # an exception in it fails the test
+    builder.start()
+    index.close()
+    builder.join()
+    assert not psutil.pid_exists(child.pid)
     assert not list(folder.glob("*.build"))
     assert_exact(reopened(folder, store), store)
 

@@ -73,7 +73,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     videos.mkdir()
     model = ColourModel()
     with Catalog.open(folder / "catalog.sqlite") as catalog:
-        index = VectorIndex.open(folder / "graphs", catalog, model.info.fingerprint, model.info.width)
+        index = VectorIndex.open(folder / "graphs", catalog, model.info.fingerprint, model.info.width + 1)
         searcher = Searcher(catalog, index, model, folder / "thumbnails", REFERENCES, folder / "calibration")
         yield Bench(folder, videos, catalog, index, model, searcher, [], [])
         index.close()

@@ -1,0 +1,103 @@
+"""What a bug report needs: versions, devices, codecs, models and the library's state. Nothing private, nothing sent.
+
+File names are left out and the home folder is written ~. Heavy libraries are imported here only when the report is
+made; the window never imports this module.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from cret_desktop.errors import CretError, ModelError
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.model import checkpoint
+from cret_desktop.model.encoder import choose_device, describe_device, open_model
+from cret_desktop.model.presets import PRESETS
+from cret_desktop.paths import LibraryPaths
+
+PACKAGES = (
+    "PySide6", "torch", "timm", "transformers", "open_clip_torch", "av", "opencv-python", "hnswlib", "numpy",
+    "safetensors", "tokenizers",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model the app knows by name. `missing` is '' when it can be used now, else what to do."""
+
+    name: str
+    title: str
+    width: int
+    missing: str
+
+
+def models() -> list[ModelState]:
+    """Every model known by name, and whether its files are here. Loads no weights."""
+    states = []
+    for name, preset in PRESETS.items():
+        config, missing = preset(), ""
+        try:
+            open_model(name).check_files()
+        except ModelError as error:
+            missing = str(error)
+        states.append(ModelState(name, config.title, config.width, missing))
+    return states
+
+
+def report(library: Path, device: str) -> Iterator[tuple[str, str]]:
+    """(what, finding) pairs, in the order to print them."""
+    yield "CRET Desktop", importlib.metadata.version("cret-desktop")
+    yield "Python", f"{platform.python_version()} on {platform.platform()}"
+    memory = psutil.virtual_memory()
+    yield "Machine", f"{psutil.cpu_count()} cores, {memory.total / 2**30:.0f} GiB of memory"
+    for package in PACKAGES:
+        yield package, _version(package)
+    try:
+        yield "Device", describe_device(choose_device(device))
+    except ModelError as error:
+        yield "Device", str(error)
+    from cret_desktop.media.probe import missing_codecs  # loads the decoders' libraries
+
+    missing = missing_codecs()
+    yield "Codecs", f"missing: {', '.join(missing)}" if missing else "all that are looked for"
+    for model in models():
+        yield f"Model {model.name}", "ready" if not model.missing else "not on this computer"
+    yield from _library(library)
+    if sys.platform == "linux":
+        yield "/dev/shm", f"{shutil.disk_usage('/dev/shm').free / 2**20:.0f} MiB free"
+
+
+def _library(library: Path) -> Iterator[tuple[str, str]]:
+    yield "Library", _private(library)
+    try:
+        with Catalog.open(LibraryPaths(library).catalog, read_only=True) as catalog:
+            counts = catalog.counts()
+            yield (
+                "Holds",
+                f"{sum(c.files for c in counts)} files, {sum(c.clips for c in counts)} clips, "
+                f"{sum(c.failed for c in counts)} failed, {sum(c.pending for c in counts)} waiting",
+            )
+    except CretError as error:
+        yield "State", _private(str(error))
+    nearest = next(p for p in (library, *library.parents) if p.exists())
+    yield "Disk", f"{shutil.disk_usage(nearest).free / 2**30:.1f} GiB free"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _private(text: str | Path) -> str:
+    return str(text).replace(os.path.expanduser("~"), "~")
