@@ -7,7 +7,6 @@ failed, 2 usage, 3 library, 4 model, 5 storage, 6 engine (see `errors`), 130 int
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import multiprocessing
 import os
@@ -80,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        out.print(f"cret-desktop {importlib.metadata.version('cret-desktop')}")
+        out.print(f"cret-desktop {paths.version()}")
         raise typer.Exit
 
 
@@ -286,7 +285,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="As one JSON lis
     for column in ("name", "title", "width", "state"):
         table.add_column(column, justify="right" if column == "width" else "left")
     for state in states:
-        table.add_row(state.name, state.title, str(state.width), escape(state.missing) or "ready")
+        table.add_row(state.name, state.title, str(state.width), "not on this computer" if state.missing else "ready")
     out.print(table)
     return 0
 

@@ -1,7 +1,8 @@
-"""Where things lie: resources that ship with the app, and the files of a library. Never creates or reads anything."""
+"""Where things lie: resources that ship with the app, and the files of a library. Never creates anything."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,14 @@ import platformdirs
 
 APP_NAME = "CRET Desktop"
 LIBRARY_VARIABLE = "CRET_DESKTOP_LIBRARY"
+
+
+def version() -> str:
+    """The installed version, or a word that this is a source tree nobody installed."""
+    try:
+        return importlib.metadata.version("cret-desktop")
+    except importlib.metadata.PackageNotFoundError:
+        return "(source tree, not installed)"
 
 
 def resource(*parts: str) -> Path:

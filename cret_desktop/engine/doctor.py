@@ -19,10 +19,9 @@ import psutil
 
 from cret_desktop.errors import CretError, ModelError
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.model import checkpoint
 from cret_desktop.model.encoder import choose_device, describe_device, open_model
 from cret_desktop.model.presets import PRESETS
-from cret_desktop.paths import LibraryPaths
+from cret_desktop.paths import LibraryPaths, version
 
 PACKAGES = (
     "PySide6", "torch", "timm", "transformers", "open_clip_torch", "av", "opencv-python", "hnswlib", "numpy",
@@ -55,7 +54,7 @@ def models() -> list[ModelState]:
 
 def report(library: Path, device: str) -> Iterator[tuple[str, str]]:
     """(what, finding) pairs, in the order to print them."""
-    yield "CRET Desktop", importlib.metadata.version("cret-desktop")
+    yield "CRET Desktop", version()
     yield "Python", f"{platform.python_version()} on {platform.platform()}"
     memory = psutil.virtual_memory()
     yield "Machine", f"{psutil.cpu_count()} cores, {memory.total / 2**30:.0f} GiB of memory"

@@ -1,0 +1,308 @@
+"""Decodes one video file into clips: keyframes where they are dense enough, every frame where they are not.
+
+Decoding only keyframes costs a tenth of decoding all (measured in `tests/benchmarks/decoding.py`), so packets are taken
+in *spans*, from one keyframe to the next. A span of at most 2.5 s gives its keyframe; only if its packets or its two
+ends look as though a cut is hidden inside is it decoded wholly. Longer groups of pictures are decoded wholly always, in
+one *run* from end to end. Memory is bounded whatever the length: 2.5 s of packets and what `ClipSampler` holds.
+
+Times are presentation times on the player's clock. This module runs in the decoders' processes; it never raises for a
+bad file, it says so in its last event.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+
+from cret_desktop.clips import (
+    ClipDecoded,
+    DecodedClip,
+    DecodeEvent,
+    FileDecoded,
+    FileFailed,
+    FileOpened,
+    FrameFormat,
+    VideoFile,
+)
+from cret_desktop.errors import BadFile
+from cret_desktop.media.frame_sampler import ClipSampler, SampledClip
+from cret_desktop.media.probe import OpenVideo, decode_packet, open_video
+from cret_desktop.media.shots import LOOKAHEAD, ShotDetector, suspicious
+from cret_desktop.media.thumbnails import Orientation, Picture, Pictures, draw_sprite, fit_frame
+
+MAX_KEYFRAME_SPACING = 2.5  # seconds; what is sparser is decoded wholly
+MIN_KEYFRAME_SPACING = 0.5  # seconds; of denser keyframes (all-intra video) only some are taken
+_MAX_HELD_BYTES = 256 << 20  # of packets in one span; a span of 2.5 s at 800 Mbit/s
+_PARTIAL_SLACK = 0.5  # seconds by which a whole video may end early
+_PARTIAL_SHARE = 0.01  # of the duration, in addition
+Packet: TypeAlias = "av.Packet[VideoStream]"
+_CHANGED = "The file changed while it was read."
+
+
+def decode_file(
+    file: VideoFile, frame_format: FrameFormat, on_progress: Callable[[], None] = lambda: None
+) -> Iterator[DecodeEvent]:
+    """FileOpened, ClipDecoded in the order of time, then FileDecoded; or FileFailed at any point.
+
+    `on_progress` is called for every packet and frame: as long as it is, the decoder is alive.
+    """
+    try:
+        with open_video(file.path) as video:
+            yield from _FileDecoder(file, video, frame_format, on_progress).events()
+    except BadFile as error:
+        yield FileFailed(file, str(error))
+    except av.FFmpegError as error:
+        yield FileFailed(file, f"The pictures of this file cannot be read: {error.strerror}.")
+
+
+class _FileDecoder:
+    """The state of decoding one file.
+
+    `_held` is the span being collected, its keyframe first; `_opening` that keyframe's picture where it has been
+    decoded apart. `_run` is under way while the decoder has been fed everything up to `_held`.
+    """
+
+    def __init__(
+        self, file: VideoFile, video: OpenVideo, frame_format: FrameFormat, on_progress: Callable[[], None]
+    ) -> None:
+        self._file = file
+        self._video = video
+        self._frame_format = frame_format
+        self._on_progress = on_progress
+        self._sampler = ClipSampler[Picture](frame_format.frames)
+        self._pictures: Pictures | None = None
+        self._held: list[Packet] = []
+        self._held_bytes = 0
+        self._opening: av.VideoFrame | None = None
+        self._run: _Run | None = None
+        self._ready: list[DecodeEvent] = []
+        self._end = 0.0
+        self._frames_decoded = 0
+        self._broken_off = False
+
+    def events(self) -> Iterator[DecodeEvent]:
+        for packet in self._packets():
+            self._on_progress()
+            self._take(packet)
+            yield from self._give()
+        self._close_tail()
+        if self._pictures is None:
+            raise BadFile("No picture of this file could be decoded.")
+        self._emit(self._sampler.finish(self._end))
+        if _changed(self._file):
+            raise BadFile(_CHANGED)
+        yield from self._give()
+        yield FileDecoded(self._file, self._partial(), self._frames_decoded)
+
+    def _packets(self) -> Iterator[Packet]:
+        try:
+            for packet in self._video.container.demux(self._video.stream):
+                if packet.size:  # the demuxer's last packet is empty, made to drain the decoder
+                    yield packet
+        except av.FFmpegError:
+            self._broken_off = True  # the container is damaged from here on
+
+    def _give(self) -> Iterator[DecodeEvent]:
+        ready, self._ready = self._ready, []
+        yield from ready
+
+    # Packets -> spans -> keyframes or runs
+
+    def _take(self, packet: Packet) -> None:
+        time = self._packet_time(packet)
+        if time is not None:
+            self._end = max(self._end, time + self._packet_seconds(packet))
+        if packet.is_keyframe and self._held and self._closes_span(packet):
+            return
+        if self._run is not None and not self._held and not packet.is_keyframe:
+            self._feed(packet)
+            return
+        self._held.append(packet)
+        self._held_bytes += packet.size
+        if self._held_seconds() > MAX_KEYFRAME_SPACING or self._held_bytes > _MAX_HELD_BYTES:
+            self._decode_held()
+
+    def _closes_span(self, packet: Packet) -> bool:
+        """Whether the keyframe in `packet` ended the span that is held, and now begins the next one."""
+        if self._held_seconds(packet) < MIN_KEYFRAME_SPACING:
+            return False
+        if self._run is not None:
+            self._end_run_at_held()
+        elif self._opening is None:
+            self._opening = self._decode_keyframe(self._held[0])
+        closing = self._decode_keyframe(packet)
+        if closing is None or self._opening is None:
+            # Not decodable on its own: let the span grow, in the end it will be decoded wholly.
+            return False
+        if self._looks_cut(self._opening, closing):
+            self._decode_held()
+            self._finish_run(closing)
+        else:
+            self._sample(self._opening)
+            self._emit(self._sampler.settle(self._time(closing)))
+            self._hold_nothing()
+        self._held, self._held_bytes, self._opening = [packet], packet.size, closing
+        return True
+
+    def _looks_cut(self, opening: av.VideoFrame, closing: av.VideoFrame) -> bool:
+        pictures = self._pictures_for(opening)
+        timed = [(packet, time) for packet in self._held if (time := self._packet_time(packet)) is not None]
+        return suspicious(
+            [packet.size for packet, _ in timed],
+            [packet.is_keyframe for packet, _ in timed],
+            [time for _, time in timed],
+            pictures.thumb(opening),
+            pictures.thumb(closing),
+        )
+
+    def _decode_held(self) -> None:
+        """Feeds what is held to the run, beginning one where there is none. The run stays open."""
+        if self._run is None:
+            self._video.stream.codec_context.flush_buffers()
+            self._run = _Run(self._packet_time(self._held[0]))
+        for packet in self._held:
+            self._feed(packet)
+        self._hold_nothing()
+
+    def _end_run_at_held(self) -> None:
+        """Ends the run with the keyframe that is held and the pictures shown before it that need the run's."""
+        first = self._held[0]
+        self._feed(first)
+        for packet in self._held[1:]:
+            if packet.pts is None or first.pts is None or packet.pts > first.pts:
+                break
+            self._feed(packet)
+        self._finish_run(None)
+
+    def _finish_run(self, following: av.VideoFrame | None) -> None:
+        """Drains the decoder; `following` is the picture after the run where the run did not decode it itself."""
+        run = self._run
+        assert run is not None
+        self._see(decode_packet(self._video, None))
+        if following is not None and self._time(following) > run.last_time:
+            self._find_cuts(run, following)
+        else:
+            self._opening = run.last
+        for cut in run.detector.finish():
+            self._emit(self._sampler.cut(cut))
+        self._emit(self._sampler.settle(run.last_time))
+        self._video.stream.codec_context.flush_buffers()
+        self._run = None
+
+    def _close_tail(self) -> None:
+        if self._held or self._run is not None:
+            self._decode_held()
+            self._finish_run(None)
+
+    def _hold_nothing(self) -> None:
+        self._held, self._held_bytes, self._opening = [], 0, None
+
+    # Packets -> frames
+
+    def _decode_keyframe(self, packet: Packet) -> av.VideoFrame | None:
+        # `skip_frame = NONKEY` is broken for HEVC in FFmpeg 7.1 and later and ignored by VP9; draining the decoder
+        # after each keyframe works for every codec.
+        context = self._video.stream.codec_context
+        context.flush_buffers()
+        frames = decode_packet(self._video, packet) + decode_packet(self._video, None)
+        context.flush_buffers()
+        self._on_progress()
+        self._frames_decoded += len(frames)
+        return frames[0] if frames and frames[0].pts is not None else None
+
+    def _feed(self, packet: Packet) -> None:
+        self._see(decode_packet(self._video, packet))
+
+    def _see(self, frames: Sequence[av.VideoFrame]) -> None:
+        """Frames of a run, in the order of presentation."""
+        run = self._run
+        assert run is not None
+        for frame in frames:
+            self._on_progress()
+            self._frames_decoded += 1
+            # Pictures shown before the run's keyframe lack what they refer to; and time never runs backwards.
+            if frame.pts is None or self._time(frame) <= run.last_time:
+                continue
+            self._sample(frame)
+            self._find_cuts(run, frame)
+
+    def _find_cuts(self, run: _Run, frame: av.VideoFrame) -> None:
+        time = self._time(frame)
+        for cut in run.detector.push(time, self._pictures_for(frame).thumb(frame)):
+            self._emit(self._sampler.cut(cut))
+        run.last, run.last_time = frame, time
+        run.recent = [*run.recent[-LOOKAHEAD:], time]
+        self._emit(self._sampler.settle(run.recent[0]))
+
+    # Frames -> clips
+
+    def _sample(self, frame: av.VideoFrame) -> None:
+        time = self._time(frame)
+        pictures = self._pictures_for(frame)
+        if self._sampler.wants(time):
+            self._sampler.add(time, pictures.picture(frame))
+
+    def _emit(self, clips: Sequence[SampledClip[Picture]]) -> None:
+        for clip in clips:
+            frames = np.stack([fit_frame(picture, self._frame_format) for picture in clip.pictures])
+            sprite = draw_sprite(clip.pictures, clip.times)
+            decoded = DecodedClip(clip.ordinal, clip.shot, clip.start, clip.end, clip.times, frames, sprite)
+            self._ready.append(ClipDecoded(self._file, decoded))
+
+    def _pictures_for(self, frame: av.VideoFrame) -> Pictures:
+        """Made from the first frame: only a decoded frame tells how the picture is turned."""
+        if self._pictures is None:
+            orientation = Orientation.of(frame)
+            shown = self._video.shown_size(orientation)
+            self._pictures = Pictures(shown, orientation, self._frame_format)
+            self._ready.append(FileOpened(self._file, self._video.info(orientation)))
+        return self._pictures
+
+    # Times
+
+    def _time(self, frame: av.VideoFrame) -> float:
+        assert frame.pts is not None  # frames without a time are left out where they come from the decoder
+        return self._video.seconds(frame.pts)
+
+    def _packet_time(self, packet: Packet) -> float | None:
+        timestamp = packet.pts if packet.pts is not None else packet.dts
+        return None if timestamp is None else self._video.seconds(timestamp)
+
+    def _packet_seconds(self, packet: Packet) -> float:
+        if packet.duration and packet.time_base:
+            return float(packet.duration * packet.time_base)
+        return 1 / self._video.frame_rate if self._video.frame_rate else 0.0
+
+    def _held_seconds(self, until: Packet | None = None) -> float:
+        first, last = self._packet_time(self._held[0]), self._packet_time(until or self._held[-1])
+        return last - first if first is not None and last is not None else 0.0
+
+    def _partial(self) -> str:
+        missing = self._video.duration - self._end
+        if self._broken_off or missing > _PARTIAL_SLACK + _PARTIAL_SHARE * self._video.duration:
+            return f"The file is damaged or incomplete: it could be read up to {self._end:.0f} s only."
+        return ""
+
+
+class _Run:
+    """Frames that are decoded one after another without a gap, from the keyframe at `start` on."""
+
+    def __init__(self, start: float | None) -> None:
+        self.detector = ShotDetector()
+        self.last: av.VideoFrame | None = None
+        self.last_time = -math.inf if start is None else math.nextafter(start, -math.inf)
+        self.recent: list[float] = []
+
+
+def _changed(file: VideoFile) -> bool:
+    try:
+        status = os.stat(file.path)
+    except OSError:
+        return True
+    return (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns)

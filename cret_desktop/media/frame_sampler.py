@@ -1,0 +1,142 @@
+"""Plans clips while a video streams by: shots become clips of at most 10 s, each with M frames at the middles of
+M equal intervals.
+
+Pure bookkeeping over (time, picture) pairs. What it holds is bounded whatever the video's length: it never sees a
+decoder and never keeps more than about one picture for each 0.4 s of the last 20 s.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+MAX_CLIP = 10.0  # seconds
+MIN_SHOT = 0.2  # seconds; what is shorter is no shot of its own
+_FRESH_SPACING = 0.1  # between candidates, while the shot they belong to may turn out to be short
+_AGED_SPACING = 0.4
+_AGED = 2.0  # seconds after which candidates are thinned
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class SampledClip(Generic[P]):
+    """A clip as planned: its M times are those of real frames; `pictures` are in the same order."""
+
+    ordinal: int
+    shot: int
+    start: float
+    end: float
+    times: tuple[float, ...]
+    pictures: tuple[P, ...]
+
+
+class ClipSampler(Generic[P]):
+    """Takes candidate pictures and cuts in the order of time and gives clips as soon as they are certain.
+
+    A shot of up to 20 s is divided evenly once its end is known. A longer one gives whole clips of 10 s as it goes, so
+    that an endless shot needs no endless memory, and its last 10 to 20 s are divided evenly.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._aged: list[tuple[float, P]] = []
+        self._fresh: deque[tuple[float, P]] = deque()
+        self._shot = 0
+        self._shot_start: float | None = None
+        self._clip_start = 0.0
+        self._ordinal = 0
+
+    def wants(self, time: float) -> bool:
+        """Whether a picture at `time` would be kept: asked before the picture is made, which is not free."""
+        return not self._fresh or time >= self._fresh[-1][0] + _FRESH_SPACING
+
+    def add(self, time: float, picture: P) -> None:
+        if self._shot_start is None:
+            self._shot_start = self._clip_start = time
+        self._fresh.append((time, picture))
+        while len(self._fresh) > 1 and self._fresh[0][0] < time - _AGED:
+            candidate = self._fresh.popleft()
+            if not self._aged or candidate[0] >= self._aged[-1][0] + _AGED_SPACING:
+                self._aged.append(candidate)
+
+    def cut(self, time: float) -> list[SampledClip[P]]:
+        """A new shot begins at `time`. Passed over if that would leave a shot too short, or without a picture."""
+        candidates = self._candidates(time)
+        if self._shot_start is None or time - self._shot_start < MIN_SHOT or not candidates:
+            return []
+        clips = self.settle(time)
+        if candidates := self._candidates(time):
+            clips += self._divide(time, candidates)
+        self._drop_before(time)
+        self._shot += 1
+        self._shot_start = self._clip_start = time
+        return clips
+
+    def settle(self, time: float) -> list[SampledClip[P]]:
+        """No cut before `time` will be reported any more.
+
+        Of a picture that stands still for long only the first 10 s become a clip, however far the clock leaps.
+        """
+        clips = []
+        while self._shot_start is not None and time - self._clip_start >= 2 * MAX_CLIP:
+            end = self._clip_start + MAX_CLIP
+            if candidates := self._candidates(end):
+                clips.append(self._clip(self._clip_start, end, candidates))
+                self._drop_before(end)
+                self._clip_start = end
+            elif later := self._candidates(math.inf):
+                self._clip_start = later[0][0]
+            else:
+                break
+        return clips
+
+    def finish(self, end: float) -> list[SampledClip[P]]:
+        """The video ends at `end`."""
+        if self._shot_start is None:
+            return []
+        clips = self.settle(end)
+        candidates = self._candidates(math.inf)
+        return clips + (self._divide(max(end, candidates[-1][0]), candidates) if candidates else [])
+
+    def _candidates(self, end: float) -> list[tuple[float, P]]:
+        return [candidate for candidate in (*self._aged, *self._fresh) if self._clip_start <= candidate[0] < end]
+
+    def _drop_before(self, time: float) -> None:
+        self._aged = [candidate for candidate in self._aged if candidate[0] >= time]
+        while self._fresh and self._fresh[0][0] < time:
+            self._fresh.popleft()
+
+    def _divide(self, end: float, candidates: Sequence[tuple[float, P]]) -> list[SampledClip[P]]:
+        """[clip_start, end) in as few equal clips of at most 10 s as will do."""
+        pieces = max(1, math.ceil((end - self._clip_start) / MAX_CLIP - 1e-6))
+        bounds = [self._clip_start + (end - self._clip_start) * i / pieces for i in range(pieces)] + [end]
+        return [self._clip(bounds[i], bounds[i + 1], candidates) for i in range(pieces)]
+
+    def _clip(self, start: float, end: float, candidates: Sequence[tuple[float, P]]) -> SampledClip[P]:
+        inside = [candidate for candidate in candidates if start <= candidate[0] < end] or list(candidates)
+        chosen = [inside[i] for i in nearest([time for time, _ in inside], middles(start, end, self._frames))]
+        clip = SampledClip(
+            self._ordinal, self._shot, start, end, tuple(time for time, _ in chosen), tuple(p for _, p in chosen)
+        )
+        self._ordinal += 1
+        return clip
+
+
+def middles(start: float, end: float, count: int) -> list[float]:
+    """The middles of `count` equal intervals of [start, end]."""
+    return [start + (end - start) * (i + 0.5) / count for i in range(count)]
+
+
+def nearest(times: Sequence[float], targets: Sequence[float]) -> list[int]:
+    """For each target the index of the nearest of the ascending `times`."""
+    found = []
+    for target in targets:
+        right = bisect_left(times, target)
+        closer = [i for i in (right - 1, right) if 0 <= i < len(times)]
+        found.append(min(closer, key=lambda i: abs(times[i] - target)))
+    return found

@@ -1,0 +1,216 @@
+"""Opens video files safely and tells what they are; every failure becomes one plain sentence.
+
+Only regular files, only known video formats, only the `file` protocol: a playlist or a concat script that carries a
+video's name opens nothing. This module never decodes more than the first picture and never trusts a header's numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import av.container
+import av.logging
+import av.stream
+import av.video.stream
+
+from cret_desktop.clips import VideoInfo
+from cret_desktop.errors import BadFile
+from cret_desktop.media.thumbnails import Orientation
+
+# FFmpeg's logging callback takes the interpreter's lock from decoder threads and has deadlocked.
+av.logging.set_level(None)
+
+MAX_PIXELS = 8192 * 5120  # 8K with room for odd shapes; beyond it a picture alone takes gigabytes
+# Names of FFmpeg's demuxers. What opens other files (hls, concat, image2 …) is not among them.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,gif"
+_LONGEST = 30 * 86400.0  # seconds; a header that claims more is taken to say nothing
+_MAX_SAMPLE_ASPECT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVideo:
+    """A file that has been opened. `start` is where the player's clock is zero, `duration` what the headers claim."""
+
+    container: av.container.InputContainer
+    stream: av.video.stream.VideoStream
+    time_base: Fraction
+    start: float
+    duration: float
+    frame_rate: float
+
+    def seconds(self, timestamp: int) -> float:
+        """The player's time of a timestamp in the stream's own units."""
+        return timestamp * self.time_base.numerator / self.time_base.denominator - self.start
+
+    def info(self, orientation: Orientation) -> VideoInfo:
+        width, height = self.shown_size(orientation)
+        return VideoInfo(
+            duration=self.duration,
+            width=width,
+            height=height,
+            frame_rate=self.frame_rate,
+            codec=self.stream.codec_context.codec.canonical_name,
+            container=self.container.format.name,
+        )
+
+    def shown_size(self, orientation: Orientation) -> tuple[int, int]:
+        """Width and height in square pixels, as displayed."""
+        context = self.stream.codec_context
+        aspect = float(self.stream.sample_aspect_ratio or context.sample_aspect_ratio or 1)
+        if not 1 / _MAX_SAMPLE_ASPECT <= aspect <= _MAX_SAMPLE_ASPECT:
+            aspect = 1.0
+        width, height = orientation.shown_size(context.width * aspect, context.height)
+        return max(1, round(width)), max(1, round(height))
+
+
+def missing_codecs() -> list[str]:
+    """Which of the codecs that people's videos have cannot be decoded by the FFmpeg that is installed here."""
+    wanted = ("h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg", "prores", "dnxhd", "wmv3", "gif")
+    return [name for name in wanted if name not in av.codecs_available]
+
+
+def probe(path: str) -> VideoInfo:
+    """What a file is, from its headers and its first picture. Raises: BadFile."""
+    with open_video(path) as video:
+        for packet in video.container.demux(video.stream):
+            for frame in decode_packet(video, packet):
+                return video.info(Orientation.of(frame))
+    raise BadFile("No picture of this file could be decoded.")
+
+
+@contextmanager
+def open_video(path: str) -> Iterator[OpenVideo]:
+    """Opens the file's main video stream; the others are not even read. Raises: BadFile."""
+    _check_regular(path)
+    try:
+        container = av.open(
+            path,
+            container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+    except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
+        raise BadFile(_why_not_opened(path, error)) from error
+    with container:
+        stream = _main_stream(container)
+        for other in container.streams:
+            if other is not stream:
+                other.discard = av.stream.Discard.all
+        duration = _duration(container, stream)
+        time_base = stream.time_base or Fraction(1)  # `_main_stream` refuses a stream without one
+        yield OpenVideo(container, stream, time_base, _start(container), duration, _frame_rate(stream))
+
+
+def decode_packet(video: OpenVideo, packet: av.Packet[av.video.stream.VideoStream] | None) -> list[av.VideoFrame]:
+    """Frames that the decoder has ready; a damaged packet gives none. `None` drains the decoder."""
+    try:
+        return video.stream.codec_context.decode(packet)
+    except av.FFmpegError:
+        return []
+
+
+def _check_regular(path: str) -> None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        raise BadFile("The file is no longer there.") from error
+    except OSError as error:
+        raise BadFile(f"The file cannot be opened: {(error.strerror or str(error)).lower()}.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise BadFile("This is not a regular file.")
+    if status.st_size == 0:
+        raise BadFile("The file is empty.")
+
+
+def _main_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
+    """The default, else largest, moving picture; cover pictures are no video."""
+    cover = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    moving = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not moving:
+        raise BadFile("The file holds sound but no video." if container.streams.audio else "The file holds no video.")
+    readable = [stream for stream in moving if stream.codec_context is not None]
+    if not readable:
+        raise BadFile("The video is of a kind that cannot be decoded here: no decoder knows its codec.")
+    stream = max(readable, key=lambda s: (bool(s.disposition & av.stream.Disposition.default), s.width * s.height))
+    width, height = stream.width, stream.height
+    if width * height > MAX_PIXELS:
+        raise BadFile(f"The picture is too large to decode: {width} × {height}.")
+    if not stream.time_base:
+        raise BadFile("The file's clock is damaged.")
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    return stream
+
+
+def _start(container: av.container.InputContainer) -> float:
+    return (container.start_time or 0) / av.time_base
+
+
+def _duration(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float:
+    """Seconds the picture lasts, by the most trustworthy claim there is; 0 where there is none."""
+    candidates = []
+    if container.format.name == "avi" and (rate := _frame_rate(stream)):
+        # An AVI that has lost its index is measured by its size; its header still knows how long it was to be.
+        candidates.append(stream.frames / rate)
+    if stream.duration and stream.time_base:
+        candidates.append(float(stream.duration * stream.time_base))
+    if tagged := _tagged_duration(stream.metadata):
+        candidates.append(tagged - _start(container))
+    if container.duration:
+        candidates.append(container.duration / av.time_base)
+    return next((seconds for seconds in candidates if 0.0 < seconds < _LONGEST), 0.0)
+
+
+def _tagged_duration(metadata: dict[str, str]) -> float:
+    """Matroska's writers keep each track's length in a tag, HH:MM:SS.nnn."""
+    parts = next((value for key, value in metadata.items() if key.upper().startswith("DURATION")), "").split(":")
+    try:
+        hours, minutes, seconds = map(float, parts)
+    except ValueError:
+        return 0.0
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _frame_rate(stream: av.video.stream.VideoStream) -> float:
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    return rate if math.isfinite(rate) and 0.01 <= rate <= 1000 else 0.0
+
+
+def _why_not_opened(path: str, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "The file cannot be opened: permission denied."
+    if isinstance(error, FileNotFoundError):
+        return "The file is no longer there."
+    if _lacks_moov(path):
+        return "The index (moov) is missing: the file is probably still being copied, or was cut short."
+    return "This is not a video: its content is of no known video format, or badly damaged."
+
+
+def _lacks_moov(path: str) -> bool:
+    """Walks an MP4's top-level boxes: true where it starts like one and holds no index."""
+    try:
+        with open(path, "rb") as handle:
+            size = os.fstat(handle.fileno()).st_size
+            offset = 0
+            while offset + 8 <= size:
+                handle.seek(offset)
+                header = handle.read(16)
+                kind = header[4:8]
+                if offset == 0 and kind not in (b"ftyp", b"mdat", b"wide", b"free", b"skip"):
+                    return False
+                if kind == b"moov":
+                    return False
+                length = int.from_bytes(header[:4], "big")
+                if length == 1:
+                    length = int.from_bytes(header[8:16], "big")
+                if length < 8:
+                    break
+                offset += length
+            return offset > 0
+    except OSError:
+        return False

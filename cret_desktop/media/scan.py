@@ -1,0 +1,158 @@
+"""Finds the video files under a folder and tells one file from another.
+
+Looks at names and `stat` only: whether a file really holds video is decided by the decoders, from its content.
+This module never opens a file to decode it and never follows a name out of `os.scandir` by string concatenation
+that could lose its bytes: names travel as `os.fsdecode` gives them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cret_desktop.clips import VideoFile
+
+VIDEO_SUFFIXES = frozenset(
+    "3g2 3gp asf avi f4v flv gif m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogm ogv ts vob webm wmv".split()
+)
+# Browsers, downloaders and editors write under such names until a file is whole.
+_UNFINISHED_SUFFIXES = (".part", ".crdownload", ".download", ".partial", ".tmp", ".temp", ".!qb", ".!ut", ".opdownload")
+_UNFINISHED_INFIXES = (".part.", ".tmp.", ".temp.", ".partial.")
+_FINGERPRINT_PIECE = 64 * 1024
+_MPEG_TS_SYNC = 0x47
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProblem:
+    """Something that carries a video's name, or a folder, that cannot be read. `reason` is a sentence."""
+
+    path: str
+    reason: str
+
+
+def scan(root: str) -> Iterator[VideoFile | ScanProblem]:
+    """Everything under `root` that carries a video's suffix, in the order of names; `root` may be a single file.
+
+    Hidden entries, `._*` and unfinished downloads are passed over in silence. Links are followed; a folder is
+    visited once, whatever links lead to it. A root that does not exist is a problem, not an exception.
+    """
+    try:
+        status = os.stat(root)
+    except OSError as error:
+        yield ScanProblem(root, _os_reason(error))
+        return
+    if stat.S_ISDIR(status.st_mode):
+        yield from _scan_folder(root, {(status.st_dev, status.st_ino)})
+    else:
+        yield _examine(root)
+
+
+def video_file(path: str) -> VideoFile:
+    """The file at `path` as a scan sees it. Raises: OSError."""
+    return _from_status(path, os.stat(path))
+
+
+def fingerprint(path: str) -> bytes:
+    """16 bytes that follow a file through renames and moves: size and BLAKE2b of head, middle and tail.
+
+    Raises: OSError.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as handle:
+        size = os.fstat(handle.fileno()).st_size
+        digest.update(size.to_bytes(8, "little"))
+        last = max(0, size - _FINGERPRINT_PIECE)
+        for offset in (0, last // 2, last):
+            handle.seek(offset)
+            digest.update(handle.read(_FINGERPRINT_PIECE))
+    return digest.digest()
+
+
+def _scan_folder(folder: str, visited: set[tuple[int, int]]) -> Iterator[VideoFile | ScanProblem]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        yield ScanProblem(folder, f"The folder cannot be listed: {_os_words(error)}.")
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if _is_folder(entry):
+            try:
+                status = entry.stat()
+            except OSError as error:
+                yield ScanProblem(entry.path, _os_reason(error))
+                continue
+            identity = (status.st_dev, status.st_ino)
+            if identity in visited:
+                continue
+            visited.add(identity)
+            # A folder with a video's suffix is more likely a slip worth telling than a folder of videos; it is both
+            # listed as a problem and searched.
+            if _carries_video_suffix(entry.name):
+                yield ScanProblem(entry.path, "This is a folder, not a video file.")
+            yield from _scan_folder(entry.path, visited)
+        elif _carries_video_suffix(entry.name):
+            yield from _examine_named(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # an unreadable link: `_examine` will say why
+        return False
+
+
+def _carries_video_suffix(name: str) -> bool:
+    lower = name.lower()
+    if lower.endswith(_UNFINISHED_SUFFIXES) or any(infix in lower for infix in _UNFINISHED_INFIXES):
+        return False
+    return os.path.splitext(lower)[1][1:] in VIDEO_SUFFIXES
+
+
+def _examine_named(path: str) -> Iterator[VideoFile | ScanProblem]:
+    found = _examine(path)
+    # `.ts` and `.mts` are also TypeScript: sources outnumber broadcasts on a programmer's disk.
+    if isinstance(found, VideoFile) and path.lower().endswith((".ts", ".mts")) and not _is_transport_stream(path):
+        return
+    yield found
+
+
+def _examine(path: str) -> VideoFile | ScanProblem:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return ScanProblem(path, _os_reason(error))
+    if not stat.S_ISREG(status.st_mode):
+        return ScanProblem(path, "This is not a regular file.")
+    if not os.access(path, os.R_OK):
+        return ScanProblem(path, "The file cannot be opened: permission denied.")
+    return _from_status(path, status)
+
+
+def _from_status(path: str, status: os.stat_result) -> VideoFile:
+    return VideoFile(path, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+
+
+def _is_transport_stream(path: str) -> bool:
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(4 + 1)
+    except OSError:
+        return True  # let the decoder say what is wrong
+    # A Blu-ray packet has four bytes of time before the sync byte; an empty file is a video's, cut short.
+    return not head or _MPEG_TS_SYNC in (head[0], head[-1])
+
+
+def _os_reason(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "The file is not there, or the link leads nowhere."
+    return f"The file cannot be opened: {_os_words(error)}."
+
+
+def _os_words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,26 @@
+"""Where the tiles of a thumbnail strip lie.
+
+Pure geometry, shared by the decoders that draw strips and the window that shows single tiles.
+This module never touches pixels and imports no image library.
+"""
+
+from __future__ import annotations
+
+MAX_TILE_WIDTH = 320
+MAX_TILE_HEIGHT = 180
+
+
+def fit_inside(width: float, height: float, max_width: int, max_height: int) -> tuple[int, int]:
+    """The largest (width, height) in whole pixels of the same aspect that fits; never larger than the picture."""
+    scale = min(max_width / width, max_height / height, 1.0)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def tile_size(width: int, height: int) -> tuple[int, int]:
+    """The tile for a picture of this displayed size."""
+    return fit_inside(width, height, MAX_TILE_WIDTH, MAX_TILE_HEIGHT)
+
+
+def tile_rect(index: int, tile_width: int, tile_height: int) -> tuple[int, int, int, int]:
+    """(x, y, width, height) of a tile in its strip."""
+    return index * tile_width, 0, tile_width, tile_height

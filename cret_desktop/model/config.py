@@ -1,0 +1,261 @@
+"""Every size and choice of a CRET model, field by field; read from and written to JSON.
+
+**Stated** means published in the CRET paper (SIGIR 2022), **open** means not published: the default is our choice.
+This module never imports torch, so that a model can be described without being loaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, TypeVar
+
+from cret_desktop.clips import FrameFormat, ScoreConfig
+from cret_desktop.errors import ModelError
+
+T = TypeVar("T")
+
+
+def _require(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise ModelError(f"The model's configuration is not valid: {sentence}.")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoConfig:
+    """The spatial encoder: a timm model that sees one frame at a time.
+
+    backbone: timm's name. Stated for the paper: CaiT-S/24.
+    options: further arguments for `timm.create_model`, as plain JSON values.
+    feature: the frame's global feature: `class_token` is the first token after the last norm (stated for CaiT), `head`
+        what timm's own pooling and head give (CLIP-like towers), `concepts` what `model.concepts` makes of the
+        pooled features and class logits.
+    width: of that global feature; `local_width`: of the patch tokens.
+    weights: where initial weights come from, see `checkpoint.locate`; empty where there are none.
+    """
+
+    backbone: str
+    feature: Literal["class_token", "head", "concepts"]
+    width: int
+    local_width: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.backbone), "video.backbone is empty")
+        _require(self.width > 0 and self.local_width > 0, "video.width and video.local_width must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class TemporalConfig:
+    """The transformer over a clip's frame features, after their projection to the joint width.
+
+    layers: 3 is stated; 0 leaves the frames as they are.
+    heads, feedforward: open; 12 heads, a hidden layer of `feedforward` times the width.
+    dropout: open.
+    """
+
+    layers: int = 3
+    heads: int = 12
+    feedforward: int = 4
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require(self.layers >= 0, "temporal.layers is negative")
+        _require(self.heads > 0 and self.feedforward > 0, "temporal.heads and temporal.feedforward must be positive")
+        _require(0 <= self.dropout < 1, "temporal.dropout must be in [0, 1)")
+
+
+@dataclass(frozen=True, slots=True)
+class TextConfig:
+    """The text encoder: BERT (stated: BERT-base-uncased), or a CLIP or SigLIP text transformer.
+
+    vocabulary, positions: sizes of the two embedding tables.
+    context: most tokens a text is cut to, the special ones included. Open; recipes shorten it per data set.
+    layers, heads, width, feedforward: of the transformer (`feedforward` counts units).
+    norm: `post` is BERT (a norm after each residual sum, one on the embeddings), `pre` is CLIP (a norm before each
+        branch, one at the end); `norm_eps` its epsilon.
+    causal: a token sees only those before it (CLIP).
+    activation: GELU in full, or its tanh approximation (SigLIP 2).
+    pooling: the global feature: the `first` token (CLS, stated), the `mean` of the real tokens, or the `last` of them
+        (end of text).
+    projection: how the pooled token becomes joint: `none` needs equal widths, `linear` with or without `bias`,
+        `concepts` hands the mean to `model.concepts`.
+    padding: `masked` tokens are never attended to; `attended` pads every text to `context` and looks at all of it
+        (SigLIP was trained so).
+    cleaning: what is done to a text before the tokenizer: `none`, or `canonical` (punctuation off, lower case).
+    dropout: in training. Open; BERT's own 0.1.
+    weights, tokenizer: where initial weights and the tokenizer come from, see `checkpoint.locate`.
+    """
+
+    vocabulary: int
+    positions: int
+    context: int
+    layers: int
+    heads: int
+    width: int
+    feedforward: int
+    norm: Literal["post", "pre"] = "post"
+    norm_eps: float = 1e-12
+    causal: bool = False
+    activation: Literal["gelu", "gelu_tanh"] = "gelu"
+    pooling: Literal["first", "mean", "last"] = "first"
+    projection: Literal["none", "linear", "concepts"] = "none"
+    bias: bool = False
+    padding: Literal["masked", "attended"] = "masked"
+    cleaning: Literal["none", "canonical"] = "none"
+    dropout: float = 0.1
+    weights: str = ""
+    tokenizer: str = ""
+
+    def __post_init__(self) -> None:
+        sizes = (self.vocabulary, self.positions, self.context, self.layers, self.heads, self.width, self.feedforward)
+        _require(all(size > 0 for size in sizes), "the sizes of the text encoder must be positive")
+        _require(self.width % self.heads == 0, "text.width is not a multiple of text.heads")
+        _require(self.context <= self.positions, "text.context is larger than text.positions")
+        _require(0 <= self.dropout < 1, "text.dropout must be in [0, 1)")
+
+
+@dataclass(frozen=True, slots=True)
+class CorrespondenceConfig:
+    """CCM: learned center queries that a decoder lets look at the local tokens of either modality.
+
+    centers: C; 0 leaves CCM out. Open: 8.
+    layers, heads: open: 1 and 12. `feedforward` times the width is the hidden layer (open).
+    self_attention: whether centers see each other before they look at the tokens. Open: no.
+    share_queries, share_weights: one set for video and text (stated), or one each (the paper's ablation).
+    dropout: open.
+    """
+
+    centers: int = 8
+    layers: int = 1
+    heads: int = 12
+    feedforward: int = 4
+    self_attention: bool = False
+    share_queries: bool = True
+    share_weights: bool = True
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        _require(self.centers >= 0, "correspondence.centers is negative")
+        _require(
+            min(self.layers, self.heads, self.feedforward) > 0,
+            "correspondence.layers, .heads and .feedforward must be positive",
+        )
+        _require(0 <= self.dropout < 1, "correspondence.dropout must be in [0, 1)")
+
+
+@dataclass(frozen=True, slots=True)
+class CRETConfig:
+    """One retrieval model.
+
+    name, title: for machines and for people.
+    width: D, the joint width. Likely 768 in the paper: video projected to the text's.
+    frames: how many frames a clip (M = 4, stated), their size (open: 224) and how they become square (open).
+    mean, std: of the pixels in [0, 1], per RGB channel, as the backbone was trained.
+    normalise: whether global features leave as unit vectors, so that inner products are cosines. Open: yes.
+        Centers always do (stated: the similarity is a mean of cosines).
+    score: how features become a score at inference (`library.score`). No feature depends on it.
+    """
+
+    name: str
+    title: str
+    width: int
+    frames: FrameFormat
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    video: VideoConfig
+    text: TextConfig
+    temporal: TemporalConfig = TemporalConfig(layers=0)
+    correspondence: CorrespondenceConfig = CorrespondenceConfig(centers=0)
+    normalise: bool = True
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+
+    def __post_init__(self) -> None:
+        _require(bool(self.name), "name is empty")
+        _require(self.width > 0, "width must be positive")
+        _require(self.frames.frames > 0 and self.frames.size > 0, "frames.frames and frames.size must be positive")
+        _require(len(self.mean) == len(self.std) == 3 and min(self.std) > 0, "mean and std need three values, std > 0")
+        _require(self.score.temperature > 0, "score.temperature must be positive")
+        _require(
+            (self.video.feature == "concepts") == (self.text.projection == "concepts"),
+            "concepts must be used by both modalities or by none",
+        )
+        _require(
+            self.text.projection != "none" or self.text.width == self.width,
+            f"text.projection is none, but text.width is {self.text.width} and width is {self.width}",
+        )
+        for part, layers, heads in (
+            ("temporal", self.temporal.layers, self.temporal.heads),
+            ("correspondence", self.correspondence.centers, self.correspondence.heads),
+        ):
+            _require(layers == 0 or self.width % heads == 0, f"width is not a multiple of {part}.heads")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` gives an equal config."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Raises: ModelError that names the first field that is unknown, missing or of the wrong type."""
+        return _from_json(cls, values, "")
+
+    def differences(self, other: CRETConfig) -> list[str]:
+        """The fields in which `other` differs, as 'text.width: 768 here, 384 there'."""
+        here, there = _flat(self.to_json()), _flat(other.to_json())
+        return [
+            f"{name}: {here.get(name)!r} here, {there.get(name)!r} there"
+            for name in sorted({*here, *there})
+            if here.get(name) != there.get(name)
+        ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _from_json(kind: type[T], values: object, path: str) -> T:
+    """Builds the dataclass `kind`, checking every value against its annotation."""
+    _require(isinstance(values, Mapping), f"{path.rstrip('.') or 'it'} is not an object")
+    values = typing.cast("Mapping[str, Any]", values)
+    hints = typing.get_type_hints(kind)
+    fields = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        _require(name in fields, f"{path}{name} is unknown to this version of the program")
+    arguments = {}
+    for name, item in fields.items():
+        if name in values:
+            arguments[name] = _value(hints[name], values[name], f"{path}{name}")
+        else:
+            optional = item.default is not dataclasses.MISSING or item.default_factory is not dataclasses.MISSING
+            _require(optional, f"{path}{name} is missing")
+    return kind(**arguments)
+
+
+def _value(hint: Any, value: object, path: str) -> Any:
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return _from_json(typing.cast("type[Any]", hint), value, f"{path}.")
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        _require(value in choices, f"{path} is {value!r}, not one of {', '.join(map(repr, choices))}")
+        return value
+    if origin is tuple:
+        parts = typing.get_args(hint)
+        _require(isinstance(value, list | tuple) and len(value) == len(parts), f"{path} needs {len(parts)} values")
+        return tuple(
+            _value(part, item, path) for part, item in zip(parts, typing.cast("list[Any]", value), strict=True)
+        )
+    if origin is not None and issubclass(origin, Mapping):
+        _require(isinstance(value, Mapping), f"{path} is not an object")
+        return dict(typing.cast("Mapping[str, Any]", value))
+    if hint is float:
+        _require(isinstance(value, int | float) and not isinstance(value, bool), f"{path} is {value!r}, not a number")
+        return float(typing.cast("float", value))
+    _require(type(value) is hint, f"{path} is {value!r}, not of type {getattr(hint, '__name__', hint)}")
+    return value

@@ -1,0 +1,294 @@
+"""The model as the library sees it: numpy in, numpy out (the ports `Model`, `VideoEncoder`, `TextEncoder`).
+
+`open_model` reads a config.json and nothing else. Weights are loaded on first use, each side for itself, so a search
+never loads the video tower, and what only needs to know the model never imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import platformdirs
+
+from cret_desktop import paths
+from cret_desktop.clips import Features, Frames, ModelInfo
+from cret_desktop.errors import ModelError
+from cret_desktop.model import checkpoint
+from cret_desktop.model.checkpoint import Manifest
+from cret_desktop.model.presets import PRESETS
+
+# torch takes seconds to import. This module is read by every command, so it imports torch in the functions that load
+# weights, and nowhere else.
+if TYPE_CHECKING:
+    import torch
+
+    from cret_desktop.model.cret import CRET
+    from cret_desktop.model.transforms import Tokenizer
+
+CLIPS_AT_ONCE = 64  # on a GPU; halved when its memory does not suffice
+TEXTS_AT_ONCE = 64
+
+
+def model_folders(name: str) -> tuple[Path, ...]:
+    """Where a model of this name may lie: shipped with the app, or in the user's own data folder."""
+    user = Path(platformdirs.user_data_dir(paths.APP_NAME, appauthor=False))
+    return paths.resource("models", name), user / "models" / name
+
+
+def open_model(name_or_folder: str, device: str = "auto") -> Model:
+    """Opens a model by its name (see `presets.PRESETS`) or by its folder. Reads its description only.
+
+    device: auto, cuda, mps or cpu; whether there is such a device turns out when weights are loaded.
+    Raises: ModelError.
+    """
+    folders = model_folders(name_or_folder)
+    if Path(name_or_folder).name != name_or_folder or Path(name_or_folder).is_dir():
+        folders = (Path(name_or_folder),)
+    for folder in folders:
+        if (folder / checkpoint.CONFIG).is_file():
+            return Model(checkpoint.read_manifest(folder), device)
+    looked = " or ".join(f"“{folder}”" for folder in folders)
+    names = "" if name_or_folder in PRESETS else f" Known names: {', '.join(PRESETS)}."
+    raise ModelError(
+        f"There is no model “{name_or_folder}” on this computer: no {checkpoint.CONFIG} in {looked}. "
+        f"Give the name of a model that is there (“starter” always is) or the path of its folder.{names}"
+    )
+
+
+def choose_device(device: str) -> torch.device:
+    """Raises: ModelError for a device that this computer, or this build of torch, does not have."""
+    import torch
+
+    available: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    if device == "auto":
+        device = next(name for name, is_available in available.items() if is_available())
+    if device not in available:
+        raise ModelError(f"There is no device “{device}”; choose auto, cuda, mps or cpu.")
+    if not available[device]():
+        raise ModelError(f"The device “{device}” is not available here; choose another, or auto.")
+    return torch.device(device)
+
+
+def describe_device(device: torch.device) -> str:
+    """A device in words, for people and bug reports."""
+    import torch
+
+    if device.type != "cuda":
+        return device.type
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return f"cuda: {torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
+
+
+class Model:
+    """Both encoders of one model, and what must be known of it."""
+
+    def __init__(self, manifest: Manifest, device: str = "auto") -> None:
+        self._manifest = manifest
+        self._device = device
+
+    @cached_property
+    def info(self) -> ModelInfo:
+        config = self._manifest.config
+        return ModelInfo(
+            name=config.name,
+            title=config.title,
+            fingerprint=self._manifest.fingerprint,
+            width=config.width,
+            centers=config.correspondence.centers,
+            frame_format=config.frames,
+            score=config.score,
+        )
+
+    def check_files(self) -> None:
+        """Raises: ModelError that says what to do where a file of the model is missing. Reads no weights."""
+        for source in self._manifest.files:
+            checkpoint.locate(source, self._manifest.folder)
+
+    @cached_property
+    def video(self) -> VideoEncoder:
+        return VideoEncoder(self._manifest, self._device)
+
+    @cached_property
+    def text(self) -> TextEncoder:
+        return TextEncoder(self._manifest, self._device)
+
+
+class VideoEncoder:
+    """Encodes clips; see `library.ports`. One thread at a time encodes, others wait."""
+
+    def __init__(self, manifest: Manifest, device: str = "auto") -> None:
+        self._manifest = manifest
+        self._requested_device = device
+        self._model: CRET | None = None
+        self._clips_at_once = CLIPS_AT_ONCE
+        self._workers: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def encode(self, frames: Frames) -> Features:
+        """uint8 RGB [N, M, H, W, 3] -> globals [N, M, D], centers [N, C, D], float32.
+
+        Raises: ModelError; ValueError for another shape or type of array.
+        """
+        config = self._manifest.config
+        size = config.frames.size
+        if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[2:] != (size, size, 3):
+            raise ValueError(f"frames must be uint8 [N, M, {size}, {size}, 3], not {frames.dtype} {list(frames.shape)}")
+        with self._lock:
+            batches = list(self._batches(frames))
+        width = config.width
+        empty = Features(
+            np.empty((0, frames.shape[1], width), np.float32),
+            np.empty((0, config.correspondence.centers, width), np.float32),
+        )
+        return _joined([empty, *batches])
+
+    def release(self) -> None:
+        """Lets go of the weights and gives the GPU's memory back. The next `encode` loads them again."""
+        with self._lock:
+            device = self._device() if self._model is not None else None
+            self._model = None
+            if self._workers is not None:
+                self._workers.shutdown()
+                self._workers = None
+        if device is not None and device.type == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
+
+    def _device(self) -> torch.device:
+        assert self._model is not None
+        return next(self._model.parameters()).device
+
+    def _loaded(self) -> CRET:
+        if self._model is None:
+            from cret_desktop.model.video_tower import fold_batch_norms
+
+            device = choose_device(self._requested_device)
+            model = checkpoint.load(self._manifest, text=False)
+            fold_batch_norms(model)
+            self._model = model.to(device)
+            if device.type == "cpu":
+                self._workers = ThreadPoolExecutor(os.cpu_count(), "encode", initializer=_use_one_thread)
+        return self._model
+
+    def _batches(self, frames: Frames) -> Iterator[Features]:
+        model = self._loaded()
+        if self._workers is None:
+            yield from self._batches_on_gpu(model, frames)
+        else:
+            # A clip a thread: several threads in one operator wait for each other at its end, spinning, and where
+            # decoders want the cores, too, that took five times as long as this does.
+            yield from self._workers.map(
+                partial(self._encode_batch, model), (frames[i : i + 1] for i in range(len(frames)))
+            )
+
+    def _batches_on_gpu(self, model: CRET, frames: Frames) -> Iterator[Features]:
+        import torch
+
+        start = 0
+        while start < len(frames):
+            batch = frames[start : start + self._clips_at_once]
+            try:
+                yield self._encode_batch(model, batch)
+            except torch.cuda.OutOfMemoryError as error:
+                if len(batch) == 1:
+                    raise ModelError(
+                        "The GPU's memory does not suffice for one clip: close other programs that use it, "
+                        "or choose the device cpu."
+                    ) from error
+                self._clips_at_once = len(batch) // 2
+            else:
+                start += len(batch)
+                continue
+            # Only out here is the failed pass's traceback gone, which held on to its tensors.
+            torch.cuda.empty_cache()
+
+    def _encode_batch(self, model: CRET, frames: Frames) -> Features:
+        import torch
+
+        from cret_desktop.model.transforms import normalise_pixels
+
+        config, device = self._manifest.config, self._device()
+        with torch.inference_mode(), _autocast(device):
+            pixels = torch.from_numpy(np.require(frames, requirements=["C", "W"])).to(device)
+            return _to_numpy(*model.encode_video(normalise_pixels(pixels, config.mean, config.std)))
+
+
+class TextEncoder:
+    """Encodes queries without the video side; see `library.ports`. Any thread may call it."""
+
+    def __init__(self, manifest: Manifest, device: str = "auto") -> None:
+        self._manifest = manifest
+        self._requested_device = device
+        self._parts: tuple[CRET, Tokenizer, torch.device] | None = None
+        self._lock = threading.Lock()
+
+    def encode(self, texts: Sequence[str]) -> Features:
+        """-> globals [N, D], centers [N, C, D], float32. Raises: ModelError."""
+        import torch
+
+        model, tokenizer, device = self._loaded()
+        if device.type == "cpu":
+            _use_one_thread()
+        config = self._manifest.config
+        encoded = [
+            Features(
+                np.empty((0, config.width), np.float32),
+                np.empty((0, config.correspondence.centers, config.width), np.float32),
+            )
+        ]
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            ids, mask = tokenizer(texts[start : start + TEXTS_AT_ONCE])
+            with torch.inference_mode(), _autocast(device):
+                encoded.append(_to_numpy(*model.encode_text(ids.to(device), mask.to(device))))
+        return _joined(encoded)
+
+    def _loaded(self) -> tuple[CRET, Tokenizer, torch.device]:
+        from cret_desktop.model.transforms import Tokenizer
+
+        with self._lock:
+            if self._parts is None:
+                device = choose_device(self._requested_device)
+                tokenizer = Tokenizer(checkpoint.tokenizer_file(self._manifest), self._manifest.config.text)
+                self._parts = checkpoint.load(self._manifest, video=False).to(device), tokenizer, device
+            return self._parts
+
+
+def _use_one_thread() -> None:
+    """Keeps the calling thread's operators on it: a query is too little to share, a clip has a thread of its own."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _autocast(device: torch.device) -> Iterator[None]:
+    """bfloat16 where the GPU has it, else float16; full precision on CPUs and Apple's GPUs."""
+    import torch
+
+    if device.type != "cuda":
+        yield
+        return
+    kind = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    with torch.autocast("cuda", kind):
+        yield
+
+
+def _to_numpy(features: torch.Tensor, centers: torch.Tensor) -> Features:
+    return Features(features.float().cpu().numpy(), centers.float().cpu().numpy())
+
+
+def _joined(parts: Sequence[Features]) -> Features:
+    return Features(np.concatenate([part.globals for part in parts]), np.concatenate([part.centers for part in parts]))

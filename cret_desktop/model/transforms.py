@@ -1,0 +1,111 @@
+"""From pixels and strings to the tensors a model takes: the same for training, indexing and searching.
+
+Resizing is not here: the decoders give frames that are square already (`clips.FrameFormat`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import string
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer as TokenizerFile
+from torch import Tensor
+
+from cret_desktop.errors import ModelError
+
+if TYPE_CHECKING:
+    from cret_desktop.model.config import TextConfig
+
+PADDING_ID = 0  # [PAD] of BERT, <pad> of SigLIP's Gemma vocabulary; CLIP pads with zeros, too
+
+
+def normalise_pixels(frames: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """uint8 [N, M, H, W, 3] -> float32 [N, M, 3, H, W] of (pixel / 255 - mean) / std.
+
+    The result keeps the layout of the bytes, which is what convolutions call channels-last.
+    """
+    scale = 1 / (255 * torch.tensor(std, device=frames.device))  # [3]
+    shift = -torch.tensor(mean, device=frames.device) / torch.tensor(std, device=frames.device)  # [3]
+    return torch.addcmul(shift, frames.float(), scale).movedim(-1, 2)
+
+
+class Tokenizer:
+    """Texts -> ids [B, L] and mask [B, L], cut to the config's context, padded at the end."""
+
+    def __init__(self, file: Path, config: TextConfig) -> None:
+        """`file` is a tokenizer.json, or CLIP's gzipped list of merges. Raises: ModelError."""
+        try:
+            self._tokenizer = clip_tokenizer(file) if file.suffix == ".gz" else TokenizerFile.from_file(str(file))
+        except Exception as error:  # the library raises nothing more special
+            raise ModelError(f"“{file}” is not a tokenizer that this program can read: {error}") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(config.context)
+        self._canonical = config.cleaning == "canonical"
+        self._fixed_length = config.context if config.padding == "attended" else None
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """-> ids int64 [B, L], mask bool [B, L], true for the tokens that the model is to attend to."""
+        encoded = [
+            encoding.ids
+            for encoding in self._tokenizer.encode_batch_fast(
+                [canonical(text) if self._canonical else text for text in texts]
+            )
+        ]
+        length = self._fixed_length or max(map(len, encoded), default=0)
+        ids = torch.full((len(encoded), length), PADDING_ID)
+        mask = torch.full((len(encoded), length), self._fixed_length is not None)
+        for row, tokens in enumerate(encoded):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            mask[row, : len(tokens)] = True
+        return ids, mask
+
+    def save(self, file: Path) -> None:
+        """Writes a tokenizer.json that gives the same ids."""
+        self._tokenizer.save(str(file))
+
+
+def canonical(text: str) -> str:
+    """SigLIP's cleaning: no punctuation, lower case, single spaces."""
+    return " ".join(text.replace("_", " ").translate(str.maketrans("", "", string.punctuation)).lower().split())
+
+
+def clip_tokenizer(merges_file: Path) -> TokenizerFile:
+    """CLIP's byte-pair tokenizer from `bpe_simple_vocab_16e6.txt.gz`, in lower case, with start and end of text.
+
+    open_clip's own version repairs broken encodings with ftfy first; of that only its straight quotes are kept here.
+    """
+    lines = gzip.decompress(merges_file.read_bytes()).decode("utf-8").split("\n")
+    merges = [(left, right) for left, right in (line.split() for line in lines[1 : 49152 - 256 - 2 + 1])]
+    # The vocabulary's order is that of OpenAI's byte table: printable bytes first, then the others.
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    alphabet = [chr(byte) for byte in printable] + [chr(256 + number) for number in range(256 - len(printable))]
+    words = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *(left + right for left, right in merges)]
+    start, end = "<start_of_text>", "<end_of_text>"
+    vocabulary = {word: number for number, word in enumerate([*words, start, end])}
+    tokenizer = TokenizerFile(models.BPE(vocabulary, merges, end_of_word_suffix="</w>", unk_token=end))
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFC(),
+            normalizers.Replace(Regex("[‘’]"), "'"),
+            normalizers.Replace(Regex("[“”]"), '"'),
+            normalizers.Replace(Regex(r"\s+"), " "),
+            normalizers.Lowercase(),
+        ]
+    )
+    words_of_text = Regex(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(words_of_text, behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}", special_tokens=[(token, vocabulary[token]) for token in (start, end)]
+    )
+    return tokenizer

@@ -1,0 +1,182 @@
+"""Joins the opaque photographs of a media folder into films whose cuts are known, for the cut and moment benchmarks.
+
+    python -m tests.benchmarks.films MEDIA_FOLDER OUT_FOLDER [--variant NAME ...]
+
+The folder is one that `tests.benchmarks.media_folder` reads. Each photograph becomes one scene of 3 to 7 seconds.
+Negatives for a cut detector stand inside the scenes: camera flashes of one or two frames and whip pans with motion
+blur. The same frames are encoded once a variant; the truth lies beside as `FILM.json`.
+Photographs are split into halves A and B by a hash of their file names (another than the retrieval benchmarks' own),
+and no film mixes halves: the thresholds of `media.shots` were chosen on A, results are reported on B.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cret_desktop.media.pan_and_zoom import (
+    Crops,
+    Picture,
+    crop_frames,
+    pan_and_zoom_path,
+    read_photograph,
+    seed_of,
+    widest_window,
+    write_video,
+)
+from tests.benchmarks.media_folder import Item, photographs
+
+SIZE = (640, 360)
+ASPECT = SIZE[0] / SIZE[1]
+FRAME_RATE = 25
+SCENE_SECONDS = (3.0, 7.0)
+SCENES_A_FILM = 13
+FLASH_SHARE = 0.4
+WHIP_SHARE = 0.3
+CLEAR_OF_CUTS = 8  # frames between a cut and the nearest flash or whip pan
+MOTION_BLUR = 5  # exposures averaged into one frame of a whip pan
+
+X264 = {"preset": "veryfast", "crf": "23"}
+VARIANTS = {
+    "x264": ("libx264", X264),
+    "x264_gop50": ("libx264", X264 | {"g": "50"}),
+    "x264_fixed250": ("libx264", X264 | {"g": "250", "keyint_min": "250", "sc_threshold": "0", "bf": "8"}),
+    "x264_fixed50": ("libx264", X264 | {"g": "50", "keyint_min": "50", "sc_threshold": "0"}),
+    "x265_fixed250": (
+        "libx265",
+        {"preset": "ultrafast", "crf": "28", "x265-params": "keyint=250:min-keyint=250:scenecut=0:log-level=none"},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One photograph's stretch of a film: frames [first, first + frames)."""
+
+    photo: str
+    description: str
+    first: int
+    frames: int
+    flash: tuple[int, int] | None  # first frame within the film, number of frames
+    whip: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film's truth. `cuts` are the first frames of all scenes but the first."""
+
+    name: str
+    half: str
+    scenes: list[Scene]
+    frame_rate: int = FRAME_RATE
+    cuts: list[int] = field(default_factory=list)
+
+
+def half_of(item: Item) -> str:
+    return "AB"[seed_of(item.path) % 2]
+
+
+def plan_films(media: Path) -> list[Film]:
+    films = []
+    for half in "AB":
+        items = sorted(photographs(media), key=lambda item: seed_of(item.path))
+        photos = [item for item in items if half_of(item) == half]
+        for number, at in enumerate(range(0, len(photos), SCENES_A_FILM)):
+            scenes = _plan_scenes(media, photos[at : at + SCENES_A_FILM])
+            films.append(Film(f"film_{half}{number}", half, scenes, cuts=[s.first for s in scenes[1:]]))
+    return films
+
+
+def _plan_scenes(media: Path, photos: list[Item]) -> list[Scene]:
+    scenes: list[Scene] = []
+    first = 0
+    for item in photos:
+        random = np.random.default_rng([seed_of(item.path), 1])
+        frames = round(random.uniform(*SCENE_SECONDS) * FRAME_RATE)
+        flash = whip = None
+        if random.random() < FLASH_SHARE:
+            flash = (first + int(random.integers(CLEAR_OF_CUTS, frames - CLEAR_OF_CUTS)), int(random.integers(1, 3)))
+        elif random.random() < WHIP_SHARE / (1 - FLASH_SHARE):
+            length = int(random.integers(5, 10))
+            whip = (first + int(random.integers(frames // 3, 2 * frames // 3)), length)
+        photo = str(item.path.relative_to(media))
+        scenes.append(Scene(photo, item.description, first, frames, flash, whip))
+        first += frames
+    return scenes
+
+
+def scene_frames(media: Path, scene: Scene) -> Iterator[Picture]:
+    photo = media / scene.photo
+    picture = read_photograph(photo, ASPECT)
+    if scene.whip:
+        yield from _whip_frames(picture, scene, seed_of(photo))
+        return
+    for number, frame in enumerate(
+        crop_frames(picture, pan_and_zoom_path(picture, scene.frames, ASPECT, seed_of(photo)), SIZE), scene.first
+    ):
+        if scene.flash and 0 <= number - scene.flash[0] < scene.flash[1]:
+            # A flash overexposes: twice or more of the light, most of the picture clipped to white.
+            frame = np.clip(frame.astype(np.float32) * 2.5 + 130, 0, 255).astype(np.uint8)
+        yield frame
+
+
+def _whip_frames(picture: Picture, scene: Scene, seed: int) -> Iterator[Picture]:
+    """Rests near one end of the photograph, whips to the other within a few blurred frames, rests there."""
+    assert scene.whip is not None
+    random = np.random.default_rng([seed, 2])
+    width, height = np.array(widest_window(picture, ASPECT)) * random.uniform(0.5, 0.65)
+    begin, length = scene.whip[0] - scene.first, scene.whip[1]
+    # Time in exposures: a frame of the whip is MOTION_BLUR of them, spread over half of its time (a 180° shutter).
+    shutter = np.linspace(-0.25, 0.25, MOTION_BLUR)
+    exposures = [n + shutter if begin <= n <= begin + length else np.array([n]) for n in range(scene.frames)]
+    times = np.concatenate(exposures)
+    t = np.clip((times - begin) / length, 0, 1)
+    share = 0.1 * times / scene.frames + 0.85 * t * t * (3 - 2 * t)
+    if random.random() < 0.5:
+        share = 1 - share
+    room = np.array([picture.shape[1] - width, picture.shape[0] - height])
+    along = int(np.argmax(room / [width, height]))
+    positions = np.tile(0.5 * room, (len(times), 1))
+    positions[:, along] = share * room[along]
+    crops: Crops = np.concatenate([positions, np.broadcast_to([width, height], positions.shape)], axis=1)
+    exposed = crop_frames(picture, crops, SIZE)
+    for times in exposures:
+        yield np.mean([next(exposed) for _ in times], axis=0).round().astype(np.uint8)
+
+
+def film_frames(media: Path, film: Film) -> Iterator[Picture]:
+    for scene in film.scenes:
+        yield from scene_frames(media, scene)
+
+
+def make_films(media: Path, out: Path, variants: list[str], films: list[Film] | None = None) -> None:
+    """Writes OUT/VARIANT/FILM.mp4 and FILM.json; what is already there stays."""
+    for film in plan_films(media) if films is None else films:
+        for variant in variants:
+            codec, options = VARIANTS[variant]
+            video = out / variant / f"{film.name}.mp4"
+            if not video.exists():
+                video.parent.mkdir(parents=True, exist_ok=True)
+                began = time.perf_counter()
+                write_video(film_frames(media, film), video, FRAME_RATE, codec, options)
+                print(f"{video}  {time.perf_counter() - began:.0f} s", flush=True)
+            video.with_suffix(".json").write_text(json.dumps(asdict(film), indent=1), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("media", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--variant", action="append", choices=sorted(VARIANTS), help="default: all")
+    arguments = parser.parse_args()
+    make_films(arguments.media, arguments.out, arguments.variant or list(VARIANTS))
+
+
+if __name__ == "__main__":
+    main()

