@@ -214,7 +214,7 @@ def _answer_json(query: str, answer: protocol.SearchAnswer) -> dict[str, Any]:
 def _print_answer(answer: protocol.SearchAnswer) -> None:
     out.print(f"\n{answer.query}", style="bold", markup=False)
     if not answer.moments:
-        out.print("  The library is empty.")
+        out.print("  Nothing is indexed with this model yet. Run `cret-desktop index FOLDER`.")
         return
     if not answer.confident:
         out.print("  Nothing matches well. The nearest moments:")

@@ -79,7 +79,7 @@ def _library(library: Path) -> Iterator[tuple[str, str]]:
     yield "Library", _private(library)
     try:
         with Catalog.open(LibraryPaths(library).catalog, read_only=True) as catalog:
-            counts = catalog.counts()
+            counts = catalog.counts(open_model("starter").info.fingerprint)
             yield (
                 "Holds",
                 f"{sum(c.files for c in counts)} files, {sum(c.clips for c in counts)} clips, "

@@ -139,6 +139,7 @@ class SearchAnswer:
     moments: tuple[Moment, ...]
     confident: bool
     parts: dict[str, float] = field(default_factory=dict)
+    searched: int = 0  # clips that are indexed with this model
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ class _Engine:
             self._jobs.put(job)
 
     def _status(self) -> protocol.LibraryStatus:
-        counts = self._library.catalog.counts()
+        counts = self._library.catalog.counts(self._library.model.info.fingerprint)
         return protocol.LibraryStatus(
             library=str(self._config.library),
             model=self._library.model.info.title,
@@ -211,9 +211,14 @@ class _Engine:
         if isinstance(request, protocol.Prepare):
             return self._library.searcher.prepare()
         answer = self._library.searcher.search(request.text, request.limit)
-        title = self._library.model.info.title
         return protocol.SearchAnswer(
-            answer.query, title, answer.took_ms, answer.moments, answer.confident, answer.parts
+            query=answer.query,
+            model=self._library.model.info.title,
+            took_ms=answer.took_ms,
+            moments=answer.moments,
+            confident=answer.confident,
+            parts=answer.parts,
+            searched=answer.searched,
         )
 
     # --- the indexing thread ----------------------------------------------------------------------------------

@@ -459,14 +459,17 @@ class Catalog:
 
     # --- reading ----------------------------------------------------------------------------------------------
 
-    def counts(self) -> list[RootCounts]:
+    def counts(self, model: str) -> list[RootCounts]:
+        """What each root holds. `pending` waits for indexing with `model` (a fingerprint); `clips` may be another's."""
         db = self._reader()
         counts = {
             row[0]: row[1:]
             for row in db.execute(
-                "SELECT root_id, count(*), sum(state = 'failed'), sum(state = 'pending'),"
-                " sum(CASE WHEN state = 'indexed' THEN duration ELSE 0 END)"
-                " FROM files WHERE missing_since IS NULL GROUP BY root_id"
+                "SELECT f.root_id, count(*), sum(f.state = 'failed'),"
+                " sum(f.state = 'pending' OR (f.state = 'indexed' AND m.fingerprint IS NOT ?)),"
+                " sum(CASE WHEN f.state = 'indexed' THEN f.duration ELSE 0 END)"
+                " FROM files f LEFT JOIN models m ON m.id = f.model_id WHERE f.missing_since IS NULL GROUP BY f.root_id",
+                (model,),
             )
         }
         clips = dict(

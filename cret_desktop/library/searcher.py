@@ -46,6 +46,7 @@ class Answer:
     query: str
     moments: tuple[Moment, ...]
     confident: bool
+    searched: int  # clips that are indexed with this model
     took_ms: float
     parts: dict[str, float]
 
@@ -112,7 +113,7 @@ class Searcher:
             moments = tuple(self._moment(group) for group in _merge(hits)[:limit])
         confident = any(moment.match is not Match.WEAK for moment in moments)
         took = (time.perf_counter() - began) * 1000
-        return Answer(parsed.text, moments, confident, took, parts)
+        return Answer(parsed.text, moments, confident, len(self._index), took, parts)
 
     def prepare(self) -> dict[str, float]:
         """Load the text tower and the calibration; returns what each took, in milliseconds. Raises: ModelError."""

@@ -91,6 +91,8 @@ def test_another_model_waits_beside_the_old_one(catalog: Catalog) -> None:
     root = catalog.roots()[0]
     assert catalog.pending(root.id, MODEL.fingerprint) == []
     assert [f.path for _, f in catalog.pending(root.id, "another")] == ["/videos/a.mp4"]
+    assert [c.pending for c in catalog.counts("another")] == [1]
+    assert [c.pending for c in catalog.counts(MODEL.fingerprint)] == [0]
     assert len(catalog.clip_ids(MODEL.fingerprint)) == 2
 
 
@@ -99,7 +101,7 @@ def test_removing_a_root_removes_what_it_holds(catalog: Catalog) -> None:
     gone, sprites = catalog.remove_root(catalog.roots()[0].id)
     assert gone == ids
     assert sprites == ["aa/bb/0.jpg", "aa/bb/1.jpg"]
-    assert catalog.counts() == []
+    assert catalog.counts(MODEL.fingerprint) == []
     with sqlite3.connect(catalog.path) as db:
         assert db.execute("SELECT count(*) FROM embeddings").fetchone() == (0,)
     db.close()
