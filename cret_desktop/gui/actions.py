@@ -1,0 +1,60 @@
+"""What is done with a file outside of the window: open it, show it in the file manager, copy its path, read a drop.
+
+Paths go to other programs as URLs or arguments, never through a shell.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from PySide6.QtCore import QMimeData, QProcess, QUrl
+from PySide6.QtDBus import QDBusConnection, QDBusMessage
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+
+from cret_desktop.gui import wording
+
+
+def file_url(path: str) -> QUrl:
+    """The URL of a path; on Linux also of one whose bytes are not UTF-8, which QUrl.fromLocalFile cannot take."""
+    if sys.platform == "win32":
+        return QUrl.fromLocalFile(path)
+    return QUrl.fromEncoded(b"file://" + quote_from_bytes(os.fsencode(path)).encode("ascii"))
+
+
+def path_of(url: QUrl) -> str:
+    """The path of a file's URL, the inverse of `file_url`."""
+    if sys.platform == "win32":
+        return url.toLocalFile()
+    encoded = url.toEncoded(QUrl.ComponentFormattingOption.FullyEncoded | QUrl.UrlFormattingOption.RemoveScheme)
+    return os.fsdecode(unquote_to_bytes(bytes(encoded.data()).removeprefix(b"//")))
+
+
+def dropped_paths(data: QMimeData) -> list[str]:
+    """The local files and folders of a drop, in its order."""
+    return [path_of(url) for url in data.urls() if url.isLocalFile()]
+
+
+def open_file(path: str) -> bool:
+    """Open a file in the program that the system has for it, a folder in the file manager."""
+    return QDesktopServices.openUrl(file_url(path))
+
+
+def reveal(path: str) -> bool:
+    """Show a file, chosen, in the file manager; where that cannot be asked for, show its folder."""
+    if sys.platform == "win32":
+        return QProcess.startDetached("explorer.exe", ["/select,", os.path.normpath(path)])[0]
+    if sys.platform == "darwin":
+        return QProcess.startDetached("open", ["-R", path])[0]
+    bus = QDBusConnection.sessionBus()
+    if bus.isConnected() and bus.interface().isServiceRegistered("org.freedesktop.FileManager1").value():
+        place = "org.freedesktop.FileManager1"
+        message = QDBusMessage.createMethodCall(place, "/org/freedesktop/FileManager1", place, "ShowItems")
+        message.setArguments([[bytes(file_url(path).toEncoded().data()).decode("ascii")], ""])
+        return bus.send(message)
+    return open_file(os.path.dirname(path))
+
+
+def copy_path(path: str) -> None:
+    QGuiApplication.clipboard().setText(wording.shown(path))

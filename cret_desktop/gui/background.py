@@ -1,0 +1,43 @@
+"""The one idiom for work outside the GUI thread: a future, and what to do in the GUI thread when it is done.
+
+Both outcomes are always handled: `then` gets the result, `otherwise` the exception. A cancelled future is silent.
+This module never blocks and never knows what the work is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+T = TypeVar("T")
+
+
+class Deliveries(QObject):
+    """Carries the outcome of futures into the thread this object lives in."""
+
+    _settled = Signal(object)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        # Queued also where the future is done already: callers may rely on never being called back from inside.
+        self._settled.connect(self._hand_over, Qt.ConnectionType.QueuedConnection)
+
+    def deliver(
+        self, future: Future[T], then: Callable[[T], object], otherwise: Callable[[BaseException], object]
+    ) -> None:
+        """Call `then(result)` or `otherwise(exception)` in this object's thread once `future` is done."""
+        future.add_done_callback(lambda done: self._settled.emit((done, then, otherwise)))
+
+    @staticmethod
+    def _hand_over(delivery: tuple[Future[Any], Callable[[Any], object], Callable[[BaseException], object]]) -> None:
+        future, then, otherwise = delivery
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            then(future.result())
+        else:
+            otherwise(error)

@@ -1,0 +1,122 @@
+"""The engine as Qt sees it: requests with callbacks in the GUI thread, events as signals.
+
+Every call to the client is made in order on one thread of its own, because starting the engine, closing it and
+writing to its pipe can all wait. This module never decides what an answer means.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from cret_desktop import errors
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient
+from cret_desktop.gui.background import Deliveries
+from cret_desktop.library.progress import FileIndexed, IndexProgress
+
+log = logging.getLogger(__name__)
+
+
+class EngineBridge(QObject):
+    """One engine for one window.
+
+    Signals, all in the GUI thread:
+        started(EngineStarted)  the engine answers, the first time or after a crash
+        start_failed(Exception)
+        locked_out()  another program holds the library: it was opened for reading only
+        lost(EngineLost)
+        progressed(IndexProgress), finished(IndexFinished), file_indexed(FileIndexed)
+        closed()  the engine has ended; the last signal there is
+    """
+
+    started = Signal(object)
+    start_failed = Signal(object)
+    locked_out = Signal()
+    lost = Signal(object)
+    progressed = Signal(object)
+    finished = Signal(object)
+    file_indexed = Signal(object)
+    closed = Signal()
+
+    _event = Signal(object)
+
+    def __init__(self, client: EngineClient, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._client = client
+        self._deliveries = Deliveries(self)
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine-bridge")
+        self._closing = False
+        self.is_closed = False
+        self._signals: dict[type, Any] = {
+            protocol.EngineStarted: self.started,
+            protocol.EngineLost: self.lost,
+            IndexProgress: self.progressed,
+            protocol.IndexFinished: self.finished,
+            FileIndexed: self.file_indexed,
+        }
+        self._event.connect(self._publish, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def client(self) -> EngineClient:
+        return self._client
+
+    def open(self) -> None:
+        """Start the engine, for reading only where another program holds the library.
+
+        May be called again after `start_failed`.
+        """
+        self._deliveries.deliver(self._worker.submit(self._start), lambda _: None, self.start_failed.emit)
+
+    def request(
+        self, body: protocol.Request, then: Callable[[Any], object], otherwise: Callable[[BaseException], object]
+    ) -> None:
+        """Ask the engine; before it has started, the request waits. After `close`, requests are dropped."""
+        if not self._closing:
+            self._worker.submit(self._ask, body, then, otherwise)
+
+    def close(self) -> None:
+        """End the engine without waiting for it: `closed` follows. Safe to call twice."""
+        if not self._closing:
+            self._closing = True
+            self._deliveries.deliver(self._worker.submit(self._close), self._ended, self._ended)
+
+    def _start(self) -> None:
+        try:
+            self._start_client(self._client)
+        except errors.LibraryLocked:
+            self._start_client(EngineClient(replace(self._client.config, read_only=True)))
+            self.locked_out.emit()
+
+    def _start_client(self, client: EngineClient) -> None:
+        unsubscribe = client.subscribe(self._event.emit)
+        try:
+            client.start()
+        except errors.CretError:
+            unsubscribe()
+            raise
+        self._client = client
+
+    def _close(self) -> None:
+        self._client.close()
+
+    def _ask(
+        self, body: protocol.Request, then: Callable[[Any], object], otherwise: Callable[[BaseException], object]
+    ) -> None:
+        self._deliveries.deliver(self._client.request(body), then, otherwise)
+
+    def _publish(self, event: protocol.Event) -> None:
+        if not self._closing:
+            self._signals[type(event)].emit(event)
+
+    def _ended(self, outcome: BaseException | None) -> None:
+        if outcome is not None:
+            log.error("closing the engine failed", exc_info=outcome)
+        self._worker.shutdown()
+        self.is_closed = True
+        self.closed.emit()

@@ -1,0 +1,83 @@
+"""The library's folders, indexing and failures: decides what is asked of the engine and keeps the last known status.
+
+This module never touches a widget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from cret_desktop.engine import protocol
+from cret_desktop.gui.engine_bridge import EngineBridge
+
+STATUS_MS = 400  # while files come in, counts are read this often at most
+
+
+class LibraryController(QObject):
+    """Signals: `status_changed(LibraryStatus)`, `failed(Exception)`, `failures_ready(tuple[FailedFile, ...])`."""
+
+    status_changed = Signal(object)
+    failed = Signal(object)
+    failures_ready = Signal(object)
+
+    def __init__(self, bridge: EngineBridge, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self.status: protocol.LibraryStatus | None = None
+        self._status_timer = QTimer(self, singleShot=True, interval=STATUS_MS)
+        self._connect_signals()
+
+    def _connect_signals(self) -> None:
+        self._status_timer.timeout.connect(self.read_status)
+        self._bridge.started.connect(self._on_started)
+        self._bridge.finished.connect(self.read_status)
+        self._bridge.file_indexed.connect(self._read_status_soon)
+
+    def add(self, paths: Sequence[str]) -> None:
+        self._change(protocol.AddFolders(tuple(paths)))
+
+    def remove(self, path: str) -> None:
+        self._change(protocol.RemoveFolder(path))
+
+    def refresh(self, paths: Sequence[str] = ()) -> None:
+        self._change(protocol.Refresh(tuple(paths)))
+
+    def pause(self, paused: bool) -> None:
+        self._change(protocol.Pause(paused))
+
+    def cancel(self) -> None:
+        self._change(protocol.CancelIndexing())
+
+    def retry_failures(self) -> None:
+        self._change(protocol.RetryFailures())
+
+    def read_failures(self) -> None:
+        self._ask(protocol.GetFailures(), self.failures_ready.emit)
+
+    def read_status(self) -> None:
+        self._status_timer.stop()
+        self._ask(protocol.GetStatus(), self._on_status)
+
+    def _on_started(self, started: protocol.EngineStarted) -> None:
+        # After a crash the client itself has asked for it; otherwise videos may have come while the app was closed.
+        if not started.read_only and not started.restarted:
+            self.refresh()
+        else:
+            self.read_status()
+
+    def _change(self, body: protocol.Request) -> None:
+        self._ask(body, lambda _: self.read_status())
+
+    def _ask(self, body: protocol.Request, then: Callable[[Any], object]) -> None:
+        self._bridge.request(body, then, self.failed.emit)
+
+    def _on_status(self, status: protocol.LibraryStatus) -> None:
+        self.status = status
+        self.status_changed.emit(status)
+
+    def _read_status_soon(self) -> None:
+        if not self._status_timer.isActive():
+            self._status_timer.start()

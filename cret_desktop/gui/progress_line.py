@@ -1,0 +1,138 @@
+"""The line at the bottom while videos are indexed: how far, how fast, how long still; pause and cancel.
+
+This module never asks the engine anything.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from cret_desktop.engine.protocol import IndexFinished
+from cret_desktop.gui import wording
+from cret_desktop.gui.theme import SPACE, Theme
+from cret_desktop.library.progress import IndexProgress, Phase
+
+
+class ElidedLabel(QLabel):
+    """A label that gives way: what does not fit is cut in its middle. Plain text only."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, textFormat=Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
+        QPainter(self).drawText(self.rect(), self.alignment() | Qt.TextFlag.TextSingleLine, text)
+
+
+class ProgressLine(QFrame):
+    """Signals: `pause_wanted(bool)`, `cancel_wanted()`. Hidden while there is nothing to tell."""
+
+    pause_wanted = Signal(bool)
+    cancel_wanted = Signal()
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._paused = False
+        self.setProperty("kind", "panel")
+        self._bar = QProgressBar(textVisible=False)
+        self._bar.setAccessibleName(self.tr("Indexing progress"))
+        self._words = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self._current = ElidedLabel()
+        self._current.setProperty("kind", "muted")
+        self._pause = QPushButton()
+        self._cancel = QPushButton(self.tr("Cancel"))
+        self._close = QPushButton(self.tr("Close"))
+        theme.give_icon(self._cancel, "close")
+        row = QHBoxLayout()
+        row.setContentsMargins(SPACE * 2, SPACE, SPACE, SPACE)
+        row.setSpacing(SPACE)
+        row.addWidget(self._words)
+        row.addWidget(self._current, 1)
+        for button in (self._pause, self._cancel, self._close):
+            row.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._bar)
+        column.addLayout(row)
+        self.hide()
+        self._connect_signals()
+
+    def _connect_signals(self) -> None:
+        self._pause.clicked.connect(lambda: self.pause_wanted.emit(not self._paused))
+        self._cancel.clicked.connect(self.cancel_wanted)
+        self._close.clicked.connect(self.hide)
+        self._theme.changed.connect(lambda: self._set_paused(self._paused))
+
+    @property
+    def text(self) -> str:
+        return self._words.text()
+
+    def show_progress(self, progress: IndexProgress) -> None:
+        self._set_paused(progress.phase is Phase.PAUSED)
+        countable = progress.phase not in (Phase.SCANNING, Phase.LOADING_MODEL) and progress.files_total > 0
+        self._bar.setRange(0, progress.files_total if countable else 0)
+        self._bar.setValue(progress.files_done)
+        self._words.setText(self._sentence(progress))
+        self._current.setText(wording.file_name(progress.current) if progress.current else "")
+        self._set_running(True)
+
+    def show_finished(self, finished: IndexFinished) -> None:
+        """Tell what the run did; a run that found nothing new leaves without a word."""
+        totals = finished.totals
+        if not totals.files and not totals.failed:
+            self.hide()
+            return
+        said = self.tr("{files}, {clips} indexed in {time}")
+        if totals.cancelled:
+            said = self.tr("Stopped; {files}, {clips} indexed in {time}")
+        said = said.format(
+            files=wording.videos(totals.files),
+            clips=wording.clips(totals.clips),
+            time=wording.clock(totals.wall_seconds),
+        )
+        parts = [said, self._could_not(totals.failed)] if totals.failed else [said]
+        self._words.setText(" \u00b7 ".join(parts))
+        self._current.setText("")
+        self._set_running(False)
+
+    def _sentence(self, progress: IndexProgress) -> str:
+        if progress.phase is Phase.SCANNING:
+            return self.tr("Looking for videos\u2026")
+        if progress.phase is Phase.LOADING_MODEL:
+            return self.tr("Loading the model\u2026")
+        if progress.phase is Phase.BUILDING:
+            return self.tr("Making the search faster\u2026")
+        head = self.tr("Paused") if progress.phase is Phase.PAUSED else self.tr("Indexing")
+        parts = [
+            self.tr("{phase} {done} of {files}").format(
+                phase=head, done=progress.files_done, files=wording.videos(progress.files_total)
+            ),
+            wording.clips(progress.clips_done),
+        ]
+        if progress.phase is Phase.INDEXING and progress.rate > 0:
+            parts.append(wording.rate(progress.rate))
+        if progress.phase is Phase.INDEXING and progress.remaining is not None:
+            parts.append(self.tr("{time} left").format(time=wording.clock(progress.remaining)))
+        if progress.failed:
+            parts.append(self._could_not(progress.failed))
+        return " \u00b7 ".join(parts)
+
+    def _could_not(self, failed: int) -> str:
+        return self.tr("{videos} could not be read").format(videos=wording.videos(failed))
+
+    def _set_running(self, running: bool) -> None:
+        self._bar.setVisible(running)
+        self._pause.setVisible(running)
+        self._cancel.setVisible(running)
+        self._close.setVisible(not running)
+        self.show()
+
+    def _set_paused(self, paused: bool) -> None:
+        self._paused = paused
+        self._pause.setText(self.tr("Resume") if paused else self.tr("Pause"))
+        self._pause.setIcon(self._theme.icon("play" if paused else "pause"))
