@@ -468,7 +468,8 @@ class Catalog:
                 "SELECT f.root_id, count(*), sum(f.state = 'failed'),"
                 " sum(f.state = 'pending' OR (f.state = 'indexed' AND m.fingerprint IS NOT ?)),"
                 " sum(CASE WHEN f.state = 'indexed' THEN f.duration ELSE 0 END)"
-                " FROM files f LEFT JOIN models m ON m.id = f.model_id WHERE f.missing_since IS NULL GROUP BY f.root_id",
+                " FROM files f LEFT JOIN models m ON m.id = f.model_id"
+                " WHERE f.missing_since IS NULL GROUP BY f.root_id",
                 (model,),
             )
         }

@@ -65,7 +65,8 @@ class _FileDecoder:
     """The state of decoding one file.
 
     `_held` is the span being collected, its keyframe first; `_opening` that keyframe's picture where it has been
-    decoded apart. `_run` is under way while the decoder has been fed everything up to `_held`.
+    decoded apart. `_run` is under way while the decoder has been fed everything up to `_held`; `_ended` is one that
+    ended at `_held`'s keyframe and whose last frames have not been judged yet.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class _FileDecoder:
         self._held_bytes = 0
         self._opening: av.VideoFrame | None = None
         self._run: _Run | None = None
+        self._ended: _Run | None = None
         self._ready: list[DecodeEvent] = []
         self._end = 0.0
         self._frames_decoded = 0
@@ -144,6 +146,7 @@ class _FileDecoder:
             self._decode_held()
             self._finish_run(closing)
         else:
+            self._settle_ended()
             self._sample(self._opening)
             self._emit(self._sampler.settle(self._time(closing)))
             self._hold_nothing()
@@ -165,7 +168,8 @@ class _FileDecoder:
         """Feeds what is held to the run, beginning one where there is none. The run stays open."""
         if self._run is None:
             self._video.stream.codec_context.flush_buffers()
-            self._run = _Run(self._packet_time(self._held[0]))
+            # A run that ended at the keyframe held goes on: only what follows tells a flash there from a cut.
+            self._run, self._ended = self._ended or _Run(self._packet_time(self._held[0])), None
         for packet in self._held:
             self._feed(packet)
         self._hold_nothing()
@@ -186,19 +190,27 @@ class _FileDecoder:
         assert run is not None
         self._see(decode_packet(self._video, None))
         if following is not None and self._time(following) > run.last_time:
+            self._sample(following)
             self._find_cuts(run, following)
         else:
             self._opening = run.last
-        for cut in run.detector.finish():
-            self._emit(self._sampler.cut(cut))
-        self._emit(self._sampler.settle(run.last_time))
         self._video.stream.codec_context.flush_buffers()
-        self._run = None
+        self._run, self._ended = None, run
+
+    def _settle_ended(self) -> None:
+        """Judges the last frames of the run that ended by themselves: none of what follows will be decoded."""
+        if self._ended is None:
+            return
+        for cut in self._ended.detector.finish():
+            self._emit(self._sampler.cut(cut))
+        self._emit(self._sampler.settle(self._ended.last_time))
+        self._ended = None
 
     def _close_tail(self) -> None:
         if self._held or self._run is not None:
             self._decode_held()
             self._finish_run(None)
+        self._settle_ended()
 
     def _hold_nothing(self) -> None:
         self._held, self._held_bytes, self._opening = [], 0, None

@@ -25,6 +25,8 @@ from torch.nn import functional as F
 
 from cret_desktop.errors import ModelError
 
+# Counts changes of the arithmetic below. A tensor of the file, so that the model's fingerprint covers it.
+ARITHMETIC = 1
 VISUAL_TENSORS = ("descriptions", "basis")
 TEXT_TENSORS = ("centre", "descriptions", "basis", "average", "temperature", "semantic_weight")
 
@@ -58,7 +60,7 @@ class VisualConcepts(nn.Module):
 
 
 class TextConcepts(nn.Module):
-    """Sentence embeddings [B, S] -> text features [B, D]. Any length: they are normalised first.
+    """Sentence embeddings [B, S] of any length -> unit text features [B, D].
 
     centre [S]: the common direction of sentences. average [D]: what an average query comes to before it is subtracted.
     temperature []: of the weights over the classes. semantic_weight []: of that part beside the evidence.
@@ -88,10 +90,11 @@ class TextConcepts(nn.Module):
         return cls(*_read(file, TEXT_TENSORS))
 
     def forward(self, sentences: Tensor) -> Tensor:
-        return self.uncentred(sentences) - self.average
+        # The order of a query's answers does not depend on its length, but how sure the best one looks does.
+        return F.normalize(self.uncentred(sentences) - self.average, dim=-1)
 
     def uncentred(self, sentences: Tensor) -> Tensor:
-        """[B, S] -> [B, D], before the average query is subtracted."""
+        """[B, S] -> [B, D], before the average query is subtracted and the length made one."""
         semantic = F.normalize(F.normalize(sentences, dim=-1) - self.centre, dim=-1)  # [B, S]
         classes = (semantic @ self.descriptions.T / self.temperature).softmax(-1)  # [B, classes]
         return torch.cat([self.semantic_weight * semantic, classes @ self.basis], -1)
@@ -100,6 +103,8 @@ class TextConcepts(nn.Module):
 def _read(file: Path, names: tuple[str, ...]) -> list[Tensor]:
     try:
         with safe_open(file, framework="pt") as tensors:
+            if int(tensors.get_tensor("arithmetic")) != ARITHMETIC:
+                raise ModelError(f"“{file}” was made for another version of CRET Desktop: install it again.")
             return [tensors.get_tensor(name).float() for name in names]
     except (OSError, SafetensorError) as error:
         raise ModelError(f"“{file}” is not the concepts of a starter model: install CRET Desktop again.") from error

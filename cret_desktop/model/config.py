@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def _require(condition: bool, sentence: str) -> None:
     if not condition:
-        raise ModelError(f"The model's configuration is not valid: {sentence}.")
+        raise ModelError(f"The configuration is not valid: {sentence}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,27 +200,36 @@ class CRETConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Raises: ModelError that names the first field that is unknown, missing or of the wrong type."""
-        return _from_json(cls, values, "")
+        return from_json(cls, values, "")
 
     def differences(self, other: CRETConfig) -> list[str]:
         """The fields in which `other` differs, as 'text.width: 768 here, 384 there'."""
-        here, there = _flat(self.to_json()), _flat(other.to_json())
-        return [
-            f"{name}: {here.get(name)!r} here, {there.get(name)!r} there"
-            for name in sorted({*here, *there})
-            if here.get(name) != there.get(name)
-        ]
+        return differences(self.to_json(), other.to_json())
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
+    """The fields in which two nested objects differ, as 'text.width: 768 here, 384 there'."""
+    here, there = flat(here), flat(there)
+    return [
+        f"{name}: {here.get(name)!r} here, {there.get(name)!r} there"
+        for name in sorted({*here, *there})
+        if here.get(name) != there.get(name)
+    ]
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested names joined by dots: {"text": {"width": 768}} -> {"text.width": 768}."""
+    found: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
 
 
-def _from_json(kind: type[T], values: object, path: str) -> T:
-    """Builds the dataclass `kind`, checking every value against its annotation."""
+def from_json(kind: type[T], values: object, path: str) -> T:
+    """Builds the dataclass `kind`, checking every value against its annotation; `path` leads to it ("model.").
+
+    Raises: ModelError that names the first field that is unknown, missing or of the wrong type.
+    """
     _require(isinstance(values, Mapping), f"{path.rstrip('.') or 'it'} is not an object")
     values = typing.cast("Mapping[str, Any]", values)
     hints = typing.get_type_hints(kind)
@@ -240,7 +249,7 @@ def _from_json(kind: type[T], values: object, path: str) -> T:
 def _value(hint: Any, value: object, path: str) -> Any:
     origin = typing.get_origin(hint)
     if dataclasses.is_dataclass(hint):
-        return _from_json(typing.cast("type[Any]", hint), value, f"{path}.")
+        return from_json(typing.cast("type[Any]", hint), value, f"{path}.")
     if origin is Literal:
         choices = typing.get_args(hint)
         _require(value in choices, f"{path} is {value!r}, not one of {', '.join(map(repr, choices))}")

@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cret_desktop.errors import ModelError
-from cret_desktop.model.concepts import TextConcepts, VisualConcepts
+from cret_desktop.model.concepts import ARITHMETIC, TextConcepts, VisualConcepts
 
 CLASSES, FEATURES = 3, 5
+VERSION = {"arithmetic": torch.tensor(ARITHMETIC)}
 
 
 def tensors() -> dict[str, Tensor]:
@@ -30,7 +31,7 @@ def tensors() -> dict[str, Tensor]:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "concepts.safetensors"
-    save_file({name: tensor.half().contiguous() for name, tensor in tensors().items()}, path)
+    save_file({name: tensor.half().contiguous() for name, tensor in tensors().items()} | VERSION, path)
     return path
 
 
@@ -87,14 +88,8 @@ def test_the_length_of_a_sentence_embedding_does_not_matter(file: Path) -> None:
     torch.testing.assert_close(text(sentences() * 7), text(sentences()))
 
 
-def test_subtracting_the_average_query_takes_hubs_away() -> None:
-    parts = tensors()
-    parts["average"] = TextConcepts(**parts).uncentred(sentences()).mean(0)
-    scores = (
-        TextConcepts(**parts)(sentences())
-        @ VisualConcepts(classifier(), parts["descriptions"], parts["basis"])(pictures()).T
-    )
-    torch.testing.assert_close(scores.mean(0), torch.zeros(3), atol=1e-6, rtol=0)
+def test_text_features_are_unit_vectors(file: Path) -> None:
+    torch.testing.assert_close(TextConcepts.load(file)(sentences()).norm(dim=-1), torch.ones(3))
 
 
 def test_the_order_of_candidates_for_one_query_changes_with_the_average() -> None:
@@ -127,6 +122,12 @@ def test_a_missing_file_or_tensor_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="missing"):
         TextConcepts.load(tmp_path / "missing.safetensors")
     other = tmp_path / "other.safetensors"
-    save_file({"weight": torch.zeros(2)}, other)
+    save_file({"weight": torch.zeros(2)} | VERSION, other)
     with pytest.raises(ModelError, match="other"):
         VisualConcepts.load(other, classifier())
+
+
+def test_a_file_of_another_arithmetic_is_refused(file: Path) -> None:
+    save_file({"arithmetic": torch.tensor(0)}, file)
+    with pytest.raises(ModelError, match="another version"):
+        TextConcepts.load(file)
