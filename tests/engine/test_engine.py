@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -214,18 +214,3 @@ def test_live_searches_give_way_to_newer_ones(config: EngineConfig, videos: Path
                 answers.append(None)
         assert answers[-1] == "red"
         assert None in answers[:-1]
-
-
-@pytest.fixture(autouse=True)
-def no_process_left() -> Iterator[None]:
-    before = {p.pid for p in psutil.Process().children(recursive=True)}
-    yield
-    left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before and _is_ours(p)]
-    assert not left, f"left behind: {[p.cmdline() for p in left]}"
-
-
-def _is_ours(process: psutil.Process) -> bool:
-    try:
-        return "resource_tracker" not in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return False
