@@ -1,6 +1,6 @@
 """A folder of real media with descriptions, as the benchmarks read it: `media.tsv` beside the files.
 
-Columns: path, description, kind (photo, video), background (opaque, plain). Photographs are split into halves A and B
+Columns: path, description, kind (photo, video), background (opaque, plain), group (animals, food, …). Photographs are split into halves A and B
 by a hash of their file names: whatever is chosen is chosen on A, and B is looked at once, at the end.
 """
 
@@ -25,6 +25,7 @@ class Item:
 
     path: Path
     description: str
+    group: str
 
     @property
     def half(self) -> str:
@@ -43,7 +44,7 @@ def videos(folder: Path) -> list[Item]:
 def _rows(folder: Path) -> list[tuple[Item, dict[str, str]]]:
     with (folder / "media.tsv").open(encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file, delimiter="\t"), key=lambda row: row["path"])
-    return [(Item(folder / row["path"], row["description"]), row) for row in rows]
+    return [(Item(folder / row["path"], row["description"], row["group"].removeprefix("tux:")), row) for row in rows]
 
 
 def make_clips(items: Sequence[Item], folder: Path) -> dict[str, Item]:

@@ -1,21 +1,32 @@
-"""Does the best relevance tell what is there from what is not? AUROC over the real commands.
+"""Does the best relevance tell what is there from what is not? AUROC over the real engine.
 
-    python -m tests.benchmarks.relevance MEDIA_FOLDER WORK_FOLDER [--half A]
+    python -m tests.benchmarks.relevance MEDIA_FOLDER WORK_FOLDER [--half A] [--protocol kinds|photographs]
 
-The photographs are dealt to two libraries by a hash. Each library is asked for its own pictures (present) and for the
-other's (absent); a query's number is the relevance of its best answer. `--half A` stays within half A, for choosing.
+`kinds`: one group of pictures (animals, food, vehicles, …) at a time is taken out of the library; its descriptions are
+the absent queries, all others the present ones. The group "mixed" stays out: it holds animals and food too.
+`photographs`: the opaque photographs are dealt to two libraries by a hash, each asked for both halves. Harder, and not
+quite fair: an absent castle still finds the other castles. A query's number is the relevance of its best answer.
+`--half A` stays within half A, for choosing.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import queue
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cret_desktop.clips import Match, Moment
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient, EngineConfig
 from tests.benchmarks import media_folder
+from tests.benchmarks.media_folder import Item
+
+FEWEST = 4  # descriptions of a group that is left out
 
 
 def auroc(present: NDArray[np.float64], absent: NDArray[np.float64]) -> float:
@@ -24,41 +35,70 @@ def auroc(present: NDArray[np.float64], absent: NDArray[np.float64]) -> float:
     return float(above + 0.5 * (present[:, None] == absent[None, :]).mean())
 
 
+def parts_of(items: list[Item], protocol_name: str) -> dict[str, list[Item]]:
+    """The parts of the collection that are left out one at a time."""
+    parts: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        deal = hashlib.sha256(item.path.name.encode()).digest()[1] % 2
+        parts[item.group if protocol_name == "kinds" else f"photographs{deal}"].append(item)
+    return parts
+
+
+def index_and_wait(engine: EngineClient, folders: list[Path]) -> None:
+    finished: queue.SimpleQueue[protocol.IndexFinished] = queue.SimpleQueue()
+
+    def listen(event: protocol.Event) -> None:
+        if isinstance(event, protocol.IndexFinished):
+            finished.put(event)
+
+    unsubscribe = engine.subscribe(listen)
+    engine.request(protocol.AddFolders(tuple(map(str, folders)))).result()
+    while finished.get().totals.cancelled:  # a folder was taken out just before: that run ends first
+        pass
+    unsubscribe()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("media", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--half", choices=("A", "B"))
+    parser.add_argument("--protocol", choices=("kinds", "photographs"), default="kinds")
     arguments = parser.parse_args()
-    items = [i for i in media_folder.photographs(arguments.media) if arguments.half in (None, i.half)]
-    sides: list[list[media_folder.Item]] = [[], []]
-    for item in items:
-        sides[hashlib.sha256(item.path.name.encode()).digest()[1] % 2].append(item)
 
-    numbers: dict[bool, list[float]] = {True: [], False: []}
-    classes: dict[bool, list[str]] = {True: [], False: []}
-    for side, own in enumerate(sides):
-        name = f"{arguments.half or 'all'}{side}"
-        media_folder.make_clips(own, arguments.work / f"clips_{name}")
-        library = arguments.work / f"library_{name}"
-        media_folder.index(library, arguments.work / f"clips_{name}")
-        answers = media_folder.search(library, [item.description for item in items], limit=1)
-        for item, answer in zip(items, answers, strict=True):
-            best = answer["results"][0]
-            numbers[item in own].append(best["relevance"])
-            classes[item in own].append(best["match"])
+    items = media_folder.photographs(arguments.media)
+    if arguments.protocol == "kinds":
+        items += media_folder.photographs(arguments.media, opaque=False)
+        items = [item for item in items if item.group != "mixed"]
+    items = [item for item in items if arguments.half in (None, item.half)]
+    parts = parts_of(items, arguments.protocol)
+    folders = {name: arguments.work / f"{arguments.half or 'AB'}_{name}" for name in parts}
+    for name, part in parts.items():
+        media_folder.make_clips(part, folders[name])
 
-    present, absent = np.array(numbers[True]), np.array(numbers[False])
+    answers: dict[bool, list[Moment]] = {True: [], False: []}
+    with EngineClient(EngineConfig(arguments.work / "library")) as engine:
+        for root in engine.request(protocol.GetStatus()).result().folders:
+            engine.request(protocol.RemoveFolder(root.path)).result()
+        index_and_wait(engine, list(folders.values()))
+        for name, part in parts.items():
+            if len(part) < FEWEST:
+                continue
+            engine.request(protocol.RemoveFolder(str(folders[name]))).result()
+            for item in items:
+                answer = engine.request(protocol.Search(item.description, limit=1)).result()
+                answers[item not in part].append(answer.moments[0])
+            index_and_wait(engine, [folders[name]])
+
+    present, absent = (np.array([moment.relevance for moment in answers[kind]]) for kind in (True, False))
     random = np.random.default_rng(0)
-    draws = [auroc(random.choice(present, len(present)), random.choice(absent, len(absent))) for _ in range(2000)]
+    draws = [auroc(random.choice(present, len(present)), random.choice(absent, len(absent))) for _ in range(1000)]
     low, high = np.quantile(draws, [0.025, 0.975])
-    print(
-        f"present queries {len(present)}, absent {len(absent)}, libraries of {len(sides[0])} and {len(sides[1])} clips"
-    )
+    print(f"{arguments.protocol}: present queries {len(present)}, absent {len(absent)}")
     print(f"AUROC of the best relevance  {auroc(present, absent):.3f}  [{low:.3f}, {high:.3f}]")
-    for kind in (True, False):
-        shares = {c: classes[kind].count(c) / len(classes[kind]) for c in ("strong", "possible", "weak")}
-        print(f"{'present' if kind else 'absent ':8}", "  ".join(f"{c} {share:.0%}" for c, share in shares.items()))
+    for kind, name in ((True, "present"), (False, "absent")):
+        shares = [f"{match} {np.mean([m.match is match for m in answers[kind]]):.0%}" for match in Match]
+        print(f"{name:8}", "  ".join(shares))
 
 
 if __name__ == "__main__":
