@@ -1,7 +1,8 @@
 """A folder of real media with descriptions, as the benchmarks read it: `media.tsv` beside the files.
 
-Columns: path, description, kind (photo, video), background (opaque, plain), group (animals, food, …). Photographs are split into halves A and B
-by a hash of their file names: whatever is chosen is chosen on A, and B is looked at once, at the end.
+Columns: path, description, kind (photo, video), background (opaque, plain), group (animals, food, …). Photographs are
+split into halves A and B by a hash of their file names: whatever is chosen is chosen on A, and B is looked at once, at
+the end.
 """
 
 from __future__ import annotations
