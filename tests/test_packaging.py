@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -110,7 +111,7 @@ def test_the_constraints_pin_every_dependency() -> None:
         *project["dependencies"],
         *(name for extra in project["optional-dependencies"].values() for name in extra),
     ]
-    assert {_canonical(requirement.split(">=")[0]) for requirement in wanted} <= pinned
+    assert {_canonical(Requirement(requirement).name) for requirement in wanted} <= pinned
 
 
 def test_every_dependency_has_a_notice() -> None:
@@ -118,7 +119,7 @@ def test_every_dependency_has_a_notice() -> None:
     named = {
         _canonical(word) for line in notices.splitlines() if line.startswith("|") for word in line.split("|")[1].split()
     }
-    assert {_canonical(requirement.split(">=")[0]) for requirement in _project()["dependencies"]} <= named
+    assert {_canonical(Requirement(requirement).name) for requirement in _project()["dependencies"]} <= named
 
 
 def test_the_core_passes_its_tests_without_qt(tmp_path: Path) -> None:
