@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from cret_desktop import errors
 from cret_desktop.engine.client import Superseded
-from cret_desktop.engine.protocol import EngineStarted, IndexFinished, Search, SearchAnswer
+from cret_desktop.engine.protocol import EngineStarted, IndexFinished, Prepare, Search, SearchAnswer
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.library.progress import FileIndexed
 
@@ -87,6 +87,12 @@ class SearchController(QObject):
     def _on_started(self, started: EngineStarted) -> None:
         if self._text and (self._unanswered or started.restarted):
             self._ask()
+        else:  # so that the first query need not wait for the model
+            self._bridge.request(Prepare(), lambda parts: None, self._on_unprepared)
+
+    def _on_unprepared(self, error: BaseException) -> None:
+        if isinstance(error, errors.ModelError):  # a lost engine the window is told of elsewhere
+            self.failed.emit(error)
 
     def _on_file_indexed(self, indexed: FileIndexed) -> None:
         if self._text and indexed.clips and not self._again.isActive():

@@ -121,7 +121,9 @@ class Searcher:
         with _timed(parts, "text tower"):
             self._model.text.encode(["a video"])
         with _timed(parts, "calibration"):
-            self._calibrate(self.references())
+            references = self.references()
+            if len(self._index):
+                self._calibrate(references)
         return parts
 
     def references(self) -> Features:

@@ -155,11 +155,9 @@ class _FileDecoder:
 
     def _looks_cut(self, opening: av.VideoFrame, closing: av.VideoFrame) -> bool:
         pictures = self._pictures_for(opening)
-        timed = [(packet, time) for packet in self._held if (time := self._packet_time(packet)) is not None]
         return suspicious(
-            [packet.size for packet, _ in timed],
-            [packet.is_keyframe for packet, _ in timed],
-            [time for _, time in timed],
+            [packet.size for packet in self._held],
+            [packet.is_keyframe for packet in self._held],
             pictures.thumb(opening),
             pictures.thumb(closing),
         )

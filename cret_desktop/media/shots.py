@@ -122,13 +122,11 @@ def _not_found(field: NDArray[np.float32], part: NDArray[np.float32]) -> float:
     return 1.0 - min(best, coloured)
 
 
-def suspicious(
-    sizes: Sequence[int], key_flags: Sequence[bool], times: Sequence[float], first: Thumb, last: Thumb
-) -> bool:
+def suspicious(sizes: Sequence[int], key_flags: Sequence[bool], first: Thumb, last: Thumb) -> bool:
     """Whether a cut may hide among frames that were not decoded, so that all of them must be.
 
-    `sizes` (bytes), `key_flags` and `times` (seconds) are those of the packets from one decoded keyframe to just before
-    the next, in decoding order; `first` and `last` the thumbnails of these two keyframes. False says that there is no
+    `sizes` (bytes) and `key_flags` are those of the packets from one decoded keyframe to just before the next, in
+    decoding order; `first` and `last` the thumbnails of these two keyframes. False says that there is no
     cut up to and including the next keyframe, as far as both can tell: a cut changes the picture for good, or, where
     the picture comes back, leaves a packet inside that is nearly as large as a keyframe's.
     """

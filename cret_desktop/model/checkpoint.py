@@ -239,7 +239,7 @@ def load(manifest: Manifest, *, video: bool = True, text: bool = True) -> CRET:
     from safetensors import SafetensorError, safe_open
 
     file = _checked(manifest, WEIGHTS)
-    model = _build(config, video, text, None)
+    model = _build(config, video, text, None, initialise_text=False)
     unwanted = tuple(f"{side}." for side, wanted in (("video", video), ("text", text)) if not wanted)
     try:
         with safe_open(file, framework="pt") as stored:
@@ -274,7 +274,7 @@ def initialise(
         return (files or {}).get(source) or locate(source, folder, local_files_only=local_files_only)
 
     concepts = locate(CONCEPTS, folder) if config.video.feature == "concepts" else None
-    model = _build(config, video, text, concepts)
+    model = _build(config, video, text, concepts, initialise_text=not config.text.weights)
     if model.video is not None and config.video.weights:
         _load_backbone(model.video.spatial.backbone, config, source_file(config.video.weights))
     if model.text is not None and config.text.weights:
@@ -282,10 +282,10 @@ def initialise(
     return model
 
 
-def _build(config: CRETConfig, video: bool, text: bool, concepts: Path | None) -> CRET:
+def _build(config: CRETConfig, video: bool, text: bool, concepts: Path | None, *, initialise_text: bool) -> CRET:
     from cret_desktop.model.cret import CRET
 
-    return CRET(config, video=video, text=text, concepts=concepts)
+    return CRET(config, video=video, text=text, concepts=concepts, initialise_text=initialise_text)
 
 
 def _load_backbone(backbone: nn.Module, config: CRETConfig, file: Path) -> None:

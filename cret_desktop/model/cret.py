@@ -28,9 +28,18 @@ class CRET(nn.Module):
     """Both encoders, or one of them alone (the other attribute is then None)."""
 
     def __init__(
-        self, config: CRETConfig, *, video: bool = True, text: bool = True, concepts: Path | None = None
+        self,
+        config: CRETConfig,
+        *,
+        video: bool = True,
+        text: bool = True,
+        concepts: Path | None = None,
+        initialise_text: bool = True,
     ) -> None:
-        """Builds the model with new weights. `concepts`: the file of `model.concepts`, for configs that use it."""
+        """Builds the model with new weights. `concepts`: the file of `model.concepts`, for configs that use it.
+
+        initialise_text: false where the text tower's weights will be assigned; see `TextTower`.
+        """
         super().__init__()
         self.config = config
         self.video: VideoTower | None = None
@@ -44,7 +53,7 @@ class CRET(nn.Module):
         if text:
             from cret_desktop.model.text_tower import TextTower
 
-            self.text = TextTower(config, concepts)
+            self.text = TextTower(config, concepts, initialise=initialise_text)
         if config.correspondence.centers:
             self.correspondence = Correspondence(
                 config.correspondence, config.width, config.video.local_width, config.text.width

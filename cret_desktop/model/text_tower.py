@@ -24,13 +24,18 @@ from cret_desktop.model.config import CRETConfig
 class TextTower(nn.Module):
     """ids [B, L], mask [B, L] -> a global feature [B, D] and local tokens [B, L - 1, W] with their mask."""
 
-    def __init__(self, config: CRETConfig, concepts: Path | None = None) -> None:
-        """`concepts` is the file of `model.concepts`, read only where text.projection is `concepts`."""
+    def __init__(self, config: CRETConfig, concepts: Path | None = None, *, initialise: bool = True) -> None:
+        """`concepts` is the file of `model.concepts`, read only where text.projection is `concepts`.
+
+        Without `initialise` the weights are undefined, for who gives all of them: drawing new ones takes a second.
+        """
         super().__init__()
         text = config.text
         self.pooling = text.pooling
         self.causal = text.causal
-        self.token_embedding = nn.Embedding(text.vocabulary, text.width)
+        # nn.Embedding by itself draws millions of weights, which all of those here replace.
+        empty = torch.empty(text.vocabulary, text.width)
+        self.token_embedding = nn.Embedding.from_pretrained(empty, freeze=False)  # type: ignore[no-untyped-call]
         self.position_embedding = nn.Parameter(torch.empty(text.positions, text.width))
         # BERT norms and drops its embeddings and has no norm at the end; CLIP the other way round.
         post = text.norm == "post"
@@ -58,7 +63,8 @@ class TextTower(nn.Module):
             case "concepts":
                 assert concepts is not None
                 self.projection = TextConcepts.load(concepts)
-        self._initialise()
+        if initialise:
+            self._initialise()
 
     def _initialise(self) -> None:
         # BERT's own scheme. TransformerEncoder copies one layer, so without this all layers would start the same.
@@ -82,7 +88,11 @@ class TextTower(nn.Module):
         # Padding lies behind every real token: a causal encoder cannot see it, and needs no second mask.
         padding = None if self.causal or bool(mask.all()) else ~mask
         tokens = self.final_norm(self.encoder(tokens, mask=unseen, src_key_padding_mask=padding))  # [B, L, W]
-        return self.projection(self._pool(tokens, mask)), tokens[:, 1:], mask[:, 1:]
+        pooled = self._pool(tokens, mask)
+        # Concepts look the words up, too, which the pooled sentence may have lost.
+        concepts = isinstance(self.projection, TextConcepts)
+        features = self.projection(pooled, ids) if concepts else self.projection(pooled)
+        return features, tokens[:, 1:], mask[:, 1:]
 
     def _pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """[B, L, W] -> [B, W]"""

@@ -1,10 +1,11 @@
 """Joins the opaque photographs of a media folder into films whose cuts are known, for the cut and moment benchmarks.
 
-    python -m tests.benchmarks.films MEDIA_FOLDER OUT_FOLDER [--variant NAME ...]
+    python -m tests.benchmarks.films MEDIA_FOLDER OUT_FOLDER [--variant NAME ...] [--seed N]
 
 The folder is one that `tests.benchmarks.media_folder` reads. Each photograph becomes one scene of 3 to 7 seconds.
 Negatives for a cut detector stand inside the scenes: camera flashes of one or two frames and whip pans with motion
-blur. The same frames are encoded once a variant; the truth lies beside as `FILM.json`.
+blur. The same frames are encoded once a variant; the truth lies beside as `FILM.json`. Another seed gives other films
+of the same photographs: other neighbours, lengths, camera paths, flashes and whip pans.
 Photographs are split into halves A and B by a hash of their file names (another than the retrieval benchmarks' own),
 and no film mixes halves: the thresholds of `media.shots` were chosen on A, results are reported on B.
 """
@@ -63,6 +64,7 @@ class Scene:
     description: str
     first: int
     frames: int
+    seed: int  # that its camera path is drawn from
     flash: tuple[int, int] | None  # first frame within the film, number of frames
     whip: tuple[int, int] | None
 
@@ -73,6 +75,7 @@ class Film:
 
     name: str
     half: str
+    seed: int
     scenes: list[Scene]
     frame_rate: int = FRAME_RATE
     cuts: list[int] = field(default_factory=list)
@@ -82,22 +85,27 @@ def half_of(item: Item) -> str:
     return "AB"[seed_of(item.path) % 2]
 
 
-def plan_films(media: Path) -> list[Film]:
+def plan_films(media: Path, seed: int) -> list[Film]:
     films = []
     for half in "AB":
-        items = sorted(photographs(media), key=lambda item: seed_of(item.path))
-        photos = [item for item in items if half_of(item) == half]
+        photos = [item for item in photographs(media) if half_of(item) == half]
+        photos.sort(key=lambda item: _scene_seed(item, seed))
         for number, at in enumerate(range(0, len(photos), SCENES_A_FILM)):
-            scenes = _plan_scenes(media, photos[at : at + SCENES_A_FILM])
-            films.append(Film(f"film_{half}{number}", half, scenes, cuts=[s.first for s in scenes[1:]]))
+            scenes = _plan_scenes(media, photos[at : at + SCENES_A_FILM], seed)
+            films.append(Film(f"film_{half}{number}", half, seed, scenes, cuts=[s.first for s in scenes[1:]]))
     return films
 
 
-def _plan_scenes(media: Path, photos: list[Item]) -> list[Scene]:
+def _scene_seed(item: Item, seed: int) -> int:
+    return seed_of(item.path.with_name(f"{seed} {item.path.name}"))
+
+
+def _plan_scenes(media: Path, photos: list[Item], seed: int) -> list[Scene]:
     scenes: list[Scene] = []
     first = 0
     for item in photos:
-        random = np.random.default_rng([seed_of(item.path), 1])
+        scene_seed = _scene_seed(item, seed)
+        random = np.random.default_rng([scene_seed, 1])
         frames = round(random.uniform(*SCENE_SECONDS) * FRAME_RATE)
         flash = whip = None
         if random.random() < FLASH_SHARE:
@@ -106,30 +114,28 @@ def _plan_scenes(media: Path, photos: list[Item]) -> list[Scene]:
             length = int(random.integers(5, 10))
             whip = (first + int(random.integers(frames // 3, 2 * frames // 3)), length)
         photo = str(item.path.relative_to(media))
-        scenes.append(Scene(photo, item.description, first, frames, flash, whip))
+        scenes.append(Scene(photo, item.description, first, frames, scene_seed, flash, whip))
         first += frames
     return scenes
 
 
 def scene_frames(media: Path, scene: Scene) -> Iterator[Picture]:
-    photo = media / scene.photo
-    picture = read_photograph(photo, ASPECT)
+    picture = read_photograph(media / scene.photo, ASPECT)
     if scene.whip:
-        yield from _whip_frames(picture, scene, seed_of(photo))
+        yield from _whip_frames(picture, scene)
         return
-    for number, frame in enumerate(
-        crop_frames(picture, pan_and_zoom_path(picture, scene.frames, ASPECT, seed_of(photo)), SIZE), scene.first
-    ):
+    path = pan_and_zoom_path(picture, scene.frames, ASPECT, scene.seed)
+    for number, frame in enumerate(crop_frames(picture, path, SIZE), scene.first):
         if scene.flash and 0 <= number - scene.flash[0] < scene.flash[1]:
             # A flash overexposes: twice or more of the light, most of the picture clipped to white.
             frame = np.clip(frame.astype(np.float32) * 2.5 + 130, 0, 255).astype(np.uint8)
         yield frame
 
 
-def _whip_frames(picture: Picture, scene: Scene, seed: int) -> Iterator[Picture]:
+def _whip_frames(picture: Picture, scene: Scene) -> Iterator[Picture]:
     """Rests near one end of the photograph, whips to the other within a few blurred frames, rests there."""
     assert scene.whip is not None
-    random = np.random.default_rng([seed, 2])
+    random = np.random.default_rng([scene.seed, 2])
     width, height = np.array(widest_window(picture, ASPECT)) * random.uniform(0.5, 0.65)
     begin, length = scene.whip[0] - scene.first, scene.whip[1]
     # Time in exposures: a frame of the whip is MOTION_BLUR of them, spread over half of its time (a 180° shutter).
@@ -155,18 +161,23 @@ def film_frames(media: Path, film: Film) -> Iterator[Picture]:
         yield from scene_frames(media, scene)
 
 
-def make_films(media: Path, out: Path, variants: list[str], films: list[Film] | None = None) -> None:
-    """Writes OUT/VARIANT/FILM.mp4 and FILM.json; what is already there stays."""
-    for film in plan_films(media) if films is None else films:
+def make_films(media: Path, out: Path, variants: list[str], seed: int = 0) -> None:
+    """Writes OUT/VARIANT/FILM.mp4 and FILM.json; what is already there stays, if it is of the same plan."""
+    for film in plan_films(media, seed):
+        plan = json.dumps(asdict(film), indent=1)
         for variant in variants:
             codec, options = VARIANTS[variant]
             video = out / variant / f"{film.name}.mp4"
-            if not video.exists():
-                video.parent.mkdir(parents=True, exist_ok=True)
-                began = time.perf_counter()
-                write_video(film_frames(media, film), video, FRAME_RATE, codec, options)
-                print(f"{video}  {time.perf_counter() - began:.0f} s", flush=True)
-            video.with_suffix(".json").write_text(json.dumps(asdict(film), indent=1), encoding="utf-8")
+            truth = video.with_suffix(".json")
+            if truth.exists() and truth.read_text(encoding="utf-8") != plan:
+                raise SystemExit(f"{out} holds other films: name another folder for these.")
+            if video.exists():
+                continue
+            video.parent.mkdir(parents=True, exist_ok=True)
+            truth.write_text(plan, encoding="utf-8")
+            began = time.perf_counter()
+            write_video(film_frames(media, film), video, FRAME_RATE, codec, options)
+            print(f"{video}  {time.perf_counter() - began:.0f} s", flush=True)
 
 
 def main() -> None:
@@ -174,8 +185,9 @@ def main() -> None:
     parser.add_argument("media", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--variant", action="append", choices=sorted(VARIANTS), help="default: all")
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    make_films(arguments.media, arguments.out, arguments.variant or list(VARIANTS))
+    make_films(arguments.media, arguments.out, arguments.variant or list(VARIANTS), arguments.seed)
 
 
 if __name__ == "__main__":

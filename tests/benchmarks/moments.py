@@ -1,6 +1,6 @@
 """Measures finding moments inside longer videos, through the real commands.
 
-    python -m tests.benchmarks.moments MEDIA_FOLDER WORK_FOLDER [--part films|clips] [--variant NAME]
+    python -m tests.benchmarks.moments MEDIA_FOLDER WORK_FOLDER [--part films|clips] [--variant NAME] [--seed N]
 
 Films: the opaque photographs as single 4-second clips, and the same photographs joined into films
 (`tests.benchmarks.films`). A query is a photograph's description; it is answered when the right clip, or a moment of
@@ -25,9 +25,9 @@ LIMIT = 1000
 
 
 def rank(results: list[dict[str, Any]], path: Path, start: float, end: float) -> int | None:
-    """Place, from 1, of the first moment of that file whose middle lies in [start, end); None where there is none."""
+    """Place, from 1, of the first moment of `path` whose middle lies in [start, end); None where there is none."""
     for place, moment in enumerate(results, 1):
-        if Path(moment["path"]) == path and start <= (moment["start"] + moment["end"]) / 2 < end:
+        if Path(moment["path"]).resolve() == path and start <= (moment["start"] + moment["end"]) / 2 < end:
             return place
     return None
 
@@ -36,7 +36,7 @@ def share_within(ranks: list[int | None], within: int = WITHIN) -> float:
     return float(np.mean([r is not None and r <= within for r in ranks]))
 
 
-def measure_films(media: Path, work: Path, variant: str) -> None:
+def measure_films(media: Path, work: Path, variant: str, seed: int) -> None:
     items = media_folder.photographs(media)
     clips = media_folder.make_clips(items, work / "clips")
     print("clips indexed:", json.dumps(media_folder.index(work / "clips_library", work / "clips")), flush=True)
@@ -46,7 +46,7 @@ def measure_films(media: Path, work: Path, variant: str) -> None:
         for (clip, item), answer in zip(clips.items(), answers, strict=True)
     }
 
-    films.make_films(media, work / "films", [variant])
+    films.make_films(media, work / "films", [variant], seed)
     folder = work / "films" / variant
     scenes = [
         (film.with_suffix(".mp4").resolve(), scene)
@@ -69,7 +69,7 @@ def measure_films(media: Path, work: Path, variant: str) -> None:
         reference = share_within([alone[i] for i in chosen])
         draws.append(share_within([joined[i] for i in chosen]) / reference if reference else np.nan)
     low, high = np.nanquantile(draws, [0.025, 0.975])
-    print(f"queries {len(names)}, films {variant}, within the first {WITHIN}:")
+    print(f"queries {len(names)}, films {variant} of seed {seed}, within the first {WITHIN}:")
     print(f"  single clips {share_within(alone):.3f}   moments in films {share_within(joined):.3f}")
     print(f"  ratio {share_within(joined) / share_within(alone):.3f}  [{low:.3f}, {high:.3f}]  (goal 0.9)")
     whipped = {scene["photo"] for _, scene in scenes if scene["whip"]}
@@ -108,12 +108,13 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--part", choices=("films", "clips"), help="default: both")
     parser.add_argument("--variant", choices=sorted(films.VARIANTS), default="x264")
+    parser.add_argument("--seed", type=int, default=0, help="of the films")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     if arguments.part != "films":
         measure_clips(arguments.media, arguments.work)
     if arguments.part != "clips":
-        measure_films(arguments.media, arguments.work, arguments.variant)
+        measure_films(arguments.media, arguments.work, arguments.variant, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -3,21 +3,24 @@
     python -m tests.benchmarks.recall                                   a few minutes: 30,000 clips of width 768
     python -m tests.benchmarks.recall --clips 100000 --widths 384 512 768 1024 --folder /some/disk
 
-The vectors are synthetic but shaped like those of image-text models, since recall on plain Gaussian ones means nothing:
-topics hold videos, videos hold clips, a clip's frames vary around it; most of the variance lies in few directions;
+Everything but the vectors is the app's own: the clips are committed to a real catalog, the index is built from it, and
+the `Searcher` answers with the candidates that it asks for. The vectors are synthetic but shaped like those of
+image-text models, since recall on plain Gaussian ones means nothing: topics hold videos, videos hold clips, a clip's
+frames (of length 1) vary around it, in some clips more than in others; most of the variance lies in few directions;
 everything sits in a narrow cone; and texts lie in a cone of their own, off the manifold of the frames. What this makes
-(cosines, rank of the clip that a text describes) is printed, to be held against real models. With `--folder` graphs are
-kept, and a second run does not build them again. Times are per query, on one thread; only the ratios travel.
+(cosines, lengths of the means, rank of the clip that a text describes) is printed, to be held against real models.
+With `--folder` libraries are kept, and a second run does not build them again. Times are per query, on one thread, and
+only their ratios travel; encoding the text is left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import hnswlib
@@ -25,13 +28,18 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from cret_desktop.clips import Features, ScoreConfig
-from cret_desktop.index.catalog import GraphManifest
+from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
+from cret_desktop.index.catalog import Catalog, NewClip, query_vector
 from cret_desktop.index.graph_builder import EF_SEARCH, SPACE
 from cret_desktop.index.vector_index import VectorIndex
+from cret_desktop.library.ports import VideoEncoder
 from cret_desktop.library.score import score, unit
+from cret_desktop.library.searcher import CANDIDATES, Searcher
+from cret_desktop.paths import LibraryPaths
 
 FRAMES, CENTERS, TOP = 4, 8, 10
+LIMIT = 50  # moments a search, as the window asks for; the TOP first of them are judged
+REFERENCES = 411  # texts of the bank that relevance is calibrated with
 CLIPS_PER_VIDEO, TOPICS, RANK = 12, 400, 96
 DEPTHS = (10, 20, 50, 100, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, 4800, 6400)
 CHUNK = 4096
@@ -42,19 +50,23 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class World:
-    """N clips as the catalog keeps them, float16, and Q texts, each written for the clip `described` [Q]."""
+    """N clips as the catalog keeps them, float16, and texts, of which the first were each written for a clip."""
 
     frames: NDArray[np.float16]  # [N, M, D]
     centers: NDArray[np.float16]  # [N, C, D]
-    means: Vectors  # [N, D] unit
-    texts: Features
-    described: NDArray[np.int64]
+    texts: Features  # Q queries, then the references
+    described: NDArray[np.int64]  # [Q] rows of the queries' clips
 
-    def clips(self, rows: slice | NDArray[np.int64]) -> Features:
+    @property
+    def queries(self) -> Features:
+        count = len(self.described)
+        return Features(self.texts.globals[:count], self.texts.centers[:count])
+
+    def clips(self, rows: slice) -> Features:
         return Features(self.frames[rows].astype(np.float32), self.centers[rows].astype(np.float32))
 
 
-def make_world(clips: int, width: int, centers: int, queries: int, spread: float, lengths: float) -> World:
+def make_world(clips: int, width: int, centers: int, queries: int, spread: float) -> World:
     chance = np.random.default_rng(0)
 
     def normal(*shape: int) -> Vectors:
@@ -73,78 +85,103 @@ def make_world(clips: int, width: int, centers: int, queries: int, spread: float
     of_topic = chance.choice(TOPICS, videos, p=popularity / popularity.sum())
     video = 0.7 * topics[of_topic] + 0.7 * normal(videos, RANK)
     latents = 0.85 * np.repeat(video, CLIPS_PER_VIDEO, axis=0)[:clips] + 0.5 * normal(clips, RANK)  # [N, RANK]
-
-    of_clips = np.exp(lengths * np.random.default_rng(1).standard_normal(clips, np.float32))
+    restless = spread * np.exp(0.8 * normal(clips, 1, 1))  # some shots stand still, some do not
 
     frames = np.empty((clips, FRAMES, width), np.float16)
     center_features = np.empty((clips, centers, width), np.float16)
-    means = np.empty((clips, width), np.float32)
     for start in range(0, clips, CHUNK):
         part = latents[start : start + CHUNK]
         n = len(part)
-        of_frames = part[:, None] + spread * normal(n, FRAMES, RANK)
-        picture = of_frames @ latent_axes + 0.9 * cone + 0.25 / width**0.5 * normal(n, FRAMES, width)
-        length = of_clips[start : start + n, None, None] * (1.0 + 0.03 * normal(n, FRAMES, 1))
-        frames[start : start + n] = unit(picture) * length
-        means[start : start + n] = unit(frames[start : start + n].mean(axis=1, dtype=np.float32))
+        of_frames = part[:, None] + restless[start : start + n] * normal(n, FRAMES, RANK)
+        unsaid = (0.1 + 2.0 * restless[start : start + n]) / width**0.5 * normal(n, FRAMES, width)  # by no text
+        picture = of_frames @ latent_axes + 0.9 * cone + unsaid
+        frames[start : start + n] = unit(picture)
         for c in range(centers):
             z = (part + 0.7 * normal(n, RANK)) @ center_axes[c] + 0.9 * center_cones[c]
             center_features[start : start + n, c] = unit(z + 0.25 / width**0.5 * normal(n, width))
 
-    described = chance.choice(clips, queries, replace=False).astype(np.int64)
-    meant = latents[described] + 1.2 * normal(queries, RANK)  # a sentence says some of what the clip shows
-    texts = unit(meant @ latent_axes + 2.0 * text_cone + 1.5 / width**0.5 * normal(queries, width))
-    text_centers = np.empty((queries, centers, width), np.float32)
+    described = chance.choice(clips, queries + REFERENCES).astype(np.int64)
+    meant = latents[described] + 1.2 * normal(len(described), RANK)  # a sentence says some of what the clip shows
+    texts = unit(meant @ latent_axes + 2.0 * text_cone + 1.5 / width**0.5 * normal(len(described), width))
+    text_centers = np.empty((len(described), centers, width), np.float32)
     for c in range(centers):
-        z = (meant + 0.7 * normal(queries, RANK)) @ center_axes[c] + 0.9 * center_cones[c]
-        text_centers[:, c] = z + 0.4 / width**0.5 * normal(queries, width)
-    return World(frames, center_features, means, Features(texts, unit(text_centers)), described)
+        z = (meant + 0.7 * normal(len(described), RANK)) @ center_axes[c] + 0.9 * center_cones[c]
+        text_centers[:, c] = z + 0.4 / width**0.5 * normal(len(described), width)
+    return World(frames, center_features, Features(texts, unit(text_centers)), described[:queries])
 
 
-class ArrayStore:
-    """The catalog's part: vectors from memory, manifests in a file of the folder."""
+class KnownTexts:
+    """A text encoder that knows the world's texts by their numbers: "text 7" is the eighth."""
 
-    def __init__(self, folder: Path, means: Vectors) -> None:
-        self._file = folder / "manifests.json"
-        self._means = means  # clip id = row + 1
+    def __init__(self, texts: Features) -> None:
+        self._texts = texts
 
-    def graphs(self, model: str) -> list[GraphManifest]:
-        rows = json.loads(self._file.read_text()) if self._file.exists() else []
-        known = [GraphManifest(**row) for row in rows]
-        return sorted((m for m in known if m.model == model), key=lambda m: -m.generation)
+    def encode(self, texts: Sequence[str]) -> Features:
+        rows = [int(text.removeprefix("text ")) for text in texts]
+        return Features(self._texts.globals[rows], self._texts.centers[rows])
 
-    def record_graph(self, manifest: GraphManifest) -> None:
-        self._write([*self.graphs(manifest.model), manifest])
 
-    def forget_graph(self, generation: int) -> None:
-        rows = json.loads(self._file.read_text())
-        self._write([GraphManifest(**row) for row in rows if row["generation"] != generation])
+@dataclass(frozen=True)
+class WorldModel:
+    """The world as a model, with one preset's score. It has no video side: the clips are there already."""
 
-    def _write(self, manifests: list[GraphManifest]) -> None:
-        self._file.write_text(json.dumps([asdict(manifest) for manifest in manifests]))
+    info: ModelInfo
+    text: KnownTexts
 
-    def clip_ids(self, _model: str) -> NDArray[np.int64]:
-        return np.arange(1, len(self._means) + 1)
+    @property
+    def video(self) -> VideoEncoder:
+        raise NotImplementedError
 
-    def vectors(self, _model: str, *, ids: Sequence[int]) -> tuple[NDArray[np.int64], Vectors]:
-        rows = np.array(ids, np.int64)
-        return rows, self._means[rows - 1]
+
+def model_of(world: World, config: ScoreConfig) -> WorldModel:
+    width, centers = world.frames.shape[2], world.centers.shape[1]
+    info = ModelInfo("benchmark", "Benchmark", "benchmark", width, centers, FrameFormat(FRAMES), config)
+    return WorldModel(info, KnownTexts(world.texts))
+
+
+def fill(catalog: Catalog, world: World, info: ModelInfo) -> None:
+    """Commits the world's clips, a video at a time, each clip a shot of its own; row r becomes clip id r + 1."""
+    count = len(world.frames)
+    starts = range(0, count, CLIPS_PER_VIDEO)
+    root = catalog.add_root("/benchmark")
+    catalog.apply_scan(root, [VideoFile(f"/benchmark/{at:09}.mp4", 1, 1, 1, at + 1) for at in starts], [])
+    model_id = catalog.record_model(info)
+    probed = VideoInfo(10.0 * CLIPS_PER_VIDEO, 1920, 1080, 25.0, "h264", "mp4")
+    for file_id, file in catalog.pending(root.id, info.fingerprint):
+        at = file.inode - 1
+        clips = [
+            NewClip(
+                ordinal, ordinal, 10.0 * ordinal, 10.0 * ordinal + 10.0, "", 160, 90, 0, (1.0, 4.0, 6.0, 9.0),
+                world.frames[row].astype(np.float32), world.centers[row].astype(np.float32),
+            )
+            for ordinal, row in enumerate(range(at, min(at + CLIPS_PER_VIDEO, count)))
+        ]  # fmt: skip
+        catalog.commit_file(file_id, file, probed, None, clips, model_id)
+
+
+def check_kept(catalog: Catalog, world: World, info: ModelInfo) -> None:
+    """Raises: SystemExit where the folder's library is not of this world."""
+    ids, last = catalog.clip_ids(info.fingerprint), len(world.frames)
+    kept = catalog.embeddings(info, [last])[1].globals
+    expected = world.frames[-1:].astype(np.float32)
+    if len(ids) != last or ids[-1] != last or not np.array_equal(kept, expected):
+        raise SystemExit(f"{catalog.path.parent} holds other clips than this run makes; remove that folder.")
 
 
 def exhaustive(world: World, config: ScoreConfig) -> Vectors:
-    """The whole CRET score of every text with every clip: [Q, N]."""
-    parts = [score(world.texts, world.clips(slice(s, s + CHUNK)), config) for s in range(0, len(world.means), CHUNK)]
+    """The whole CRET score of every query with every clip: [Q, N]."""
+    parts = [score(world.queries, world.clips(slice(s, s + CHUNK)), config) for s in range(0, len(world.frames), CHUNK)]
     return np.concatenate(parts, axis=1)
 
 
-def recalls(best: NDArray[np.int64], candidates: list[NDArray[np.int64]]) -> float:
-    """Share of the best [Q, TOP] among the candidates: rescoring puts exactly these on top of the final list."""
-    return float(np.mean([np.isin(b, c).mean() for b, c in zip(best, candidates, strict=True)]))
+def recalls(best: NDArray[np.int64], found: list[NDArray[np.int64]]) -> float:
+    """Share of the best [Q, TOP] among those found: rescoring puts exactly these on top of the final list."""
+    return float(np.mean([np.isin(b, f).mean() for b, f in zip(best, found, strict=True)]))
 
 
-def timed(runs: dict[str, Callable[[int], object]], queries: int) -> dict[str, tuple[float, float]]:
-    """p50 and p95 in ms of each, taken in turn on every query, after a first pass that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
+def timed(runs: dict[str, Callable[[int], object]], queries: int) -> dict[str, list[float]]:
+    """Milliseconds of each, taken in turn on every query, after a first pass that is not counted."""
+    times: dict[str, list[float]] = defaultdict(list)
     for counted in (False, True):
         for query in range(queries):
             for name, run in runs.items():
@@ -152,88 +189,119 @@ def timed(runs: dict[str, Callable[[int], object]], queries: int) -> dict[str, t
                 run(query)
                 if counted:
                     times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: (float(np.median(t)), float(np.quantile(t, 0.95))) for name, t in times.items()}
+    return times
 
 
-def models(centers: bool) -> Iterator[tuple[str, ScoreConfig]]:
-    """The scores of the presets. A score without the centers' term stands for the presets that have none."""
-    yield "mean of frames (PE-Core, SigLIP 2)", ScoreConfig(variance_weight=0.0, center_weight=0.0)
-    yield "largest frame (starter)", ScoreConfig(temperature=1.0, center_weight=0.0, pooling="max")
+def presets(centers: bool) -> Iterator[tuple[str, ScoreConfig]]:
+    """The scores of the presets, and CRET's without the centers' term."""
+    yield "mean of frames (PE-Core, SigLIP 2, starter)", ScoreConfig(variance_weight=0.0, center_weight=0.0)
+    yield "largest frame (pooling: max)", ScoreConfig(temperature=1.0, center_weight=0.0, pooling="max")
     yield "mean + half the variance of frames (CRET without centers)", ScoreConfig(center_weight=0.0)
     if centers:
-        yield f"mean + half the variance + {CENTERS} centers (CRET)", ScoreConfig()
+        yield f"mean + half the variance + {CENTERS} centers (CRET, the paper's)", ScoreConfig()
 
 
-def measure(
-    clips: int, width: int, with_centers: bool, queries: int, spread: float, lengths: float, folder: Path
-) -> None:
-    world = make_world(clips, width, CENTERS if with_centers else 0, queries, spread, lengths)
-    print(f"\n== width {width}, {clips:,} clips of {FRAMES} frames, {queries} texts")
-    cosines = world.texts.globals @ world.means.T
-    own = cosines[np.arange(queries), world.described]
-    rank = np.median((cosines > own[:, None]).sum(axis=1) + 1)
-    calm = np.mean([unit(f.astype(np.float32)) @ m for f, m in zip(world.frames[:500], world.means, strict=False)])
-    print(f"   cosine of text and its clip {own.mean():.2f}, and any clip {cosines.mean():.2f} ± {cosines.std():.2f};")
-    print(f"   median rank of the described clip {rank:.0f}; cosine of a frame and its clip's mean {calm:.2f}")
-
-    here = folder / f"{clips}-{width}-{spread}"
-    here.mkdir(parents=True, exist_ok=True)
-    store = ArrayStore(here, world.means)
-    start = time.perf_counter()
-    index = VectorIndex.open(here, store, "benchmark", width)
-    opened = time.perf_counter() - start
-    if not store.graphs("benchmark"):
+def measure(clips: int, width: int, with_centers: bool, queries: int, spread: float, folder: Path) -> None:
+    world = make_world(clips, width, CENTERS if with_centers else 0, queries, spread)
+    info = model_of(world, ScoreConfig()).info
+    print(
+        f"\n== width {width}, {clips:,} clips of {FRAMES} frames, {world.centers.shape[1]} centers, {queries} queries"
+    )
+    paths = LibraryPaths(folder / f"{clips}-{width}-{world.centers.shape[1]}-{spread}")
+    paths.root.mkdir(parents=True, exist_ok=True)
+    is_new = not paths.catalog.exists()
+    with Catalog.open(paths.catalog) as catalog:
+        if is_new:
+            start = time.perf_counter()
+            fill(catalog, world, info)
+            print(f"   committed in {time.perf_counter() - start:.0f} s")
+        check_kept(catalog, world, info)
         start = time.perf_counter()
-        index.build()
-        print(f"   built in {time.perf_counter() - start:.0f} s (wall, one builder child)")
-    else:
-        print(f"   opened a kept graph in {opened:.2f} s")
+        index = VectorIndex.open(paths.graphs, catalog, info.fingerprint, width + 1)
+        print(f"   opened in {time.perf_counter() - start:.2f} s")
+        if index.needs_build():
+            start = time.perf_counter()
+            index.build()
+            print(f"   built in {time.perf_counter() - start:.0f} s (wall, one builder child)")
+        measure_recall(world, catalog, index, paths)
+        index.close()
+    print(f"   memory at the end {psutil.Process().memory_info().rss / 2**30:.1f} GiB, of it the world's own arrays")
 
-    texts = world.texts.globals
-    order = np.argsort(-cosines, axis=1)[:, : max(DEPTHS)]
-    depths = [depth for depth in DEPTHS if depth <= clips]
-    found = {depth: [index.search(text, depth)[0] - 1 for text in texts] for depth in depths}
-    print(f"   the graph against exact search, recall@10: {recalls(order[:, :TOP], found[TOP]):.3f}")
-    needed = {}
-    for name, config in models(with_centers):
-        best = np.argsort(-exhaustive(world, config), axis=1)[:, :TOP]
-        print(f"   {name}: recall@{TOP} of candidates + rescoring against exhaustive scoring")
-        print("      candidates   index   exact means")
+
+def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: LibraryPaths) -> None:
+    queries, clips = world.queries, len(world.frames)
+    ids, vectors = catalog.vectors("benchmark", ids=[int(i) for i in catalog.clip_ids("benchmark")])
+    typed = [f"text {number}" for number in range(len(world.described))]
+    searched = [query_vector(text) for text in queries.globals]
+    cosines = np.stack([vectors @ query for query in searched])
+    own = cosines[np.arange(len(searched)), world.described]
+    rank = np.median((cosines > own[:, None]).sum(axis=1) + 1)
+    lengths = np.quantile(np.linalg.norm(world.frames[:5000].mean(axis=1, dtype=np.float32), axis=1), (0.05, 0.5, 0.95))
+    print(f"   cosine of text and its clip {own.mean():.2f}, and any clip {cosines.mean():.2f} ± {cosines.std():.2f};")
+    print(f"   median rank of the described clip {rank:.0f}; lengths of the means {np.round(lengths, 2)} (5, 50, 95 %)")
+
+    order = ids[np.argsort(-cosines, axis=1)[:, : max(DEPTHS)]]
+    depths = sorted({CANDIDATES, *(depth for depth in DEPTHS if depth <= clips)})
+    found = {depth: [index.search(query, depth)[0] for query in searched] for depth in depths}
+    print(f"   the graph against exact search, recall@{TOP}: {recalls(order[:, :TOP], found[TOP]):.3f}")
+    references = [f"text {number}" for number in range(len(typed), len(world.texts.globals))]
+    for name, config in presets(world.centers.shape[1] > 0):
+        best = ids[np.argsort(-exhaustive(world, config), axis=1)[:, :TOP]]
+        searcher = Searcher(catalog, index, model_of(world, config), paths.thumbnails, references, paths.calibration)
+        parts: dict[str, list[float]] = defaultdict(list)
+
+        def ask(number: int, searcher: Searcher = searcher, parts: dict[str, list[float]] = parts) -> NDArray[np.int64]:
+            answer = searcher.search(typed[number], LIMIT)
+            for part, milliseconds in answer.parts.items():
+                parts[part].append(milliseconds)
+            return np.array([moment.clip_id for moment in answer.moments[:TOP]])
+
+        print(f"   {name}: recall@{TOP} against exhaustive scoring")
+        print("      candidates    index    exact")
+        needed = None
         for depth in depths:
-            through_index, exactly = recalls(best, found[depth]), recalls(best, list(order[:, :depth]))
-            print(f"      {depth:10,}   {through_index:.4f}  {exactly:.4f}")
-            if through_index >= 0.99:
-                needed[name] = (depth, config)
-                break
-        reached = f"{needed[name][0]:,} candidates" if name in needed else "NOT REACHED"
-        print(f"      recall@{TOP} >= 0.99: {reached}")
+            through_index = recalls(best, found[depth])
+            if needed is None or depth == CANDIDATES:
+                print(f"      {depth:10,}   {through_index:.4f}   {recalls(best, list(order[:, :depth])):.4f}")
+            if needed is None and through_index >= 0.99:
+                needed = depth
+        answered = [ask(number) for number in range(len(typed))]
+        takes = f"{needed:,} candidates" if needed else "more candidates than were tried"
+        print(f"      0.99 takes {takes}; Searcher, with {CANDIDATES}: {recalls(best, answered):.4f}")
+        parts.clear()
+        times = timed(
+            runs(index, vectors, searched, str(paths.graphs / catalog.graphs("benchmark")[0].file))
+            | {"Searcher.search": ask},
+            min(len(typed), TIMED),
+        )
+        floor = float(np.median(times["raw knn_query"]))
+        print("      ms a query, p50 and p95, and p50 as a multiple of raw knn_query")
+        for step, taken in (times | {f"  of it: {part}": every for part, every in parts.items()}).items():
+            middle, high = np.quantile(taken, (0.5, 0.95))
+            print(f"      {step:32} {middle:8.3f} {high:8.3f}  x{middle / floor:.2f}")
 
-    raw = hnswlib.Index(space=SPACE, dim=width)
-    raw.load_index(str(here / store.graphs("benchmark")[0].file))
+
+def runs(
+    index: VectorIndex, vectors: Vectors, searched: list[Vectors], graph: str
+) -> dict[str, Callable[[int], object]]:
+    """Ways to get CANDIDATES for a query, by what they are."""
+    raw = hnswlib.Index(space=SPACE, dim=vectors.shape[1])
+    raw.load_index(graph)
     raw.set_ef(EF_SEARCH)
     chance = np.random.default_rng(1)
-    for name, (depth, config) in needed.items():
-        candidates = [index.search(text, depth)[0] - 1 for text in texts]
-        runs: dict[str, Callable[[int], object]] = {
-            f"raw knn_query, {depth}": lambda q, k=depth: raw.knn_query(texts[q], k=k, num_threads=1),
-            f"VectorIndex.search, {depth}": lambda q, k=depth: index.search(texts[q], k),
-            "exact scan": lambda q, k=depth: np.argpartition(-(world.means @ texts[q]), k)[:k],
-            f"rescoring {depth} (float16 rows in memory)": lambda q, c=candidates, s=config: score(
-                Features(texts[q : q + 1], world.texts.centers[q : q + 1]), world.clips(c[q]), s
-            ),
-        }
-        for share in (0.01, 0.1, 0.5):
-            allowed = np.sort(chance.choice(np.arange(1, clips + 1), int(clips * share), replace=False))
-            runs[f"VectorIndex.search, {depth}, {share:.0%} allowed"] = lambda q, k=depth, a=allowed: index.search(
-                texts[q], k, a
-            )
-        taken = timed(runs, min(queries, TIMED))
-        floor = taken[f"raw knn_query, {depth}"][0]
-        print(f"   {name}: ms a query, p50 and p95, and p50 as a multiple of raw knn_query")
-        for step, (middle, high) in taken.items():
-            print(f"      {step:48} {middle:8.3f} {high:8.3f}  x{middle / floor:.2f}")
-    index.close()
-    print(f"   memory at the end {psutil.Process().memory_info().rss / 2**30:.1f} GiB, of it the world's own arrays")
+    ways: dict[str, Callable[[int], object]] = {
+        "raw knn_query": lambda q: raw.knn_query(searched[q], k=CANDIDATES, num_threads=1),
+        "VectorIndex.search": lambda q: index.search(searched[q], CANDIDATES),
+        "exact scan": lambda q: np.argpartition(-(vectors @ searched[q]), CANDIDATES)[:CANDIDATES],
+    }
+    for share in (0.01, 0.1, 0.5):
+        allowed = np.sort(chance.choice(np.arange(1, len(vectors) + 1), int(len(vectors) * share), replace=False))
+
+        def within(q: int, allowed: NDArray[np.int64] = allowed) -> object:
+            return index.search(searched[q], CANDIDATES, allowed)
+
+        ways[f"VectorIndex.search, {share:.0%} allowed"] = within
+    return ways
 
 
 def main() -> None:
@@ -245,32 +313,16 @@ def main() -> None:
     parser.add_argument(
         "--spread",
         type=float,
-        default=0.4,
-        help="how far frames lie from their clip: 0.4 is one calm shot (cosine 0.96 with the mean), 0.6 a restless one "
-        "(0.92), in which the variance term brings up clips whose mean is far from the text",
+        default=0.2,
+        help="how far the frames of the middle clip lie from it, in what texts speak of; the larger, the more clips "
+        "does the variance term bring up whose mean is far from the text",
     )
-    parser.add_argument(
-        "--lengths",
-        type=float,
-        default=0.0,
-        help="how much the lengths of features differ between clips (deviation of their logarithm): a score of raw "
-        "inner products then depends on what the index, which holds directions, does not know",
-    )
-    parser.add_argument("--folder", type=Path, help="keep the graphs here")
+    parser.add_argument("--folder", type=Path, help="keep the libraries here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         for width in arguments.widths:
             folder = arguments.folder or Path(temporary)
-            with_centers = width == arguments.centers_at
-            measure(
-                arguments.clips,
-                width,
-                with_centers,
-                arguments.queries,
-                arguments.spread,
-                arguments.lengths,
-                folder,
-            )
+            measure(arguments.clips, width, width == arguments.centers_at, arguments.queries, arguments.spread, folder)
 
 
 if __name__ == "__main__":

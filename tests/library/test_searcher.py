@@ -33,6 +33,7 @@ def test_what_is_absent_gets_weak_answers_only(bench: Bench) -> None:
 
 
 def test_an_empty_library_answers_with_nothing(bench: Bench) -> None:
+    assert set(bench.searcher.prepare()) == {"text tower", "calibration"}
     answer = bench.searcher.search("red", 5)
     assert answer.moments == ()
     assert not answer.confident
@@ -42,6 +43,17 @@ def test_an_empty_library_answers_with_nothing(bench: Bench) -> None:
 def test_queries_that_cannot_be_searched_say_so(bench: Bench, typed: str) -> None:
     with pytest.raises(QueryError):
         bench.searcher.search(typed, 5)
+
+
+def test_preparing_leaves_nothing_to_load(bench: Bench) -> None:
+    bench.write("a.mp4", "red")
+    bench.run()
+    bench.searcher.prepare()
+    asked: list[int] = []
+    encode = bench.model.text.encode
+    bench.model.text.encode = lambda texts: asked.append(len(texts)) or encode(texts)  # type: ignore[method-assign]
+    assert bench.searcher.search("red", 1).moments
+    assert asked == [1]
 
 
 def test_limit_counts_moments(bench: Bench) -> None:

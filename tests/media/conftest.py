@@ -6,7 +6,7 @@ and turning the right way up, and can be read back from any picture of the frame
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from cret_desktop.clips import VideoFile
@@ -75,8 +76,12 @@ def write_video(
     mirrored: bool = False,
     sound_from: float | None = None,
     container_format: str | None = None,
+    keyframes: Collection[int] = (),
 ) -> None:
-    """Writes RGB frames at the given presentation times; with sound from `sound_from` on, if that is given."""
+    """Writes RGB frames at the given presentation times; with sound from `sound_from` on, if that is given.
+
+    `keyframes` are the numbers of frames that the encoder must make keyframes, beside those it makes by itself.
+    """
     with av.open(str(path), "w", format=container_format) as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
@@ -103,11 +108,13 @@ def write_video(
                 silence.time_base = Fraction(1, 48000)
                 container.mux(sound.encode(silence))
             container.mux(sound.encode(None))
-        for pixels_rgb, time in zip(frames, times, strict=True):
+        for number, (pixels_rgb, time) in enumerate(zip(frames, times, strict=True)):
             frame = av.VideoFrame.from_ndarray(pixels_rgb, "rgb24").reformat(
                 format=pixels, dst_colorspace="ITU601", dst_color_range="MPEG"
             )
             frame.pts, frame.time_base = round(time / time_base), time_base
+            if number in keyframes:
+                frame.pict_type = PictureType.I
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 

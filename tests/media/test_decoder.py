@@ -93,7 +93,10 @@ def test_times_are_true(
 )
 def test_containers_and_codecs(numbered: Numbered, name: str, codec: str) -> None:
     pixels = {"mjpeg": "yuvj420p", "gif": "rgb8"}.get(codec, "yuv420p")
-    options = {"x265-params": "log-level=none:keyint=30"} if codec == "libx265" else {"b": "3000k"}
+    options = {
+        "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:keyint=30"},
+        "libvpx": {"b": "3000k", "deadline": "realtime", "cpu-used": "8"},
+    }.get(codec, {"b": "3000k"})
     assert_true_times(numbered(name, CONSTANT[:80], codec=codec, pixels=pixels, options=options))
 
 
@@ -161,6 +164,32 @@ def test_long_shots_are_split_evenly_and_short_memory_suffices(tmp_path: Path) -
     assert clips[-1].end == pytest.approx(47, abs=0.3)
     assert all(a.end == b.start for a, b in pairwise(clips))
     assert all(len(set(clip.times)) == 4 for clip in clips)
+
+
+def photograph(seed: int) -> NDArray[np.uint8]:
+    """[180, 320, 3]: light and colour of many sizes, as a photograph has them."""
+    random = np.random.default_rng(seed)
+    coarse, fine = (random.uniform(0, light, (*size, 3)) for light, size in ((180, (5, 8)), (75, (45, 80))))
+    return (
+        (cv2.resize(coarse, (320, 180), interpolation=cv2.INTER_CUBIC) + cv2.resize(fine, (320, 180)))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
+
+
+@pytest.mark.parametrize("spacing", [40, 250], ids=["dense", "sparse"])
+@pytest.mark.parametrize("keyframe", [70, 71, 72], ids=["flash", "middle", "after"])
+def test_a_flash_at_a_keyframe_is_no_cut_and_a_cut_there_is_one(tmp_path: Path, spacing: int, keyframe: int) -> None:
+    path = tmp_path / "a.mp4"
+    flash, cut = [70, 71], 110
+    before, after = photograph(1), photograph(2)
+    frames = [np.roll(before if i < cut else after, i // 4, axis=1) for i in range(160)]
+    for i in flash:
+        frames[i] = np.clip(frames[i] * 2.5 + 130, 0, 255).astype(np.uint8)
+    options = {"g": str(spacing), "sc_threshold": "0", "preset": "ultrafast"}
+    write_video(path, frames, [i / 25 for i in range(160)], options=options, keyframes=[keyframe, cut])
+    clips = clips_of(decode(video_file(str(path))))
+    assert [clip.start for clip in clips if clip.shot] == [pytest.approx(cut / 25, abs=0.001)]
 
 
 def test_memory_does_not_grow_with_length() -> None:
