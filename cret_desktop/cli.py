@@ -50,7 +50,8 @@ Library = Annotated[
     Path | None,
     typer.Option("--library", envvar=paths.LIBRARY_VARIABLE, help="The library's folder.", show_default=False),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cuda, mps or cpu.")]
+DEVICE_VARIABLE = "CRET_DESKTOP_DEVICE"
+Device = Annotated[str, typer.Option("--device", envvar=DEVICE_VARIABLE, help="auto, cuda, mps or cpu.")]
 Model = Annotated[str, typer.Option("--model", help="A model's name (see `models`) or its folder.")]
 
 
@@ -91,7 +92,13 @@ def main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> int:
     """Search your videos by what they show. Without a command, opens the window."""
-    return window(library, device) if context.invoked_subcommand is None else 0
+    if context.invoked_subcommand is None:
+        return window(library, device)
+    # What stands before a command counts for it: the command's own options read these variables.
+    if library is not None:
+        os.environ[paths.LIBRARY_VARIABLE] = str(library)
+    os.environ[DEVICE_VARIABLE] = device
+    return 0
 
 
 @app.command()
@@ -232,11 +239,12 @@ def _print_answer(answer: protocol.SearchAnswer) -> None:
 @app.command()
 def status(
     library: Library = None,
+    device: Device = "auto",
     failures: Annotated[bool, typer.Option("--failures", help="List the files that failed, with the reason.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> int:
     """Tell what the library holds."""
-    with EngineClient(_config(library, "auto", "starter", read_only=True)) as engine:
+    with EngineClient(_config(library, device, "starter", read_only=True)) as engine:
         found: protocol.LibraryStatus = engine.request(protocol.GetStatus()).result()
         failed: tuple[protocol.FailedFile, ...] = engine.request(protocol.GetFailures()).result() if failures else ()
     if as_json:
@@ -273,10 +281,15 @@ def _status_json(found: protocol.LibraryStatus, failed: Iterable[protocol.Failed
 
 
 @app.command()
-def models(as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False) -> int:
+def models(
+    library: Library = None,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False,
+) -> int:
     """List the models and tell which can be used now."""
     from cret_desktop.engine import doctor as examiner
 
+    _config(library, device, "starter")  # every command refuses a device that there is not
     states = examiner.models()
     if as_json:
         print(json.dumps([dataclasses.asdict(state) for state in states]))
@@ -303,6 +316,7 @@ def doctor(library: Library = None, device: Device = "auto") -> int:
 @app.command()
 def demo(
     folder: Annotated[Path | None, typer.Argument(help="Where to put it.", show_default=False)] = None,
+    library: Library = None,
     device: Device = "auto",
     screenshot: Annotated[
         Path | None, typer.Option(help="Write a picture of the window instead of opening it.")
@@ -310,7 +324,7 @@ def demo(
 ) -> int:
     """Make a small library of real clips, index it, ask it a few things, and open the window on it."""
     place = (folder or paths.default_library().with_name("demo")).absolute()
-    videos, config = place / "videos", EngineConfig(place / "library", device=device)
+    videos, config = place / "videos", _config(library or place / "library", device, "starter")
     err.print(f"Making the demo clips in {videos}", markup=False)
     _make_demo_videos(videos)
     err.print("Indexing them", markup=False)

@@ -152,3 +152,25 @@ def test_bad_input_is_one_sentence(library: tuple[Path, Path, list[str], dict[st
 def test_emoji_are_words(library: tuple[Path, Path, list[str], dict[str, object]]) -> None:
     done = cret("search", "🍊", "--json", library=library[0])
     assert json.loads(done.stdout)["results"]
+
+
+def test_options_may_stand_before_the_command(library: tuple[Path, Path, list[str], dict[str, object]]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cret_desktop", "--library", str(library[0]), "status", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=WAIT,
+        cwd=Path(__file__).parents[2],
+        check=True,
+    )
+    assert json.loads(done.stdout)["library"] == str(library[0])
+
+
+@pytest.mark.parametrize("command", ["models", "doctor"])
+def test_looking_at_the_installation(library: tuple[Path, Path, list[str], dict[str, object]], command: str) -> None:
+    printed = cret(command, library=library[0]).stdout
+    assert "starter" in printed
+    assert "ready" in printed
+    if command == "doctor":
+        assert "good0" not in printed, "names of videos are private"
+        assert "25 files" in printed
