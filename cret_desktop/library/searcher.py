@@ -199,7 +199,8 @@ class Searcher:
 def _merge(hits: Sequence[_Hit]) -> list[list[_Hit]]:
     """Hits best first -> groups best first. Clips that follow each other in one shot and match alike are one moment.
 
-    Cuts are never merged over: the moment a person means is the shot.
+    Cuts are never merged over: the moment a person means is the shot. Weak hits stay apart: most clips are weak, and
+    the best of them would be hidden in a moment as long as its shot.
     """
     by_place = {(hit.clip.file_id, hit.clip.ordinal): hit for hit in hits}
     taken: set[int] = set()
@@ -214,7 +215,7 @@ def _merge(hits: Sequence[_Hit]) -> list[list[_Hit]]:
                 (next_hit := by_place.get((hit.clip.file_id, at))) is not None
                 and next_hit.clip.id not in taken
                 and next_hit.clip.shot == hit.clip.shot
-                and classify(next_hit.relevance) is classify(hit.relevance)
+                and classify(next_hit.relevance) is classify(hit.relevance) is not Match.WEAK
             ):
                 group.append(next_hit)
                 at += step

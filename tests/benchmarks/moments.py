@@ -46,15 +46,16 @@ def measure_films(media: Path, work: Path, variant: str, seed: int) -> None:
         for (clip, item), answer in zip(clips.items(), answers, strict=True)
     }
 
-    films.make_films(media, work / "films", [variant], seed)
-    folder = work / "films" / variant
+    folder = work / f"films_{seed}" / variant
+    films.make_films(media, folder.parent, [variant], seed)
     scenes = [
         (film.with_suffix(".mp4").resolve(), scene)
         for film in sorted(folder.glob("*.json"))
         for scene in json.loads(film.read_text(encoding="utf-8"))["scenes"]
     ]
-    print("films indexed:", json.dumps(media_folder.index(work / "films_library", folder)), flush=True)
-    answers = media_folder.search(work / "films_library", [scene["description"] for _, scene in scenes], LIMIT)
+    library = work / f"films_{seed}_{variant}_library"
+    print("films indexed:", json.dumps(media_folder.index(library, folder)), flush=True)
+    answers = media_folder.search(library, [scene["description"] for _, scene in scenes], LIMIT)
     in_films = {}
     for (film, scene), answer in zip(scenes, answers, strict=True):
         start, frames = scene["first"] / films.FRAME_RATE, scene["frames"] / films.FRAME_RATE

@@ -112,6 +112,10 @@ def test_neighbours_in_one_shot_are_one_moment() -> None:
     assert [[h.clip.ordinal for h in group] for group in _merge(hits)] == [[2, 3, 1], [8]]
 
 
+def test_weak_hits_stay_apart() -> None:
+    assert len(_merge([hit(ordinal + 1, ordinal, 0, 0.2) for ordinal in range(3)])) == 3
+
+
 def test_cuts_files_and_classes_are_not_merged_over() -> None:
     hits = [hit(1, 0, 0, 0.95), hit(2, 1, 1, 0.9), hit(3, 2, 1, 0.2), hit(4, 1, 1, 0.9, file_id=2)]
     assert len(_merge(hits)) == 4
