@@ -6,6 +6,7 @@ never loads the video tower, and what only needs to know the model never imports
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -173,10 +174,11 @@ class VideoEncoder:
 
     def _loaded(self) -> CRET:
         if self._model is None:
-            from cret_desktop.model.video_tower import fold_batch_norms
+            with _collector_paused():
+                from cret_desktop.model.video_tower import fold_batch_norms
 
-            device = choose_device(self._requested_device)
-            model = checkpoint.load(self._manifest, text=False)
+                device = choose_device(self._requested_device)
+                model = checkpoint.load(self._manifest, text=False)
             fold_batch_norms(model)
             self._model = model.to(device)
             if device.type == "cpu":
@@ -237,9 +239,9 @@ class TextEncoder:
 
     def encode(self, texts: Sequence[str]) -> Features:
         """-> globals [N, D], centers [N, C, D], float32. Raises: ModelError."""
+        model, tokenizer, device = self._loaded()
         import torch
 
-        model, tokenizer, device = self._loaded()
         if device.type == "cpu":
             _use_one_thread()
         config = self._manifest.config
@@ -256,14 +258,28 @@ class TextEncoder:
         return _joined(encoded)
 
     def _loaded(self) -> tuple[CRET, Tokenizer, torch.device]:
-        from cret_desktop.model.transforms import Tokenizer
-
         with self._lock:
             if self._parts is None:
-                device = choose_device(self._requested_device)
-                tokenizer = Tokenizer(checkpoint.tokenizer_file(self._manifest), self._manifest.config.text)
-                self._parts = checkpoint.load(self._manifest, video=False).to(device), tokenizer, device
+                with _collector_paused():
+                    from cret_desktop.model.transforms import Tokenizer
+
+                    device = choose_device(self._requested_device)
+                    tokenizer = Tokenizer(checkpoint.tokenizer_file(self._manifest), self._manifest.config.text)
+                    model = checkpoint.load(self._manifest, video=False)
+                self._parts = model.to(device), tokenizer, device
             return self._parts
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """For importing torch: almost all that it makes stays, and looking for garbage in it takes a tenth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _use_one_thread() -> None:

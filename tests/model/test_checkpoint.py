@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from cret_desktop.clips import ScoreConfig
 from cret_desktop.errors import ModelError
@@ -54,6 +55,19 @@ def test_a_side_loads_alone(saved: checkpoint.Manifest, side: str) -> None:
     assert (model.video is None) == (side == "text")
     assert (model.text is None) == (side == "video")
     assert not any(parameter.is_meta for parameter in model.parameters())
+
+
+def test_a_text_side_that_comes_from_a_file_draws_no_weights(
+    saved: checkpoint.Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawing them takes longer than all else of loading, in every search from a cold start."""
+    drawn: list[tuple[int, ...]] = []
+    monkeypatch.setattr(nn.init, "trunc_normal_", lambda tensor, **_: drawn.append(tuple(tensor.shape)))
+    monkeypatch.setattr(nn.init, "normal_", lambda tensor, *_, **__: drawn.append(tuple(tensor.shape)))
+    loaded = checkpoint.load(saved, video=False)
+    assert not drawn
+    checkpoint.initialise(saved.config, video=False)  # without a source they are drawn
+    assert tuple(loaded.text.token_embedding.weight.shape) in drawn
 
 
 def test_the_fingerprint_covers_weights_preprocessing_and_sizes_and_nothing_else(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +112,13 @@ def test_a_device_that_is_not_there(folder: Path) -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ModelError, match="“cuda” is not available"):
             open_model(str(folder), "cuda").video.encode(tiny.frames(CONFIG))
+
+
+def test_garbage_is_collected_again_after_loading_and_after_failing_to(folder: Path) -> None:
+    for device in ("cpu", "tpu"):
+        with suppress(ModelError):
+            open_model(str(folder), device).text.encode(["a dog"])
+        assert gc.isenabled()
 
 
 def test_a_model_that_is_not_there_says_where_it_was_looked_for(tmp_path: Path) -> None:
