@@ -280,13 +280,20 @@ def _status_json(found: protocol.LibraryStatus, failed: Iterable[protocol.Failed
     return result
 
 
-@app.command()
+models_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(models_app, name="models", help="List the models and tell which can be used now; or import one.")
+
+
+@models_app.callback(invoke_without_command=True)
 def models(
+    context: typer.Context,
     library: Library = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False,
 ) -> int:
-    """List the models and tell which can be used now."""
+    """List the models and tell which can be used now; or import one."""
+    if context.invoked_subcommand is not None:
+        return 0
     from cret_desktop.engine import doctor as examiner
 
     _config(library, device, "starter")  # every command refuses a device that there is not
@@ -300,6 +307,22 @@ def models(
     for state in states:
         table.add_row(state.name, state.title, str(state.width), "not on this computer" if state.missing else "ready")
     out.print(table)
+    return 0
+
+
+@models_app.command("import")
+def import_model(
+    source: Annotated[
+        Path, typer.Argument(help="A model's folder, or a zip of one (see `python -m training.export`).")
+    ],
+    name: Annotated[str | None, typer.Option(help="The name to give it; its own without this.")] = None,
+) -> int:
+    """Copy a model, checked, to where the app finds it by name; nothing in it is run."""
+    from cret_desktop.model.encoder import user_models
+    from cret_desktop.model.importing import import_model as checked_import
+
+    manifest = checked_import(source, user_models(), name)
+    out.print(f"Imported {manifest.config.title} as {manifest.folder.name}.", markup=False)
     return 0
 
 

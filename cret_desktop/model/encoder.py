@@ -40,8 +40,12 @@ TEXTS_AT_ONCE = 64
 
 def model_folders(name: str) -> tuple[Path, ...]:
     """Where a model of this name may lie: shipped with the app, or in the user's own data folder."""
-    user = Path(platformdirs.user_data_dir(paths.APP_NAME, appauthor=False))
-    return paths.resource("models", name), user / "models" / name
+    return paths.resource("models", name), user_models() / name
+
+
+def user_models() -> Path:
+    """The folder of the models that a person has imported."""
+    return Path(platformdirs.user_data_dir(paths.APP_NAME, appauthor=False)) / "models"
 
 
 def open_model(name_or_folder: str, device: str = "auto") -> Model:

@@ -1,0 +1,186 @@
+"""Every choice of a training run, field by field: what recipes set and `key=value` on the command line changes.
+
+**Stated** means published in the CRET paper, **open** means not published: the default is our choice. The model's own
+choices are `cret_desktop.model.config`, the losses' `training.losses`. This module reads no file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from cret_desktop.clips import ScoreConfig
+from cret_desktop.errors import UsageError
+from cret_desktop.model.config import CRETConfig, differences, flat, from_json
+from training.losses import LossConfig
+
+
+class ConfigError(UsageError):
+    """A recipe, a field or a value that does not exist, or does not fit the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """dataset, train, validation: names of a data set and its splits, see `training.datasets`. Without a validation
+        split nothing is selected: the last checkpoint is the result.
+    captions: an epoch is `one` random caption a video, or `all` captions. Open: one.
+    crop: random crops, the same for all frames of a clip; without them the whole picture is fitted as at inference.
+    crop_scale, flip: RandomResizedCrop's share of the area, a horizontal flip for half of the clips. Open. A flip turns
+        left into right: sets whose captions say so leave it out.
+    workers: processes that read frames; 0 reads in this one. Has no influence on what is read.
+    group: that many neighbours of the training split stay together in a batch. 1 leaves them where chance puts them.
+    allow_missing: train although videos of a split are not there; how many is written beside the result.
+    """
+
+    dataset: str
+    train: str
+    validation: str = ""
+    captions: Literal["one", "all"] = "one"
+    crop: bool = True
+    crop_scale: tuple[float, float] = (0.5, 1.0)
+    flip: bool = True
+    workers: int = 2
+    group: int = 1
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiserConfig:
+    """Adam (stated), with the learning rate rising from 0, then falling to 0, both linearly.
+
+    learning_rate: the highest; stated: 5e-5.
+    betas: open. weight_decay: open, decoupled from the gradient (AdamW); biases, norms and other vectors have none.
+    warmup: share of all steps on which the rate rises. Open.
+    gradient_norm: gradients longer than this are shortened to it. Open.
+    """
+
+    learning_rate: float = 5e-5
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 1e-3
+    warmup: float = 0.1
+    gradient_norm: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One run.
+
+    recipe: its name. model: see `cret_desktop.model.config`; `model.frames.frames` is M (stated: 4). `model.score`
+        follows the loss, see `matching_score`, unless the settings name it.
+    epochs: stated: 50. steps: where not 0, how many steps instead, whatever that is in epochs.
+    batch: clips of one process in one step; stated: 20, on 8 GPUs.
+    chunks: a process' batch is encoded in that many parts, so that it fits into memory; the contrastive batch stays
+        whole (cached features: everything is encoded twice).
+    seed: of weights, order, frames, captions, crops and dropout: everything random follows from it and the step.
+    precision: `bf16` is autocast with logits, variances and losses in float32; `auto` is that on CUDA.
+    gradient_checkpointing: the spatial encoder's blocks are computed again on the way back instead of kept.
+    compile: torch.compile for the spatial encoder.
+    validate_every, save_every: in steps; 0 is once an epoch. The end of the run always does both.
+    log_every: in steps.
+    """
+
+    recipe: str
+    model: CRETConfig
+    data: DataConfig
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    epochs: int = 50
+    steps: int = 0
+    batch: int = 20
+    chunks: int = 1
+    seed: int = 0
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    validate_every: int = 0
+    save_every: int = 0
+    log_every: int = 20
+
+    def __post_init__(self) -> None:
+        problems = self.loss.problems()
+        low, high = self.data.crop_scale
+        checks = (
+            (self.batch > 1, "batch must be at least 2: a clip is told apart from the others of its batch"),
+            (1 <= self.chunks <= self.batch, "chunks must be from 1 to batch"),
+            (self.epochs > 0 and self.steps >= 0, "epochs must be positive, steps not negative"),
+            (min(self.validate_every, self.save_every) >= 0, "validate_every and save_every must not be negative"),
+            (self.log_every > 0, "log_every must be positive"),
+            (self.seed >= 0, "seed must not be negative"),
+            (self.data.workers >= 0, "data.workers must not be negative"),
+            (0 < low <= high <= 1, "data.crop_scale must be two shares of the area, the smaller first"),
+            (1 <= self.data.group <= self.batch, "data.group must be from 1 to batch"),
+            (self.batch % max(self.data.group, 1) == 0, "batch must be a multiple of data.group"),
+            (self.data.validation != self.data.train, "data.validation must not be the training split"),
+            (not self.data.validation.startswith("test"), "data.validation must not be a test split"),
+            (self.optimiser.learning_rate > 0, "optimiser.learning_rate must be positive"),
+            (all(0 <= beta < 1 for beta in self.optimiser.betas), "optimiser.betas must be in [0, 1)"),
+            (self.optimiser.weight_decay >= 0, "optimiser.weight_decay must not be negative"),
+            (0 <= self.optimiser.warmup <= 1, "optimiser.warmup is a share of all steps, from 0 to 1"),
+            (self.optimiser.gradient_norm > 0, "optimiser.gradient_norm must be positive"),
+        )
+        problems += [sentence for holds, sentence in checks if not holds]
+        if problems:
+            raise ConfigError(f"This training cannot be run: {'; '.join(problems)}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `from_json` gives an equal config."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Raises: ModelError that names the first field that is unknown, missing or of the wrong type; ConfigError."""
+        return from_json(cls, values, "")
+
+    def changed(self, assignments: Sequence[str]) -> Self:
+        """This config with 'field.field=value' applied; values are JSON, or words without quotes.
+
+        Raises: ConfigError for fields that do not exist (with those that are named alike), ModelError for values.
+        """
+        values = self.to_json()
+        known = list(flat(values))
+        for assignment in assignments:
+            name, equals, text = assignment.partition("=")
+            if not equals:
+                raise ConfigError(f"“{assignment}” is no setting; write field=value, as in loss.temperature=0.1.")
+            *parents, last = name.split(".")
+            target: Any = values
+            for parent in parents:
+                target = target.get(parent) if isinstance(target, dict) else None
+            free = name.startswith("model.video.options.")  # timm's own arguments
+            if not isinstance(target, dict) or not (free or (last in target and not isinstance(target[last], dict))):
+                near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+                near += [other for other in known if other.endswith(f".{last}") and other not in near]
+                hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
+                raise ConfigError(f"There is no setting “{name}”; {hint}")
+            target[last] = _parsed(text)
+        changed = self.from_json(values)
+        if any(assignment.startswith("model.score.") for assignment in assignments):
+            return changed
+        score = matching_score(changed.loss, changed.model.score)
+        return dataclasses.replace(changed, model=dataclasses.replace(changed.model, score=score))
+
+    def differences(self, other: TrainConfig) -> list[str]:
+        """The fields in which `other` differs, as 'batch: 20 here, 40 there'."""
+        return differences(self.to_json(), other.to_json())
+
+
+def matching_score(loss: LossConfig, score: ScoreConfig) -> ScoreConfig:
+    """The score at inference whose logits are those of training; global and local logits are summed (open)."""
+    return dataclasses.replace(
+        score,
+        temperature=loss.temperature,
+        variance_weight=0.0 if loss.form == "nce" else loss.variance_weight,
+        # The score divides both by its one temperature.
+        center_weight=loss.temperature / loss.center_temperature if loss.center_weight else 0.0,
+    )
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"True": True, "False": False}.get(text, text)

@@ -1,0 +1,39 @@
+"""DiDeMo, paragraph to video: all descriptions of a video, joined in the order of the file, are one text.
+
+Videos carry whatever extension Flickr gave them, and 27 of the test's names end in a bare ".": files are matched by
+their stem. Descriptions are of a video's first 30 seconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cret_desktop.errors import PathError
+from training.datasets.base import DataSet, Split, Video, group, read_json, read_text, stem
+
+_PUBLISHED = {"train": 8392, "val": 1065, "test": 1004}
+
+
+def read(folder: Path, split: str) -> Split:
+    names = [line.strip() for line in read_text(folder / f"{split}_list.txt").splitlines() if line.strip()]
+    file = folder / f"{split}_data.json"
+    entries = read_json(file)
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) and {"video", "description"} <= entry.keys() for entry in entries
+    ):
+        raise PathError(f"“{file}” should hold a list of {{video, description, …}}, but it holds something else.")
+    descriptions: dict[str, list[str]] = {}
+    for entry in entries:
+        descriptions.setdefault(stem(entry["video"]), []).append(entry["description"].strip())
+    paragraphs = {id_: [" ".join(sentences)] for id_, sentences in descriptions.items()}
+    videos = {stem(name): Video(stem(name), name) for name in names}
+    return group("didemo", split, list(videos.values()), paragraphs, _PUBLISHED[split])
+
+
+DATASET = DataSet(
+    name="didemo",
+    files={split: (f"{split}_data.json", f"{split}_list.txt") for split in _PUBLISHED},
+    read=read,
+    training="train",
+    seconds=30.0,
+)

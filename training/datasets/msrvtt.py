@@ -1,0 +1,116 @@
+"""MSRVTT: 10,000 clips with 20 captions each, in the files that the retrieval community passes on.
+
+Four protocols share them. *7k* trains on 7010 videos (the official training and validation sets) and *9k* on all but
+the 1000 of the *1k-A* test (JSFusion's); *full* is the official division, 6513, 497 and 2990. Neither list leaves
+anything to validate on. Who trains on `train-full` may select a checkpoint on `val-full`; both lie in the 7k list.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from cret_desktop.errors import PathError
+from training.datasets.base import DataSet, Split, Video, group, read_json, read_text
+
+DATA = "MSRVTT_data.json"
+TEST = "MSRVTT_JSFUSION_test.csv"
+_LISTS = {"train-7k": ("MSRVTT_train.7k.csv", 7010), "train-9k": ("MSRVTT_train.9k.csv", 9000)}
+_OFFICIAL = {"train-full": ("train", 6513), "val-full": ("validate", 497), "test-full": ("test", 2990)}
+SMALL = 1000  # videos of `train-1000`
+
+
+def read(folder: Path, split: str) -> Split:
+    if split == "test-1k":
+        return _read_test(folder / TEST)
+    content = _read_data(folder / DATA)
+    if split in _LISTS:
+        file, published = _LISTS[split]
+        ids = [row["video_id"] for row in _rows(folder / file, ("video_id",))]
+    else:
+        name, published = _OFFICIAL["train-full" if split == "train-1000" else split]
+        ids = [video["video_id"] for video in content["videos"] if video.get("split") == name]
+        if not ids:
+            raise PathError(
+                f"“{folder / DATA}” marks no video with the split “{name}”: “{split}” cannot be told from it."
+            )
+    if split == "train-1000":
+        # By a hash of the name: no order of the file is favoured, and everybody gets the same thousand.
+        ids, published = sorted(ids, key=lambda id_: hashlib.blake2b(id_.encode()).digest())[:SMALL], SMALL
+    captions: dict[str, list[str]] = {}
+    for sentence in content["sentences"]:
+        captions.setdefault(sentence["video_id"], []).append(sentence["caption"])
+    return group("msrvtt", split, [_video(id_) for id_ in dict.fromkeys(ids)], captions, published)
+
+
+def _read_test(file: Path) -> Split:
+    """1k-A: one sentence a video; five sentences occur twice, each time for another video."""
+    rows = _rows(file, ("key", "vid_key", "video_id", "sentence"))
+    captions: dict[str, list[str]] = {}
+    for row in rows:
+        captions.setdefault(row["video_id"], []).append(row["sentence"])
+    return group("msrvtt", "test-1k", [_video(id_) for id_ in captions], captions, 1000)
+
+
+def _video(id_: str) -> Video:
+    return Video(id_, f"{id_}.mp4")
+
+
+def _read_data(file: Path) -> dict[str, Any]:
+    content = read_json(file)
+    whole = (
+        isinstance(content, dict)
+        and all(isinstance(content.get(key), list) for key in ("videos", "sentences"))
+        and all(isinstance(video, dict) and "video_id" in video for video in content["videos"])
+        and all(
+            isinstance(sentence, dict) and {"video_id", "caption"} <= sentence.keys()
+            for sentence in content["sentences"]
+        )
+    )
+    if not whole:
+        raise PathError(
+            f"“{file}” should hold {{videos: [{{video_id, split}}], sentences: [{{video_id, caption}}]}}, "
+            f"but it holds {_shape(content)}."
+        )
+    return dict(content)
+
+
+def _shape(content: Any) -> str:
+    return (
+        f"an object with {', '.join(content) or 'nothing'}"
+        if isinstance(content, dict)
+        else f"a {type(content).__name__}"
+    )
+
+
+def _rows(file: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    reader = csv.DictReader(read_text(file).splitlines())
+    found = [name.strip() for name in reader.fieldnames or ()]
+    if not set(columns) <= set(found):
+        raise PathError(
+            f"“{file}” should have the columns {', '.join(columns)}, but it has {', '.join(found) or 'none'}."
+        )
+    rows = []
+    for row in reader:
+        if any(row[column] is None for column in columns):
+            raise PathError(f"“{file}”, line {reader.line_num}: fewer than {len(columns)} columns.")
+        rows.append({column: row[column].strip() for column in columns})
+    return rows
+
+
+DATASET = DataSet(
+    name="msrvtt",
+    files={
+        "train-7k": (DATA, _LISTS["train-7k"][0]),
+        "train-9k": (DATA, _LISTS["train-9k"][0]),
+        "train-1000": (DATA,),
+        "train-full": (DATA,),
+        "val-full": (DATA,),
+        "test-1k": (TEST,),
+        "test-full": (DATA,),
+    },
+    read=read,
+    training="train-7k",
+)

@@ -1,0 +1,53 @@
+"""MSVD: 1970 clips with about 40 captions each; 1200 to train on, 100 to validate, 670 to test.
+
+Captions come as a pickle of {video: [[word, …], …]}. A pickle can run anything, so it is read by an unpickler that
+knows nothing but lists, dictionaries, strings and numbers.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cret_desktop.errors import PathError
+from training.datasets.base import DataSet, Split, Video, group, read_text
+
+CAPTIONS = "raw-captions.pkl"
+_PUBLISHED = {"train": 1200, "val": 100, "test": 670}
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Builds plain containers, strings and numbers; for anything else a pickle must name a class, and may not."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
+        raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which captions have no use for")
+
+
+def read(folder: Path, split: str) -> Split:
+    ids = [line.strip() for line in read_text(folder / f"{split}_list.txt").splitlines() if line.strip()]
+    return group(
+        "msvd", split, [Video(id_, f"{id_}.avi") for id_ in ids], _captions(folder / CAPTIONS), _PUBLISHED[split]
+    )
+
+
+def _captions(file: Path) -> dict[str, list[str]]:
+    """Captions by video. Raises: PathError for a pickle that holds, or does, anything else."""
+    with file.open("rb") as stream:
+        try:
+            content: Any = PlainUnpickler(stream, encoding="utf-8").load()
+        # A damaged pickle fails in whatever way its opcodes happen to go wrong.
+        except Exception as error:
+            raise PathError(f"“{file}” cannot be read as captions: {error}. Copy it again.") from error
+    try:
+        return {id_: [" ".join(words) for words in token_lists] for id_, token_lists in content.items()}
+    except (AttributeError, TypeError) as error:
+        raise PathError(f"“{file}” should hold {{video: [[word, …], …]}}, but it holds something else.") from error
+
+
+DATASET = DataSet(
+    name="msvd",
+    files={split: (f"{split}_list.txt", CAPTIONS) for split in _PUBLISHED},
+    read=read,
+    training="train",
+)

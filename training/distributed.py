@@ -1,0 +1,120 @@
+"""Several processes as one: joining them, gathering features with gradient, and ending together.
+
+Each process computes its own rows of the logits against everyone's features, and takes the mean over these rows. The
+gradient that `Gather` sends back is the sum over all processes; DistributedDataParallel's average over processes then
+makes it exactly that of one process with the whole batch. Nothing is multiplied by the number of processes.
+
+This module knows nothing of models and losses, and starts no process: torchrun does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from cret_desktop.errors import CretError
+
+
+class ProcessLost(CretError):
+    """Another process of this run has ended or does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """This process' place among all of them."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes files and speaks."""
+        return self.rank == 0
+
+
+@contextmanager
+def join(device: str = "auto", timeout: timedelta = timedelta(minutes=10)) -> Iterator[World]:
+    """Joins the process group that torchrun's environment describes, and leaves it at the end; alone without one.
+
+    device: auto, cuda or cpu. nccl joins GPUs, gloo CPUs. `timeout` is how long others may keep this process waiting
+    before it gives up; a process that died is usually noticed at once.
+
+    Raises: ProcessLost where the others are gone, in place of the error that the collective raised.
+    """
+    cuda = torch.cuda.is_available() if device == "auto" else device == "cuda"
+    if "WORLD_SIZE" not in os.environ:
+        yield World(device=torch.device("cuda" if cuda else "cpu"))
+        return
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    place = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(place)
+    dist.init_process_group("nccl" if cuda else "gloo", rank=rank, world_size=size, timeout=timeout)
+    try:
+        yield World(rank, size, place)
+    except RuntimeError as error:
+        if not _is_lost_connection(error):
+            raise
+        raise ProcessLost(
+            f"Process {rank} of {size} stops: another process of this training has ended or does not answer "
+            f"({str(error).splitlines()[0]}). Look for its error above; start the same command again to resume."
+        ) from error
+    finally:
+        dist.destroy_process_group()
+
+
+def _is_lost_connection(error: RuntimeError) -> bool:
+    """gloo raises a plain RuntimeError, nccl a DistBackendError; both speak of the connection."""
+    words = ("connection", "timed out", "timeout", "nccl", "gloo", "peer")
+    return isinstance(error, dist.DistError) or any(word in str(error).lower() for word in words)
+
+
+class Gather(torch.autograd.Function):
+    """Rows [B, ...] of each process -> the rows of all of them [world * B, ...], in order of rank, with gradient.
+
+    Every process must give the same shape. Backward: the sum over processes of the gradients of this process' rows.
+    torch.distributed.nn.functional.all_gather is not used: it sends back wrong gradients where they come in not
+    contiguous.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, rows.contiguous())
+        ctx.rows = len(rows)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)  # the reduction works in place
+        dist.all_reduce(total)
+        start = dist.get_rank() * ctx.rows
+        return total[start : start + ctx.rows]
+
+
+def gather(rows: Tensor, world: World) -> Tensor:
+    """`Gather` among several processes, the rows themselves alone."""
+    return rows if world.size == 1 else cast(Tensor, Gather.apply(rows))
+
+
+def mean(values: Tensor, world: World) -> Tensor:
+    """The mean over processes, without gradient."""
+    values = values.detach().clone()
+    if world.size > 1:
+        dist.all_reduce(values)
+    return values / world.size
+
+
+def wait(world: World) -> None:
+    """Returns when every process has come here."""
+    if world.size > 1:
+        dist.barrier()

@@ -1,0 +1,174 @@
+"""What CRET is trained with: contrastive losses over a batch of texts and videos, each with a Gaussian of frames.
+
+GEES (Gaussian Estimation of the Embedding Space) takes a video's M frame features as samples of a Gaussian. For a text
+t and a frame v_m let s_m = <t, v_m> / temperature. With S the covariance of the frames, <t, S t> is the variance of
+<t, v_m> over m, so no D x D matrix is ever made: every form below needs the scores s [B, B, M] alone.
+
+CCM (Cross-modal Correspondence Modelling) compares the C centers of a text and a video by the mean of their cosines.
+
+This module knows no device, no process group and no model: who gathers features hands them in (`distributed`).
+Logits, variances and losses are float32 (float64 for float64 features), also under autocast.
+Letters: B rows of this process, A of the whole batch, M frames, C centers, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Form = Literal["nce", "paper", "jensen", "isda"]
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """How features become a loss.
+
+    form: how a video's Gaussian enters the loss, see `gees_losses`. Stated: GEES, that is `paper`.
+
+    temperature: open: 0.05. The variance grows with its inverse square: keep it at 0.05 or above.
+    variance_weight: lambda, the weight of the variance. Stated: 1. variance_warmup: the share of all steps over which
+        it rises from 0. Open: 0.1.
+    unbiased: variance with M - 1 in the denominator. Open: no, as at inference (`library.score`).
+    directions: stated: each video against the texts. Open: both.
+    center_weight: of CCM's loss, which is plain NCE (stated). Equal weights: open. Without centers it counts nothing.
+    center_temperature: open: as above.
+    """
+
+    form: Form = "paper"
+    temperature: float = 0.05
+    variance_weight: float = 1.0
+    variance_warmup: float = 0.1
+    unbiased: bool = False
+    directions: Literal["both", "video_to_text", "text_to_video"] = "both"
+    center_weight: float = 1.0
+    center_temperature: float = 0.05
+
+    def problems(self) -> list[str]:
+        """What is wrong with these values, each as the end of a sentence."""
+        found = []
+        if min(self.temperature, self.center_temperature) <= 0:
+            found.append("loss.temperature and loss.center_temperature must be positive")
+        if min(self.variance_weight, self.center_weight) < 0:
+            found.append("loss.variance_weight and loss.center_weight must not be negative")
+        if not 0 <= self.variance_warmup <= 1:
+            found.append("loss.variance_warmup is a share of all steps, from 0 to 1")
+        return found
+
+
+class Features(NamedTuple):
+    """What the model makes of a batch of pairs; row i of the texts belongs to row i of the videos."""
+
+    text: Tensor  # [B, D]
+    text_centers: Tensor  # [B, C, D], unit vectors; C is 0 without CCM
+    frames: Tensor  # [B, M, D]
+    video_centers: Tensor  # [B, C, D]
+
+
+class Losses(NamedTuple):
+    """Means over this process' rows and over the directions."""
+
+    total: Tensor
+    gaussian: Tensor  # GEES, or NCE
+    centers: Tensor  # CCM, not weighted
+
+
+def frame_scores(text: Tensor, frames: Tensor, temperature: float) -> Tensor:
+    """s: text [B_text, D], frames [B_video, M, D] -> [B_text, B_video, M]."""
+    with torch.autocast(text.device.type, enabled=False):
+        return torch.einsum("td,vmd->tvm", _full(text), _full(frames)) / temperature
+
+
+def gees_logits(
+    text_BD: Tensor, frames_BMD: Tensor, temperature: float, scale: float = 1.0, unbiased: bool = False
+) -> Tensor:
+    """The exponent of GEES: [B_text, D], [B_video, M, D] -> mean_m(s_m) + 1/2 scale var_m(s_m), [B_text, B_video].
+
+    Equal to <t, mu> + 1/2 scale <t, S t> with the mean and covariance of the frames over the temperature (CRET, SIGIR
+    2022). `scale` 0 gives the logits of plain NCE over the mean of the frames.
+    """
+    scores = frame_scores(text_BD, frames_BMD, temperature)
+    return scores.mean(-1) + 0.5 * scale * _variance(scores, unbiased)
+
+
+def center_logits(text_BCD: Tensor, video_BCD: Tensor, temperature: float) -> Tensor:
+    """CCM: [B_text, C, D], [B_video, C, D], unit vectors -> mean of the centers' cosines / temperature."""
+    with torch.autocast(text_BCD.device.type, enabled=False):
+        text, video = _full(text_BCD).flatten(1), _full(video_BCD).flatten(1)
+        return text @ video.T / (text_BCD.shape[1] * temperature)
+
+
+def gees_losses(
+    scores: Tensor, own: Tensor, form: Form, scale: float, unbiased: bool = False, one_draw: bool = True
+) -> Tensor:
+    """One direction's losses, a row each: scores [R, A, M] of R anchors with A candidates -> [R].
+
+    The candidates are the texts of a video, or the videos of a text; own int64 [R] is the right one. With a the mean
+    of an anchor's scores with a candidate and q their variance times scale:
+
+    nce     logsumexp_j(a_j) - a_own: the frames' spread is left out.
+    paper   logsumexp_j(a_j + q_j / 2) - (a_own + q_own / 2): as published. The paper calls it an upper bound of the
+            expected NCE; it is not one, for q_own lowers it without end.
+    jensen  logsumexp_j(a_j + q_j / 2) - a_own: E[log] <= log E for the sum, and the numerator's mean is exact. A bound.
+    isda    logsumexp_j(a_j - a_own + q'_j / 2), q' the variance of the difference to the own score (implicit semantic
+            data augmentation, Wang et al. 2019). A bound, too.
+
+    one_draw: whether one draw moves all scores of an anchor (a video against texts), or each candidate is a draw of its
+    own (a text against videos), whose variances add up in q'. The bounds hold for Gaussians and a scale of 1.
+    """
+    mean, variance = scores.mean(-1), scale * _variance(scores, unbiased)  # [R, A] both
+    right = mean.gather(1, own[:, None])  # [R, 1]
+    if form == "nce":
+        return F.cross_entropy(mean, own, reduction="none")
+    if form == "paper":
+        return F.cross_entropy(mean + 0.5 * variance, own, reduction="none")
+    if form == "jensen":
+        return torch.logsumexp(mean + 0.5 * variance, 1) - right.squeeze(1)
+    if one_draw:
+        own_scores = scores.gather(1, own[:, None, None].expand(-1, 1, scores.shape[2]))  # [R, 1, M]
+        spread = scale * _variance(scores - own_scores, unbiased)
+    else:
+        spread = variance + variance.gather(1, own[:, None])
+        spread = spread.scatter(1, own[:, None], 0.0)  # the right video does not differ from itself
+    return torch.logsumexp(mean - right + 0.5 * spread, 1)
+
+
+def cret_losses(here: Features, everyone: Features, offset: int, config: LossConfig, scale: float) -> Losses:
+    """The losses of this process' rows against the whole batch.
+
+    here: B rows; everyone: A rows, in which `here` begins at row `offset`. scale: lambda at this step.
+    The mean over all processes of these means is the loss of the whole batch.
+    """
+    own = offset + torch.arange(len(here.text), device=here.text.device)
+    gaussian, centers = [], []
+    has_centers = here.text_centers.shape[1] > 0
+    if config.directions != "text_to_video":
+        scores = frame_scores(everyone.text, here.frames, config.temperature).transpose(0, 1)  # [B, A, M]
+        gaussian.append(gees_losses(scores, own, config.form, scale, config.unbiased))
+        if has_centers:
+            logits = center_logits(everyone.text_centers, here.video_centers, config.center_temperature).T
+            centers.append(F.cross_entropy(logits, own, reduction="none"))
+    if config.directions != "video_to_text":
+        scores = frame_scores(here.text, everyone.frames, config.temperature)  # [B, A, M]
+        gaussian.append(gees_losses(scores, own, config.form, scale, config.unbiased, one_draw=False))
+        if has_centers:
+            logits = center_logits(here.text_centers, everyone.video_centers, config.center_temperature)
+            centers.append(F.cross_entropy(logits, own, reduction="none"))
+    gaussian_loss = torch.stack(gaussian).mean()
+    center_loss = torch.stack(centers).mean() if centers else torch.zeros_like(gaussian_loss)
+    return Losses(gaussian_loss + config.center_weight * center_loss, gaussian_loss, center_loss)
+
+
+def _full(tensor: Tensor) -> Tensor:
+    """At least float32: half precision would drown the differences that the softmax lives on."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _variance(scores: Tensor, unbiased: bool) -> Tensor:
+    """Over the last axis. One frame has none, whatever the denominator."""
+    if scores.shape[-1] == 1:
+        return torch.zeros_like(scores[..., 0])
+    return scores.var(-1, correction=int(unbiased))

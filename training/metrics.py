@@ -1,0 +1,106 @@
+"""Retrieval metrics over a matrix of similarities, and the two re-rankings that papers report apart.
+
+Ranks are 1-based and ties count against us: whatever scores as high as the right answer stands before it. A model that
+gives everything the same score is thus last, not first. Pure functions over tensors; nothing here knows a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+_ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """What one direction's ranks come to. r1, r5, r10: per cent of the queries; median, mean: of the ranks."""
+
+    r1: float
+    r5: float
+    r10: float
+    median: float
+    mean: float
+    queries: int
+
+    @classmethod
+    def of(cls, ranks: Tensor) -> Ranks:
+        """ranks int64 [Q], 1-based. The median of an even number is the mean of the middle two."""
+        ordered = ranks.double().sort().values
+        middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+        r1, r5, r10 = (100 * (ranks <= k).double().mean().item() for k in (1, 5, 10))
+        return cls(r1, r5, r10, middle.item(), ordered.mean().item(), len(ranks))
+
+    def to_json(self) -> dict[str, float]:
+        return {name: round(value, 4) for name, value in asdict(self).items()}
+
+
+def retrieval(similarities: Tensor, owners: Sequence[int] | Tensor) -> dict[str, Ranks]:
+    """Both directions, by the names `text_to_video` and `video_to_text`.
+
+    similarities: [T, V]; owners[i]: the video that text i describes.
+    """
+    return {
+        "text_to_video": Ranks.of(text_to_video_ranks(similarities, owners)),
+        "video_to_text": Ranks.of(video_to_text_ranks(similarities, owners)),
+    }
+
+
+def text_to_video_ranks(similarities: Tensor, owners: Sequence[int] | Tensor) -> Tensor:
+    """int64 [T]: every text is a query, also where a video has many. Raises: ValueError."""
+    owners = _checked(similarities, owners)
+    own = similarities.gather(1, owners[:, None])  # [T, 1]
+    ranks = [
+        (rows >= right).sum(1)
+        for rows, right in zip(similarities.split(_ROWS_AT_ONCE), own.split(_ROWS_AT_ONCE), strict=True)
+    ]
+    return torch.cat(ranks)  # the right video is as high as itself: that makes them 1-based
+
+
+def video_to_text_ranks(similarities: Tensor, owners: Sequence[int] | Tensor) -> Tensor:
+    """int64 [V]: the best of a video's own texts counts, among the texts of others. Raises: ValueError."""
+    owners = _checked(similarities, owners)
+    own = torch.zeros_like(similarities, dtype=torch.bool).scatter_(1, owners[:, None], True)  # [T, V]
+    best = similarities.masked_fill(~own, -torch.inf).amax(0)  # [V]
+    return 1 + ((similarities >= best) & ~own).sum(0)
+
+
+def dual_softmax(similarities: Tensor) -> Tensor:
+    """DSL: log of the product of the softmax over videos and the softmax over texts (CAMoE, arXiv 2109.04290).
+
+    similarities: logits [T, V], divided by the temperature. The paper multiplies the similarity itself by the second
+    softmax; the product of both orders the same way for confident rows and has no trouble with negative similarities.
+    Every query is judged with all others at hand, which a search engine does not have: a row of its own.
+    """
+    similarities = similarities.float()
+    return similarities.log_softmax(1) + similarities.log_softmax(0)
+
+
+def querybank_norm(similarities: Tensor, bank: Tensor) -> Tensor:
+    """QB-Norm with its dynamic inverted softmax (Bogolin et al., CVPR 2022): [Q, G], to be ranked along each row.
+
+    similarities: logits [Q, G] of queries against a gallery, divided by the temperature (the paper's 1 / beta; at 0.05
+    that is its 20). bank: logits [B, G] of other queries, from the training set, against the same gallery.
+    Only rows whose first choice is also the first choice of some query in the bank are divided by how much the bank
+    likes each item. For video to text, transpose both.
+    """
+    similarities, bank = similarities.float(), bank.float()
+    hubs = torch.zeros(similarities.shape[1], dtype=torch.bool, device=similarities.device)
+    hubs[bank.argmax(1)] = True
+    normed = similarities - bank.logsumexp(0)
+    return torch.where(hubs[similarities.argmax(1)][:, None], normed, similarities)
+
+
+def _checked(similarities: Tensor, owners: Sequence[int] | Tensor) -> Tensor:
+    """Owners as a tensor. Anything but finite numbers would rank as if it were good, and is refused."""
+    owners = torch.as_tensor(owners, dtype=torch.int64, device=similarities.device)
+    if similarities.ndim != 2 or owners.shape != similarities.shape[:1]:
+        raise ValueError(f"{list(similarities.shape)} similarities do not fit {list(owners.shape)} owners")
+    if not torch.isfinite(similarities).all():
+        raise ValueError("similarities are not finite")
+    if len(owners.unique()) != similarities.shape[1]:
+        raise ValueError("a video has no text")
+    return owners

@@ -1,0 +1,60 @@
+"""What a checkpoint argument may be: the folder of a training run, or of a model; and what a run says of itself.
+
+Reads only; trained models are written by `training.trainer`, exported ones by `training.export`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cret_desktop.errors import ModelError
+from cret_desktop.model import checkpoint
+from cret_desktop.model.checkpoint import Manifest
+from cret_desktop.model.cret import CRET
+from cret_desktop.model.transforms import Tokenizer
+
+RUN = "run.json"
+MODELS = ("best", "last")  # of a run, in the order of preference: `best` is there where a run had a validation split
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`manifest` is of the model's folder; `run` is the run's own account where it is part of one, else empty."""
+
+    manifest: Manifest
+    run_folder: Path | None
+    run: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return self.manifest.folder
+
+    def load(self) -> tuple[CRET, Tokenizer]:
+        """The model, on the CPU, in evaluation mode, and its tokenizer. Raises: ModelError."""
+        tokenizer = Tokenizer(checkpoint.tokenizer_file(self.manifest), self.manifest.config.text)
+        return checkpoint.load(self.manifest), tokenizer
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Opens a model's folder, or a run's: its best model, else its last. Reads no weights. Raises: ModelError."""
+    models = [folder / name for name in MODELS if (folder / name / checkpoint.CONFIG).is_file()]
+    if (folder / checkpoint.CONFIG).is_file() and not (folder / RUN).is_file():
+        models = [folder]
+    if not models:
+        raise ModelError(
+            f"“{folder}” is neither a model (no {checkpoint.CONFIG}) nor a training run that has saved one "
+            f"(no {' or '.join(MODELS)} in it)."
+        )
+    manifest = checkpoint.read_manifest(models[0])
+    run_folder = next((parent for parent in (models[0], models[0].parent) if (parent / RUN).is_file()), None)
+    if run_folder is None:
+        return Checkpoint(manifest, None, {})
+    try:
+        run = json.loads((run_folder / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"“{run_folder / RUN}” cannot be read: {error}") from error
+    return Checkpoint(manifest, run_folder, run)

@@ -1,0 +1,409 @@
+"""The training loop: batches in, weights out, and a run folder from which the same run goes on exactly.
+
+    RUN/run.json       recipe, config, environment, git state, and how far the run is with what result
+    RUN/log.csv, validation.csv, samples/, tensorboard/
+    RUN/last/          a model's folder (`cret_desktop.model.checkpoint`), optimiser.safetensors and state.json with it
+    RUN/best/          the model's folder that was best on the validation split, where one is named
+
+Nothing random is carried along: order, frames and crops follow from (seed, epoch, item), dropout from (seed, step,
+chunk). A resumed run is therefore bit for bit the uninterrupted one wherever the arithmetic itself is deterministic, as
+on a CPU. This module never looks at a test split and never multiplies a loss by the number of processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from cret_desktop.errors import CretError, ModelError, UsageError
+from cret_desktop.model import checkpoint
+from cret_desktop.model.cret import CRET
+from cret_desktop.model.transforms import Tokenizer, normalise_pixels
+from training import distributed, logs
+from training.config import ConfigError, TrainConfig
+from training.datasets.pairs import Sample, TrainingPairs
+from training.distributed import World
+from training.losses import Features, Losses, cret_losses
+from training.validation import Validation
+
+RUN, LAST, BEST = "run.json", "last", "best"
+OPTIMISER, STATE = "optimiser.safetensors", "state.json"
+# May differ between a run and its continuation: they change how fast it is, or how much is written.
+_FREE = ("data.workers", "log_every", "save_every", "validate_every")
+
+Batch = tuple[Tensor, list[str]]  # frames uint8 [B, M, H, W, 3], captions
+
+
+class TrainingError(CretError):
+    """The run cannot go on."""
+
+
+class PairEncoder(nn.Module):
+    """Both towers in one forward pass, as DistributedDataParallel needs it."""
+
+    def __init__(self, model: CRET) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, frames: Tensor, ids: Tensor, mask: Tensor) -> Features:
+        """frames float [B, M, 3, H, W], ids int64 [B, L], mask bool [B, L]; features are float32 under autocast, too"""
+        video, video_centers = self.model.encode_video(frames)
+        text, text_centers = self.model.encode_text(ids, mask)
+        parts = (text, text_centers, video, video_centers)
+        return Features(*(part.float() if part.dtype in (torch.bfloat16, torch.float16) else part for part in parts))
+
+
+class StepSampler:
+    """The (epoch, index) pairs of this process, a list for every step from `start` on.
+
+    An epoch is a permutation of groups of neighbours; what does not fill a batch at its end is left out.
+    """
+
+    def __init__(self, items: int, config: TrainConfig, world: World, start: int = 0) -> None:
+        """Raises: ConfigError for a split smaller than one batch."""
+        self._groups, self._group = items // config.data.group, config.data.group
+        self._batch, self._world, self._seed = config.batch, world, config.seed
+        self.steps_per_epoch = self._groups * self._group // (config.batch * world.size)
+        if self.steps_per_epoch == 0:
+            raise ConfigError(
+                f"“{config.data.train}” of {config.data.dataset} has {items} items, fewer than one step's "
+                f"{config.batch * world.size}: set a smaller batch."
+            )
+        self.total = config.steps or config.epochs * self.steps_per_epoch
+        self.start = start
+
+    def __len__(self) -> int:
+        return self.total - self.start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order, known_epoch = np.empty(0, int), -1
+        for step in range(self.start, self.total):
+            epoch, position = divmod(step, self.steps_per_epoch)
+            if epoch != known_epoch:
+                groups = np.random.default_rng([self._seed, epoch]).permutation(self._groups)
+                order = (groups[:, None] * self._group + np.arange(self._group)).ravel()  # [items]
+                known_epoch = epoch
+            first = (position * self._world.size + self._world.rank) * self._batch
+            yield [(epoch, int(index)) for index in order[first : first + self._batch]]
+
+
+class Trainer:
+    """One run. `fit` begins it, or goes on where its folder says it stopped."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        pairs: TrainingPairs,
+        run: Path,
+        world: World,
+        model: CRET,
+        tokenizer: Path,
+        validate: Callable[[CRET], Validation] | None = None,
+        missing: Mapping[str, int] | None = None,
+    ) -> None:
+        """model: with its first weights, equal in every process; `fit` puts in those of the run's folder.
+
+        tokenizer: its tokenizer.json. validate: called by the first process alone. missing: videos left out, by split.
+        Raises: ConfigError where the run's folder was begun with another config; TrainingError where it is damaged.
+        """
+        self.config, self.world, self.run = config, world, run
+        self._pairs, self._validate, self._missing = pairs, validate, dict(missing or {})
+        self._tokenizer_file, self._tokenizer = tokenizer, Tokenizer(tokenizer, config.model.text)
+        self.model = model.to(world.device)
+        spatial = model.video.spatial if model.video is not None else None
+        if config.gradient_checkpointing and spatial is not None:
+            spatial.backbone.set_grad_checkpointing(True)
+        if config.compile and spatial is not None:
+            spatial.compile()
+        self.step, self.best = 0, -math.inf
+        decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+        others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(
+            groups,
+            lr=config.optimiser.learning_rate,
+            betas=config.optimiser.betas,
+            weight_decay=config.optimiser.weight_decay,
+        )
+        self._restore()
+        self._encoder = PairEncoder(model)
+        self._parallel = DistributedDataParallel(self._encoder) if world.size > 1 else None
+        self.sampler = StepSampler(len(pairs), config, world, self.step)
+        self._bf16 = config.precision == "bf16" or (config.precision == "auto" and world.device.type == "cuda")
+
+    def fit(self) -> None:
+        """Trains to the end. Raises: TrainingError where the loss is no longer a number, naming the step."""
+        config, total, epoch = self.config, self.sampler.total, self.sampler.steps_per_epoch
+        with contextlib.ExitStack() as stack:
+            log = stack.enter_context(logs.Log(self.run, self.step, total)) if self.world.first else None
+            if log and self.step:
+                print(f"resuming “{self.run}” after step {self.step}", flush=True)
+            self._write_run(None)
+            for frames, texts in self._batches():
+                figures = self._train_step(frames, texts)
+                self.step += 1
+                at_end = self.step == total
+                if log and (at_end or self.step % config.log_every == 0):
+                    log.step(self.step, figures)
+                if self._validate and (at_end or self.step % (config.validate_every or epoch) == 0):
+                    self._validate_and_keep_best(log)
+                # After validation, so that a resumed run knows its best so far.
+                if at_end or self.step % (config.save_every or epoch) == 0:
+                    self._save()
+
+    def _batches(self) -> Iterator[Batch]:
+        workers = self.config.data.workers
+        loader = DataLoader(
+            cast(Any, self._pairs),
+            batch_sampler=cast(Any, self.sampler),
+            collate_fn=_collate,
+            num_workers=workers,
+            # Forked workers would inherit torch's threads and the process group's sockets.
+            multiprocessing_context="spawn" if workers else None,
+            pin_memory=self.world.device.type == "cuda",
+        )
+        yield from islice(loader, len(self.sampler))
+
+    def _train_step(self, frames: Tensor, texts: Sequence[str]) -> dict[str, float]:
+        """One step of the optimiser, on this process' rows; returns what is logged."""
+        optimiser = self.config.optimiser
+        rate = optimiser.learning_rate * linear_schedule(self.step, self.sampler.total, optimiser.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        try:
+            losses = self.backward(frames, texts)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"Step {self.step + 1} does not fit into the memory of {self.world.device}: set chunks to more than "
+                f"{self.config.chunks}, or gradient_checkpointing=true."
+            ) from error
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), optimiser.gradient_norm)
+        mean = distributed.mean(torch.stack([*losses, norm]), self.world).tolist()
+        if not all(map(math.isfinite, mean)):
+            last = self.run / LAST
+            kept = f"“{last}” holds the last good state" if last.exists() else "nothing was saved yet"
+            raise TrainingError(
+                f"Step {self.step + 1} gave a loss of {mean[0]} (gradient norm {mean[3]}), so training stops; {kept}. "
+                "Start again with a lower optimiser.learning_rate, or a higher loss.temperature."
+            )
+        self.optimiser.step()
+        names = ("loss", "gaussian_loss", "center_loss", "gradient_norm")
+        return dict(zip(names, mean, strict=True)) | {"learning_rate": rate, "variance_weight": self.variance_weight()}
+
+    def variance_weight(self) -> float:
+        """Lambda at this step: it rises from 0 to its full value."""
+        loss = self.config.loss
+        rising = loss.variance_warmup * self.sampler.total
+        return loss.variance_weight * (min(1.0, self.step / rising) if rising else 1.0)
+
+    def backward(self, frames: Tensor, texts: Sequence[str]) -> Losses:
+        """Adds the gradient of this process' share of the whole batch's loss to the parameters.
+
+        frames uint8 [B, M, H, W, 3], B texts. With several chunks features are made twice: once without gradient, to
+        know the loss and its gradient at each feature, and once more, chunk by chunk, to carry that on to the weights
+        (Gao et al. 2021). Both times dropout falls the same. Batch norms, where a backbone has them, see a chunk alone.
+        """
+        chunks = self.config.chunks
+        rows = [part.tolist() for part in np.array_split(np.arange(len(texts)), chunks)]
+        parts = [(frames[part[0] : part[-1] + 1], [texts[row] for row in part]) for part in rows]
+        if chunks == 1:
+            losses = self._losses(self._encode(self._parallel or self._encoder, *parts[0], 0))
+            torch.autograd.backward(losses.total)
+            return losses
+        with torch.no_grad():
+            cached = [self._encode(self._encoder, *part, number) for number, part in enumerate(parts)]
+        whole = Features(*(torch.cat(pieces).requires_grad_() for pieces in zip(*cached, strict=True)))
+        losses = self._losses(whole)
+        torch.autograd.backward(losses.total)
+        for number, (part, chosen) in enumerate(zip(parts, rows, strict=True)):
+            # Gradients travel between processes once, with the last chunk.
+            waits = self._parallel is not None and number < chunks - 1
+            with cast(DistributedDataParallel, self._parallel).no_sync() if waits else contextlib.nullcontext():
+                again = self._encode(self._parallel or self._encoder, *part, number)
+                pulls = [
+                    (feature, known.grad[chosen])
+                    for feature, known in zip(again, whole, strict=True)
+                    if known.grad is not None and feature.requires_grad
+                ]
+                torch.autograd.backward([feature for feature, _ in pulls], [pull for _, pull in pulls])
+        return losses
+
+    def _encode(self, encoder: nn.Module, frames: Tensor, texts: Sequence[str], chunk: int) -> Features:
+        device, model = self.world.device, self.config.model
+        # Tokens are padded chunk by chunk, so that dropout's draws do not depend on the texts of other chunks.
+        ids, mask = self._tokenizer(texts)
+        pixels = normalise_pixels(frames.to(device, non_blocking=True), model.mean, model.std)
+        dtype = next(self.model.parameters()).dtype
+        torch.manual_seed(mix(self.config.seed, self.step, self.world.rank * self.config.chunks + chunk))
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
+            return cast(Features, encoder(pixels.to(dtype), ids.to(device), mask.to(device)))
+
+    def _losses(self, here: Features) -> Losses:
+        everyone = Features(*(distributed.gather(rows, self.world) for rows in here))
+        offset = self.world.rank * len(here.text)
+        return cret_losses(here, everyone, offset, self.config.loss, self.variance_weight())
+
+    def _validate_and_keep_best(self, log: logs.Log | None) -> None:
+        if log and self._validate:
+            validation = self._validate(self.model.eval())
+            log.validation(self.step, validation.figures)
+            log.picture(self.step, validation.picture)
+            if validation.selection > self.best:
+                self.best = validation.selection
+                self._replace(BEST, state=False)
+                self._write_run(validation.figures)
+        distributed.wait(self.world)
+
+    def _save(self) -> None:
+        if self.world.first:
+            self._replace(LAST, state=True)
+            self._write_run(None)
+        distributed.wait(self.world)
+
+    def _replace(self, name: str, state: bool) -> None:
+        """Writes a model's folder beside the old one, then changes places: a kill leaves one of the two whole."""
+        target, fresh, old = (self.run / f"{name}{suffix}" for suffix in ("", ".partial", ".old"))
+        shutil.rmtree(fresh, ignore_errors=True)
+        checkpoint.save(self.model, fresh, self._tokenizer_file, self._card())
+        if state:
+            save_file(self._optimiser_tensors(), fresh / OPTIMISER)
+            content = {
+                "step": self.step,
+                "best": self.best if self.best > -math.inf else None,
+                "processes": self.world.size,
+                "config": self.config.to_json(),
+            }
+            (fresh / STATE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            target.replace(old)
+        fresh.replace(target)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _restore(self) -> None:
+        """Takes up the state of RUN/last, where there is one."""
+        last = self.run / LAST
+        if not last.exists() and (self.run / f"{LAST}.old").exists() and self.world.first:
+            (self.run / f"{LAST}.old").replace(last)  # killed while the two changed places
+        distributed.wait(self.world)
+        if not last.exists():
+            return
+        try:
+            state = json.loads((last / STATE).read_text(encoding="utf-8"))
+            begun = TrainConfig.from_json(state["config"])
+            step, best, processes = int(state["step"]), state["best"], int(state["processes"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"“{last / STATE}” cannot be read ({error}); begin in another folder.") from error
+        faults = [fault for fault in self.config.differences(begun) if not fault.startswith(_FREE)]
+        if processes != self.world.size:
+            faults.append(f"processes: {self.world.size} here, {processes} there")
+        if faults:
+            raise ConfigError(
+                f"“{self.run}” was begun with other settings ({'; '.join(faults)}): "
+                "give the same ones to resume it, or another --out."
+            )
+        trained = checkpoint.load(checkpoint.read_manifest(last))
+        self.model.load_state_dict(trained.state_dict())
+        self._load_optimiser(load_file(last / OPTIMISER))
+        self.step, self.best = step, -math.inf if best is None else float(best)
+
+    def _optimiser_tensors(self) -> dict[str, Tensor]:
+        return {
+            f"{name}/{key}": value.detach().cpu().contiguous()
+            for name, parameter in self.model.named_parameters()
+            for key, value in self.optimiser.state[parameter].items()
+        }
+
+    def _load_optimiser(self, tensors: Mapping[str, Tensor]) -> None:
+        parameters = dict(self.model.named_parameters())
+        for full_name, tensor in tensors.items():
+            name, _, key = full_name.rpartition("/")
+            place = torch.device("cpu") if key == "step" else parameters[name].device  # as AdamW keeps them
+            self.optimiser.state[parameters[name]][key] = tensor.to(place)
+
+    def _write_run(self, validation: Mapping[str, float] | None) -> None:
+        if not self.world.first:
+            return
+        file = self.run / RUN
+        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() and self.step else {}
+        content = {
+            "recipe": self.config.recipe,
+            "dataset": self.config.data.dataset,
+            "train_split": self.config.data.train,
+            "validation_split": self.config.data.validation,
+            "missing": self._missing,
+            "seed": self.config.seed,
+            "processes": self.world.size,
+            "device": str(self.world.device),
+            "step": self.step,
+            "steps": self.sampler.total,
+            "validation": validation or before.get("validation"),
+            "git": logs.git_state(),
+            "environment": logs.environment(),
+            "config": self.config.to_json(),
+        }
+        temporary = file.with_suffix(".partial")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(file)
+
+    def _card(self) -> str:
+        config = self.config
+        return (
+            f"# {config.model.title}\n\n"
+            f"Trained by CRET Desktop's `training`, recipe `{config.recipe}`: split `{config.data.train}` of "
+            f"{config.data.dataset}, seed {config.seed}, {self.step} steps of {config.batch * self.world.size} clips, "
+            f"loss `{config.loss.form}`.\n\nFirst weights: `{config.model.video.weights or 'none'}` and "
+            f"`{config.model.text.weights or 'none'}`. Terms of use are those of these weights and of the data set "
+            "together; CRET Desktop adds none of its own.\n"
+        )
+
+
+def _collate(samples: Sequence[Sample]) -> Batch:
+    frames = torch.from_numpy(np.stack([sample.frames for sample in samples]))  # [B, M, H, W, 3]
+    return frames, [sample.text for sample in samples]
+
+
+def linear_schedule(step: int, total: int, warmup: float) -> float:
+    """The share of the highest learning rate at `step`, counted from 0: up from near 0, then down to near 0."""
+    rising = warmup * total
+    if step < rising:
+        return min(1.0, (step + 1) / rising)
+    return (total - step) / max(1.0, total - rising)
+
+
+def mix(*numbers: int) -> int:
+    """One seed from several numbers, such that no two lists of them are alike."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+def locate_sources(config: TrainConfig, data: Path, files: Mapping[str, Path]) -> dict[str, Path]:
+    """A file for every source of the model, from `files`, the data's folder or the hub. Raises: ModelError."""
+    text = config.model.text
+    found = {}
+    for source in filter(None, (config.model.video.weights, text.weights, text.tokenizer)):
+        try:
+            found[source] = files.get(source) or checkpoint.locate(source, data, local_files_only=False)
+        except ModelError as error:
+            raise ModelError(f"{error} (As an option: --weights {source}=FILE)") from error
+    return found
+
+
+def check_folder(run: Path) -> None:
+    """Raises: UsageError where the folder holds something, but no run."""
+    if run.exists() and (not run.is_dir() or (any(run.iterdir()) and not (run / RUN).exists())):
+        raise UsageError(f"“{run}” is not empty and holds no training run: name another --out.")

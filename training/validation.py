@@ -1,0 +1,51 @@
+"""What a validation split says of a model while it is trained: figures, the one to select by, and a picture.
+
+Test splits never come here. `training.evaluate` is the whole evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cret_desktop.model.cret import CRET
+from cret_desktop.model.transforms import Tokenizer
+from training import evaluate, logs, metrics
+from training.datasets.base import VideoTexts
+
+TEXTS, BEST = 8, 3  # in a picture: queries, and videos of each
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """`figures` by name; `selection` is what makes one checkpoint better than another; `picture` [H, W, 3] RGB."""
+
+    figures: Mapping[str, float]
+    selection: float
+    picture: NDArray[np.uint8]
+
+
+def validate(data: VideoTexts, tokenizer: Tokenizer, device: torch.device, model: CRET) -> Validation:
+    """Text to video, with the model's own score at inference. Open: selection by the mean of R@1, R@5 and R@10."""
+    encoded = evaluate.encode(model, tokenizer, data, device=device)
+    similarities = evaluate.similarities(encoded, model.config.score)
+    ranks = metrics.retrieval(similarities, data.owners)["text_to_video"]
+    figures = {"R@1": ranks.r1, "R@5": ranks.r5, "R@10": ranks.r10, "MdR": ranks.median}
+    picture = retrieval_picture(data, similarities, model.config.frames.frames)
+    return Validation(figures, (ranks.r1 + ranks.r5 + ranks.r10) / 3, picture)
+
+
+def retrieval_picture(data: VideoTexts, similarities: Tensor, frames: int) -> NDArray[np.uint8]:
+    """What evenly chosen texts find. similarities [T, V] -> [H, W, 3]"""
+    chosen = np.unique(np.linspace(0, len(data.texts) - 1, TEXTS).astype(int)).tolist()
+    found = similarities[chosen].topk(min(BEST, similarities.shape[1])).indices.tolist()
+    return logs.retrieval_picture(
+        [data.texts[text] for text in chosen],
+        [[data.frames(video, frames) for video in videos] for videos in found],
+        [[video == data.owners[text] for video in videos] for text, videos in zip(chosen, found, strict=True)],
+    )
