@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ class _Engine:
                 self._control.cancel()
                 self._jobs.put(_Remove(envelope.id, body.path))
                 continue
-            self._answer(envelope.id, lambda body=body: self._handle(body))  # type: ignore[misc]
+            self._answer(envelope.id, partial(self._handle, body))
 
     def _answer(self, number: int, work: Callable[[], Any]) -> None:
         try:
@@ -203,7 +204,7 @@ class _Engine:
                 number, request = newer
             self._control.give_way(True)
             try:
-                self._answer(number, lambda request=request: self._search(request))  # type: ignore[misc]
+                self._answer(number, partial(self._search, request))
             finally:
                 self._control.give_way(False)
 
@@ -226,8 +227,7 @@ class _Engine:
     def _job_loop(self) -> None:
         while (job := self._jobs.get()) is not None:
             if isinstance(job, _Remove):
-                path = job.path
-                self._answer(job.request, lambda path=path: self._remove(path))  # type: ignore[misc]
+                self._answer(job.request, partial(self._remove, job.path))
             else:
                 self._index(job)
 

@@ -130,7 +130,7 @@ class WorldModel:
 
     @property
     def video(self) -> VideoEncoder:
-        raise NotImplementedError
+        raise AttributeError("this world was never video: a search must not ask for its video side")
 
 
 def model_of(world: World, config: ScoreConfig) -> WorldModel:
