@@ -164,6 +164,58 @@ class Match(StrEnum):
     STRONG = "strong"
     POSSIBLE = "possible"
     WEAK = "weak"
+    BROWSED = "browsed"  # a whole file, listed without a query: there is nothing to match
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What besides the picture speaks for a moment: where words of the query were found, and the text around them."""
+
+    kind: Literal["name", "tag", "note", "subtitle"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryFile:
+    """A video as the library knows it. Probed values are None while it waits for its first look."""
+
+    id: int
+    path: str
+    size: int  # bytes
+    modified: float  # seconds since the epoch
+    state: Literal["pending", "indexed", "failed"]
+    reason: str  # why it failed, or what is missing of an indexed one
+    duration: float | None
+    width: int | None
+    height: int | None
+    frame_rate: float | None
+    clips: int
+    offline: bool  # its folder is not there at present
+    missing: bool  # its folder is there, it is not
+    favourite: bool
+    tags: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to search by: `rgb` holds height x width x 3 bytes, row by row."""
+
+    width: int
+    height: int
+    rgb: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One clip of a filmstrip. `relevance` in [0, 1] to the query that was asked with, None without one."""
+
+    clip_id: int
+    start: float
+    end: float
+    shot: int
+    thumbnails: tuple[Thumbnail, ...]
+    relevance: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +235,7 @@ class Moment:
     match: Match
     thumbnails: tuple[Thumbnail, ...]
     best: int  # index into thumbnails of the frame that matched
+    reasons: tuple[Reason, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The public form that `cret-desktop search --json` prints."""

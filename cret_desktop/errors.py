@@ -12,6 +12,8 @@ CretError
 ├── ModelError            weights missing, foreign or unfit (exit 4)
 ├── StorageError          disk full, read-only, permission (exit 5)
 ├── EngineError           the engine process ended or does not answer (exit 6)
+├── ExportError           a clip or a list could not be written (exit 7)
+│   └── ExportCancelled       the person stopped it
 └── MediaError            one video file; never ends a run
     ├── BadFile               will not decode until it changes
     └── DecoderFailed         a decoder process died or stalled; worth one more try
@@ -68,6 +70,14 @@ class StorageError(CretError):
 
 class EngineError(CretError):
     exit_status = 6
+
+
+class ExportError(CretError):
+    exit_status = 7
+
+
+class ExportCancelled(ExportError):
+    pass
 
 
 class MediaError(CretError):

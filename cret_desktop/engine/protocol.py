@@ -6,8 +6,10 @@ Requests get exactly one `Reply` or `Failure`; events come when they come. Nothi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
 
-from cret_desktop.clips import Moment
+from cret_desktop.clips import LibraryFile, Moment, Picture
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
 
 # --- requests ---------------------------------------------------------------------------------------------------
@@ -55,14 +57,156 @@ class CancelIndexing:
     """Stop indexing; what is committed stays, the rest waits for the next Refresh. Reply: None."""
 
 
+class Sort(StrEnum):
+    """The order of an answer. Relevance without a query means the date, newest first."""
+
+    RELEVANCE = "relevance"
+    NAME = "name"
+    DATE = "date"
+    LENGTH = "length"
+    SIZE = "size"
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Reply: SearchAnswer. Of several `live` searches that wait, only the newest is answered, the others get a
-    Failure with `superseded`."""
+    """Reply: SearchAnswer. `text` is what was typed, operators included (see `library.query`).
+
+    `like` is a picture, or the id of a clip, to find similar moments by; `without` describes what they must not show.
+    With neither words nor `like` it lists the files that the operators admit, one moment a file. `limit` counts
+    videos, from the `offset`-th on. Of several `live` searches that wait, only the newest is answered, the others get
+    a Failure with `superseded`. Raises: QueryError, ModelError.
+    """
 
     text: str
     limit: int = 50
     live: bool = False
+    without: str = ""
+    like: Picture | int | None = None
+    sort: Sort = Sort.RELEVANCE
+    reverse: bool = False
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GetFilmstrip:
+    """All clips of a file in order of time, with their relevance to a query. Reply: tuple[clips.Stretch, ...]."""
+
+    file_id: int
+    text: str = ""
+    like: Picture | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetFile:
+    """Reply: LibraryFile. Raises: PathError where the file has left the library."""
+
+    file_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetTags:
+    """Reply: tuple[tuple[str, int], ...], every tag with its number of files, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTags(Change):
+    """Give files tags and take some from them. Reply: None. Safe to repeat. Raises: QueryError for a bad tag."""
+
+    file_ids: tuple[int, ...]
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetFavourite(Change):
+    """Reply: None."""
+
+    file_ids: tuple[int, ...]
+    favourite: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetNote(Change):
+    """Replace a file's note; '' takes it away. Reply: None."""
+
+    file_id: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSearch:
+    """A search under a name of its own."""
+
+    name: str
+    text: str
+    without: str = ""
+    sort: Sort = Sort.RELEVANCE
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSearch(Change):
+    """Keep a search; one of the same name is replaced. Reply: None."""
+
+    search: SavedSearch
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetSearch(Change):
+    """Reply: None."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetSavedSearches:
+    """Reply: tuple[SavedSearch, ...], by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrioritiseFolder:
+    """Index what waits in this folder before anything else. Reply: None."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a video to take out of the app, in seconds on the player's clock."""
+
+    path: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportClips:
+    """Write each passage as a video file of its own into `folder`. Reply: tuple[str, ...], the files written.
+
+    `copy` keeps the source's packets and begins at the keyframe at or before; `exact` encodes anew, right to a frame.
+    `handles` are seconds added on either side where the source has them. ExportProgress events come meanwhile.
+    Raises: ExportError (what was wholly written stays), ExportCancelled.
+    """
+
+    passages: tuple[Passage, ...]
+    folder: str
+    mode: Literal["copy", "exact"] = "copy"
+    handles: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExportList:
+    """Write the passages as a list that editing programs read. Reply: the path written. Raises: ExportError."""
+
+    passages: tuple[Passage, ...]
+    path: str
+    form: Literal["csv", "edl", "fcpxml"]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelExport:
+    """Stop the export under way; its half-written file is taken away. Reply: None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +237,19 @@ Request = (
     | Pause
     | CancelIndexing
     | Search
+    | GetFilmstrip
+    | GetFile
+    | GetTags
+    | ChangeTags
+    | SetFavourite
+    | SetNote
+    | SaveSearch
+    | ForgetSearch
+    | GetSavedSearches
+    | PrioritiseFolder
+    | ExportClips
+    | ExportList
+    | CancelExport
     | Prepare
     | GetStatus
     | GetFailures
@@ -128,9 +285,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """Moments best first. `parts` are milliseconds by step (text, candidates, rescore, relevance, moments).
+    """Moments in the order asked for. `parts` are milliseconds by step (text, candidates, rescore, relevance, moments).
 
-    `confident` is False where nothing in the library matches well: the moments are then all weak.
+    `confident` is False where nothing in the library matches well: the moments are then all weak. `files` describes
+    every file of the moments, in order of first appearance. `browsed`: there was no query, the moments are files.
     """
 
     query: str
@@ -140,6 +298,9 @@ class SearchAnswer:
     confident: bool
     parts: dict[str, float] = field(default_factory=dict)
     searched: int = 0  # clips that are indexed with this model
+    files: tuple[LibraryFile, ...] = ()
+    browsed: bool = False
+    total: int = 0  # videos that the operators admit
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +348,19 @@ class IndexFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportProgress:
+    """`done` in [0, 1] over all passages; `path` is the file being written."""
+
+    done: float
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryChanged:
+    """Tags, favourites, notes, saved searches or the files themselves are no longer what was read before."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStarted:
     """The engine answers. `read_only` where another program holds the library. `restarted` after a crash."""
 
@@ -202,4 +376,4 @@ class EngineLost:
     final: bool
 
 
-Event = IndexProgress | IndexFinished | FileIndexed | EngineStarted | EngineLost
+Event = IndexProgress | IndexFinished | FileIndexed | ExportProgress | LibraryChanged | EngineStarted | EngineLost

@@ -32,6 +32,8 @@ class EngineBridge(QObject):
         locked_out()  another program holds the library: it was opened for reading only
         lost(EngineLost)
         progressed(IndexProgress), finished(IndexFinished), file_indexed(FileIndexed)
+        export_progressed(ExportProgress)
+        library_changed(LibraryChanged)  tags, notes, saved searches or files are no longer what was read before
         closed()  the engine has ended; the last signal there is
     """
 
@@ -42,6 +44,8 @@ class EngineBridge(QObject):
     progressed = Signal(object)
     finished = Signal(object)
     file_indexed = Signal(object)
+    export_progressed = Signal(object)
+    library_changed = Signal(object)
     closed = Signal()
 
     _event = Signal(object)
@@ -59,6 +63,8 @@ class EngineBridge(QObject):
             IndexProgress: self.progressed,
             protocol.IndexFinished: self.finished,
             FileIndexed: self.file_indexed,
+            protocol.ExportProgress: self.export_progressed,
+            protocol.LibraryChanged: self.library_changed,
         }
         self._event.connect(self._publish, Qt.ConnectionType.QueuedConnection)
 
