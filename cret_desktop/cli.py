@@ -1,13 +1,14 @@
 """The commands. A client of the same engine as the window: one writer, one wiring. Decides nothing about the library.
 
 Answers go to standard output, everything said on the way to standard error. Exit status: 0 done, 1 done but some files
-failed, 2 usage, 3 library, 4 model, 5 storage, 6 engine (see `errors`), 130 interrupted.
+failed, 2 usage, 3 library, 4 model, 5 storage, 6 engine, 7 export (see `errors`), 130 interrupted.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import multiprocessing
 import os
 import sys
@@ -15,8 +16,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
@@ -25,10 +27,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from cret_desktop import paths
+from cret_desktop.clips import DEVICES, Picture, Sort
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.errors import CretError, PathError, QueryError, UsageError
+from cret_desktop.errors import BadFile, CretError, PathError, QueryError, UsageError
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
+from cret_desktop.settings import Settings, load
 
 # Each but the last is answered by one of the demo's clips; the last by none, and the table says so.
 DEMO_QUERIES = (
@@ -40,7 +44,6 @@ DEMO_QUERIES = (
     "people riding bicycles in the city",
     "a plate of sushi",
 )
-DEVICES = ("auto", "cuda", "mps", "cpu")
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 out = Console(soft_wrap=True, highlight=False)
@@ -51,8 +54,15 @@ Library = Annotated[
     typer.Option("--library", envvar=paths.LIBRARY_VARIABLE, help="The library's folder.", show_default=False),
 ]
 DEVICE_VARIABLE = "CRET_DESKTOP_DEVICE"
-Device = Annotated[str, typer.Option("--device", envvar=DEVICE_VARIABLE, help="auto, cuda, mps or cpu.")]
-Model = Annotated[str, typer.Option("--model", help="A model's name (see `models`) or its folder.")]
+# Without these two, what was chosen in the window's settings.
+Device = Annotated[
+    str,
+    typer.Option("--device", envvar=DEVICE_VARIABLE, help="auto, cuda, mps or cpu; else as set.", show_default=False),
+]
+Model = Annotated[
+    str,
+    typer.Option("--model", help="A model's name (see `models`) or its folder; else as set.", show_default=False),
+]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -88,24 +98,28 @@ def _version(wanted: bool) -> None:
 def main(
     context: typer.Context,
     library: Library = None,
-    device: Device = "auto",
+    device: Device = "",
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> int:
     """Search your videos by what they show. Without a command, opens the window."""
     if context.invoked_subcommand is None:
-        return window(library, device)
+        return window(library=library, device=device)
     # What stands before a command counts for it: the command's own options read these variables.
     if library is not None:
         os.environ[paths.LIBRARY_VARIABLE] = str(library)
-    os.environ[DEVICE_VARIABLE] = device
+    if device:
+        os.environ[DEVICE_VARIABLE] = device
     return 0
 
 
 @app.command()
 def window(
+    places: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Folders or videos to add.", show_default=False)
+    ] = None,
     library: Library = None,
-    device: Device = "auto",
-    model: Model = "starter",
+    device: Device = "",
+    model: Model = "",
     query: Annotated[str, typer.Option(help="Search for this at once.")] = "",
     screenshot: Annotated[Path | None, typer.Option(help="Write a picture of the window and end.")] = None,
 ) -> int:
@@ -117,15 +131,15 @@ def window(
         window_app.screenshot(config, query, screenshot)
         err.print(f"The window was written to {screenshot.absolute()}")
         return 0
-    return window_app.run(config, query)
+    return window_app.run(config, query, [str(place.absolute()) for place in places or ()])
 
 
 @app.command()
 def index(
     places: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders or video files.")],
     library: Library = None,
-    device: Device = "auto",
-    model: Model = "starter",
+    device: Device = "",
+    model: Model = "",
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line of totals.")] = False,
 ) -> int:
     """Index folders or files: what is new or changed since the last time."""
@@ -170,18 +184,25 @@ def _totals_json(totals: IndexTotals) -> dict[str, Any]:
 
 @app.command()
 def search(
-    query: Annotated[str | None, typer.Argument(help="What the moment shows.")] = None,
+    query: Annotated[
+        str | None,
+        typer.Argument(help="What the moment shows; in:FOLDER ext:mp4 dur:<30s res:4k date:2024 tag:NAME limit it."),
+    ] = None,
     library: Library = None,
-    device: Device = "auto",
-    model: Model = "starter",
+    device: Device = "",
+    model: Model = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many moments.")] = 20,
     source: Annotated[Path | None, typer.Option("--from", help="Take one query a line from this file.")] = None,
+    without: Annotated[str, typer.Option(help="What the moment must not show.")] = "",
+    like: Annotated[Path | None, typer.Option(help="A picture to find similar moments by.")] = None,
+    sort: Annotated[Sort, typer.Option(help="The order of the answers.")] = Sort.RELEVANCE,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a query.")] = False,
 ) -> int:
     """Find the moments that match a description. Reads only, so it also works while another program indexes."""
-    if (query is None) == (source is None):
+    if (query is None) == (source is None) and (like is None or source is not None):
         raise UsageError('Give one query, or a file of queries: cret-desktop search "a dog on a beach".')
-    queries = [query] if query is not None else _lines(source)
+    queries = _lines(source) if source is not None else [query or ""]
+    picture = _picture(like) if like is not None else None
     status = 0
     began = time.perf_counter()
     with EngineClient(_config(library, device, model, read_only=True)) as engine:
@@ -189,7 +210,10 @@ def search(
         loading |= engine.request(protocol.Prepare()).result()
         for text in queries:
             try:
-                answer = engine.request(protocol.Search(text or "", limit)).result()
+                if not text.strip() and picture is None:  # the window lists all files then; nobody asks that here
+                    raise QueryError("The query is empty. Type what the moment shows, for example: a dog on a beach.")
+                asked = protocol.Search(text, limit, without=without, like=picture, sort=sort)
+                answer = engine.request(asked).result()
             except QueryError as error:
                 if source is None:
                     raise
@@ -199,29 +223,42 @@ def search(
                     print(json.dumps({"query": text, "error": str(error), "results": []}), flush=True)
                 continue
             if as_json:
-                print(json.dumps(_answer_json(text or "", answer)), flush=True)
+                print(json.dumps(_answer_json(text, answer, limit)), flush=True)
             else:
-                _print_answer(answer)
+                _print_answer(answer, limit)
     if not as_json:
         parts = ", ".join(f"{name} {milliseconds / 1000:.1f} s" for name, milliseconds in loading.items())
         err.print(f"Before the first answer: {parts}.", style="dim")
     return status
 
 
-def _answer_json(query: str, answer: protocol.SearchAnswer) -> dict[str, Any]:
+def _picture(path: Path) -> Picture:
+    from cret_desktop.media.pan_and_zoom import read_photograph  # OpenCV, only where a picture is searched by
+
+    try:
+        pixels = read_photograph(path)
+    except BadFile as error:
+        raise UsageError(str(error)) from error
+    return Picture(pixels.shape[1], pixels.shape[0], pixels.tobytes())
+
+
+def _answer_json(query: str, answer: protocol.SearchAnswer, limit: int) -> dict[str, Any]:
     return {
         "query": query,
         "model": answer.model,
         "took_ms": round(answer.took_ms, 2),
         "confident": answer.confident,
-        "results": [moment.to_json() for moment in answer.moments],
+        "results": [moment.to_json() for moment in answer.moments[:limit]],
     }
 
 
-def _print_answer(answer: protocol.SearchAnswer) -> None:
+def _print_answer(answer: protocol.SearchAnswer, limit: int) -> None:
     out.print(f"\n{answer.query}", style="bold", markup=False)
     if not answer.moments:
-        out.print("  Nothing is indexed with this model yet. Run `cret-desktop index FOLDER`.")
+        if answer.searched:
+            out.print("  No moment is left under these conditions.")
+        else:
+            out.print("  Nothing is indexed with this model yet. Run `cret-desktop index FOLDER`.")
         return
     if not answer.confident:
         out.print("  Nothing matches well. The nearest moments:")
@@ -229,8 +266,9 @@ def _print_answer(answer: protocol.SearchAnswer) -> None:
     for column in ("match", "from", "to"):
         table.add_column(column, no_wrap=True, justify="left" if column == "match" else "right")
     table.add_column("video", overflow="fold")
-    for moment in answer.moments:
-        table.add_row(moment.match.value, _clock(moment.start), _clock(moment.end), escape(moment.path))
+    for moment in answer.moments[:limit]:
+        found = "".join(f"\n{reason.kind}: {reason.text}" for reason in moment.reasons)
+        table.add_row(moment.match.value, _clock(moment.start), _clock(moment.end), escape(moment.path + found))
     out.print(table)
     steps = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in answer.parts.items())
     out.print(f"  {answer.took_ms:.0f} ms ({steps})", style="dim")
@@ -239,12 +277,12 @@ def _print_answer(answer: protocol.SearchAnswer) -> None:
 @app.command()
 def status(
     library: Library = None,
-    device: Device = "auto",
+    device: Device = "",
     failures: Annotated[bool, typer.Option("--failures", help="List the files that failed, with the reason.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> int:
     """Tell what the library holds."""
-    with EngineClient(_config(library, device, "starter", read_only=True)) as engine:
+    with EngineClient(_config(library, device, read_only=True)) as engine:
         found: protocol.LibraryStatus = engine.request(protocol.GetStatus()).result()
         failed: tuple[protocol.FailedFile, ...] = engine.request(protocol.GetFailures()).result() if failures else ()
     if as_json:
@@ -288,7 +326,7 @@ app.add_typer(models_app, name="models", help="List the models and tell which ca
 def models(
     context: typer.Context,
     library: Library = None,
-    device: Device = "auto",
+    device: Device = "",
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False,
 ) -> int:
     """List the models and tell which can be used now; or import one."""
@@ -296,7 +334,7 @@ def models(
         return 0
     from cret_desktop.engine import doctor as examiner
 
-    _config(library, device, "starter")  # every command refuses a device that there is not
+    _config(library, device)  # every command refuses a device that there is not
     states = examiner.models()
     if as_json:
         print(json.dumps([dataclasses.asdict(state) for state in states]))
@@ -326,12 +364,107 @@ def import_model(
     return 0
 
 
+class ExportForm(StrEnum):
+    CLIPS = "clips"
+    CSV = "csv"
+    EDL = "edl"
+    FCPXML = "fcpxml"
+
+
 @app.command()
-def doctor(library: Library = None, device: Device = "auto") -> int:
+def export(
+    form: Annotated[ExportForm, typer.Argument(help="Clips of their own, or a list for other programs.")],
+    moments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH@START-END...", help="Seconds or H:MM:SS.mmm: walk.mp4@12.5-20 or walk.mp4@1:02-1:09."
+        ),
+    ] = None,
+    target: Annotated[
+        Path, typer.Option("--to", help="The folder for clips, the file for a list. Nothing there is overwritten.")
+    ] = Path(),
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Take the moments that `search --json` printed from this file; - reads them."),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Clips right to the frame, encoded anew.")] = False,
+    handles: Annotated[float, typer.Option(min=0, max=600, help="Seconds added before and after each clip.")] = 0.0,
+) -> int:
+    """Write moments as clips (the source's own packets, from the keyframe before), or as a CSV, EDL or FCPXML list."""
+    from cret_desktop.engine.exports import Exporter
+
+    if (not moments) == (source is None):
+        raise UsageError("Name moments, as in walk.mp4@12.5-20, or a file of answers with --from.")
+    passages = tuple(_passage(text) for text in moments or ()) if source is None else _found_passages(source)
+    place = str(target.absolute())
+    request: protocol.ExportClips | protocol.ExportList
+    if form is ExportForm.CLIPS:
+        request = protocol.ExportClips(passages, place, "exact" if exact else "copy", handles)
+    else:
+        if target.is_dir():
+            place = os.path.join(place, f"Moments.{form.value}")
+        request = protocol.ExportList(passages, place, cast(Literal["csv", "edl", "fcpxml"], form.value))
+    words = TextColumn("{task.description}")
+    with Progress(BarColumn(), words, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=1.0)
+        exported = Exporter(
+            lambda event: bar.update(task, completed=event.done, description=escape(os.path.basename(event.path)))
+        ).run(request)
+    for path in exported.paths:
+        out.print(path, markup=False)
+    for sentence in exported.notes:
+        err.print(sentence, style="dim", markup=False)
+    for sentence in exported.failed:
+        err.print(sentence, style="yellow", markup=False)
+    return 1 if exported.failed else 0
+
+
+def _passage(text: str) -> protocol.Passage:
+    path, _, span = text.rpartition("@")
+    start, _, end = span.partition("-")
+    try:
+        passage = protocol.Passage(os.path.abspath(path), _to_seconds(start), _to_seconds(end))
+    except ValueError:
+        path = ""
+    if not path or passage.end <= passage.start:
+        raise UsageError(f"{text!r} is no moment. Write it as in walk.mp4@12.5-20 or walk.mp4@1:02-1:09.")
+    return passage
+
+
+def _to_seconds(text: str) -> float:
+    """Of '12.5', '1:02' or '1:02:03.5'. Raises: ValueError."""
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = seconds * 60 + float(part)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(text)
+    return seconds
+
+
+def _found_passages(source: Path) -> tuple[protocol.Passage, ...]:
+    """The moments of all answers, in their order."""
+    try:
+        lines = (sys.stdin.read() if source == Path("-") else source.read_text(encoding="utf-8")).splitlines()
+        answers = [json.loads(line) for line in lines if line.strip()]
+        found = [
+            protocol.Passage(moment["path"], float(moment["start"]), float(moment["end"]))
+            for answer in answers
+            for moment in answer["results"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{source} does not hold what `cret-desktop search --json` prints: {error}.") from error
+    if not found:
+        raise UsageError(f"{source} holds no moments.")
+    return tuple(found)
+
+
+@app.command()
+def doctor(library: Library = None, device: Device = "") -> int:
     """Print what a bug report needs: versions, devices, codecs, models, the library's state. Nothing private."""
     from cret_desktop.engine import doctor as examiner
 
-    for what, finding in examiner.report(_config(library, device, "starter").library, device):
+    config = _config(library, device)
+    for what, finding in examiner.report(config.library, config.device):
         out.print(f"{what:<20} {finding}", markup=False)
     return 0
 
@@ -340,7 +473,7 @@ def doctor(library: Library = None, device: Device = "auto") -> int:
 def demo(
     folder: Annotated[Path | None, typer.Argument(help="Where to put it.", show_default=False)] = None,
     library: Library = None,
-    device: Device = "auto",
+    device: Device = "",
     screenshot: Annotated[
         Path | None, typer.Option(help="Write a picture of the window instead of opening it.")
     ] = None,
@@ -358,9 +491,9 @@ def demo(
         answers = [engine.request(protocol.Search(text, 3)).result() for text in DEMO_QUERIES]
     _print_demo(answers)
     if screenshot is None and _has_display():
-        return window(config.library, device) or status
+        return window(library=config.library, device=device) or status
     target = (screenshot or place / "window.png").absolute()
-    window(config.library, device, query=DEMO_QUERIES[0], screenshot=target)
+    window(library=config.library, device=device, query=DEMO_QUERIES[0], screenshot=target)
     return status
 
 
@@ -411,11 +544,16 @@ def _has_display() -> bool:
 # --- shared ---------------------------------------------------------------------------------------------------------
 
 
-def _config(library: Path | None, device: str, model: str, read_only: bool = False) -> EngineConfig:
+def _config(library: Path | None, device: str, model: str = "", read_only: bool = False) -> EngineConfig:
+    """What was given on the command line, the rest as a person has set it in the window."""
+    settings, problem = load(Settings, paths.settings_file())
+    if problem:
+        err.print(problem, style="yellow", markup=False)
+    device = device or settings.device
     if device not in DEVICES:
         raise UsageError(f"There is no device {device!r}; choose one of {', '.join(DEVICES)}.")
     place = (library or paths.default_library()).absolute()
-    return EngineConfig(place, model, device, read_only)
+    return EngineConfig(place, model or settings.model, device, read_only, leave_out=settings.leave_out)
 
 
 def _lines(source: Path | None) -> list[str]:

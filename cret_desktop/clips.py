@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the window never touches an array: it opens without loading numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
-Frames = NDArray[np.uint8]  # [M, H, W, 3] RGB, or [N, M, H, W, 3]
-Vector = NDArray[np.float32]
+Frames: TypeAlias = "NDArray[np.uint8]"  # [M, H, W, 3] RGB, or [N, M, H, W, 3]
+Vector: TypeAlias = "NDArray[np.float32]"
+
+DEVICES = ("auto", "cuda", "mps", "cpu")  # what a model can be told to run on; auto takes the fastest there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,19 @@ class Thumbnail:
     time: float
 
 
+class Sort(StrEnum):
+    """The order of an answer, as people first want it: names from A, newest, longest and largest first.
+
+    Relevance without a query means the date.
+    """
+
+    RELEVANCE = "relevance"
+    NAME = "name"
+    DATE = "date"
+    LENGTH = "length"
+    SIZE = "size"
+
+
 class Match(StrEnum):
     """How well a moment matches, calibrated over this library (see `library.relevance`)."""
 
@@ -247,4 +263,5 @@ class Moment:
             "relevance": round(self.relevance, 4),
             "match": self.match.value,
             "thumbnail": self.thumbnails[self.best].path if self.thumbnails else None,
+            "reasons": [{"kind": reason.kind, "text": reason.text} for reason in self.reasons],
         }

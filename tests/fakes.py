@@ -25,6 +25,7 @@ from cret_desktop.clips import (
     FrameFormat,
     Frames,
     ModelInfo,
+    Picture,
     ScoreConfig,
     Sprite,
     VideoFile,
@@ -95,6 +96,12 @@ class ColourText:
 def _unit(features: np.ndarray) -> Features:
     globals_ = (features / np.linalg.norm(features, axis=-1, keepdims=True)).astype(np.float32)
     return Features(globals_, np.zeros((len(globals_), 0, INFO.width), np.float32))
+
+
+def fit_picture(picture: Picture, frame_format: FrameFormat) -> np.ndarray:
+    """A square of the picture's mean colour: all that the colour model sees."""
+    mean = np.frombuffer(picture.rgb, np.uint8).reshape(-1, 3).mean(axis=0)
+    return np.broadcast_to(mean.astype(np.uint8), (frame_format.size, frame_format.size, 3))
 
 
 @dataclass

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cret_desktop.clips import FrameFormat, Picture
+from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.listing import Listing
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import Indexer
 from cret_desktop.library.ports import Decoder, Model
@@ -23,13 +29,17 @@ class OpenLibrary:
 
     paths: LibraryPaths
     catalog: Catalog
+    annotations: Annotations
+    listing: Listing
     index: VectorIndex
     model: Model
     searcher: Searcher
     open_decoder: Callable[[], Decoder]
 
-    def indexer(self, listener: Listener) -> Indexer:
-        return Indexer(self.catalog, self.index, self.model, self.open_decoder, self.paths.thumbnails, listener)
+    def indexer(self, listener: Listener, leave_out: Sequence[str]) -> Indexer:
+        return Indexer(
+            self.catalog, self.index, self.model, self.open_decoder, self.paths.thumbnails, listener, leave_out
+        )
 
     def close(self) -> None:
         self.index.close()
@@ -56,8 +66,15 @@ def wire(library: Path, model: Model, open_decoder: Callable[[], Decoder], read_
         )
         texts = resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
         references = [text for text in texts if text and not text.startswith("#")]
-        searcher = Searcher(catalog, index, model, paths.thumbnails, references, paths.calibration)
+        searcher = Searcher(catalog, index, model, paths.thumbnails, references, paths.calibration, fit_picture)
     except BaseException:
         catalog.close()
         raise
-    return OpenLibrary(paths, catalog, index, model, searcher, open_decoder)
+    return OpenLibrary(paths, catalog, Annotations(catalog), Listing(catalog), index, model, searcher, open_decoder)
+
+
+def fit_picture(picture: Picture, frame_format: FrameFormat) -> NDArray[np.uint8]:
+    from cret_desktop.media.thumbnails import fit_frame  # OpenCV, only where a picture is searched by
+
+    pixels = np.frombuffer(picture.rgb, np.uint8).reshape(picture.height, picture.width, 3)
+    return fit_frame(pixels, frame_format)

@@ -31,12 +31,19 @@ SHUTDOWN_SECONDS = 20.0  # a file's transaction and the decoders' end fit in wel
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What the child needs to open a library. `factory` names the function that wires it ("module:function")."""
+    """What the child needs to open a library. `factory` names the function that wires it ("module:function").
+
+    `leave_out` are patterns of files and folders, relative to a library's folder, that are not indexed; `gentle`
+    indexes in the background's priority, `pause_on_battery` only on mains power.
+    """
 
     library: Path
     model: str = "starter"
     device: str = "auto"
     read_only: bool = False
+    leave_out: tuple[str, ...] = ()
+    gentle: bool = False
+    pause_on_battery: bool = False
     factory: str = "cret_desktop.engine.assemble:open_library"
 
 
@@ -67,9 +74,12 @@ class EngineClient:
         self._connection: Connection | None = None
         self._reader: threading.Thread | None = None
 
-    def start(self) -> EngineClient:
-        """Start the engine and wait until it has opened the library (no model is loaded for that)."""
-        started = self._launch()
+    def start(self, restarted: bool = False) -> EngineClient:
+        """Start the engine and wait until it has opened the library (no model is loaded for that).
+
+        `restarted` where it takes the place of one with another configuration.
+        """
+        started = self._launch(restarted)
         self._reader = threading.Thread(target=self._read, name="engine-client", daemon=True)
         self._reader.start()
         self._publish(started)

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import psutil
 
+from cret_desktop.engine.protocol import Device
 from cret_desktop.errors import CretError, ModelError
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.model.encoder import choose_device, describe_device, open_model
+from cret_desktop.model.encoder import available_devices, choose_device, describe_device, open_model
 from cret_desktop.model.presets import PRESETS
 from cret_desktop.paths import LibraryPaths, version
 
@@ -50,6 +51,11 @@ def models() -> list[ModelState]:
             missing = str(error)
         states.append(ModelState(name, config.title, config.width, missing))
     return states
+
+
+def devices() -> tuple[Device, ...]:
+    """What a model can run on here, the fastest first. Loads torch."""
+    return tuple(Device(name, describe_device(choose_device(name))) for name in available_devices())
 
 
 def report(library: Path, device: str) -> Iterator[tuple[str, str]]:

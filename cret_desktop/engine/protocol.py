@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from cret_desktop.clips import LibraryFile, Moment, Picture
+from cret_desktop.clips import Sort as Sort
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
 
 # --- requests ---------------------------------------------------------------------------------------------------
@@ -57,24 +58,14 @@ class CancelIndexing:
     """Stop indexing; what is committed stays, the rest waits for the next Refresh. Reply: None."""
 
 
-class Sort(StrEnum):
-    """The order of an answer. Relevance without a query means the date, newest first."""
-
-    RELEVANCE = "relevance"
-    NAME = "name"
-    DATE = "date"
-    LENGTH = "length"
-    SIZE = "size"
-
-
 @dataclass(frozen=True, slots=True)
 class Search:
     """Reply: SearchAnswer. `text` is what was typed, operators included (see `library.query`).
 
     `like` is a picture, or the id of a clip, to find similar moments by; `without` describes what they must not show.
     With neither words nor `like` it lists the files that the operators admit, one moment a file. `limit` counts
-    videos, from the `offset`-th on. Of several `live` searches that wait, only the newest is answered, the others get
-    a Failure with `superseded`. Raises: QueryError, ModelError.
+    videos, from the `offset`-th on; `reverse` turns the order of `sort` round. Of several `live` searches that wait,
+    only the newest is answered, the others get a Failure with `superseded`. Raises: QueryError, ModelError.
     """
 
     text: str
@@ -181,11 +172,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class ExportClips:
-    """Write each passage as a video file of its own into `folder`. Reply: tuple[str, ...], the files written.
+    """Write each passage as a video file of its own into `folder`. Reply: Exported.
 
     `copy` keeps the source's packets and begins at the keyframe at or before; `exact` encodes anew, right to a frame.
     `handles` are seconds added on either side where the source has them. ExportProgress events come meanwhile.
-    Raises: ExportError (what was wholly written stays), ExportCancelled.
+    Raises: ExportError where nothing could be written, ExportCancelled; what was whole by then stays.
     """
 
     passages: tuple[Passage, ...]
@@ -196,12 +187,24 @@ class ExportClips:
 
 @dataclass(frozen=True, slots=True)
 class ExportList:
-    """Write the passages as a list that editing programs read. Reply: the path written. Raises: ExportError."""
+    """Write the passages as a list for other programs. Reply: Exported. Raises: ExportError, ExportCancelled."""
 
     passages: tuple[Passage, ...]
     path: str
     form: Literal["csv", "edl", "fcpxml"]
     title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What came of an export: the files written, what to know of them, and what is missing and why, a sentence each.
+
+    Nothing is ever overwritten: a file may have another name than was asked for, with " (2)" in it.
+    """
+
+    paths: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,11 @@ class CancelExport:
 @dataclass(frozen=True, slots=True)
 class Prepare:
     """Load what a search needs now, so that the first one need not wait. Reply: the milliseconds it took, by part."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetDevices:
+    """Reply: tuple[Device, ...], what a model can run on here, the fastest first. Takes seconds: torch is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +259,7 @@ Request = (
     | ExportList
     | CancelExport
     | Prepare
+    | GetDevices
     | GetStatus
     | GetFailures
     | Shutdown
@@ -303,6 +312,16 @@ class SearchAnswer:
     total: int = 0  # videos that the operators admit
 
 
+class FolderState(StrEnum):
+    """What a folder is doing, the first that holds."""
+
+    OFFLINE = "offline"  # not there at present: its drive is unplugged, say
+    INDEXING = "indexing"
+    WAITING = "waiting"  # some of its files are to be indexed, and it is not its turn
+    FAILED = "failed"  # none of its files could be indexed
+    READY = "ready"
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     path: str
@@ -311,6 +330,7 @@ class Folder:
     failed: int
     pending: int
     offline: bool
+    state: FolderState = FolderState.READY
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +347,14 @@ class LibraryStatus:
     pending: int
     indexing: bool
     paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """`name` as EngineConfig has it, `title` in words: "cuda" and "cuda: NVIDIA H200, 139 GiB"."""
+
+    name: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +377,7 @@ class IndexFinished:
 
 @dataclass(frozen=True, slots=True)
 class ExportProgress:
-    """`done` in [0, 1] over all passages; `path` is the file being written."""
+    """`done` in [0, 1] over all passages; `path` is the video that a passage is being taken from."""
 
     done: float
     path: str
@@ -362,7 +390,8 @@ class LibraryChanged:
 
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
-    """The engine answers. `read_only` where another program holds the library. `restarted` after a crash."""
+    """The engine answers. `read_only` where another program holds the library. `restarted` after a crash, or with
+    another configuration."""
 
     read_only: bool
     restarted: bool = False

@@ -1,7 +1,8 @@
 """The engine's process: the only writer of a library. One pipe in, one pipe out; ends when the pipe does.
 
-Three threads: the pipe's (answers from the catalog at once), the search thread, the indexing thread. Requests about
-the catalog are answered before any model is loaded; a search holds indexing back between two batches. Never a window.
+Three threads: the pipe's (answers from the catalog at once), the search thread, the indexing thread; a fourth once
+something is exported. Requests about the catalog are answered before any model is loaded; a search holds indexing back
+between two batches. Never a window.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import logging
 import logging.handlers
 import os
 import queue
+import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,18 +24,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
-from cret_desktop.engine import protocol
+from cret_desktop.engine import doctor, protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.client import EngineConfig
+from cret_desktop.engine.exports import Exports
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.errors import CretError, EngineError, PathError
-from cret_desktop.index.catalog import Root
+from cret_desktop.index.catalog import Root, RootCounts
+from cret_desktop.index.filters import is_inside
 from cret_desktop.library.indexer import Control
-from cret_desktop.library.progress import FileIndexed, IndexProgress
+from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress
 from cret_desktop.paths import LibraryPaths
 
 log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 120.0  # without a search, after which the video tower's memory is given back
 
 
 def serve(connection: Connection, config: EngineConfig) -> None:
@@ -41,6 +49,8 @@ def serve(connection: Connection, config: EngineConfig) -> None:
     try:
         if not config.read_only:
             lock.acquire()
+            if config.gentle:
+                _step_back()
             _log_to(LibraryPaths(config.library).log)
         module, _, function = config.factory.partition(":")
         factory: Callable[..., OpenLibrary] = getattr(importlib.import_module(module), function)
@@ -54,6 +64,11 @@ def serve(connection: Connection, config: EngineConfig) -> None:
     finally:
         library.close()
         lock.release()
+
+
+# What may load a model, and so has a thread of its own.
+_Question = protocol.Search | protocol.GetFilmstrip | protocol.Prepare | protocol.GetDevices
+_QUESTIONS = (protocol.Search, protocol.GetFilmstrip, protocol.Prepare, protocol.GetDevices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +90,12 @@ class _Engine:
         self._config = config
         self._library = library
         self._send_lock = threading.Lock()
-        self._searches: queue.SimpleQueue[tuple[int, protocol.Search | protocol.Prepare] | None] = queue.SimpleQueue()
+        self._searches: queue.SimpleQueue[tuple[int, _Question] | None] = queue.SimpleQueue()
         self._jobs: queue.SimpleQueue[_Index | _Remove | None] = queue.SimpleQueue()
-        self._control = Control()
+        self._exports = Exports(self._answer, self._send)
+        self._control = Control(_on_battery if config.pause_on_battery else lambda: False)
         self._builder: threading.Thread | None = None
-        self._indexing = False
+        self._running: _Index | None = None
         self._closing = False
 
     def run(self) -> None:
@@ -95,6 +111,7 @@ class _Engine:
         finally:
             self._closing = True
             self._control.cancel()
+            self._exports.close()
             self._searches.put(None)
             self._jobs.put(None)
             for thread in threads:
@@ -111,8 +128,11 @@ class _Engine:
             body = envelope.body
             if isinstance(body, protocol.Shutdown):
                 return
-            if isinstance(body, protocol.Search | protocol.Prepare):
+            if isinstance(body, _QUESTIONS):
                 self._searches.put((envelope.id, body))
+                continue
+            if isinstance(body, protocol.ExportClips | protocol.ExportList):
+                self._exports.submit(envelope.id, body)
                 continue
             if isinstance(body, protocol.RemoveFolder):
                 # Between two runs, so that no file of the folder is on its way; the runs are begun again after it.
@@ -152,24 +172,61 @@ class _Engine:
                     self._jobs.put(_Index(tuple((root, root.path) for root in catalog.roots())))
             case protocol.Pause(paused):
                 self._control.pause(paused)
+            case protocol.CancelExport():
+                self._exports.cancel()
             case protocol.CancelIndexing():
                 self._control.cancel()
-                self._drop_queued_runs()
+                self._queued_runs()
+            case protocol.PrioritiseFolder(path):
+                self._prioritise(path)
             case _:
-                raise EngineError(f"The engine does not know the request {type(body).__name__}.")
+                return self._annotate(body)
         return None
 
-    def _drop_queued_runs(self) -> None:
-        kept: list[_Index | _Remove | None] = []
+    def _annotate(self, body: protocol.Request) -> object:
+        """What people say of their files. What changes is on the disk before the reply, and told to everybody."""
+        annotations = self._library.annotations
+        match body:
+            case protocol.GetTags():
+                return annotations.tags()
+            case protocol.GetFile(file_id):
+                file = self._library.listing.files([file_id]).get(file_id)
+                if file is None:
+                    raise PathError("The video has left the library.")
+                return file
+            case protocol.GetSavedSearches():
+                return tuple(protocol.SavedSearch(*search) for search in annotations.saved_searches())
+            case protocol.ChangeTags(file_ids, add, remove):
+                annotations.change_tags(file_ids, add, remove)
+            case protocol.SetFavourite(file_ids, favourite):
+                annotations.set_favourite(file_ids, favourite)
+            case protocol.SetNote(file_id, note):
+                annotations.set_note(file_id, note)
+            case protocol.SaveSearch(search):
+                annotations.save_search(search.name, search.text, search.without, search.sort, search.reverse)
+            case protocol.ForgetSearch(name):
+                annotations.forget_search(name)
+            case _:
+                raise EngineError(f"The engine does not know the request {type(body).__name__}.")
+        self._send(protocol.LibraryChanged())
+        return None
+
+    def _queued_runs(self) -> list[_Index]:
+        """Takes the runs that wait off the queue; what else waits there stays."""
+        taken: list[_Index] = []
+        kept: list[_Remove | None] = []
         while True:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 break
-            if not isinstance(job, _Index):
+            if isinstance(job, _Index):
+                taken.append(job)
+            else:
                 kept.append(job)
-        for job in kept:
-            self._jobs.put(job)
+        for other in kept:
+            self._jobs.put(other)
+        return taken
 
     def _status(self) -> protocol.LibraryStatus:
         counts = self._library.catalog.counts(self._library.model.info.fingerprint)
@@ -177,50 +234,105 @@ class _Engine:
             library=str(self._config.library),
             model=self._library.model.info.title,
             folders=tuple(
-                protocol.Folder(c.root.path, c.files, c.clips, c.failed, c.pending, c.root.offline) for c in counts
+                protocol.Folder(
+                    c.root.path, c.files, c.clips, c.failed, c.pending, c.root.offline, self._folder_state(c)
+                )
+                for c in counts
             ),
             files=sum(c.files for c in counts),
             clips=sum(c.clips for c in counts),
             seconds=sum(c.seconds for c in counts),
             failed=sum(c.failed for c in counts),
             pending=sum(c.pending for c in counts),
-            indexing=self._indexing,
+            indexing=self._running is not None,
             paused=self._control.paused,
         )
+
+    def _folder_state(self, counts: RootCounts) -> protocol.FolderState:
+        if counts.root.offline:
+            return protocol.FolderState.OFFLINE
+        running = self._running
+        if running is not None and any(root.path == counts.root.path for root, _ in running.places):
+            return protocol.FolderState.INDEXING
+        if counts.pending:
+            return protocol.FolderState.WAITING
+        if counts.files and counts.failed == counts.files:
+            return protocol.FolderState.FAILED
+        return protocol.FolderState.READY
+
+    def _prioritise(self, path: str) -> None:
+        path = os.path.abspath(path)
+        root = next((root for root in self._library.catalog.roots() if is_inside(path, root.path)), None)
+        if root is None:
+            raise PathError(f"{path} is not a folder of this library.")
+        running = self._running
+        if running is not None and any(is_inside(path, place) for _, place in running.places):
+            self._control.first = path
+            return
+        later = self._queued_runs()
+        self._jobs.put(_Index(((root, path),)))
+        if running is not None:  # it goes on afterwards; what it has committed is not done again
+            self._control.cancel()
+            later.insert(0, running)
+        for job in later:
+            self._jobs.put(job)
 
     # --- the search thread ------------------------------------------------------------------------------------
 
     def _search_loop(self) -> None:
-        while (item := self._searches.get()) is not None:
-            number, request = item
-            while isinstance(request, protocol.Search) and request.live:
+        waiting: deque[tuple[int, _Question]] = deque()
+        while True:
+            while not waiting or not self._searches.empty():
                 try:
-                    newer = self._searches.get_nowait()
+                    item = self._searches.get(timeout=IDLE_SECONDS)
                 except queue.Empty:
-                    break
-                if newer is None:
+                    if self._running is None:  # a search by picture has loaded it; the next one loads it again
+                        self._library.model.video.release()
+                    continue
+                if item is None:
                     return
+                waiting.append(item)
+            number, request = waiting.popleft()
+            if _is_live(request) and any(_is_live(newer) for _, newer in waiting):
                 self._send(protocol.Failure(number, "Superseded", "", superseded=True))
-                number, request = newer
+                continue
             self._control.give_way(True)
             try:
                 self._answer(number, partial(self._search, request))
             finally:
                 self._control.give_way(False)
 
-    def _search(self, request: protocol.Search | protocol.Prepare) -> object:
-        if isinstance(request, protocol.Prepare):
-            return self._library.searcher.prepare()
-        answer = self._library.searcher.search(request.text, request.limit)
-        return protocol.SearchAnswer(
-            query=answer.query,
-            model=self._library.model.info.title,
-            took_ms=answer.took_ms,
-            moments=answer.moments,
-            confident=answer.confident,
-            parts=answer.parts,
-            searched=answer.searched,
-        )
+    def _search(self, request: _Question) -> object:
+        searcher = self._library.searcher
+        match request:
+            case protocol.GetDevices():
+                return doctor.devices()
+            case protocol.Prepare():
+                return searcher.prepare()
+            case protocol.GetFilmstrip():
+                return searcher.filmstrip(request.file_id, request.text, request.like)
+            case protocol.Search():
+                answer = searcher.search(
+                    request.text,
+                    request.limit,
+                    without=request.without,
+                    like=request.like,
+                    sort=request.sort,
+                    reverse=request.reverse,
+                    offset=request.offset,
+                )
+                return protocol.SearchAnswer(
+                    query=answer.query,
+                    model=self._library.model.info.title,
+                    took_ms=answer.took_ms,
+                    moments=answer.moments,
+                    confident=answer.confident,
+                    parts=answer.parts,
+                    searched=answer.searched,
+                    files=answer.files,
+                    browsed=answer.browsed,
+                    total=answer.total,
+                )
 
     # --- the indexing thread ----------------------------------------------------------------------------------
 
@@ -235,13 +347,13 @@ class _Engine:
         self._control.renew()
         if self._closing:
             return
-        self._indexing = True
+        self._running = job
         error, exit_status = "", 0
-        indexer = self._library.indexer(self._on_progress)
+        indexer = self._library.indexer(self._on_progress, self._config.leave_out)
         try:
             totals = indexer.run(job.places, self._control)
             if totals.files and not totals.cancelled:
-                self._library.searcher.references()  # encoded now, so that the first search need not
+                self._library.searcher.encode_references()  # encoded now, so that the first search need not
             self._build_graph_if_due()
         except CretError as failure:
             totals, error, exit_status = indexer.totals, str(failure), failure.exit_status
@@ -250,12 +362,16 @@ class _Engine:
             totals, exit_status = indexer.totals, CretError.exit_status
             error = f"Indexing stopped on a defect: {type(failure).__name__}: {failure}"
         finally:
-            self._indexing = False
+            self._running = None
         if self._builder is not None and not self._closing:
             self._builder.join()
         self._send(protocol.IndexFinished(totals, error, exit_status))
 
-    def _on_progress(self, event: IndexProgress | FileIndexed) -> None:
+    def _on_progress(self, event: IndexProgress | FileIndexed | FolderScanned) -> None:
+        if isinstance(event, FolderScanned):
+            if event.changed:
+                self._send(protocol.LibraryChanged())
+            return
         self._send(event)
         if isinstance(event, FileIndexed):
             self._build_graph_if_due()
@@ -284,6 +400,7 @@ class _Engine:
             self._library.index.remove(np.asarray(clips, np.int64))
             for sprite in sprites:
                 (self._library.paths.thumbnails / sprite).unlink(missing_ok=True)
+            self._send(protocol.LibraryChanged())
         finally:
             rest = catalog.roots()
             if rest:
@@ -295,6 +412,23 @@ class _Engine:
                 self._connection.send(message)
             except (BrokenPipeError, ConnectionError):
                 log.debug("the client is gone; %s was not sent", type(message).__name__)
+
+
+def _step_back() -> None:
+    """The background's priority for this process, and for the decoders and the builder that it will start."""
+    if sys.platform == "win32":
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        os.nice(10)
+
+
+def _on_battery() -> bool:
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    return battery is not None and battery.power_plugged is False
+
+
+def _is_live(request: _Question) -> bool:
+    return isinstance(request, protocol.Search) and request.live
 
 
 def _log_to(path: Path) -> None:

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import Features, ModelInfo, VideoFile, VideoInfo
 from cret_desktop.errors import CretError, LibraryDamaged, LibraryMissing, StorageError
-from cret_desktop.index.migrations import SCHEMA_VERSION, check_version, migrate
+from cret_desktop.index.annotations import give_back_annotations, is_annotated, keep_annotations
+from cret_desktop.index.filters import is_inside
+from cret_desktop.index.migrations import SCHEMA_VERSION, check_version, migrate, name_sort_key
 
 BUSY_SECONDS = 10.0
 
@@ -122,6 +124,7 @@ class ScanResult:
     moved: int = 0
     missing: int = 0
     unchanged: int = 0
+    restored: int = 0
     new_problems: int = 0
     dropped_clips: list[int] = field(default_factory=list)  # no longer searchable
     restored_clips: list[int] = field(default_factory=list)  # searchable again
@@ -151,7 +154,7 @@ class Catalog:
                         f"There is no library at {path.parent}. Make one with `cret-desktop index FOLDER`."
                     )
                 catalog = cls(path, None)
-                version = check_version(catalog._reader(), path)
+                version = check_version(catalog.reader(), path)
                 if version < SCHEMA_VERSION:
                     raise LibraryDamaged(
                         f"The library {path.parent} is of an older version (schema {version}). Open the window once "
@@ -197,15 +200,15 @@ class Catalog:
         Inside an existing root nothing is added; existing roots inside `path` are taken up into it.
         """
         path = os.path.abspath(path)
-        with self._write() as db:
+        with self.write() as db:
             roots = self._roots(db)
             for root in roots:
-                if _inside(path, root.path):
+                if is_inside(path, root.path):
                     return root
             cursor = db.execute("INSERT INTO roots (path, added_at) VALUES (?, ?)", (os.fsencode(path), time.time()))
             new = int(cursor.lastrowid or 0)
             for root in roots:
-                if _inside(root.path, path):
+                if is_inside(root.path, path):
                     prefix = os.fsencode(os.path.relpath(root.path, path))
                     for file_id, relative in db.execute(
                         "SELECT id, path FROM files WHERE root_id = ?", (root.id,)
@@ -216,7 +219,7 @@ class Catalog:
             return Root(new, path, False)
 
     def roots(self) -> list[Root]:
-        return self._roots(self._reader())
+        return self._roots(self.reader())
 
     @staticmethod
     def _roots(db: sqlite3.Connection) -> list[Root]:
@@ -224,8 +227,12 @@ class Catalog:
         return [Root(i, os.fsdecode(p), bool(o)) for i, p, o in rows]
 
     def remove_root(self, root_id: int) -> tuple[list[int], list[str]]:
-        """Forget a root and all it holds; returns ids and sprite names of the clips that are gone."""
-        with self._write() as db:
+        """Forget a root and all it holds; returns ids and sprite names of the clips that are gone.
+
+        What people said of its files is kept for when the same content comes back.
+        """
+        with self.write(durable=True) as db:
+            keep_annotations(db, root_id)
             gone = db.execute(
                 "SELECT c.id, c.sprite FROM clips c JOIN files f ON f.id = c.file_id WHERE f.root_id = ?", (root_id,)
             ).fetchall()
@@ -233,14 +240,14 @@ class Catalog:
         return [i for i, _ in gone], [s for _, s in gone if s]
 
     def set_offline(self, root_id: int, offline: bool) -> None:
-        with self._write() as db:
+        with self.write() as db:
             db.execute("UPDATE roots SET offline = ? WHERE id = ?", (int(offline), root_id))
 
     # --- scanning ---------------------------------------------------------------------------------------------
 
     def files(self, root_id: int) -> dict[str, FileRow]:
         """All files of a root by absolute path, missing ones included."""
-        rows = self._reader().execute(f"{_FILE_COLUMNS} WHERE f.root_id = ?", (root_id,))
+        rows = self.reader().execute(f"{_FILE_COLUMNS} WHERE f.root_id = ?", (root_id,))
         return {row.path: row for row in map(_file_row, rows)}
 
     def apply_scan(
@@ -260,11 +267,11 @@ class Catalog:
         known = self.files(root.id)
         result = ScanResult()
         now = time.time()
-        with self._write() as db:
+        with self.write() as db:
             if db.execute("SELECT path FROM roots WHERE id = ?", (root.id,)).fetchone() != (os.fsencode(root.path),):
                 return result
             present = {file.path for file in seen} | {path for path, _ in problems}
-            scope = {p: r for p, r in known.items() if within is None or _inside(p, within)}
+            scope = {p: r for p, r in known.items() if within is None or is_inside(p, within)}
             gone = {p: r for p, r in scope.items() if p not in present}
             for file in seen:
                 row = known.get(file.path)
@@ -272,6 +279,7 @@ class Catalog:
                     if row.is_unchanged(file):
                         result.unchanged += 1
                         if row.missing:
+                            result.restored += 1
                             db.execute("UPDATE files SET missing_since = NULL WHERE id = ?", (row.id,))
                             result.restored_clips += self._clip_ids(db, row.id)
                         continue
@@ -287,34 +295,36 @@ class Catalog:
                     result.moved += 1
                     file_id, was_missing = moved
                     db.execute(
-                        "UPDATE files SET root_id = ?, path = ?, mtime_ns = ?, device = ?, inode = ?,"
+                        "UPDATE files SET root_id = ?, path = ?, name_key = ?, mtime_ns = ?, device = ?, inode = ?,"
                         " missing_since = NULL WHERE id = ?",
-                        (root.id, _relative(file.path, root), file.mtime_ns, file.device, file.inode, file_id),
-                    )
+                        (root.id, _relative(file.path, root), name_sort_key(os.fsencode(file.path)), file.mtime_ns,
+                         file.device, file.inode, file_id),
+                    )  # fmt: skip
                     if was_missing:
                         result.restored_clips += self._clip_ids(db, file_id)
                     gone = {p: r for p, r in gone.items() if r.id != file_id}
                     continue
                 result.added += 1
                 db.execute(
-                    "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state)"
-                    " VALUES (?, ?, ?, ?, ?, ?, 'pending')",
-                    (root.id, _relative(file.path, root), file.size, file.mtime_ns, file.device, file.inode),
-                )
+                    "INSERT INTO files (root_id, path, name_key, size, mtime_ns, device, inode, state)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, 'pending')",
+                    (root.id, _relative(file.path, root), name_sort_key(os.fsencode(file.path)), file.size,
+                     file.mtime_ns, file.device, file.inode),
+                )  # fmt: skip
             for path, reason in problems:
                 before = known.get(path)
                 result.new_problems += before is None or before.reason != reason or before.missing
                 db.execute(
-                    "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state, reason)"
-                    " VALUES (?, ?, -1, 0, 0, 0, 'failed', ?) ON CONFLICT (root_id, path) DO UPDATE SET"
+                    "INSERT INTO files (root_id, path, name_key, size, mtime_ns, device, inode, state, reason)"
+                    " VALUES (?, ?, ?, -1, 0, 0, 0, 'failed', ?) ON CONFLICT (root_id, path) DO UPDATE SET"
                     " size = -1, state = 'failed', reason = excluded.reason, missing_since = NULL",
-                    (root.id, _relative(path, root), reason),
+                    (root.id, _relative(path, root), name_sort_key(os.fsencode(path)), reason),
                 )
             for row in gone.values():
                 if row.missing:
                     continue
                 result.missing += 1
-                if row.state == "indexed" or row.duration is not None:
+                if row.state == "indexed" or row.duration is not None or is_annotated(db, row.id):
                     db.execute("UPDATE files SET missing_since = ? WHERE id = ?", (now, row.id))
                     result.dropped_clips += self._clip_ids(db, row.id)
                 else:
@@ -324,7 +334,7 @@ class Catalog:
 
     def may_be_moved(self, seen: Sequence[VideoFile]) -> list[VideoFile]:
         """Of files seen, those not known under their path whose size is that of a known file: worth a fingerprint."""
-        db = self._reader()
+        db = self.reader()
         sizes = {row[0] for row in db.execute("SELECT DISTINCT size FROM files WHERE fingerprint IS NOT NULL")}
         known = {row.path for root in self.roots() for row in self.files(root.id).values()}
         return [file for file in seen if file.size in sizes and file.path not in known]
@@ -332,13 +342,20 @@ class Catalog:
     def _moved_from(
         self, db: sqlite3.Connection, file: VideoFile, fingerprint: bytes | None, present: Collection[str]
     ) -> tuple[int, bool] | None:
-        """The row of the file that this new path is the new place of: same content, and its old path is gone."""
-        if fingerprint is None:
-            return None
-        for found in db.execute(
+        """The row of the file that this new path is the new place of: same content, and its old path is gone.
+
+        A file without a fingerprint was never indexed; what people said of it follows its inode.
+        """
+        same = db.execute(
             f"{_FILE_COLUMNS} WHERE f.fingerprint = ? AND f.size = ?", (fingerprint, file.size)
-        ).fetchall():
-            row = _file_row(found)
+        ).fetchall()
+        same += db.execute(
+            f"{_FILE_COLUMNS} WHERE f.fingerprint IS NULL AND f.size = ? AND f.mtime_ns = ? AND f.device = ?"
+            " AND f.inode = ? AND f.inode != 0 AND (f.favourite OR f.note != '' OR f.id IN"
+            " (SELECT file_id FROM file_tags))",
+            (file.size, file.mtime_ns, file.device, file.inode),
+        ).fetchall()
+        for row in map(_file_row, same):
             if row.path not in present and (row.missing or not os.path.lexists(row.path)):
                 return row.id, row.missing
         return None
@@ -351,7 +368,7 @@ class Catalog:
 
     def pending(self, root_id: int, model: str, within: str | None = None) -> list[tuple[int, VideoFile]]:
         """Files of a root that wait for indexing with `model` (a fingerprint), as (file id, file), in path order."""
-        rows = self._reader().execute(
+        rows = self.reader().execute(
             "SELECT f.id, r.path, f.path, f.size, f.mtime_ns, f.device, f.inode FROM files f"
             " JOIN roots r ON r.id = f.root_id LEFT JOIN models m ON m.id = f.model_id"
             " WHERE f.root_id = ? AND f.missing_since IS NULL"
@@ -359,13 +376,13 @@ class Catalog:
             (root_id, model),
         )
         found = [
-            (file_id, VideoFile(_join(root, relative), size, mtime_ns, device, inode))
+            (file_id, VideoFile(joined_path(root, relative), size, mtime_ns, device, inode))
             for file_id, root, relative, size, mtime_ns, device, inode in rows
         ]
-        return [(i, f) for i, f in found if within is None or _inside(f.path, within)]
+        return [(i, f) for i, f in found if within is None or is_inside(f.path, within)]
 
     def record_model(self, info: ModelInfo) -> int:
-        with self._write() as db:
+        with self.write() as db:
             db.execute(
                 "INSERT INTO models (fingerprint, name, width, centers) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (fingerprint) DO NOTHING",
@@ -387,7 +404,7 @@ class Catalog:
 
         Clips that stand where they stood keep their id, and with it the embeddings of other models.
         """
-        with self._write() as db:
+        with self.write() as db:
             before = {
                 (o, round(s, 3), round(e, 3)): (i, sprite)
                 for i, o, s, e, sprite in db.execute(
@@ -432,6 +449,8 @@ class Catalog:
                 (partial, model_id, fingerprint, file.size, file.mtime_ns, info.duration, info.width, info.height,
                  info.frame_rate, info.codec, info.container, file_id),
             )  # fmt: skip
+            if fingerprint is not None:
+                give_back_annotations(db, file_id, fingerprint)
         return ids, gone, sorted(old_sprites - {c.sprite for c in clips})
 
     @staticmethod
@@ -441,7 +460,7 @@ class Catalog:
 
     def fail_file(self, file_id: int, file: VideoFile, reason: str) -> tuple[list[int], list[str]]:
         """List a file as failed until it changes; returns ids and sprite names of clips it had before."""
-        with self._write() as db:
+        with self.write() as db:
             gone = db.execute("SELECT id, sprite FROM clips WHERE file_id = ?", (file_id,)).fetchall()
             db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
             db.execute(
@@ -452,7 +471,7 @@ class Catalog:
 
     def retry_failures(self) -> int:
         """Make failed files wait for indexing again; returns how many."""
-        with self._write() as db:
+        with self.write() as db:
             return db.execute(
                 "UPDATE files SET state = 'pending', reason = '' WHERE state = 'failed' AND size >= 0"
             ).rowcount
@@ -461,7 +480,7 @@ class Catalog:
 
     def counts(self, model: str) -> list[RootCounts]:
         """What each root holds. `pending` waits for indexing with `model` (a fingerprint); `clips` may be another's."""
-        db = self._reader()
+        db = self.reader()
         counts = {
             row[0]: row[1:]
             for row in db.execute(
@@ -487,43 +506,68 @@ class Catalog:
 
     def failures(self) -> list[tuple[str, str]]:
         """(path, reason) of every file that failed, and of indexed ones that are incomplete."""
-        rows = self._reader().execute(
+        rows = self.reader().execute(
             "SELECT r.path, f.path, f.reason FROM files f JOIN roots r ON r.id = f.root_id"
             " WHERE f.reason != '' AND f.missing_since IS NULL ORDER BY r.path, f.path"
         )
-        return [(_join(root, relative), reason) for root, relative, reason in rows]
+        return [(joined_path(root, relative), reason) for root, relative, reason in rows]
 
     def clips(self, ids: Sequence[int]) -> dict[int, ClipRow]:
         """Clips by id; ids that are not there (any more) are left out."""
         found: dict[int, ClipRow] = {}
         for part in _parts(ids):
-            rows = self._reader().execute(
-                "SELECT c.id, c.file_id, r.path, f.path, c.ordinal, c.shot, c.start, c.end, c.sprite, c.tile_width,"
-                " c.tile_height, c.poster, c.times FROM clips c JOIN files f ON f.id = c.file_id"
-                f" JOIN roots r ON r.id = f.root_id WHERE c.id IN ({','.join('?' * len(part))})",
-                part,
-            )
-            for i, file_id, root, relative, ordinal, shot, start, end, sprite, tw, th, poster, times in rows:
-                seconds = tuple(float(t) for t in np.frombuffer(times, "<f8"))
-                path = _join(root, relative)
-                found[i] = ClipRow(i, file_id, path, ordinal, shot, start, end, sprite, tw, th, poster, seconds)
+            rows = self.reader().execute(f"{_CLIP_COLUMNS} WHERE c.id IN ({','.join('?' * len(part))})", part)
+            found.update((row.id, row) for row in map(_clip_row, rows))
         return found
 
-    def sample_clips(self, count: int) -> list[int]:
-        """Ids of at most `count` live clips, evenly spread over the library."""
-        ids = [
-            i
-            for (i,) in self._reader().execute(
-                "SELECT c.id FROM clips c JOIN files f ON f.id = c.file_id WHERE f.missing_since IS NULL ORDER BY c.id"
+    def clips_of(self, file_id: int) -> list[ClipRow]:
+        """All clips of a file, in order."""
+        return self._clips_where("c.file_id = ? ORDER BY c.ordinal", (file_id,))
+
+    def clip_at(self, file_id: int, seconds: float) -> ClipRow | None:
+        """The clip of a file that holds a time, or the last one that begins before it; None where it has none."""
+        found = self._clips_where(
+            "c.file_id = ? AND c.start <= ? ORDER BY c.ordinal DESC LIMIT 1", (file_id, max(0.0, seconds))
+        ) or self._clips_where("c.file_id = ? ORDER BY c.ordinal LIMIT 1", (file_id,))
+        return found[0] if found else None
+
+    def spread_clips(self, file_id: int, count: int) -> list[ClipRow]:
+        """At most `count` clips of a file, evenly spread over it, in order."""
+        last = self.reader().execute("SELECT max(ordinal) FROM clips WHERE file_id = ?", (file_id,)).fetchone()[0]
+        if last is None:
+            return []
+        ordinals = sorted({round(o) for o in np.linspace(0, last, min(count, last + 1))})
+        return self._clips_where(
+            f"c.file_id = ? AND c.ordinal IN ({','.join('?' * len(ordinals))}) ORDER BY c.ordinal",
+            (file_id, *ordinals),
+        )
+
+    def _clips_where(self, condition: str, parameters: tuple[object, ...]) -> list[ClipRow]:
+        return list(map(_clip_row, self.reader().execute(f"{_CLIP_COLUMNS} WHERE {condition}", parameters)))
+
+    def clip_files(self, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(clip ids ascending, the files they are of) of all clips with an id above `after`; neither ever changes."""
+        rows = self.reader().execute("SELECT id, file_id FROM clips WHERE id > ? ORDER BY id", (after,)).fetchall()
+        pairs = np.array(rows, np.int64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def sample_clips(self, count: int) -> list[tuple[int, int]]:
+        """(clip id, file id) of at most `count` live clips, evenly spread over the library."""
+        rows = (
+            self.reader()
+            .execute(
+                "SELECT c.id, c.file_id FROM clips c JOIN files f ON f.id = c.file_id"
+                " WHERE f.missing_since IS NULL ORDER BY c.id"
             )
-        ]
-        return ids[:: max(1, -(-len(ids) // count))]
+            .fetchall()
+        )
+        return rows[:: max(1, -(-len(rows) // count))]
 
     def embeddings(self, model: ModelInfo, ids: Sequence[int]) -> tuple[NDArray[np.int64], Features]:
         """-> (ids found [K], Features globals [K, M, D], centers [K, C, D] float32), in the order of `ids`."""
         found: dict[int, tuple[bytes, bytes]] = {}
         for part in _parts(ids):
-            rows = self._reader().execute(
+            rows = self.reader().execute(
                 "SELECT e.clip_id, e.globals, e.centers FROM embeddings e JOIN models m ON m.id = e.model_id"
                 f" WHERE m.fingerprint = ? AND e.clip_id IN ({','.join('?' * len(part))})",
                 (model.fingerprint, *part),
@@ -539,7 +583,7 @@ class Catalog:
 
     def clip_ids(self, model: str) -> NDArray[np.int64]:
         """Ids of the live clips that have embeddings of this model (a fingerprint), ascending."""
-        rows = self._reader().execute(
+        rows = self.reader().execute(
             "SELECT e.clip_id FROM embeddings e JOIN models m ON m.id = e.model_id JOIN clips c ON c.id = e.clip_id"
             " JOIN files f ON f.id = c.file_id WHERE m.fingerprint = ? AND f.missing_since IS NULL ORDER BY e.clip_id",
             (model,),
@@ -548,7 +592,7 @@ class Catalog:
 
     def vectors(self, model: str, *, ids: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Those of `ids` that are live, ascending, and their index vectors [N, D + 1]."""
-        db = self._reader()
+        db = self.reader()
         row = db.execute("SELECT id, width FROM models WHERE fingerprint = ?", (model,)).fetchone()
         if row is None:
             return np.empty(0, np.int64), np.empty((0, 0), np.float32)
@@ -572,26 +616,24 @@ class Catalog:
 
     def graphs(self, model: str) -> list[GraphManifest]:
         columns = ", ".join(f.name for f in fields(GraphManifest))
-        rows = self._reader().execute(
-            f"SELECT {columns} FROM graphs WHERE model = ? ORDER BY generation DESC", (model,)
-        )
+        rows = self.reader().execute(f"SELECT {columns} FROM graphs WHERE model = ? ORDER BY generation DESC", (model,))
         return [GraphManifest(*row) for row in rows]
 
     def record_graph(self, manifest: GraphManifest) -> None:
         names = [f.name for f in fields(GraphManifest)]
-        with self._write() as db:
+        with self.write() as db:
             db.execute(
                 f"INSERT INTO graphs ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
                 tuple(getattr(manifest, name) for name in names),
             )
 
     def forget_graph(self, generation: int) -> None:
-        with self._write() as db:
+        with self.write() as db:
             db.execute("DELETE FROM graphs WHERE generation = ?", (generation,))
 
     # --- connections ------------------------------------------------------------------------------------------
 
-    def _reader(self) -> sqlite3.Connection:
+    def reader(self) -> sqlite3.Connection:
         """This thread's reading connection (the writer would see what is not committed)."""
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
@@ -609,19 +651,27 @@ class Catalog:
         return connection
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction on the writing connection; rolled back when anything is raised inside."""
+    def write(self, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction on the writing connection; rolled back when anything is raised inside.
+
+        `durable`: on the disk before this returns, for what a person typed; indexing can be done again.
+        """
         with self._lock, _translated(self.path):
             if self._writer is None:
                 raise StorageError(f"The library {self.path.parent} is open for reading only.")
-            self._writer.execute("BEGIN IMMEDIATE")
+            if durable:
+                self._writer.execute("PRAGMA synchronous = FULL")
             try:
+                self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            finally:
+                if durable:
+                    self._writer.execute("PRAGMA synchronous = NORMAL")
 
     def _check_after_unclean_end(self) -> None:
         assert self._writer is not None
@@ -638,21 +688,32 @@ _FILE_COLUMNS = (
 )
 
 
+_CLIP_COLUMNS = (
+    "SELECT c.id, c.file_id, r.path, f.path, c.ordinal, c.shot, c.start, c.end, c.sprite, c.tile_width,"
+    " c.tile_height, c.poster, c.times FROM clips c JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id"
+)
+
+
+def _clip_row(row: tuple[int, int, bytes, bytes, int, int, float, float, str, int, int, int, bytes]) -> ClipRow:
+    i, file_id, root, relative, ordinal, shot, start, end, sprite, width, height, poster, times = row
+    seconds = tuple(np.frombuffer(times, "<f8").tolist())
+    return ClipRow(
+        i, file_id, joined_path(root, relative), ordinal, shot, start, end, sprite, width, height, poster, seconds
+    )
+
+
 def _file_row(row: tuple[int, int, bytes, bytes, int, int, str, str, float | None, int]) -> FileRow:
     i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing = row
-    return FileRow(i, root_id, _join(root, relative), size, mtime_ns, state, reason, duration, bool(missing))
+    return FileRow(i, root_id, joined_path(root, relative), size, mtime_ns, state, reason, duration, bool(missing))
 
 
-def _join(root: bytes, relative: bytes) -> str:
+def joined_path(root: bytes, relative: bytes) -> str:
+    """A file's absolute path of its root's and its own, as `os.fsdecode` gives it."""
     return os.fsdecode(os.path.join(root, relative) if relative else root)
 
 
 def _relative(path: str, root: Root) -> bytes:
     return b"" if path == root.path else os.fsencode(os.path.relpath(path, root.path))
-
-
-def _inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _parts(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:

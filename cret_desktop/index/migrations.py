@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
+import unicodedata
 from pathlib import Path
 
 from cret_desktop.errors import LibraryTooNew
@@ -83,6 +86,109 @@ STEPS = (
         library_version TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE files ADD COLUMN favourite INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE files ADD COLUMN note TEXT NOT NULL DEFAULT '';
+    ALTER TABLE files ADD COLUMN name_key TEXT NOT NULL DEFAULT '';  -- orders files as people order names
+    UPDATE files SET name_key = name_sort_key(
+        CASE WHEN length(path) THEN path ELSE (SELECT r.path FROM roots r WHERE r.id = root_id) END
+    );
+    CREATE INDEX files_by_name ON files(name_key) WHERE missing_since IS NULL;
+    CREATE INDEX files_by_date ON files(mtime_ns) WHERE missing_since IS NULL;
+    CREATE INDEX files_by_length ON files(duration) WHERE missing_since IS NULL;
+    CREATE INDEX files_by_size ON files(size) WHERE missing_since IS NULL;
+    CREATE INDEX files_by_inode ON files(inode);
+
+    CREATE TABLE tags (
+        id     INTEGER PRIMARY KEY AUTOINCREMENT,
+        name   TEXT NOT NULL,                       -- as it was first typed
+        folded TEXT NOT NULL UNIQUE                 -- index.filters.fold_tag
+    );
+    CREATE TABLE file_tags (
+        file_id INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE,
+        tag_id  INTEGER NOT NULL REFERENCES tags(id) ON DELETE CASCADE,
+        PRIMARY KEY (file_id, tag_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX file_tags_by_tag ON file_tags(tag_id);
+    CREATE TABLE saved_searches (
+        name    TEXT PRIMARY KEY,
+        text    TEXT NOT NULL,
+        without TEXT NOT NULL,
+        sort    TEXT NOT NULL,
+        reverse INTEGER NOT NULL
+    );
+    -- What people said of files whose folder they took out of the library, for when the files come back.
+    CREATE TABLE kept_annotations (
+        fingerprint BLOB PRIMARY KEY,
+        favourite   INTEGER NOT NULL,
+        note        TEXT NOT NULL,
+        tags        TEXT NOT NULL                   -- a JSON list of names
+    );
+
+    CREATE TABLE sidecars (
+        file_id  INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE,
+        path     BLOB NOT NULL,                     -- os.fsencode, absolute
+        size     INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        PRIMARY KEY (file_id, path)
+    ) WITHOUT ROWID;
+    CREATE TABLE subtitle_lines (
+        id      INTEGER PRIMARY KEY,
+        file_id INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE,
+        start   REAL NOT NULL,
+        end     REAL NOT NULL,
+        text    TEXT NOT NULL
+    );
+    CREATE INDEX subtitle_lines_by_file ON subtitle_lines(file_id);
+
+    CREATE VIRTUAL TABLE file_texts USING fts5(
+        name, folders, tags, note, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    );
+    CREATE VIRTUAL TABLE subtitle_texts USING fts5(
+        text, content = 'subtitle_lines', content_rowid = 'id',
+        tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    );
+    -- A file's words: its name, the folders from its root's name down, its tags, its note. What follows the last
+    -- separator of a path is found by stripping from its end all that is no separator.
+    CREATE VIEW file_words AS
+    SELECT id, substr(whole, length(above) + 1) AS name, above AS folders, tags, note FROM (
+        SELECT id, whole, rtrim(whole, replace(replace(whole, '/', ''), '\\', '')) AS above, tags, note FROM (
+            SELECT f.id AS id, f.note AS note,
+                substr(r.path, length(rtrim(r.path, replace(replace(r.path, '/', ''), '\\', ''))) + 1)
+                    || CASE WHEN length(f.path) THEN '/' || CAST(f.path AS TEXT) ELSE '' END AS whole,
+                coalesce((
+                    SELECT group_concat(g.name, char(10)) FROM file_tags t JOIN tags g ON g.id = t.tag_id
+                    WHERE t.file_id = f.id
+                ), '') AS tags
+            FROM files f JOIN (SELECT id, CAST(path AS TEXT) AS path FROM roots) r ON r.id = f.root_id
+        )
+    );
+    INSERT INTO file_texts (rowid, name, folders, tags, note) SELECT id, name, folders, tags, note FROM file_words;
+    CREATE TRIGGER file_texts_insert AFTER INSERT ON files BEGIN
+        INSERT INTO file_texts (rowid, name, folders, tags, note)
+        SELECT id, name, folders, tags, note FROM file_words WHERE id = new.id;
+    END;
+    CREATE TRIGGER file_texts_update AFTER UPDATE OF root_id, path, note ON files BEGIN
+        UPDATE file_texts SET (name, folders, tags, note) =
+            (SELECT name, folders, tags, note FROM file_words WHERE id = new.id) WHERE rowid = new.id;
+    END;
+    CREATE TRIGGER file_texts_delete AFTER DELETE ON files BEGIN
+        DELETE FROM file_texts WHERE rowid = old.id;
+    END;
+    CREATE TRIGGER file_texts_tag AFTER INSERT ON file_tags BEGIN
+        UPDATE file_texts SET tags = (SELECT tags FROM file_words WHERE id = new.file_id) WHERE rowid = new.file_id;
+    END;
+    CREATE TRIGGER file_texts_untag AFTER DELETE ON file_tags BEGIN
+        UPDATE file_texts SET tags = coalesce((SELECT tags FROM file_words WHERE id = old.file_id), '')
+        WHERE rowid = old.file_id;
+    END;
+    CREATE TRIGGER subtitle_texts_insert AFTER INSERT ON subtitle_lines BEGIN
+        INSERT INTO subtitle_texts (rowid, text) VALUES (new.id, new.text);
+    END;
+    CREATE TRIGGER subtitle_texts_delete AFTER DELETE ON subtitle_lines BEGIN
+        INSERT INTO subtitle_texts (subtitle_texts, rowid, text) VALUES ('delete', old.id, old.text);
+    END;
+    """,
 )
 
 SCHEMA_VERSION = len(STEPS)
@@ -101,6 +207,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             connection.backup(target)
         finally:
             target.close()
+    connection.create_function("name_sort_key", 1, name_sort_key, deterministic=True)
     for number in range(version, SCHEMA_VERSION):
         # executescript would commit first; the step and its version must be one transaction.
         connection.executescript(
@@ -122,3 +229,11 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
             f"knows {SCHEMA_VERSION}). Update the app; nothing was changed."
         )
     return version
+
+
+def name_sort_key(path: bytes) -> str:
+    """What orders files by name as people do: "clip 2" before "Clip 10", "Ärger" beside "Arger"."""
+    name = unicodedata.normalize("NFKD", os.fsdecode(os.path.basename(path))).casefold()
+    letters = "".join(c for c in name if not unicodedata.combining(c))
+    padded = re.sub(r"\d+", lambda digits: digits[0].zfill(12), letters)
+    return padded.encode("utf-8", "replace").decode("utf-8")

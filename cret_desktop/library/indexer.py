@@ -7,6 +7,7 @@ Never raises for one bad file: that is a line in the failures list. Programs aga
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -29,8 +30,11 @@ from cret_desktop.clips import (
 )
 from cret_desktop.errors import StorageError
 from cret_desktop.index.catalog import Catalog, NewClip, Root
+from cret_desktop.index.texts import Texts
+from cret_desktop.library import subtitles
+from cret_desktop.library.leave_out import left_out
 from cret_desktop.library.ports import Decoder, Model
-from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals, Listener, Phase
+from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, IndexTotals, Listener, Phase
 from cret_desktop.media.scan import ScanProblem, fingerprint, scan
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ FILES_IN_FLIGHT = 8  # files begun and not committed, at most: what a kill can c
 BATCH_SECONDS = 0.1  # a query that comes in the middle of a batch waits no longer than this on a CPU
 LARGEST_BATCH = 64  # clips
 PROGRESS_SECONDS = 0.2
+BATTERY_SECONDS = 5.0  # between two looks at the computer's power
 
 
 class SearchIndex(Protocol):
@@ -49,9 +54,14 @@ class SearchIndex(Protocol):
 
 
 class Control:
-    """How others steer a run: pause, cancel, and queries that go first. Thread-safe."""
+    """How others steer a run: pause, cancel, queries and folders that go first, battery. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_battery: Callable[[], bool] = lambda: False) -> None:
+        """`on_battery` tells whether to wait for mains power."""
+        self._asks_battery = on_battery
+        self._asked_battery = -math.inf
+        self._on_battery = False
+        self.first: str | None = None  # the folder whose files are taken before others
         self._go = threading.Event()
         self._go.set()
         self._quiet = threading.Event()
@@ -76,8 +86,9 @@ class Control:
         self._cancelled.set()
 
     def renew(self) -> None:
-        """Before another run: forget that the last one was cancelled."""
+        """Before another run: forget that the last one was cancelled, and what was to go first."""
         self._cancelled.clear()
+        self.first = None
 
     def give_way(self, busy: bool) -> None:
         """While a query is being answered (`busy`), no new batch starts."""
@@ -87,10 +98,20 @@ class Control:
             self._quiet.set()
 
     def wait_turn(self) -> None:
-        """Hold until no query is under way and nobody has paused; at once when cancelled."""
+        """Hold until no query is under way, nobody has paused, and there is power; at once when cancelled."""
         for event in (self._quiet, self._go):
             while not event.wait(0.1) and not self.cancelled:
                 pass
+        while self.on_battery and not self.cancelled:
+            self._cancelled.wait(0.5)
+
+    @property
+    def on_battery(self) -> bool:
+        """Whether indexing waits for mains power; asks the computer now and then."""
+        now = time.monotonic()
+        if now - self._asked_battery > BATTERY_SECONDS:
+            self._asked_battery, self._on_battery = now, self._asks_battery()
+        return self._on_battery
 
 
 @dataclass(slots=True)
@@ -117,8 +138,12 @@ class Indexer:
         open_decoder: Callable[[], Decoder],
         thumbnails: Path,
         listener: Listener = lambda event: None,
+        leave_out: Sequence[str] = (),
     ) -> None:
+        """`leave_out`: patterns of what is not indexed (see `library.leave_out`)."""
         self._catalog = catalog
+        self._texts = Texts(catalog)
+        self._leave_out = tuple(leave_out)
         self._index = index
         self._model = model
         self._open_decoder = open_decoder
@@ -163,7 +188,7 @@ class Indexer:
             return False
         files: list[VideoFile] = []
         problems: list[tuple[str, str]] = []
-        for entry in scan(within):
+        for entry in scan(within, left_out(root.path, self._leave_out)) if self._leave_out else scan(within):
             if isinstance(entry, ScanProblem):
                 problems.append((entry.path, entry.reason))
             else:
@@ -178,7 +203,23 @@ class Indexer:
             self._index.add(*self._catalog.vectors(self._model.info.fingerprint, ids=result.restored_clips))
         run.failed += result.new_problems
         run.seen += len(files)
+        changed = result.added + result.changed + result.moved + result.missing + result.restored + result.new_problems
+        changed += self._read_subtitles(root, files)
+        self._listener(FolderScanned(within, changed))
         return True
+
+    def _read_subtitles(self, root: Root, files: Sequence[VideoFile]) -> int:
+        """Bring the subtitle lines of these files to what lies beside them; returns how many files' have changed."""
+        now = subtitles.beside(file.path for file in files)
+        changed = 0
+        for path, (file_id, before) in self._texts.sidecars(root.id, [file.path for file in files]).items():
+            sidecars = now.get(path, set())
+            if sidecars != before:
+                ordered = sorted(sidecars, key=lambda sidecar: sidecar.path)
+                lines = [line for sidecar in ordered for line in subtitles.read(sidecar)]
+                self._texts.set_subtitles(file_id, ordered, lines)
+                changed += 1
+        return changed
 
 
 class _Run:
@@ -221,9 +262,10 @@ class _Run:
             self._i._model.video.release()
 
     def _feed(self, pending: dict[int, VideoFile]) -> Iterator[VideoFile]:
-        for file_id, file in pending.items():
-            if self.control.cancelled:
-                return
+        waiting = dict(pending)
+        while waiting and not self.control.cancelled:
+            file_id = self._next_of(waiting)
+            file = waiting.pop(file_id)
             if len(self._open) >= FILES_IN_FLIGHT:
                 self._encode()  # files that are decoded wait only for their batch
             try:
@@ -234,6 +276,16 @@ class _Run:
             self._open[file.path] = _OpenFile(file_id, file, content)
             self.tell(Phase.INDEXING, file.path)
             yield file
+
+    def _next_of(self, waiting: dict[int, VideoFile]) -> int:
+        first = self.control.first
+        if first is not None:
+            prefix = first.rstrip(os.sep) + os.sep
+            for file_id, file in waiting.items():
+                if file.path == first or file.path.startswith(prefix):
+                    return file_id
+            self.control.first = None  # all of it is done
+        return next(iter(waiting))
 
     def _take(self, event: FileOpened | ClipDecoded | FileDecoded | FileFailed) -> None:
         open_file = self._open.get(event.file.path)
@@ -344,7 +396,7 @@ class _Run:
         share = self._done_bytes / self._pending_bytes if self._pending_bytes else 0.0
         self._i._listener(
             IndexProgress(
-                phase=Phase.PAUSED if self.control.paused else phase,
+                phase=self._held() or phase,
                 files_done=self.files + self.failed,
                 files_total=self._total,
                 clips_done=self.clips,
@@ -355,6 +407,11 @@ class _Run:
                 current=current,
             )
         )
+
+    def _held(self) -> Phase | None:
+        if self.control.paused:
+            return Phase.PAUSED
+        return Phase.ON_BATTERY if self.control.on_battery else None
 
     def totals(self) -> IndexTotals:
         return IndexTotals(

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from cret_desktop.clips import DecodeEvent, Features, Frames, ModelInfo, VideoFile
+import numpy as np
+from numpy.typing import NDArray
+
+from cret_desktop.clips import DecodeEvent, Features, FrameFormat, Frames, ModelInfo, Picture, VideoFile
 
 
 class VideoEncoder(Protocol):
@@ -30,6 +33,14 @@ class TextEncoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> Features:
         """-> globals [N, D], centers [N, C, D]. Raises: ModelError."""
+        ...
+
+
+class FitPicture(Protocol):
+    """Makes of a picture the square that a model's frames are."""
+
+    def __call__(self, picture: Picture, frame_format: FrameFormat) -> NDArray[np.uint8]:
+        """-> uint8 RGB [size, size, 3]."""
         ...
 
 

@@ -12,6 +12,7 @@ class Phase(StrEnum):
     LOADING_MODEL = "loading model"
     INDEXING = "indexing"
     PAUSED = "paused"
+    ON_BATTERY = "waiting for mains power"
     BUILDING = "building the search graph"
 
 
@@ -40,6 +41,14 @@ class FileIndexed:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderScanned:
+    """A folder was looked through. `changed` counts files that are new, changed, moved, gone or back."""
+
+    path: str
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexTotals:
     """What one run of indexing did. `files` were indexed in it; `skipped` were unchanged since an earlier run."""
 
@@ -54,4 +63,4 @@ class IndexTotals:
     offline: tuple[str, ...] = ()
 
 
-Listener = Callable[[IndexProgress | FileIndexed], None]
+Listener = Callable[[IndexProgress | FileIndexed | FolderScanned], None]

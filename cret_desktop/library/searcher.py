@@ -1,11 +1,10 @@
-"""Query in, moments out: candidates from the vector index, the whole CRET score, relevance, neighbours merged.
+"""Query in, moments out: candidates from the vector index, the whole CRET score, relevance, words, neighbours merged.
 
 Reads only; any number of searches may run beside indexing. Never opens a video file.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,18 +15,31 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import Features, Match, Moment, Thumbnail, Vector
-from cret_desktop.index.catalog import Catalog, ClipRow, query_vector
+from cret_desktop.clips import LibraryFile, Match, Moment, Picture, Reason, Sort, Stretch, Vector
+from cret_desktop.errors import PathError, QueryError
+from cret_desktop.index.catalog import Catalog, query_vector
+from cret_desktop.index.filters import Filters
+from cret_desktop.index.listing import Listing
+from cret_desktop.index.texts import Texts
 from cret_desktop.library import query as query_language
-from cret_desktop.library.ports import Model
-from cret_desktop.library.relevance import SAMPLE_CLIPS, Calibration, classify, standing
-from cret_desktop.library.score import center_similarities, frame_similarities, pool_frames, score
-
-log = logging.getLogger(__name__)
+from cret_desktop.library import words
+from cret_desktop.library.calibrator import Calibrator, Judged, Probe, clip_as_query
+from cret_desktop.library.moments import Hit, clip_thumbnails, merge, moment_of, spoken_moment, whole_file
+from cret_desktop.library.ports import FitPicture, Model
+from cret_desktop.library.relevance import POSSIBLE, relevance
+from cret_desktop.library.score import center_similarities, frame_similarities, pool_frames
 
 # Clips rescored in full: recall@10 of at least 0.99 of exhaustive scoring, at 100,000 clips (docs/benchmarks.md).
 CANDIDATES = 800
-REFIT_GROWTH = 1.25  # the calibration is made anew when the library has grown or shrunk by this factor
+NAMED_CANDIDATES = 200  # besides, of the files that the words were found at
+FEWEST_JUDGED = 200  # clips that the relevance is told of, or four a video that is asked for
+MOMENTS_OF_A_VIDEO = 20
+POSTERS = 12  # of a file that is listed
+# From where on a clip shows what it must not, and goes away, or may show it, and goes down. Of the benchmark's
+# photographs a fifth to a quarter of what is meant goes away, with 1 to 3 % of the rest; 40 to 70 % go down, with 3 to
+# 13 % of the rest.
+AVOIDED_STEPS, DOUBTFUL_STEPS = 0.0, -1.0
+WEAKENED = 0.9 * POSSIBLE  # the relevance of the doubtful, at most
 
 
 class SearchIndex(Protocol):
@@ -41,7 +53,10 @@ class SearchIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Moments best first; `parts` in milliseconds. Not `confident`: nothing in the library matches well."""
+    """Moments in the order asked for; `parts` in milliseconds. Not `confident`: nothing in the library matches well.
+
+    `files` are those of the moments, by first appearance; `total` counts the videos that the operators admit.
+    """
 
     query: str
     moments: tuple[Moment, ...]
@@ -49,14 +64,9 @@ class Answer:
     searched: int  # clips that are indexed with this model
     took_ms: float
     parts: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    clip: ClipRow
-    score: float
-    relevance: float
-    best_frame: int
+    files: tuple[LibraryFile, ...]
+    browsed: bool
+    total: int
 
 
 class Searcher:
@@ -70,50 +80,91 @@ class Searcher:
         thumbnails: Path,
         references: Sequence[str],
         calibration: Path,
+        fit_picture: FitPicture,
     ) -> None:
         self._catalog = catalog
+        self._listing = Listing(catalog)
+        self._texts = Texts(catalog)
         self._index = index
         self._model = model
         self._thumbnails = thumbnails
-        self._reference_texts = tuple(references)
-        self._reference_file = calibration / f"{model.info.fingerprint[:32]}.npz"
-        self._references: Features | None = None
-        self._calibration: tuple[int, Calibration] | None = None
+        self._fit_picture = fit_picture
+        self._calibrator = Calibrator(catalog, model, references, calibration)
+        self._clip_ids = np.empty(0, np.int64)  # of all clips, ascending, with their files: see `_clip_files`
+        self._file_ids = np.empty(0, np.int64)
 
-    def search(self, typed: str, limit: int) -> Answer:
-        """The best `limit` moments for a query. Raises: QueryError, ModelError."""
+    def search(
+        self,
+        typed: str,
+        limit: int,
+        *,
+        without: str = "",
+        like: Picture | int | None = None,
+        sort: Sort = Sort.RELEVANCE,
+        reverse: bool = False,
+        offset: int = 0,
+    ) -> Answer:
+        """The best `limit` videos with their moments, from the `offset`-th on; see `engine.protocol.Search`.
+
+        Raises: QueryError, ModelError, PathError where the clip to be like has left the library.
+        """
         began = time.perf_counter()
         parts: dict[str, float] = {}
-        config = self._model.info.score
+        parsed = query_language.parse(typed)
+        unwanted = _plain_words(without)
         with _timed(parts, "text"):
-            parsed = query_language.parse(typed)
-            text = self._model.text.encode([parsed.text])
+            wanted = self._probes(parsed.text, like)
+            avoided = self._text_probe(unwanted) if unwanted else None
+        if not wanted:
+            return self._browse(parsed.filters, avoided, sort, reverse, limit, offset, began, parts)
+        with _timed(parts, "filter"):
+            admitted, allowed = self._admitted(parsed.filters)
+            total = self._listing.count(parsed.filters) if admitted is None else len(admitted)
+        with _timed(parts, "words"):
+            everything = total if admitted is None else self._listing.count(Filters())
+            among = None if admitted is None else set(admitted.tolist())
+            evidence = words.find(self._texts, parsed.text, everything, among)
         with _timed(parts, "candidates"):
-            ids, _ = self._index.search(query_vector(text.globals[0]), max(CANDIDATES, 4 * limit))
+            reach = limit + offset
+            ids = self._candidates(wanted, allowed, max(CANDIDATES, 4 * reach), evidence)
+            if isinstance(like, int):
+                ids = ids[ids != like]
         with _timed(parts, "rescore"):
-            ids, features = self._catalog.embeddings(self._model.info, [int(i) for i in ids])
-            frames = frame_similarities(text, features)[0]  # [K, M]
-            scores = pool_frames(frames, config) + center_similarities(text, features, config)[0]
-            order = np.argsort(-scores, kind="stable")[: 4 * limit]
+            clips = self._judged(ids)
+            raw = [self._compared(probe, clips) for probe in wanted]
         with _timed(parts, "relevance"):
-            if len(order):
-                kept = Features(features.globals[order], features.centers[order])
-                references = self.references()
-                heights = standing(scores[order], score(references, kept, config))
-                relevance = self._calibrate(references).relevance(heights)
-            else:
-                relevance = np.empty(0)
+            rows = _worth_judging(raw, clips, reach, evidence)
+            hits = self._hits(wanted, avoided, raw, clips, rows)
         with _timed(parts, "moments"):
-            rows = self._catalog.clips([int(ids[i]) for i in order])
-            hits = [
-                _Hit(rows[int(ids[i])], float(scores[i]), float(r), int(frames[i].argmax()))
-                for i, r in zip(order, relevance, strict=True)
-                if int(ids[i]) in rows
-            ]
-            moments = tuple(self._moment(group) for group in _merge(hits)[:limit])
+            moments = [moment_of(group, self._thumbnails) for group in merge(hits)]
+            if evidence.files or evidence.lines:
+                moments = self._fused(moments, evidence, only_seen=avoided is not None)
+            shown = _page(self._ordered(moments, sort, reverse), limit, offset)
+        with _timed(parts, "files"):
+            files = self._listing.files([moment.file_id for moment in shown])
+            shown = [moment for moment in shown if moment.file_id in files]  # none that was removed meanwhile
+            described = tuple(files[i] for i in dict.fromkeys(moment.file_id for moment in shown))
         confident = any(moment.match is not Match.WEAK for moment in moments)
         took = (time.perf_counter() - began) * 1000
-        return Answer(parsed.text, moments, confident, len(self._index), took, parts)
+        return Answer(parsed.text, tuple(shown), confident, len(self._index), took, parts, described, False, total)
+
+    def filmstrip(self, file_id: int, typed: str = "", like: Picture | int | None = None) -> tuple[Stretch, ...]:
+        """All clips of a file in order, with their relevance to a query. Raises: as `search`; PathError."""
+        clips = self._catalog.clips_of(file_id)
+        if not clips and file_id not in self._listing.files([file_id]):
+            raise PathError("The video has left the library.")
+        found: dict[int, float] = {}
+        wanted = self._probes(query_language.parse(typed).text, like)
+        if wanted and clips:
+            judged = self._judged(np.array([clip.id for clip in clips], np.int64))
+            steps = self._steps(wanted, [self._compared(probe, judged)[0] for probe in wanted], judged)
+            found = dict(zip(judged.ids.tolist(), relevance(steps).tolist(), strict=True))
+        return tuple(
+            Stretch(
+                clip.id, clip.start, clip.end, clip.shot, clip_thumbnails(clip, self._thumbnails), found.get(clip.id)
+            )
+            for clip in clips
+        )
 
     def prepare(self) -> dict[str, float]:
         """Load the text tower and the calibration; returns what each took, in milliseconds. Raises: ModelError."""
@@ -121,107 +172,224 @@ class Searcher:
         with _timed(parts, "text tower"):
             self._model.text.encode(["a video"])
         with _timed(parts, "calibration"):
-            references = self.references()
-            if len(self._index):
-                self._calibrate(references)
+            self._calibrator.prepare(len(self._index))
+        with _timed(parts, "clips"):
+            self._clip_files()
         return parts
 
-    def references(self) -> Features:
-        """The bank's features: encoded once a model, then kept in a file beside the catalog (a cache)."""
-        if self._references is None:
-            self._references = self._load_references() or self._encode_references()
-        return self._references
+    def encode_references(self) -> None:
+        """After indexing: have the reference queries encoded, so that the first search need not."""
+        self._calibrator.references()
 
-    def _load_references(self) -> Features | None:
-        try:
-            with np.load(self._reference_file, allow_pickle=False) as stored:
-                if stored["texts"].tolist() != list(self._reference_texts):
-                    return None
-                return Features(stored["globals"].astype(np.float32), stored["centers"].astype(np.float32))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError) as error:
-            log.warning(
-                "The reference features in %s cannot be read and are made anew: %s", self._reference_file, error
-            )
-            return None
+    # --- what is asked ----------------------------------------------------------------------------------------
 
-    def _encode_references(self) -> Features:
-        features = self._model.text.encode(self._reference_texts)
-        try:
-            self._reference_file.parent.mkdir(parents=True, exist_ok=True)
-            part = self._reference_file.with_suffix(".part.npz")
-            np.savez(part, texts=np.array(self._reference_texts), globals=features.globals, centers=features.centers)
-            part.replace(self._reference_file)
-        except OSError as error:  # a library that may only be read is searched all the same
-            log.info("The reference queries' features are not kept: %s", error)
-        return features
+    def _probes(self, text: str, like: Picture | int | None) -> list[Probe]:
+        probes = [self._text_probe(text)] if text else []
+        if isinstance(like, Picture):
+            square = self._fit_picture(like, self._model.info.frame_format)
+            frames = np.repeat(square[None, None], self._model.info.frame_format.frames, axis=1)  # [1, M, H, W, 3]
+            probes.append(Probe(clip_as_query(self._model.video.encode(frames)), is_text=False))
+        elif like is not None:
+            ids, features = self._catalog.embeddings(self._model.info, [like])
+            if not len(ids):
+                raise PathError("The moment to look for similar ones of has left the library.")
+            probes.append(Probe(clip_as_query(features), is_text=False))
+        return probes
 
-    def _calibrate(self, references: Features) -> Calibration:
+    def _text_probe(self, text: str) -> Probe:
+        return Probe(self._model.text.encode([text]), is_text=True)
+
+    def _admitted(self, filters: Filters) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+        """-> (files, clips ascending) that the operators admit; None for all."""
+        if filters == Filters():
+            return None, None
+        files = self._listing.admitted(filters)
+        clip_ids, file_ids = self._clip_files()
+        return files, clip_ids[np.isin(file_ids, files)]
+
+    def _clip_files(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All clip ids there have been, and their files: neither changes, so only new ones are read."""
+        ids, files = self._catalog.clip_files(int(self._clip_ids[-1]) if len(self._clip_ids) else 0)
+        if len(ids):
+            self._clip_ids = np.concatenate([self._clip_ids, ids])
+            self._file_ids = np.concatenate([self._file_ids, files])
+        return self._clip_ids, self._file_ids
+
+    # --- candidates and scores --------------------------------------------------------------------------------
+
+    def _candidates(
+        self, wanted: Sequence[Probe], allowed: NDArray[np.int64] | None, count: int, evidence: words.Evidence
+    ) -> NDArray[np.int64]:
+        found = []
+        for probe in wanted:
+            vector = query_vector(probe.features.globals[0])
+            found.append(self._index.search(vector, count, allowed)[0])
+            if evidence.files:
+                clip_ids, file_ids = self._clip_files()
+                named = clip_ids[np.isin(file_ids, [hit.file_id for hit in evidence.files])]
+                found.append(self._index.search(vector, NAMED_CANDIDATES, named)[0])
+        return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+    def _judged(self, ids: NDArray[np.int64]) -> Judged:
+        found, features = self._catalog.embeddings(self._model.info, ids.tolist())
+        clip_ids, file_ids = self._clip_files()
+        return Judged(found, file_ids[np.searchsorted(clip_ids, found)], features)
+
+    def _compared(self, probe: Probe, clips: Judged) -> tuple[Vector, NDArray[np.int64]]:
+        """-> (scores [K], the frame of each clip that matched best [K])."""
+        config = self._model.info.score
+        frames = frame_similarities(probe.features, clips.features)[0]  # [K, M]
+        scores = pool_frames(frames, config) + center_similarities(probe.features, clips.features, config)[0]
+        return scores, frames.argmax(axis=1)
+
+    def _steps(self, wanted: Sequence[Probe], scores: Sequence[Vector], clips: Judged) -> NDArray[np.float64]:
+        """Where clips stand between possible (0) and strong (1): of several probes the mean."""
         size = len(self._index)
-        if self._calibration is not None:
-            fitted, calibration = self._calibration
-            if fitted / REFIT_GROWTH <= size <= fitted * REFIT_GROWTH:
-                return calibration
-        ids = self._catalog.sample_clips(SAMPLE_CLIPS)
-        _, clips = self._catalog.embeddings(self._model.info, ids)
-        calibration = Calibration.fit(references, clips, self._model.info.score)
-        self._calibration = (size, calibration)
-        return calibration
+        steps = [self._calibrator.steps(p, s, clips, size) for p, s in zip(wanted, scores, strict=True)]
+        return np.asarray(np.mean(steps, axis=0))
 
-    def _moment(self, group: Sequence[_Hit]) -> Moment:
-        """One moment of hits that touch; the best hit leads, the thumbnails run in time order."""
-        best = group[0]
-        in_order = sorted(group, key=lambda hit: hit.clip.ordinal)
-        thumbnails: list[Thumbnail] = []
-        chosen = 0
-        for hit in in_order:
-            clip = hit.clip
-            if hit is best:
-                chosen = len(thumbnails) + hit.best_frame
-            path = str(self._thumbnails / clip.sprite)
-            w, h = clip.tile_width, clip.tile_height
-            thumbnails += [Thumbnail(path, (i * w, 0, w, h), t) for i, t in enumerate(clip.times)]
-        return Moment(
-            file_id=best.clip.file_id,
-            clip_id=best.clip.id,
-            path=best.clip.path,
-            start=in_order[0].clip.start,
-            end=in_order[-1].clip.end,
-            score=best.score,
-            relevance=best.relevance,
-            match=classify(best.relevance),
-            thumbnails=tuple(thumbnails),
-            best=chosen,
-        )
+    def _hits(
+        self,
+        wanted: Sequence[Probe],
+        avoided: Probe | None,
+        raw: Sequence[tuple[Vector, NDArray[np.int64]]],
+        clips: Judged,
+        rows: NDArray[np.int64],
+    ) -> list[Hit]:
+        """The clips of these rows, judged, best first; those that show what is to be avoided are left out."""
+        if not len(rows):
+            return []
+        clips = clips.only(rows)
+        steps = self._steps(wanted, [scores[rows] for scores, _ in raw], clips)
+        # One probe's scores order as the model says; those of several are only comparable as steps.
+        scores = raw[0][0][rows] if len(raw) == 1 else steps
+        likely, frames = relevance(steps), raw[0][1][rows]
+        kept = np.arange(len(rows))
+        if avoided is not None:
+            against = self._steps([avoided], [self._compared(avoided, clips)[0]], clips)
+            doubtful = against >= DOUBTFUL_STEPS
+            scores = scores - doubtful * (1.0 + float(np.ptp(scores)))  # below all others, in their order
+            likely = np.where(doubtful, np.minimum(likely, WEAKENED), likely)
+            kept = kept[against < AVOIDED_STEPS]
+        found = self._catalog.clips(clips.ids[kept].tolist())
+        return [
+            Hit(found[int(clips.ids[i])], float(scores[i]), float(likely[i]), int(frames[i]))
+            for i in kept[np.argsort(-scores[kept], kind="stable")]
+            if int(clips.ids[i]) in found
+        ]
+
+    # --- what is shown ----------------------------------------------------------------------------------------
+
+    def _fused(self, moments: Sequence[Moment], evidence: words.Evidence, only_seen: bool) -> list[Moment]:
+        """`only_seen`: words bring back nothing that was taken away for what it shows."""
+        files = self._listing.files([hit.file_id for hit in evidence.files])
+        of_video: dict[int, list[Moment]] = {}
+        for moment in moments:
+            of_video.setdefault(moment.file_id, []).append(moment)
+        fusion = words.Fusion(moments)
+        for hit in evidence.files:
+            if hit.file_id not in files:  # removed meanwhile
+                continue
+            file = files[hit.file_id]
+            reasons = words.reasons(hit, file, evidence.words)
+            known = of_video.get(hit.file_id)
+            if only_seen and file.clips and not known:
+                continue
+            moment = known[0] if known else self._whole_file(file, evidence.file_relevance)
+            fusion.add(moment, evidence.file_weight, evidence.file_relevance, reasons)
+        fusion.next_list()
+        for line in evidence.lines:
+            shown = (m for m in of_video.get(line.file_id, ()) if m.match is not Match.WEAK)
+            spoken = next((m for m in shown if m.start <= line.start < m.end), None)
+            clip = self._catalog.clip_at(line.file_id, line.start)
+            if spoken is None and clip is not None and not (only_seen and line.file_id not in of_video):
+                spoken = spoken_moment(clip, line.start, line.end, evidence.line_relevance, self._thumbnails)
+            if spoken is not None:  # without clips the video waits to be indexed, and there is nothing to point at yet
+                fusion.add(spoken, evidence.line_weight, evidence.line_relevance, (Reason("subtitle", line.text),))
+        return fusion.moments()
+
+    def _ordered(self, moments: Sequence[Moment], sort: Sort, reverse: bool) -> list[Moment]:
+        """Relevance as it is. Any other order is that of the videos, those with more than weak moments first."""
+        if sort is Sort.RELEVANCE:
+            return list(moments)[:: -1 if reverse else 1]
+        of_video: dict[int, list[Moment]] = {}
+        for moment in moments:
+            of_video.setdefault(moment.file_id, []).append(moment)
+        matching = {i for i, found in of_video.items() if any(m.match is not Match.WEAK for m in found)}
+        order = self._listing.ordered(matching, sort, reverse)
+        order += self._listing.ordered(of_video.keys() - matching, sort, reverse)
+        return [moment for file_id in order for moment in of_video[file_id]]
+
+    def _browse(
+        self,
+        filters: Filters,
+        avoided: Probe | None,
+        sort: Sort,
+        reverse: bool,
+        limit: int,
+        offset: int,
+        began: float,
+        parts: dict[str, float],
+    ) -> Answer:
+        """No query: the files themselves, without those that show what is to be avoided."""
+        with _timed(parts, "filter"):
+            without = self._files_showing(avoided) if avoided is not None else ()
+            total = self._listing.count(filters, without)
+            ids = self._listing.page(filters, sort, reverse, limit, offset, without)
+        with _timed(parts, "files"):
+            files = self._listing.files(ids)
+            described = tuple(files[i] for i in ids if i in files)
+        with _timed(parts, "moments"):
+            moments = tuple(self._whole_file(file) for file in described)
+        took = (time.perf_counter() - began) * 1000
+        return Answer("", moments, True, len(self._index), took, parts, described, True, total)
+
+    def _files_showing(self, probe: Probe) -> tuple[int, ...]:
+        ids, _ = self._index.search(query_vector(probe.features.globals[0]), CANDIDATES)
+        clips = self._judged(ids)
+        if not len(clips.ids):
+            return ()
+        steps = self._steps([probe], [self._compared(probe, clips)[0]], clips)
+        return tuple(np.unique(clips.file_ids[steps >= AVOIDED_STEPS]).tolist())
+
+    def _whole_file(self, file: LibraryFile, likely: float | None = None) -> Moment:
+        return whole_file(file, self._catalog.spread_clips(file.id, POSTERS), self._thumbnails, likely)
 
 
-def _merge(hits: Sequence[_Hit]) -> list[list[_Hit]]:
-    """Hits best first -> groups best first. Clips that follow each other in one shot and match alike are one moment.
+def _worth_judging(
+    raw: Sequence[tuple[Vector, NDArray[np.int64]]], clips: Judged, videos: int, evidence: words.Evidence
+) -> NDArray[np.int64]:
+    """Rows of the best clips, not all of them of one video, and of those whose video the words were found at."""
+    order = np.argsort(-np.mean([scores for scores, _ in raw], axis=0), kind="stable")
+    of_video = clips.file_ids[order]
+    named = np.isin(of_video, [hit.file_id for hit in evidence.files])
+    by_video = np.argsort(of_video, kind="stable")
+    first = np.searchsorted(of_video[by_video], of_video[by_video])  # where the video's clips begin
+    place = np.empty(len(order), np.int64)
+    place[by_video] = np.arange(len(order)) - first  # of a clip among those of its video
+    chosen = place < 2 * MOMENTS_OF_A_VIDEO
+    chosen &= np.cumsum(chosen) <= max(FEWEST_JUDGED, 4 * videos)
+    return np.asarray(order[named | chosen])
 
-    Cuts are never merged over: the moment a person means is the shot. Weak hits stay apart: most clips are weak, and
-    the best of them would be hidden in a moment as long as its shot.
-    """
-    by_place = {(hit.clip.file_id, hit.clip.ordinal): hit for hit in hits}
-    taken: set[int] = set()
-    groups: list[list[_Hit]] = []
-    for hit in hits:
-        if hit.clip.id in taken:
-            continue
-        group = [hit]
-        for step in (1, -1):
-            at = hit.clip.ordinal + step
-            while (
-                (next_hit := by_place.get((hit.clip.file_id, at))) is not None
-                and next_hit.clip.id not in taken
-                and next_hit.clip.shot == hit.clip.shot
-                and classify(next_hit.relevance) is classify(hit.relevance) is not Match.WEAK
-            ):
-                group.append(next_hit)
-                at += step
-        taken.update(member.clip.id for member in group)
-        groups.append(group)
-    return groups
+
+def _plain_words(without: str) -> str:
+    """What must not be shown, as words. Raises: QueryError."""
+    parsed = query_language.parse(without)
+    if parsed.filters != Filters():
+        raise QueryError("What moments must not show is told in words; operators belong to the search itself.")
+    return parsed.text
+
+
+def _page(moments: Sequence[Moment], limit: int, offset: int) -> list[Moment]:
+    """The moments of `limit` videos from the `offset`-th on, counted by first appearance; of each only the first."""
+    videos = list(dict.fromkeys(moment.file_id for moment in moments))[offset : offset + limit]
+    room = dict.fromkeys(videos, MOMENTS_OF_A_VIDEO)
+    shown = []
+    for moment in moments:
+        if room.get(moment.file_id):
+            room[moment.file_id] -= 1
+            shown.append(moment)
+    return shown
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cret_desktop.clips import VideoFile
@@ -33,11 +33,12 @@ class ScanProblem:
     reason: str
 
 
-def scan(root: str) -> Iterator[VideoFile | ScanProblem]:
+def scan(root: str, leaves_out: Callable[[str], bool] = lambda path: False) -> Iterator[VideoFile | ScanProblem]:
     """Everything under `root` that carries a video's suffix, in the order of names; `root` may be a single file.
 
     Hidden entries, `._*` and unfinished downloads are passed over in silence. Links are followed; a folder is
-    visited once, whatever links lead to it. A root that does not exist is a problem, not an exception.
+    visited once, whatever links lead to it. A root that does not exist is a problem, not an exception. `leaves_out`
+    tells of a path below the root whether it is to be passed over, with all that lies in it.
     """
     try:
         status = os.stat(root)
@@ -45,7 +46,7 @@ def scan(root: str) -> Iterator[VideoFile | ScanProblem]:
         yield ScanProblem(root, _os_reason(error))
         return
     if stat.S_ISDIR(status.st_mode):
-        yield from _scan_folder(root, {(status.st_dev, status.st_ino)})
+        yield from _scan_folder(root, {(status.st_dev, status.st_ino)}, leaves_out)
     else:
         yield _examine(root)
 
@@ -71,7 +72,9 @@ def fingerprint(path: str) -> bytes:
     return digest.digest()
 
 
-def _scan_folder(folder: str, visited: set[tuple[int, int]]) -> Iterator[VideoFile | ScanProblem]:
+def _scan_folder(
+    folder: str, visited: set[tuple[int, int]], leaves_out: Callable[[str], bool]
+) -> Iterator[VideoFile | ScanProblem]:
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
@@ -79,7 +82,7 @@ def _scan_folder(folder: str, visited: set[tuple[int, int]]) -> Iterator[VideoFi
         yield ScanProblem(folder, f"The folder cannot be listed: {_os_words(error)}.")
         return
     for entry in entries:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or leaves_out(entry.path):
             continue
         if _is_folder(entry):
             try:
@@ -95,7 +98,7 @@ def _scan_folder(folder: str, visited: set[tuple[int, int]]) -> Iterator[VideoFi
             # listed as a problem and searched.
             if _carries_video_suffix(entry.name):
                 yield ScanProblem(entry.path, "This is a folder, not a video file.")
-            yield from _scan_folder(entry.path, visited)
+            yield from _scan_folder(entry.path, visited, leaves_out)
         elif _carries_video_suffix(entry.name):
             yield from _examine_named(entry.path)
 

@@ -154,6 +154,35 @@ def test_emoji_are_words(library: tuple[Path, Path, list[str], dict[str, object]
     assert json.loads(done.stdout)["results"]
 
 
+def test_searches_take_operators_pictures_and_an_order(
+    library: tuple[Path, Path, list[str], dict[str, object]], tmp_path: Path
+) -> None:
+    import cv2
+    import numpy as np
+
+    place = library[0]
+
+    def found(*arguments: str) -> list[str]:
+        done = cret("search", *arguments, "--json", library=place)
+        return list(dict.fromkeys(Path(result["path"]).name for result in json.loads(done.stdout)["results"]))
+
+    good = [f"good{n}.mp4" for n in range(5)]
+    assert found("ext:mp4 -is:failed", "--sort", "name") == good
+    assert found('wall "good3"') == ["good3.mp4"]
+    assert found("wall dur:>10h") == []
+    picture = tmp_path / "red.png"
+    cv2.imwrite(str(picture), np.full((30, 40, 3), (20, 20, 220), np.uint8))
+    assert sorted(found("--like", str(picture))) == good
+    assert set(found("something", "--without", "a plain colour")) <= set(good)
+    for arguments, word in [
+        (("wall", "--like", str(tmp_path / "none.png")), "none.png"),
+        (("dur:soon",), "dur:<30s"),
+        (("size:>1gb",), "tag:NAME"),
+    ]:
+        refused = cret("search", *arguments, library=place, status=2)
+        assert word in refused.stderr.strip().splitlines()[-1]
+
+
 def test_options_may_stand_before_the_command(library: tuple[Path, Path, list[str], dict[str, object]]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cret_desktop", "--library", str(library[0]), "status", "--json"],

@@ -76,7 +76,7 @@ def test_folder_in_moments_out(config: EngineConfig, videos: Path) -> None:
         assert path.endswith("broken.mp4")
         assert reason
         with pytest.raises(QueryError):
-            client.request(protocol.Search("  ")).result(WAIT)
+            client.request(protocol.Search("dur:long")).result(WAIT)
         with pytest.raises(PathError):
             client.request(protocol.AddFolders((str(videos / "nowhere"),))).result(WAIT)
 

@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cret_desktop.clips import FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
+from cret_desktop.clips import FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryTooNew, StorageError
 from cret_desktop.index import migrations
+from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog, GraphManifest, NewClip, Root
+from cret_desktop.index.filters import Filters
+from cret_desktop.index.listing import Listing
+from cret_desktop.index.texts import Texts
 
 MODEL = ModelInfo("m", "M", "print-1", 8, 2, FrameFormat(4, 32), ScoreConfig())
 INFO = VideoInfo(10.0, 640, 360, 25.0, "h264", "mp4")
@@ -209,20 +213,63 @@ def test_reading_only_refuses_changes(catalog: Catalog) -> None:
             reader.add_root("/other")
 
 
-def test_an_older_catalog_is_backed_up_and_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def old_catalog(path: Path) -> None:
+    """A library as schema 1 had it: two files, one of them a root of its own, with a clip and its embedding."""
+    with sqlite3.connect(path) as db:
+        db.executescript(migrations.STEPS[0])
+        db.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 1")
+        db.execute("INSERT INTO models VALUES (1, ?, 'm', 8, 2)", (MODEL.fingerprint,))
+        roots = [(1, b"/home/me/Holiday films", 0.0, 0), (2, b"/home/me/One take.mp4", 0.0, 0)]
+        db.executemany("INSERT INTO roots VALUES (?, ?, ?, ?)", roots)
+        for number, (root, name) in enumerate([(1, "Córdoba/Plaza 2.mp4".encode()), (1, b"\xff10.mp4"), (2, b"")], 1):
+            db.execute(
+                "INSERT INTO files (id, root_id, path, size, mtime_ns, device, inode, fingerprint, state, model_id)"
+                " VALUES (?, ?, ?, 100, 1000, 1, ?, ?, 'indexed', 1)",
+                (number, root, name, number, name),
+            )
+        db.execute("INSERT INTO clips VALUES (1, 1, 0, 0, 0.0, 5.0, 'aa/bb/0.jpg', 32, 18, 1, ?)", (b"\0" * 32,))
+        db.execute(
+            "INSERT INTO embeddings VALUES (1, 1, ?, ?)",
+            (np.full((4, 8), 0.1, "<f2").tobytes(), np.full((2, 8), 0.1, "<f2").tobytes()),
+        )
+    db.close()
+
+
+def test_an_older_catalog_is_backed_up_and_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite"
-    with Catalog.open(path) as catalog:
-        indexed(catalog, "a.mp4", 1)
-    newer = (*migrations.STEPS, "ALTER TABLE files ADD COLUMN favourite INTEGER;")
-    monkeypatch.setattr(migrations, "STEPS", newer)
-    monkeypatch.setattr(migrations, "SCHEMA_VERSION", len(newer))
+    old_catalog(path)
+    with pytest.raises(LibraryDamaged, match="older version"):
+        Catalog.open(path, read_only=True)
     with Catalog.open(path) as catalog:
         assert len(catalog.clip_ids(MODEL.fingerprint)) == 1
+        texts, listing = Texts(catalog), Listing(catalog)
+        assert [hit.file_id for hit in texts.files(["plaza"], 5)] == [1], "names of old files are found"
+        assert [hit.file_id for hit in texts.files(["cordoba"], 5)] == [1], "folders as well"
+        assert [hit.file_id for hit in texts.files(["one", "take"], 5)] == [3]
+        assert listing.page(Filters(), Sort.NAME, False, 10, 0) == [2, 3, 1]
+        Annotations(catalog).set_favourite([1], True)
     (backup,) = tmp_path.glob("catalog.v1.backup.sqlite")
     with sqlite3.connect(backup) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
         assert db.execute("SELECT count(*) FROM clips").fetchone() == (1,)
     db.close()
+
+
+def test_a_step_that_fails_leaves_the_older_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "catalog.sqlite"
+    old_catalog(path)
+    broken = f"{migrations.STEPS[1]}\nINSERT INTO nowhere VALUES (1);"
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", (migrations.STEPS[0], broken))
+        with pytest.raises(LibraryDamaged):
+            Catalog.open(path)
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert db.execute("SELECT name FROM sqlite_master WHERE name = 'tags'").fetchone() is None
+    db.close()
+    with Catalog.open(path) as catalog:
+        assert len(catalog.clip_ids(MODEL.fingerprint)) == 1
 
 
 FULL_DISK = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.ports import Decoder
 from cret_desktop.library.progress import IndexTotals
 from cret_desktop.library.searcher import Searcher
-from tests.fakes import COLOURS, ColourModel, FakeDecoder
+from tests.fakes import COLOURS, ColourModel, FakeDecoder, fit_picture
 
 # As in life, most of what could be asked for is not there; now and then a colour is named.
 NOUNS = "street river talk kitchen night snow train child crowd guitar forest market window bridge concert".split()
@@ -47,6 +47,7 @@ class Bench:
         control: Control | None = None,
         within: Path | None = None,
         open_decoder: Callable[[], Decoder] | None = None,
+        leave_out: Sequence[str] = (),
     ) -> IndexTotals:
         def fake() -> FakeDecoder:
             self.decoders.append(FakeDecoder())
@@ -54,8 +55,9 @@ class Bench:
 
         root = self.catalog.add_root(str(self.videos))
         indexer = Indexer(
-            self.catalog, self.index, self.model, open_decoder or fake, self.folder / "thumbnails", self.events.append
-        )
+            self.catalog, self.index, self.model, open_decoder or fake, self.folder / "thumbnails",
+            self.events.append, leave_out,
+        )  # fmt: skip
         return indexer.run([(root, str(within or self.videos))], control or Control())
 
     def found(self, query: str, limit: int = 10) -> list[str]:
@@ -74,6 +76,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     model = ColourModel()
     with Catalog.open(folder / "catalog.sqlite") as catalog:
         index = VectorIndex.open(folder / "graphs", catalog, model.info.fingerprint, model.info.width + 1)
-        searcher = Searcher(catalog, index, model, folder / "thumbnails", REFERENCES, folder / "calibration")
+        searcher = Searcher(
+            catalog, index, model, folder / "thumbnails", REFERENCES, folder / "calibration", fit_picture
+        )
         yield Bench(folder, videos, catalog, index, model, searcher, [], [])
         index.close()

@@ -10,7 +10,7 @@ import pytest
 from cret_desktop.clips import DecodeEvent, VideoFile
 from cret_desktop.errors import StorageError
 from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control
-from cret_desktop.library.progress import FileIndexed
+from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, Phase
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
 
@@ -213,3 +213,58 @@ def test_names_that_are_not_utf8_survive(bench: Bench) -> None:
     bench.run()
     assert bench.found("red") == [name]
     assert bench.run().skipped == 1
+
+
+def test_what_is_left_out_is_not_indexed_and_comes_back(bench: Bench) -> None:
+    bench.write("a.mp4", "red")
+    bench.write("Proxies/a.mp4", "green")
+    bench.write("raw/cut.gif", "blue")
+    bench.run()
+    assert bench.run(leave_out=["proxies", "*.gif"]).files == 0
+    assert bench.found("") == ["a.mp4"]
+    assert bench.run().frames_decoded == 0, "nothing is done again"
+    assert sorted(bench.found("")) == ["a.mp4", "a.mp4", "cut.gif"]
+
+
+def test_a_scan_tells_how_much_has_changed(bench: Bench) -> None:
+    def changed() -> int:
+        bench.run()
+        told = [event.changed for event in bench.events if isinstance(event, FolderScanned)]
+        bench.events.clear()
+        (count,) = told
+        return count
+
+    bench.write("a.mp4", "red")
+    bench.write("b.mp4", "blue")
+    assert [changed(), changed()] == [2, 0]
+    (bench.videos / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nhello\n")
+    assert changed() == 1
+    (bench.videos / "b.mp4").rename(bench.videos / "c.mp4")
+    (bench.videos / "a.mp4").unlink()
+    assert changed() == 2
+    bench.write("a.mp4", "red")
+    assert changed() == 1
+
+
+def test_a_folder_can_go_first(bench: Bench) -> None:
+    for name in ("a/1.mp4", "a/2.mp4", "b/1.mp4", "z/1.mp4", "z/2.mp4"):
+        bench.write(name, "red")
+    control = Control()
+    control.first = str(bench.videos / "z")
+    bench.run(control)
+    taken = [os.path.relpath(path, bench.videos) for path in bench.decoders[-1].taken]
+    assert taken[:2] == [os.path.join("z", "1.mp4"), os.path.join("z", "2.mp4")]
+    assert len(taken) == 5
+
+
+def test_indexing_waits_for_power(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cret_desktop.library import indexer
+
+    monkeypatch.setattr(indexer, "BATTERY_SECONDS", 0.0)
+    monkeypatch.setattr(indexer, "PROGRESS_SECONDS", 0.0)
+    looks = iter([True] * 3)
+    bench.write("a.mp4", "red")
+    assert bench.run(Control(lambda: next(looks, False))).files == 1
+    phases = [event.phase for event in bench.events if isinstance(event, IndexProgress)]
+    assert Phase.ON_BATTERY in phases
+    assert next(looks, None) is None, "it waited until there was power"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cret_desktop.clips import Features, Match, ScoreConfig
-from cret_desktop.library.relevance import POSSIBLE, STRONG, Calibration, classify, standing
+from cret_desktop.library.relevance import POSSIBLE, STRONG, Calibration, classify, relevance, standing
 from cret_desktop.library.score import score, unit
 
 CONFIG = ScoreConfig(temperature=1.0, variance_weight=0.0)
@@ -23,7 +23,7 @@ def clips_of(directions: np.ndarray, random: np.random.Generator) -> Features:
 
 def best(query: Features, references: Features, clips: Features) -> float:
     heights = standing(score(query, clips, CONFIG)[0], score(references, clips, CONFIG))
-    return float(Calibration.fit(references, clips, CONFIG).relevance(heights).max())
+    return float(relevance(Calibration.fit(score(references, clips, CONFIG)).steps(heights)).max())
 
 
 @pytest.mark.parametrize("count", [1, 10, 500])

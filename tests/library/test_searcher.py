@@ -6,9 +6,9 @@ import pytest
 from cret_desktop.clips import Match
 from cret_desktop.errors import QueryError
 from cret_desktop.library import searcher as searcher_module
-from cret_desktop.library.searcher import _Hit, _merge
-from tests.fakes import COLOURS
-from tests.library.conftest import Bench
+from cret_desktop.library.moments import Hit, merge
+from tests.fakes import COLOURS, fit_picture
+from tests.library.conftest import REFERENCES, Bench
 
 
 def test_every_colour_finds_its_own(bench: Bench) -> None:
@@ -20,7 +20,9 @@ def test_every_colour_finds_its_own(bench: Bench) -> None:
         assert answer.moments[0].path.endswith(f"{colour}.mp4")
         assert answer.moments[0].match is not Match.WEAK
         assert answer.confident
-        assert set(answer.parts) == {"text", "candidates", "rescore", "relevance", "moments"}
+        assert set(answer.parts) == {
+            "text", "filter", "words", "candidates", "rescore", "relevance", "moments", "files",
+        }  # fmt: skip
 
 
 def test_what_is_absent_gets_weak_answers_only(bench: Bench) -> None:
@@ -33,13 +35,13 @@ def test_what_is_absent_gets_weak_answers_only(bench: Bench) -> None:
 
 
 def test_an_empty_library_answers_with_nothing(bench: Bench) -> None:
-    assert set(bench.searcher.prepare()) == {"text tower", "calibration"}
+    assert set(bench.searcher.prepare()) == {"text tower", "calibration", "clips"}
     answer = bench.searcher.search("red", 5)
     assert answer.moments == ()
     assert not answer.confident
 
 
-@pytest.mark.parametrize("typed", ["", "   \t\n", "?!", "word " * 2_000])
+@pytest.mark.parametrize("typed", ["?!", "word " * 2_000, "in:", "foo:bar"])
 def test_queries_that_cannot_be_searched_say_so(bench: Bench, typed: str) -> None:
     with pytest.raises(QueryError):
         bench.searcher.search(typed, 5)
@@ -56,10 +58,16 @@ def test_preparing_leaves_nothing_to_load(bench: Bench) -> None:
     assert asked == [1]
 
 
-def test_limit_counts_moments(bench: Bench) -> None:
-    bench.write("a.mp4", "red blue " * 20)
+def test_limit_counts_videos_and_a_video_has_at_most_twenty_moments(bench: Bench) -> None:
+    for name in "abc":
+        bench.write(f"{name}.mp4", "red blue " * 20)
     bench.run()
-    assert len(bench.searcher.search("red", 7).moments) == 7
+    answer = bench.searcher.search("red", 2)
+    assert [sum(m.file_id == file.id for m in answer.moments) for file in answer.files] == [20, 20]
+    assert answer.total == 3
+    rest = bench.searcher.search("red", 2, offset=2)
+    assert len(rest.files) == 1
+    assert rest.files[0] not in answer.files
 
 
 def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,8 +79,9 @@ def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: p
         bench.index,
         bench.model,
         bench.folder / "thumbnails",
-        bench.searcher._reference_texts,
+        REFERENCES,
         bench.folder / "calibration",
+        fit_picture,
     )
     encoded: list[int] = []
     encode = bench.model.text.encode
@@ -84,10 +93,10 @@ def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: p
 def test_a_damaged_reference_file_is_made_anew(bench: Bench) -> None:
     bench.write("a.mp4", "red")
     bench.run()
-    bench.searcher.references()
+    bench.searcher.encode_references()
     (stored,) = (bench.folder / "calibration").glob("*.npz")
     stored.write_bytes(b"not a zip")
-    bench.searcher._references = None
+    bench.searcher._calibrator._references = None
     assert bench.searcher.search("red", 1).moments
 
 
@@ -100,25 +109,25 @@ def test_more_clips_than_candidates_are_rescored_exactly(bench: Bench, monkeypat
     assert bench.found("orange", 1) == ["needle.mp4"]
 
 
-def hit(clip_id: int, ordinal: int, shot: int, relevance: float, file_id: int = 1) -> _Hit:
+def hit(clip_id: int, ordinal: int, shot: int, relevance: float, file_id: int = 1) -> Hit:
     from cret_desktop.index.catalog import ClipRow
 
     row = ClipRow(clip_id, file_id, "v.mp4", ordinal, shot, ordinal * 10.0, ordinal * 10.0 + 10, "s", 4, 3, 0, (0.0,))
-    return _Hit(row, relevance, relevance, 0)
+    return Hit(row, relevance, relevance, 0)
 
 
 def test_neighbours_in_one_shot_are_one_moment() -> None:
     hits = [hit(3, 2, 0, 0.95), hit(2, 1, 0, 0.9), hit(4, 3, 0, 0.85), hit(9, 8, 0, 0.84)]
-    assert [[h.clip.ordinal for h in group] for group in _merge(hits)] == [[2, 3, 1], [8]]
+    assert [[h.clip.ordinal for h in group] for group in merge(hits)] == [[2, 3, 1], [8]]
 
 
 def test_weak_hits_stay_apart() -> None:
-    assert len(_merge([hit(ordinal + 1, ordinal, 0, 0.2) for ordinal in range(3)])) == 3
+    assert len(merge([hit(ordinal + 1, ordinal, 0, 0.2) for ordinal in range(3)])) == 3
 
 
-def test_cuts_files_and_classes_are_not_merged_over() -> None:
+def test_cuts_files_and_classes_are_notmerged_over() -> None:
     hits = [hit(1, 0, 0, 0.95), hit(2, 1, 1, 0.9), hit(3, 2, 1, 0.2), hit(4, 1, 1, 0.9, file_id=2)]
-    assert len(_merge(hits)) == 4
+    assert len(merge(hits)) == 4
 
 
 def test_scores_order_the_answer(bench: Bench) -> None:

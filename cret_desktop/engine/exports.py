@@ -1,0 +1,375 @@
+"""Takes moments out of the app: clips and lists, in a thread of its own and with a child process that opens the media.
+
+The child (torch-free, spawned when first needed) cuts one clip or reads one file's facts at a time: a codec that
+crashes or hangs costs that one passage and a new child. Clips are written into a hidden folder beside their place and
+get their name when they are whole; what is left of a cancelled export goes with that folder. This module never
+overwrites a file and never touches the library.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import queue
+import re
+import shutil
+import signal
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, ExportProgress, Passage
+from cret_desktop.errors import BadFile, CretError, DecoderFailed, ExportCancelled, ExportError
+from cret_desktop.library import export as lists
+from cret_desktop.media.timecode import EditSource
+
+STALL_SECONDS = 60.0  # of silence, after which a child is given up
+_START_SECONDS = 120.0  # to import the codecs, on a slow disk and a busy machine
+_LISTEN_SECONDS = 0.1  # how soon a cancellation is noticed
+_TICK_SECONDS = 0.1
+_END_SECONDS = 2.0
+_LONGEST_STEM = 180  # bytes of a file's name, so that times and ending still fit into the usual 255
+_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]')  # on any system; the clip may travel
+
+Request = ExportClips | ExportList
+Listener = Callable[[ExportProgress], None]
+
+
+class Exports:
+    """The engine's exports, one after the other on a thread of their own.
+
+    `answer(number, work)` is the engine's way to answer a request with what `work` gives or raises.
+    """
+
+    def __init__(self, answer: Callable[[int, Callable[[], object]], None], listener: Listener) -> None:
+        self._answer = answer
+        self._exporter = Exporter(listener)
+        self._requests: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, number: int, request: Request) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name="export")
+            self._thread.start()
+        self._exporter.expect()
+        self._requests.put((number, request))
+
+    def cancel(self) -> None:
+        """Stop the export under way and those that wait."""
+        self._exporter.cancel()
+
+    def close(self) -> None:
+        """Stop, and wait until the thread and its child have ended."""
+        self._exporter.cancel()
+        self._requests.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _loop(self) -> None:
+        while (item := self._requests.get()) is not None:
+            number, request = item
+            self._answer(number, partial(self._exporter.run, request))
+
+
+class Exporter:
+    """Carries out one export at a time in the thread that calls `run`; `cancel` may be called from any other."""
+
+    def __init__(self, listener: Listener, stall_seconds: float = STALL_SECONDS) -> None:
+        self._listener = listener
+        self._stall_seconds = stall_seconds
+        self._lock = threading.Lock()
+        self._expected = 0  # exports that were asked for and have not begun
+        self._cancelled = 0  # of those, how many have been cancelled before they began
+        self._cancel = threading.Event()
+
+    def expect(self) -> None:
+        """Say that a `run` will follow, so that it can be cancelled before it begins."""
+        with self._lock:
+            self._expected += 1
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._cancelled = self._expected
+            self._cancel.set()
+
+    def run(self, request: Request) -> Exported:
+        """Raises: ExportError, ExportCancelled."""
+        with self._lock:
+            self._expected = max(0, self._expected - 1)
+            if self._cancelled:
+                self._cancelled -= 1
+                raise ExportCancelled("The export was cancelled.")
+            self._cancel.clear()
+        if not request.passages:
+            raise ExportError("There is nothing to export. Choose a moment first.")
+        worker = _Worker(self._cancel, self._stall_seconds)
+        try:
+            if isinstance(request, ExportClips):
+                return self._export_clips(request, worker)
+            return self._export_list(request, worker)
+        finally:
+            worker.end()
+
+    def _export_clips(self, request: ExportClips, worker: _Worker) -> Exported:
+        paths: list[str] = []
+        notes: list[str] = []
+        failed: list[str] = []
+        total = sum(max(0.0, passage.end - passage.start) for passage in request.passages) or 1.0
+        done = 0.0
+        with _scratch(request.folder) as scratch:
+            for passage in request.passages:
+                length = max(0.0, passage.end - passage.start)
+                part = partial(self._tell, passage.path, done / total, length / total)
+                try:
+                    clip = worker.cut(passage, request, scratch, part)
+                    path = _publish(Path(clip["path"]), Path(request.folder), _clip_name(passage))
+                except (BadFile, DecoderFailed) as error:
+                    failed.append(_of(passage.path, error))
+                else:
+                    paths.append(path)
+                    notes += [f"“{os.path.basename(path)}”: {note}" for note in clip["notes"]]
+                done += length
+        if not paths:
+            raise ExportError(failed[0])
+        return Exported(tuple(paths), tuple(notes), tuple(failed))
+
+    def _export_list(self, request: ExportList, worker: _Worker) -> Exported:
+        failed: dict[str, str] = {}
+        sources: dict[str, EditSource] = {}
+        videos = list(dict.fromkeys(passage.path for passage in request.passages))
+        for number, path in enumerate(videos):
+            self._tell(path, number / len(videos), 0.0, 0.0)
+            try:
+                sources[path] = worker.facts(path)
+            except (BadFile, DecoderFailed) as error:
+                failed[path] = _of(path, error)
+        edits = [lists.Edit(sources[p.path], p.start, p.end) for p in request.passages if p.path in sources]
+        if not edits:
+            raise ExportError(next(iter(failed.values())))
+        target = Path(request.path)
+        content = _list_content(request, edits)
+        with _scratch(str(target.parent)) as scratch:
+            unfinished = scratch / "list"
+            try:
+                unfinished.write_bytes(content)
+            except OSError as error:
+                raise ExportError(_why_not(target.parent, error)) from error
+            path = _publish(unfinished, target.parent, target.stem, target.suffix)
+        return Exported((path,), tuple(lists.notes(edits, request.form)), tuple(failed.values()))
+
+    def _tell(self, path: str, done: float, share: float, within: float) -> None:
+        self._listener(ExportProgress(min(1.0, done + share * within), path))
+
+
+def _list_content(request: ExportList, edits: list[lists.Edit]) -> bytes:
+    title = request.title or Path(request.path).stem
+    match request.form:
+        case "csv":
+            return lists.as_csv(edits)
+        case "edl":
+            return lists.as_edl(edits, title)
+        case "fcpxml":
+            return lists.as_fcpxml(edits, title)
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _scratch(folder: str) -> Iterator[Path]:
+    """A hidden folder in `folder` (which is made where only its last part is missing), gone afterwards."""
+    try:
+        if not os.path.isdir(folder):
+            os.mkdir(folder)
+        scratch = tempfile.mkdtemp(prefix=".cret-desktop-", dir=folder)
+    except OSError as error:
+        raise ExportError(_why_not(folder, error)) from error
+    try:
+        yield Path(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _publish(unfinished: Path, folder: Path, stem: str, suffix: str = "") -> str:
+    """Gives a whole file its name, or the next free one: 'name (2).mp4'. Safe against a power cut from then on."""
+    try:
+        with open(unfinished, "r+b") as stream:
+            os.fsync(stream.fileno())
+        number = 1
+        while True:
+            addition = f" ({number})" if number > 1 else ""
+            target = folder / f"{stem}{addition}{suffix or unfinished.suffix}"
+            try:
+                # Taken first, then replaced: a rename alone would overwrite what came there meanwhile.
+                os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            except FileExistsError:
+                number += 1
+                continue
+            os.replace(unfinished, target)
+            return str(target)
+    except OSError as error:
+        raise ExportError(_why_not(folder, error)) from error
+
+
+def _clip_name(passage: Passage) -> str:
+    """'walk 0m12s-0m19s', legal on every system."""
+    stem = _NOT_IN_NAMES.sub("_", Path(passage.path).stem).encode()[:_LONGEST_STEM].decode(errors="ignore")
+    stem = stem.strip(" .") or "clip"
+    return f"{stem} {_clock(passage.start)}-{_clock(passage.end)}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m{rest:02}s" if hours else f"{minutes}m{rest:02}s"
+
+
+def _of(path: str, error: CretError) -> str:
+    name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
+    return f"“{name}” could not be exported. {error}"
+
+
+def _why_not(folder: str | Path, error: OSError) -> str:
+    shown = os.fsencode(folder).decode("utf-8", "replace")
+    return f"Nothing can be written to {shown}: {(error.strerror or str(error)).lower()}. Choose another folder."
+
+
+# --- the child as its parent sees it --------------------------------------------------------------------------------
+
+
+class _Worker:
+    """The child, started when there is something to do, and anew after it was lost."""
+
+    def __init__(self, cancelled: threading.Event, stall_seconds: float) -> None:
+        self._cancelled = cancelled
+        self._stall_seconds = stall_seconds
+        self._process: Any = None
+        self._pipe: Connection | None = None
+        self._started = False
+
+    def cut(
+        self, passage: Passage, request: ExportClips, scratch: Path, progress: Callable[[float], None]
+    ) -> dict[str, Any]:
+        """Raises: BadFile, DecoderFailed, ExportError, ExportCancelled."""
+        job = {
+            "job": request.mode,
+            "path": os.path.abspath(passage.path),
+            "start": passage.start - request.handles,
+            "end": passage.end + request.handles,
+            "scratch": str(scratch),
+        }
+        return self._ask(job, progress)
+
+    def facts(self, path: str) -> EditSource:
+        """Raises: BadFile, DecoderFailed, ExportCancelled."""
+        found = self._ask({"job": "facts", "path": os.path.abspath(path)}, lambda _: None)["source"]
+        return EditSource(**{**found, "rate": Fraction(found["rate"])})
+
+    def end(self) -> None:
+        """Ends the child at once; between two jobs it has nothing to lose."""
+        if self._pipe is not None:
+            self._pipe.close()
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+        self._pipe, self._process, self._started = None, None, False
+
+    def _ask(self, job: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
+        pipe = self._pipe or self._start()
+        heard = time.monotonic()
+        try:
+            pipe.send_bytes(json.dumps(job).encode())
+            while True:
+                if self._cancelled.is_set():
+                    self.end()
+                    raise ExportCancelled("The export was cancelled.")
+                if not pipe.poll(_LISTEN_SECONDS):
+                    if time.monotonic() - heard > (self._stall_seconds if self._started else _START_SECONDS):
+                        self.end()
+                        raise DecoderFailed(f"Nothing happened for {self._stall_seconds:.0f} s.")
+                    continue
+                message: dict[str, Any] = json.loads(pipe.recv_bytes())
+                heard, self._started = time.monotonic(), True
+                match message["kind"]:
+                    case "progress":
+                        progress(message["done"])
+                    case "done":
+                        return message
+                    case "bad":
+                        raise BadFile(message["reason"])
+                    case "failed":
+                        raise ExportError(message["reason"])
+                    case "defect":
+                        raise RuntimeError(message["details"])
+        except (EOFError, ConnectionError, OSError) as error:
+            self.end()
+            raise DecoderFailed("A codec crashed on it.") from error
+
+    def _start(self) -> Connection:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_run_child, args=(theirs,), name="cret-export", daemon=True)
+        self._process.start()
+        theirs.close()  # else the pipe would not end with the child
+        return self._pipe
+
+
+# --- the child's side -----------------------------------------------------------------------------------------------
+
+
+def _run_child(pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    # Imported here so that the parent, which imports this module, never loads a codec.
+    from cret_desktop.media.cutter import Cut, copy_clip
+    from cret_desktop.media.edit_source import read_edit_source
+    from cret_desktop.media.exact_cut import cut_exactly
+
+    told = 0.0
+
+    def tell(kind: str, **content: Any) -> None:
+        pipe.send_bytes(json.dumps({"kind": kind, **content}).encode())
+
+    def tick(done: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > _TICK_SECONDS:
+            told = time.monotonic()
+            tell("progress", done=done)
+
+    def work(job: dict[str, Any]) -> None:
+        if job["job"] == "facts":
+            facts = dataclasses.asdict(read_edit_source(job["path"]))
+            tell("done", source={**facts, "rate": str(facts["rate"])})
+            return
+        cut = Cut(job["path"], job["start"], job["end"])
+        clip = (cut_exactly if job["job"] == "exact" else copy_clip)(cut, Path(job["scratch"]), tick)
+        tell("done", path=str(clip.path), notes=clip.notes)
+
+    scratch: str | None = None
+    try:
+        while True:
+            job = json.loads(pipe.recv_bytes())
+            scratch = job.get("scratch")
+            tell("progress", done=0.0)
+            try:
+                work(job)
+            except BadFile as error:
+                tell("bad", reason=str(error))
+            except CretError as error:
+                tell("failed", reason=str(error))
+            except (EOFError, BrokenPipeError, ConnectionResetError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the parent tells of it
+                tell("defect", details="".join(traceback.format_exception(error)))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)  # the parent is gone: nobody else will

@@ -1,0 +1,171 @@
+"""Which files of a library a search is limited to: the operators' meaning, and the SQL that picks them.
+
+Pure: nothing here opens a catalog. `library.query` makes `Filters` of what was typed.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+State = str  # "offline", "favourite", "failed", "pending", "noted", "tagged"
+
+STATES: dict[str, str] = {
+    "offline": "r.offline",
+    "favourite": "f.favourite",
+    "failed": "f.state = 'failed'",
+    "pending": "f.state = 'pending'",
+    "noted": "f.note != ''",
+    "tagged": "EXISTS (SELECT 1 FROM file_tags t WHERE t.file_id = f.id)",
+}
+# What "1080p" means for wide and upright pictures alike: the short side, or the long one as if it were 16:9.
+_LINES = "max(min(f.width, f.height), max(f.width, f.height) * 9.0 / 16)"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """low <= value < high; None is no bound."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def within(self, other: Bounds) -> Bounds:
+        """The values that lie in both."""
+        lows = [b for b in (self.low, other.low) if b is not None]
+        highs = [b for b in (self.high, other.high) if b is not None]
+        return Bounds(max(lows, default=None), min(highs, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """All must hold; of `folders` and `suffixes` one each. Tags are folded (see `fold_tag`).
+
+    `folders` are absolute paths, or words that folder names between the root and the file begin with. `names` are
+    words of file names. `duration` in seconds, `lines` as in 1080p, `modified` in seconds since the epoch.
+    """
+
+    folders: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    states: tuple[State, ...] = ()
+    names: tuple[str, ...] = ()
+    not_folders: tuple[str, ...] = ()
+    not_suffixes: tuple[str, ...] = ()
+    not_tags: tuple[str, ...] = ()
+    not_states: tuple[State, ...] = ()
+    duration: Bounds = Bounds()
+    lines: Bounds = Bounds()
+    modified: Bounds = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An SQL expression over `files f JOIN roots r`, and its parameters in order."""
+
+    sql: str
+    parameters: tuple[object, ...] = ()
+
+
+def condition(filters: Filters, roots: Sequence[tuple[int, str]], without: Sequence[int] = ()) -> Condition:
+    """The files that `filters` admit, those missing left out; `roots` are (id, path), `without` ids of files."""
+    parts = [Condition("f.missing_since IS NULL")]
+    if filters.folders:
+        parts.append(_any([_in_folder(folder, roots) for folder in filters.folders]))
+    parts += [_not(_in_folder(folder, roots)) for folder in filters.not_folders]
+    if filters.suffixes:
+        parts.append(_any([_with_suffix(suffix) for suffix in filters.suffixes]))
+    parts += [_not(_with_suffix(suffix)) for suffix in filters.not_suffixes]
+    parts += [_tagged(tag) for tag in filters.tags]
+    parts += [_not(_tagged(tag)) for tag in filters.not_tags]
+    parts += [Condition(STATES[state]) for state in filters.states]
+    parts += [_not(Condition(STATES[state])) for state in filters.not_states]
+    parts += [_matching("name", words) for words in filters.names]
+    parts += _between("f.duration", filters.duration)
+    parts += _between(_LINES, filters.lines)
+    parts += _between("f.mtime_ns", _scaled(filters.modified, 1e9))
+    if without:
+        parts.append(Condition(f"f.id NOT IN ({','.join('?' * len(without))})", tuple(without)))
+    return Condition(" AND ".join(part.sql for part in parts), tuple(p for part in parts for p in part.parameters))
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether an absolute path is a folder or lies below it."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def fold_tag(tag: str) -> str:
+    """The form in which two spellings of a tag are the same: spaces and case folded."""
+    return " ".join(unicodedata.normalize("NFC", tag).split()).casefold()
+
+
+def phrase(words: str) -> str:
+    """An FTS5 phrase of these words, the last of which may go on: what is being typed finds already."""
+    return '"' + _utf8(words).replace('"', '""') + '"*'
+
+
+def _utf8(text: str) -> str:
+    """Without the lone surrogates that `os.fsdecode` makes: SQLite refuses them, and no word has any."""
+    return text.encode("utf-8", "ignore").decode("utf-8")
+
+
+def _in_folder(folder: str, roots: Sequence[tuple[int, str]]) -> Condition:
+    if not os.path.isabs(folder):
+        return _matching("folders", folder)
+    folder = os.path.normpath(folder)
+    found = [Condition("0")]
+    for root_id, root in roots:
+        if is_inside(root, folder):
+            found.append(Condition("f.root_id = ?", (root_id,)))
+        elif is_inside(folder, root):
+            below = os.fsencode(os.path.relpath(folder, root)) + os.fsencode(os.sep)
+            found.append(Condition("(f.root_id = ? AND f.path >= ? AND f.path < ?)", (root_id, below, _after(below))))
+    return _any(found)
+
+
+def _after(prefix: bytes) -> bytes:
+    """The least bytes that are greater than all that begin with `prefix`, which ends with a separator."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def _matching(column: str, words: str) -> Condition:
+    return Condition(
+        "f.id IN (SELECT rowid FROM file_texts WHERE file_texts MATCH ?)", (f"{column} : {phrase(words)}",)
+    )
+
+
+def _with_suffix(suffix: str) -> Condition:
+    # The file is the root itself where its own path is empty. LIKE ignores the case of ASCII, enough for suffixes.
+    escaped = _utf8(suffix).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    name = "CAST(CASE WHEN length(f.path) THEN f.path ELSE r.path END AS TEXT)"
+    return Condition(f"{name} LIKE ? ESCAPE '\\'", (f"%.{escaped}",))
+
+
+def _tagged(tag: str) -> Condition:
+    return Condition(
+        "f.id IN (SELECT t.file_id FROM file_tags t JOIN tags g ON g.id = t.tag_id WHERE g.folded = ?)", (_utf8(tag),)
+    )
+
+
+def _between(expression: str, bounds: Bounds) -> list[Condition]:
+    parts = []
+    if bounds.low is not None:
+        parts.append(Condition(f"{expression} >= ?", (bounds.low,)))
+    if bounds.high is not None:
+        parts.append(Condition(f"{expression} < ?", (bounds.high,)))
+    return parts
+
+
+def _scaled(bounds: Bounds, factor: float) -> Bounds:
+    return Bounds(*(None if b is None else b * factor for b in (bounds.low, bounds.high)))
+
+
+def _any(parts: Sequence[Condition]) -> Condition:
+    return Condition(
+        "(" + " OR ".join(part.sql for part in parts) + ")", tuple(p for part in parts for p in part.parameters)
+    )
+
+
+def _not(part: Condition) -> Condition:
+    return Condition(f"NOT coalesce({part.sql}, 0)", part.parameters)

@@ -1,0 +1,136 @@
+"""Keeps what relevance is measured against: the references' features and the library's calibration, made when needed.
+
+Words and pictures are judged each in their own way (see `library.relevance`), since texts lie far from pictures in any
+model's space.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cret_desktop.clips import Features, Vector
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.library.ports import Model
+from cret_desktop.library.relevance import SAMPLE_CLIPS, Calibration, Likeness, standing
+from cret_desktop.library.score import score, unit
+
+log = logging.getLogger(__name__)
+
+REFIT_GROWTH = 1.25  # a calibration is made anew when the library has grown or shrunk by this factor
+LIKENESS_CLIPS = 300  # compared with each other, to tell what pictures have in common by chance
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What clips are compared with, as one row of features: globals [1, D], centers [1, C, D]."""
+
+    features: Features
+    is_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Clips [N] with their features, and the videos they are of."""
+
+    ids: NDArray[np.int64]
+    file_ids: NDArray[np.int64]
+    features: Features
+
+    def only(self, rows: NDArray[np.int64]) -> Judged:
+        features = Features(self.features.globals[rows], self.features.centers[rows])
+        return Judged(self.ids[rows], self.file_ids[rows], features)
+
+
+def clip_as_query(clip: Features) -> Features:
+    """One clip's features (globals [1, M, D]) as a query's: the direction of its frames' mean."""
+    return Features(unit(clip.globals.mean(axis=1)), clip.centers)
+
+
+class Calibrator:
+    """Judges scores over one library with one model."""
+
+    def __init__(self, catalog: Catalog, model: Model, references: Sequence[str], folder: Path) -> None:
+        self._catalog = catalog
+        self._model = model
+        self._texts = tuple(references)
+        self._file = folder / f"{model.info.fingerprint[:32]}.npz"
+        self._references: Features | None = None
+        self._text_calibration: tuple[int, Calibration] | None = None
+        self._likeness: tuple[int, Likeness] | None = None
+        self._compared: tuple[Judged, Vector] | None = None  # the references' scores of the clips judged last
+
+    def steps(self, probe: Probe, scores: Vector, clips: Judged, library: int) -> NDArray[np.float64]:
+        """Where the scores [N] of clips stand between possible (0) and strong (1), in a library of so many clips."""
+        if not probe.is_text:
+            return self._calibrate_likeness(library).steps(scores)
+        calibration = self._calibrate_texts(library)
+        if self._compared is None or self._compared[0] is not clips:
+            self._compared = clips, score(self.references(), clips.features, self._model.info.score)
+        return calibration.steps(standing(scores, self._compared[1]))
+
+    def prepare(self, library: int) -> None:
+        """Have everything ready that a query in words needs."""
+        self.references()
+        if library:
+            self._calibrate_texts(library)
+
+    def references(self) -> Features:
+        """The bank's features: encoded once a model, then kept in a file beside the catalog (a cache)."""
+        if self._references is None:
+            self._references = self._load_references() or self._encode_references()
+        return self._references
+
+    def _load_references(self) -> Features | None:
+        try:
+            with np.load(self._file, allow_pickle=False) as stored:
+                if stored["texts"].tolist() != list(self._texts):
+                    return None
+                return Features(stored["globals"].astype(np.float32), stored["centers"].astype(np.float32))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError) as error:
+            log.warning("The reference features in %s cannot be read and are made anew: %s", self._file, error)
+            return None
+
+    def _encode_references(self) -> Features:
+        features = self._model.text.encode(self._texts)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            part = self._file.with_suffix(".part.npz")
+            np.savez(part, texts=np.array(self._texts), globals=features.globals, centers=features.centers)
+            part.replace(self._file)
+        except OSError as error:  # a library that may only be read is searched all the same
+            log.info("The reference queries' features are not kept: %s", error)
+        return features
+
+    def _calibrate_texts(self, library: int) -> Calibration:
+        if self._text_calibration is None or not _near(self._text_calibration[0], library):
+            clips = self._sample(SAMPLE_CLIPS)
+            calibration = Calibration.fit(score(self.references(), clips.features, self._model.info.score))
+            self._text_calibration = library, calibration
+        return self._text_calibration[1]
+
+    def _calibrate_likeness(self, library: int) -> Likeness:
+        if self._likeness is None or not _near(self._likeness[0], library):
+            config, clips = self._model.info.score, self._sample(LIKENESS_CLIPS)
+            scores = score(clip_as_query(clips.features), clips.features, config)
+            first = Features(clips.features.globals[:, 0], clips.features.centers)
+            own = np.diagonal(score(first, clips.features, config))
+            self._likeness = library, Likeness.fit(scores, clips.file_ids[:, None] != clips.file_ids, own)
+        return self._likeness[1]
+
+    def _sample(self, count: int) -> Judged:
+        wanted = self._catalog.sample_clips(count)
+        ids, features = self._catalog.embeddings(self._model.info, [i for i, _ in wanted])
+        files = dict(wanted)
+        return Judged(ids, np.array([files[int(i)] for i in ids], np.int64), features)
+
+
+def _near(fitted: int, library: int) -> bool:
+    return fitted / REFIT_GROWTH <= library <= fitted * REFIT_GROWTH

@@ -1,0 +1,115 @@
+"""Subtitle files beside a video (`name.srt`, `name.en.vtt`), read into timed lines for the full-text index.
+
+Lenient, since such files come from everywhere: what is no cue is passed over. Never writes, never reads beyond a bound.
+"""
+
+from __future__ import annotations
+
+import codecs
+import html
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+from cret_desktop.index.texts import Line, Sidecar
+
+log = logging.getLogger(__name__)
+
+LARGEST = 8_000_000  # bytes; the subtitles of the longest film are a tenth of that
+LONGEST_LINE = 500  # characters
+_SUFFIXES = (".srt", ".vtt")
+# After the video's own name: a language, and what kind of subtitles they are.
+_MARKS = re.compile(r"(\.[A-Za-z]{2,3}([-_][A-Za-z]{2,4})?)?(\.(forced|sdh|cc|default))?", re.IGNORECASE)
+_TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
+_CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
+_MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
+
+
+def beside(videos: Iterable[str]) -> dict[str, set[Sidecar]]:
+    """The subtitle files of videos (absolute paths), as they are now; videos without any are left out."""
+    folders: dict[str, dict[str, str]] = {}
+    for video in videos:
+        folder, name = os.path.split(video)
+        folders.setdefault(folder, {})[os.path.splitext(name)[0]] = video
+    found: dict[str, set[Sidecar]] = {}
+    for folder, stems in folders.items():
+        for name, sidecar in _listed(folder):
+            owner = next((stems[stem] for stem in _owners(os.path.splitext(name)[0]) if stem in stems), None)
+            if owner is not None:
+                found.setdefault(owner, set()).add(sidecar)
+    return found
+
+
+def read(sidecar: Sidecar) -> list[Line]:
+    """The lines of a subtitle file, as they stand; none where it cannot be read."""
+    if sidecar.size > LARGEST:
+        log.warning("The subtitles %s are not read: %d bytes are too many.", sidecar.path, sidecar.size)
+        return []
+    try:
+        with open(sidecar.path, "rb") as handle:
+            return parse(_decoded(handle.read(LARGEST)))
+    except OSError as error:
+        log.warning("The subtitles %s cannot be read: %s", sidecar.path, error.strerror or error)
+        return []
+
+
+def parse(text: str) -> list[Line]:
+    """SubRip or WebVTT: a line of times, then lines of words up to an empty one."""
+    lines: list[Line] = []
+    times: tuple[float, float] | None = None
+    words: list[str] = []
+
+    def take() -> None:
+        said = " ".join(" ".join(words).split())[:LONGEST_LINE]
+        if times is not None and said and times[1] >= times[0]:
+            lines.append(Line(*times, said))
+        words.clear()
+
+    for row in [*text.splitlines(), ""]:
+        cue = _CUE.match(row)
+        if cue or not row.strip():
+            take()
+            times = (_seconds(cue.groups()[:4]), _seconds(cue.groups()[4:])) if cue else None
+        elif times is not None:
+            words.append(html.unescape(_MARKUP.sub("", row)))
+    return lines
+
+
+def _seconds(parts: tuple[str | None, ...]) -> float:
+    hours, minutes, seconds, fraction = parts
+    return (
+        int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + int((fraction or "").ljust(3, "0")) / 1000
+    )
+
+
+def _listed(folder: str) -> list[tuple[str, Sidecar]]:
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.lower().endswith(_SUFFIXES) and not entry.name.startswith(".") and entry.is_file():
+                    status = entry.stat()
+                    found.append((entry.name, Sidecar(entry.path, status.st_size, status.st_mtime_ns)))
+    except OSError as error:  # the scan has told of it already; the videos are indexed all the same
+        log.info("No subtitles were looked for in %s: %s", folder, error.strerror or error)
+    return found
+
+
+def _owners(stem: str) -> Iterator[str]:
+    """The names that the video of a subtitle file may have: "Film.en.forced" -> itself, "Film.en", "Film"."""
+    yield stem
+    for dots in (1, 2):
+        name = stem.rsplit(".", dots)[0]
+        if _MARKS.fullmatch(stem, len(name)):
+            yield name
+
+
+def _decoded(content: bytes) -> str:
+    """UTF-8, UTF-16 where a mark says so, else Latin-1, which any bytes are."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")

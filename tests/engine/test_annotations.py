@@ -1,0 +1,150 @@
+"""What people type goes through the engine to the disk, is told to everybody, and outlives a crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from cret_desktop.clips import LibraryFile, Match, Picture, Sort
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.engine.protocol import FolderState
+from cret_desktop.errors import PathError, QueryError, StorageError
+from tests.engine.test_engine import FACTORY, WAIT, Events, index
+from tests.fakes import COLOURS
+from tests.videos import write_colours
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    write_colours(folder / "first.mp4", ["red", "blue"])
+    write_colours(folder / "second.mp4", ["green"])
+    (folder / "second.srt").write_text("1\n00:00:01,000 --> 00:00:01,500\na volcano sleeps\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> EngineConfig:
+    return EngineConfig(tmp_path / "library", factory=FACTORY)
+
+
+def files(client: EngineClient) -> dict[str, LibraryFile]:
+    answer = client.request(protocol.Search("", sort=Sort.NAME)).result(WAIT)
+    return {Path(file.path).name: file for file in answer.files}
+
+
+def test_annotations_by_request(config: EngineConfig, videos: Path) -> None:
+    with EngineClient(config) as client:
+        index(client, videos)
+        first, second = (files(client)[name].id for name in ("first.mp4", "second.mp4"))
+        events = Events(client)
+
+        def change(body: protocol.Change) -> None:
+            assert client.request(body).result(WAIT) is None
+            events.until(lambda event: isinstance(event, protocol.LibraryChanged))
+
+        change(protocol.ChangeTags((first, second), add=("Zoo", "Family")))
+        change(protocol.ChangeTags((second,), remove=("zoo",)))
+        change(protocol.SetFavourite((first,), True))
+        change(protocol.SetNote(first, "grandma waves"))
+        change(protocol.SaveSearch(protocol.SavedSearch("best", "red is:favourite", sort=Sort.DATE)))
+        change(protocol.SaveSearch(protocol.SavedSearch("worst", "blue")))
+        change(protocol.ForgetSearch("worst"))
+        assert client.request(protocol.GetTags()).result(WAIT) == (("Family", 2), ("Zoo", 1))
+        told = client.request(protocol.GetFile(first)).result(WAIT)
+        assert (told.favourite, told.tags, told.note) == (True, ("Family", "Zoo"), "grandma waves")
+        saved = (protocol.SavedSearch("best", "red is:favourite", sort=Sort.DATE),)
+        assert client.request(protocol.GetSavedSearches()).result(WAIT) == saved
+        with pytest.raises(QueryError):
+            client.request(protocol.ChangeTags((first,), add=(" ",))).result(WAIT)
+        with pytest.raises(PathError):
+            client.request(protocol.GetFile(999)).result(WAIT)
+        reader = EngineConfig(config.library, read_only=True, factory=FACTORY)
+        with EngineClient(reader) as other:
+            assert other.request(protocol.GetTags()).result(WAIT) == (("Family", 2), ("Zoo", 1))
+            with pytest.raises(StorageError):
+                other.request(protocol.SetFavourite((first,), False)).result(WAIT)
+
+
+def test_a_tag_typed_while_the_engine_dies_is_kept(config: EngineConfig, videos: Path) -> None:
+    with EngineClient(config) as client:
+        index(client, videos)
+        first = files(client)["first.mp4"].id
+        assert client.pid is not None
+        os.kill(client.pid, signal.SIGSTOP)
+        change = client.request(protocol.ChangeTags((first,), add=("kept",)))
+        os.kill(client.pid, signal.SIGKILL)
+        assert change.result(WAIT) is None
+        assert files(client)["first.mp4"].tags == ("kept",)
+
+
+def test_removing_a_folder_and_adding_it_again_keeps_what_was_said(config: EngineConfig, videos: Path) -> None:
+    with EngineClient(config) as client:
+        index(client, videos)
+        client.request(protocol.SetNote(files(client)["first.mp4"].id, "mine")).result(WAIT)
+        client.request(protocol.RemoveFolder(str(videos))).result(WAIT)
+        assert files(client) == {}
+        index(client, videos)
+        assert files(client)["first.mp4"].note == "mine"
+
+
+def test_searches_of_every_kind(config: EngineConfig, videos: Path) -> None:
+    with EngineClient(config) as client:
+        index(client, videos)
+
+        def ask(*arguments: object, **more: object) -> protocol.SearchAnswer:
+            answer: protocol.SearchAnswer = client.request(protocol.Search(*arguments, **more)).result(WAIT)  # type: ignore[arg-type]
+            return answer
+
+        listed = ask("", sort=Sort.NAME)
+        assert (listed.browsed, listed.total, [m.match for m in listed.moments]) == (True, 2, [Match.BROWSED] * 2)
+        assert [Path(f.path).name for f in ask('red "second"').files] == ["second.mp4"]
+        assert Path(ask("", like=Picture(2, 1, bytes(COLOURS["green"]) * 2)).files[0].path).name == "second.mp4"
+        blue = ask("blue").moments[0]
+        assert blue.clip_id not in [m.clip_id for m in ask("", like=blue.clip_id).moments]
+        assert blue.clip_id not in [m.clip_id for m in ask("blue", without="blue").moments]
+        spoken = ask("volcano").moments[0]
+        assert (spoken.start, spoken.reasons[0].kind) == (1.0, "subtitle")
+        strip = client.request(protocol.GetFilmstrip(blue.file_id, "blue")).result(WAIT)
+        assert [s.start for s in strip] == [0.0, pytest.approx(2.0, abs=0.05)]
+        assert strip[1].relevance > strip[0].relevance
+        (folder,) = client.request(protocol.GetStatus()).result(WAIT).folders
+        assert folder.state is FolderState.READY
+
+
+def test_a_folder_that_waits_can_go_first(config: EngineConfig, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            write_colours(tmp_path / name / f"{name}{number}.mp4", ["red"], seconds=1)
+    with EngineClient(config) as client:
+        client.request(protocol.Pause(True)).result(WAIT)
+        events = Events(client)
+        for name in ("a", "b"):
+            client.request(protocol.AddFolders((str(tmp_path / name),))).result(WAIT)
+        client.request(protocol.PrioritiseFolder(str(tmp_path / "b"))).result(WAIT)
+        with pytest.raises(PathError):
+            client.request(protocol.PrioritiseFolder(str(tmp_path))).result(WAIT)
+        client.request(protocol.Pause(False)).result(WAIT)
+        events.until(lambda event: isinstance(event, protocol.IndexFinished) and not event.totals.cancelled)
+        found = {Path(f.path).name: f.state for f in files(client).values()}
+        assert all(found[f"b{number}.mp4"] == "indexed" for number in range(3))
+        while not all(state == "indexed" for state in found.values()):
+            events.finished()
+            found = {Path(f.path).name: f.state for f in files(client).values()}
+        assert len(found) == 6
+
+
+def test_gentle_and_leaving_out(config: EngineConfig, videos: Path) -> None:
+    import psutil
+
+    gentle = EngineConfig(config.library, gentle=True, leave_out=("second*",), factory=FACTORY)
+    with EngineClient(gentle) as client:
+        assert client.pid is not None
+        assert psutil.Process(client.pid).nice() > psutil.Process().nice()
+        index(client, videos)
+        assert list(files(client)) == ["first.mp4"]
