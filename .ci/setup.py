@@ -85,7 +85,7 @@ def main(goal: str) -> None:
         print("Setup: .venv is up to date.", flush=True)
         return
     _say(f"Python {sys.version.split()[0]} at {sys.executable}")
-    _ensure_system_packages()
+    _ensure_system_packages(goal)
     _ensure_venv()
     _install_python_packages(extras)
     STAMP.write_text(json.dumps({"inputs": inputs, "extras": sorted(installed.union(extras))}), encoding="utf-8")
@@ -152,12 +152,14 @@ def _missing_libraries(libraries: dict[str, str]) -> Iterator[str]:
             yield package
 
 
-def _ensure_system_packages() -> None:
+def _ensure_system_packages(goal: str) -> None:
     if not sys.platform.startswith("linux"):
         if not (shutil.which("c++") or shutil.which("cl")):
             raise SetupError("hnswlib is compiled here: install a C++ compiler (on macOS: xcode-select --install).")
         return
     needed = list(_missing_build_packages()) + list(_missing_libraries(IMPORT_LIBRARIES))
+    if goal == "test" and not shutil.which("Xvfb"):
+        needed.append("xvfb")  # the window is tested on a screen, too
     for_a_screen = list(_missing_libraries(SCREEN_LIBRARIES))
     if not needed and not for_a_screen:
         _say("no system package is missing")

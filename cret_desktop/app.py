@@ -1,11 +1,13 @@
 """The window's composition root: builds the application without running it, so that tests can hold it.
 
-Start-up order: Qt, the theme, the window on the screen, and only then the engine, in a process of its own. Nothing
-here or in `gui` imports torch, cv2, av or hnswlib.
+Start-up order: Qt, a look whether a window is there already, words, theme, the window on the screen, and only then the
+engine, in a process of its own. What a setting does to more than one part is decided here. Nothing here or in `gui`
+imports torch, cv2, av or hnswlib.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -18,43 +20,94 @@ from pathlib import Path
 from types import TracebackType
 from typing import cast
 
-from PySide6.QtCore import QEventLoop, QObject, QSocketNotifier, QTimer
-from PySide6.QtGui import QIcon, QPixmapCache
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QSocketNotifier, Qt, QTimer
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from cret_desktop import errors, paths
 from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.gui import i18n, window_state
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.main_window import MainWindow
+from cret_desktop.gui.preferences import Preferences
+from cret_desktop.gui.shortcuts import Shortcuts
+from cret_desktop.gui.single_instance import SingleInstance
 from cret_desktop.gui.theme import Scheme, Theme
+from cret_desktop.gui.tray import Tray
+from cret_desktop.gui.window_state import WindowState
+from cret_desktop.settings import Settings, load, save
 
 log = logging.getLogger(__name__)
 
-SCALED_PICTURES_KIB = 96 * 1024  # pictures scaled to the grid; a large screen shows about 60
 SCREENSHOT_SECONDS = 180  # a model is loaded meanwhile, perhaps on a slow machine
+ENGINE_SETTINGS = ("model", "device", "leave_out", "gentle", "pause_on_battery")  # named as in EngineConfig
 
 
 class Application(QObject):
-    """One window with its engine. `qt` is the QApplication; `theme`, `bridge` and `window` are its parts."""
+    """One window with its engine. `qt` is the QApplication; the other attributes are its parts.
 
-    def __init__(self, qt: QApplication, config: EngineConfig, scheme: Scheme) -> None:
+    `tray` is there while a person wants the app to go on with its window closed and the system has a tray.
+    """
+
+    def __init__(
+        self, qt: QApplication, config: EngineConfig, preferences: Preferences, state_file: Path | None
+    ) -> None:
         super().__init__()
+        self._state_file = state_file
         self.qt = qt
-        self.theme = Theme(qt, scheme, self)
+        self.preferences = preferences
+        preferences.setParent(self)
+        settings = preferences.settings
+        self._translators = i18n.install(qt, settings.language)
+        self.theme = Theme(qt, Scheme(settings.theme), self)
+        self.shortcuts = Shortcuts(preferences, self)
         self.bridge = EngineBridge(EngineClient(config), self)
-        self.window = MainWindow(self.bridge, self.theme)
-        self.window.closing.connect(self.close)
+        self.window = MainWindow(self.bridge, self.theme, preferences, self.shortcuts)
+        self.tray: Tray | None = None
+        self._state = WindowState()
+        if state_file is not None:
+            self._state, problem = load(WindowState, state_file)
+            if problem:
+                log.warning("%s", problem)
+            window_state.restore(self.window, self._state)
+        self._place_tray(settings)
+        self._connect_signals()
+
+    def _connect_signals(self) -> None:
+        self.window.closing.connect(self._on_window_closing)
+        self.window.quit_wanted.connect(self.close)
+        self.preferences.changed.connect(self._on_settings)
+        self.preferences.failed.connect(self.window.show_error)
 
     def open(self) -> None:
         """Show the window and start the engine behind it; what is asked meanwhile waits for it."""
         self.window.show()
         self.bridge.open()
+        if self.preferences.problem:
+            self.window.banner.say(self.preferences.problem)
+
+    def bring_to_front(self, query: str = "", places: Sequence[str] = ()) -> None:
+        """Show the window, from the tray or from behind others, with `query` searched and `places` being added."""
+        self.window.setWindowState(self.window.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
+        if places:
+            self.window.library.add(list(places))
+        if query:
+            self.window.search_bar.search(query)
 
     def close(self) -> None:
-        """Take the window away at once and end the engine; `bridge.closed` follows."""
+        """Take the window away at once and end the engine; `bridge.closed` follows. Safe to call twice."""
+        if self.tray is not None:
+            self.tray.close()
+            self.tray = None
+        self._save_state()
         self.window.hide()
-        self.window.thumbnails.close()
+        self.window.release()
         self.bridge.close()
+        i18n.remove(self.qt, self._translators)
+        self._translators = []
 
     def close_and_wait(self) -> None:
         """Close, and return when the engine has ended; at once where it has ended already."""
@@ -64,27 +117,97 @@ class Application(QObject):
             self.bridge.closed.connect(loop.quit)
             loop.exec()
 
+    def dispose(self) -> None:
+        """Destroy the window and its parts, in Qt's order. Left to Python's last collection they would outlive Qt."""
+        self.window.deleteLater()
+        self.deleteLater()
+        self.qt.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()  # what is in cycles, too
 
-def build_application(argv: Sequence[str], config: EngineConfig, scheme: Scheme = Scheme.SYSTEM) -> Application:
-    """Everything but the event loop. `open()` shows it."""
+    def _on_window_closing(self) -> None:
+        if self.tray is None:
+            self.close()
+        else:
+            self._save_state()
+            self.tray.tell_where()
+
+    def _save_state(self) -> None:
+        if self._state_file is not None:
+            self._state = window_state.capture(self.window, self._state)
+            try:
+                save(self._state, self._state_file)
+            except errors.StorageError as error:
+                log.warning("%s", error)  # the next start has the window as it was before: not worth a word in it
+
+    def _on_settings(self, before: Settings, now: Settings) -> None:
+        if now.theme != before.theme:
+            self.theme.set_scheme(Scheme(now.theme))
+        if now.closing != before.closing:
+            self._place_tray(now)
+        changes = {name: getattr(now, name) for name in ENGINE_SETTINGS if getattr(now, name) != getattr(before, name)}
+        if changes:
+            self.bridge.restart(**changes)
+
+    def _place_tray(self, settings: Settings) -> None:
+        wanted = settings.closing == "tray" and Tray.is_available()
+        if wanted and self.tray is None:
+            self.tray = Tray(self.bridge, self.theme, self)
+            self.tray.open_wanted.connect(self.bring_to_front)
+            self.tray.quit_wanted.connect(self.close)
+            self.tray.pause_wanted.connect(self.window.library.pause)
+            self.tray.show()
+        elif not wanted and self.tray is not None:
+            self.tray.close()
+            self.tray = None
+
+
+def build_application(
+    argv: Sequence[str],
+    config: EngineConfig,
+    preferences: Preferences | None = None,
+    state_file: Path | None = None,
+) -> Application:
+    """Everything but the event loop. `open()` shows it.
+
+    Without `preferences` all settings have their defaults; without `state_file` the window is as new, and forgotten.
+    """
+    return Application(_qt(argv), config, preferences or Preferences(), state_file)
+
+
+def _qt(argv: Sequence[str]) -> QApplication:
     qt = cast(QApplication | None, QApplication.instance()) or QApplication(list(argv))
     qt.setApplicationName(paths.APP_NAME)
     qt.setDesktopFileName("cret-desktop")
     qt.setWindowIcon(QIcon(str(paths.resource("icons", "cret-desktop.svg"))))
-    QPixmapCache.setCacheLimit(SCALED_PICTURES_KIB)
-    return Application(qt, config, scheme)
+    return qt
 
 
-def run(config: EngineConfig, query: str = "") -> int:
-    """Open the window, with `query` typed where one is given, and stay until it is closed. Returns an exit status."""
-    application = build_application(sys.argv[:1], config)
-    application.qt.setQuitOnLastWindowClosed(False)  # the engine's end comes after the window's
-    application.bridge.closed.connect(application.qt.quit)
-    with _defects_shown(application), _interrupts_close(application):
-        application.open()
-        if query:
-            application.window.search_bar.search(query)
-        return application.qt.exec()
+def run(config: EngineConfig, query: str = "", places: Sequence[str] = ()) -> int:
+    """Open the window and stay until it is closed. Returns an exit status.
+
+    `query` is typed, `places` (absolute paths) are added. Where a window on this library is open already, it comes to
+    the front and gets both, and this returns at once.
+    """
+    qt = _qt(sys.argv[:1])
+    instance = SingleInstance(config.library, paths.instance_folder(), qt)
+    if not instance.claim(query, places):
+        return 0
+    preferences = Preferences(path=paths.settings_file())
+    settings = preferences.settings
+    config = replace(config, gentle=settings.gentle, pause_on_battery=settings.pause_on_battery)
+    application = build_application([], config, preferences, paths.window_state_file())
+    qt.setQuitOnLastWindowClosed(False)  # the engine's end comes after the window's
+    application.bridge.closed.connect(qt.quit)
+    instance.called.connect(application.bring_to_front)
+    try:
+        with _defects_shown(application), _interrupts_close(application):
+            application.open()
+            if query or places:
+                application.bring_to_front(query, places)
+            return qt.exec()
+    finally:
+        instance.release()
+        application.dispose()
 
 
 def screenshot(config: EngineConfig, query: str, path: Path) -> None:

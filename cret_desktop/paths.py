@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ LIBRARY_VARIABLE = "CRET_DESKTOP_LIBRARY"
 
 def version() -> str:
     """The installed version, or a word that this is a source tree nobody installed."""
+    import importlib.metadata  # here, because it takes long to load and is seldom asked
+
     try:
         return importlib.metadata.version("cret-desktop")
     except importlib.metadata.PackageNotFoundError:
@@ -32,6 +33,21 @@ def default_library() -> Path:
     """The folder named by CRET_DESKTOP_LIBRARY, else `library` in the user's data folder."""
     named = os.environ.get(LIBRARY_VARIABLE)
     return Path(named) if named else Path(platformdirs.user_data_dir(APP_NAME, appauthor=False)) / "library"
+
+
+def settings_file() -> Path:
+    """What a person has chosen."""
+    return Path(platformdirs.user_config_dir(APP_NAME, appauthor=False)) / "settings.json"
+
+
+def window_state_file() -> Path:
+    """How the window was left: its size, its view, what was searched."""
+    return Path(platformdirs.user_state_dir(APP_NAME, appauthor=False)) / "window.json"
+
+
+def instance_folder() -> Path:
+    """Where a running app can be found by a second start of the same person."""
+    return Path(platformdirs.user_cache_dir(APP_NAME, appauthor=False)) / "running"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,11 @@ os.environ |= {
     "XDG_CACHE_HOME": str(Path(_HOME.name, "cache")),
     "XDG_CONFIG_HOME": str(Path(_HOME.name, "config")),
     "XDG_DATA_HOME": str(Path(_HOME.name, "data")),
+    "XDG_STATE_HOME": str(Path(_HOME.name, "state")),
+    "LC_ALL": "C.UTF-8",  # the window speaks the system's language; tests look for English words
 }
-os.environ.pop("CRET_DESKTOP_LIBRARY", None)
+for name in ("CRET_DESKTOP_LIBRARY", "CRET_DESKTOP_DEVICE", "LANGUAGE"):
+    os.environ.pop(name, None)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers share the cores already: threads inside each only get in each other's way.
     os.environ["OMP_NUM_THREADS"] = "1"

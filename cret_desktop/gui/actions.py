@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from PySide6.QtCore import QMimeData, QProcess, QUrl
@@ -41,6 +42,15 @@ def open_file(path: str) -> bool:
     return QDesktopServices.openUrl(file_url(path))
 
 
+def open_with(path: str, program: str) -> bool:
+    """Open a file in a program that a person has chosen; in the system's own where that is ''."""
+    if not program:
+        return open_file(path)
+    if sys.platform == "darwin" and program.endswith(".app"):
+        return QProcess.startDetached("open", ["-a", program, path])[0]
+    return QProcess.startDetached(program, [path])[0]
+
+
 def reveal(path: str) -> bool:
     """Show a file, chosen, in the file manager; where that cannot be asked for, show its folder."""
     if sys.platform == "win32":
@@ -56,5 +66,9 @@ def reveal(path: str) -> bool:
     return open_file(os.path.dirname(path))
 
 
-def copy_path(path: str) -> None:
-    QGuiApplication.clipboard().setText(wording.shown(path))
+def copy_paths(paths: Sequence[str]) -> None:
+    """Paths into the clipboard: as text, one a line, and as files for a file manager."""
+    data = QMimeData()
+    data.setText("\n".join(wording.shown(path) for path in paths))
+    data.setUrls([file_url(path) for path in paths])
+    QGuiApplication.clipboard().setMimeData(data)

@@ -27,7 +27,7 @@ class EngineBridge(QObject):
     """One engine for one window.
 
     Signals, all in the GUI thread:
-        started(EngineStarted)  the engine answers, the first time or after a crash
+        started(EngineStarted)  the engine answers: the first time, after a crash or after `restart`
         start_failed(Exception)
         locked_out()  another program holds the library: it was opened for reading only
         lost(EngineLost)
@@ -79,6 +79,16 @@ class EngineBridge(QObject):
         """
         self._deliveries.deliver(self._worker.submit(self._start), lambda _: None, self.start_failed.emit)
 
+    def restart(self, **changes: Any) -> None:
+        """End the engine and start it with other values in its EngineConfig; what is asked meanwhile waits for it.
+
+        `started` or `start_failed` follows.
+        """
+        if not self._closing:
+            self._deliveries.deliver(
+                self._worker.submit(self._restart, changes), lambda _: None, self.start_failed.emit
+            )
+
     def request(
         self, body: protocol.Request, then: Callable[[Any], object], otherwise: Callable[[BaseException], object]
     ) -> None:
@@ -99,10 +109,17 @@ class EngineBridge(QObject):
             self._start_client(EngineClient(replace(self._client.config, read_only=True)))
             self.locked_out.emit()
 
-    def _start_client(self, client: EngineClient) -> None:
+    def _restart(self, changes: dict[str, Any]) -> None:
+        self._client.close()
+        self._client = EngineClient(replace(self._client.config, **changes))
+        self._start_client(self._client, restarted=True)
+        if not self._client.config.read_only:
+            self._client.request(protocol.Refresh())  # goes on with what was being indexed
+
+    def _start_client(self, client: EngineClient, restarted: bool = False) -> None:
         unsubscribe = client.subscribe(self._event.emit)
         try:
-            client.start()
+            client.start(restarted)
         except errors.CretError:
             unsubscribe()
             raise
@@ -126,3 +143,8 @@ class EngineBridge(QObject):
         self._worker.shutdown()
         self.is_closed = True
         self.closed.emit()
+
+
+def engine_is_lost(error: BaseException) -> bool:
+    """Whether a request failed because the engine fell under it: `lost` tells that already, once for all of them."""
+    return isinstance(error, errors.EngineError) and not hasattr(error, "__notes__")

@@ -9,11 +9,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from cret_desktop.engine import protocol
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
+from cret_desktop.library.progress import IndexProgress, Phase
 
 STATUS_MS = 400  # while files come in, counts are read this often at most
+
+
+class _Removed(QUndoCommand):
+    def __init__(self, words: str, forth: Callable[[], object], back: Callable[[], object]) -> None:
+        super().__init__(words)
+        self._forth, self._back = forth, back
+
+    def redo(self) -> None:
+        self._forth()
+
+    def undo(self) -> None:
+        self._back()
 
 
 class LibraryController(QObject):
@@ -23,9 +37,11 @@ class LibraryController(QObject):
     failed = Signal(object)
     failures_ready = Signal(object)
 
-    def __init__(self, bridge: EngineBridge, parent: QObject | None = None) -> None:
+    def __init__(self, bridge: EngineBridge, stack: QUndoStack, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
+        self._stack = stack
+        self._phase: Phase | None = None
         self.status: protocol.LibraryStatus | None = None
         self._status_timer = QTimer(self, singleShot=True, interval=STATUS_MS)
         self._connect_signals()
@@ -35,12 +51,25 @@ class LibraryController(QObject):
         self._bridge.started.connect(self._on_started)
         self._bridge.finished.connect(self.read_status)
         self._bridge.file_indexed.connect(self._read_status_soon)
+        self._bridge.progressed.connect(self._on_progress)
+        self._bridge.library_changed.connect(self._read_status_soon)
 
     def add(self, paths: Sequence[str]) -> None:
         self._change(protocol.AddFolders(tuple(paths)))
 
     def remove(self, path: str) -> None:
-        self._change(protocol.RemoveFolder(path))
+        """Forget a folder. Undone, it is added again: its videos are indexed anew, their tags and notes come back."""
+        self._stack.push(
+            _Removed(
+                self.tr("Remove a folder"),
+                lambda: self._change(protocol.RemoveFolder(path)),
+                lambda: self.add([path]),
+            )
+        )
+
+    def index_first(self, path: str) -> None:
+        """Index what waits in a folder before anything else."""
+        self._change(protocol.PrioritiseFolder(path))
 
     def refresh(self, paths: Sequence[str] = ()) -> None:
         self._change(protocol.Refresh(tuple(paths)))
@@ -59,7 +88,7 @@ class LibraryController(QObject):
 
     def read_status(self) -> None:
         self._status_timer.stop()
-        self._ask(protocol.GetStatus(), self._on_status)
+        self._bridge.request(protocol.GetStatus(), self._on_status, self._on_unread)
 
     def _on_started(self, started: protocol.EngineStarted) -> None:
         # After a crash the client itself has asked for it; otherwise videos may have come while the app was closed.
@@ -78,6 +107,16 @@ class LibraryController(QObject):
         self.status = status
         self.status_changed.emit(status)
 
-    def _read_status_soon(self) -> None:
+    def _on_unread(self, error: BaseException) -> None:
+        if not engine_is_lost(error):  # else it is read again when it is back
+            self.failed.emit(error)
+
+    def _on_progress(self, progress: IndexProgress) -> None:
+        """Files are there before any of them is indexed, and paused folders look different: tell that at once."""
+        if progress.phase is not self._phase:
+            self._phase = progress.phase
+            self._read_status_soon()
+
+    def _read_status_soon(self, *_: object) -> None:
         if not self._status_timer.isActive():
             self._status_timer.start()

@@ -1,4 +1,4 @@
-"""The window: lays its parts out and connects them. What happens is decided by the two controllers.
+"""The window: lays its parts out and connects them. What happens is decided by the controllers it holds.
 
 It opens before the engine has started and never waits for it, not even when it closes.
 """
@@ -7,130 +7,96 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QPoint, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAction,
-    QActionGroup,
-    QCloseEvent,
-    QDragEnterEvent,
-    QDragLeaveEvent,
-    QDropEvent,
-    QKeySequence,
-    QResizeEvent,
-)
-from PySide6.QtWidgets import (
-    QFileDialog,
-    QFrame,
-    QLabel,
-    QMainWindow,
-    QMenu,
-    QMessageBox,
-    QSplitter,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from cret_desktop.clips import Moment
-from cret_desktop.engine.protocol import (
-    EngineLost,
-    EngineStarted,
-    FailedFile,
-    Folder,
-    IndexFinished,
-    LibraryStatus,
-    SearchAnswer,
-)
+from cret_desktop.engine.protocol import EngineLost, EngineStarted, IndexFinished, LibraryStatus, SearchAnswer
 from cret_desktop.gui import actions, wording
+from cret_desktop.gui.annotation_dialogs import AnnotationDialogs
+from cret_desktop.gui.annotations import Annotations
 from cret_desktop.gui.banner import Banner
+from cret_desktop.gui.drop_cover import DropCover
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.error_dialog import ErrorDialog, is_defect
-from cret_desktop.gui.failures_dialog import FailuresDialog
+from cret_desktop.gui.everyday import Everyday
+from cret_desktop.gui.export_controller import ExportController
+from cret_desktop.gui.export_line import ExportLine
 from cret_desktop.gui.library_controller import LibraryController
+from cret_desktop.gui.library_dialogs import LibraryDialogs
 from cret_desktop.gui.library_panel import LibraryPanel
+from cret_desktop.gui.menus import build_menus
+from cret_desktop.gui.pictures import holds_picture
+from cret_desktop.gui.playback_controller import PlaybackController
+from cret_desktop.gui.player_page import PlayerPage
+from cret_desktop.gui.preferences import Preferences
+from cret_desktop.gui.preview_panel import PreviewPanel
 from cret_desktop.gui.progress_line import ProgressLine
-from cret_desktop.gui.results_model import ResultsModel
-from cret_desktop.gui.results_view import ResultsView
+from cret_desktop.gui.results_page import ResultsPage
+from cret_desktop.gui.saved_searches import SavedSearches
 from cret_desktop.gui.search_bar import SearchBar
-from cret_desktop.gui.search_controller import SearchController
+from cret_desktop.gui.search_controller import SearchController, Wish
+from cret_desktop.gui.searching import Searching
+from cret_desktop.gui.shortcuts import Shortcuts
 from cret_desktop.gui.start_page import StartPage
-from cret_desktop.gui.theme import SPACE, Scheme, Theme
+from cret_desktop.gui.theme import SPACE, Theme
 from cret_desktop.gui.thumbnail_cache import ThumbnailCache
-from cret_desktop.library.progress import IndexProgress
+from cret_desktop.settings import Settings
 
 PANEL_WIDTH = 232
 
 
-class DropCover(QFrame):
-    """Lies over `covered` while something that can be added is dragged over the window."""
-
-    def __init__(self, theme: Theme, covered: QWidget, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._theme = theme
-        self._covered = covered
-        self.setProperty("kind", "drop")
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._icon = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
-        words = QLabel(self.tr("Drop to add to the library"), alignment=Qt.AlignmentFlag.AlignCenter)
-        words.setProperty("kind", "title")
-        column = QVBoxLayout(self)
-        column.setSpacing(SPACE * 2)
-        column.addStretch()
-        column.addWidget(self._icon)
-        column.addWidget(words)
-        column.addStretch()
-        self.hide()
-
-    def cover(self) -> None:
-        self._icon.setPixmap(self._theme.icon("drop", self._theme.colors.accent).pixmap(64, 64))
-        self.setGeometry(self._covered.geometry())
-        self.raise_()
-        self.show()
-
-
 class MainWindow(QMainWindow):
-    """Signals: `closing()` when a person has closed the window."""
+    """Signals: `closing()` when a person has closed the window, `quit_wanted()` when the app is to end."""
 
     closing = Signal()
+    quit_wanted = Signal()
 
-    def __init__(self, bridge: EngineBridge, theme: Theme) -> None:
+    def __init__(self, bridge: EngineBridge, theme: Theme, preferences: Preferences, shortcuts: Shortcuts) -> None:
         super().__init__()
         self._bridge = bridge
         self._theme = theme
-        self._shown_query = ""
+        self._preferences = preferences
+        self._shortcuts = shortcuts
         self.setWindowTitle(self.tr("CRET Desktop"))
         self.setMinimumSize(560, 400)
         self.resize(1280, 800)
         self.setAcceptDrops(True)
         self.thumbnails = ThumbnailCache(self)
         self.search = SearchController(bridge, self)
-        self.library = LibraryController(bridge, self)
+        self.annotations = Annotations(bridge, self)
+        self.library = LibraryController(bridge, self.annotations.stack, self)
+        self.saved = SavedSearches(bridge, self)
         self._build()
+        self.everyday = Everyday(self, bridge, preferences, shortcuts)
+        self.exports = ExportController(bridge, preferences, self.export_line, self)
+        self.searching = Searching(self.search_bar, self.search, self.saved, self.thumbnails, theme, self)
+        self.library_dialogs = LibraryDialogs(self.library, self)
+        self.annotation_dialogs = AnnotationDialogs(self.annotations, self)
         self._build_actions()
-        self._connect_signals()
+        self._connect_engine()
+        self._connect_search()
+        self._connect_library()
+        self._connect_results()
+        self._connect_playback()
+        self._follow_settings(preferences.settings, preferences.settings)
         self.search_bar.setFocus()
 
     def _build(self) -> None:
         self.search_bar = SearchBar(self._theme)
         self.banner = Banner(self._theme)
         self.start_page = StartPage(self._theme)
-        self.results_line = QLabel(textFormat=Qt.TextFormat.PlainText, wordWrap=True)
-        self.results_line.setProperty("kind", "muted")
-        self.results_line.setContentsMargins(SPACE, 0, SPACE, SPACE // 2)
-        self.results = ResultsView(ResultsModel(self), self._theme, self.thumbnails)
+        self.results = ResultsPage(self._bridge, self._theme, self.thumbnails, self._shortcuts)
         self.library_panel = LibraryPanel(self._theme)
         self.progress_line = ProgressLine(self._theme)
+        self.export_line = ExportLine(self._theme)
 
-        results_page = QWidget()
-        column = QVBoxLayout(results_page)
-        column.setContentsMargins(SPACE, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.results_line)
-        column.addWidget(self.results, 1)
-        self._results_page = results_page
         self._pages = QStackedWidget()
         self._pages.addWidget(self.start_page)
-        self._pages.addWidget(results_page)
+        self._pages.addWidget(self.results)
+        self.player = PlayerPage(self._theme, self.thumbnails, self._shortcuts)
+        self._pages.addWidget(self.player)
+        self._under_player: QWidget = self.start_page
 
         head = QVBoxLayout()
         head.setContentsMargins(SPACE * 2, SPACE * 2, SPACE * 2, SPACE)
@@ -144,90 +110,138 @@ class MainWindow(QMainWindow):
         column.addLayout(head)
         column.addWidget(self._pages, 1)
 
-        self._splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False, handleWidth=1)
-        self._splitter.addWidget(self.library_panel)
-        self._splitter.addWidget(middle)
-        self._splitter.setStretchFactor(1, 1)
-        self._splitter.setSizes([PANEL_WIDTH, self.width() - PANEL_WIDTH])
+        self.splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False, handleWidth=1)
+        self.splitter.addWidget(self.library_panel)
+        self.splitter.addWidget(middle)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setSizes([PANEL_WIDTH, self.width() - PANEL_WIDTH])
         centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self._splitter, 1)
+        column.addWidget(self.splitter, 1)
         column.addWidget(self.progress_line)
+        column.addWidget(self.export_line)
         self.setCentralWidget(centre)
+        self.preview = PreviewPanel(self._theme, self.thumbnails, self.results)
+        self.playback = PlaybackController(self._bridge, self.player, self.preview, self)
         self.drop_cover = DropCover(self._theme, centre, self)
 
     def _build_actions(self) -> None:
-        library = self.menuBar().addMenu(self.tr("&Library"))
-        self._add = self._action(
-            library, self.tr("&Add folder\u2026"), self.choose_folder, QKeySequence.StandardKey.Open
-        )
-        self._action(library, self.tr("&Look for new videos"), self.library.refresh, QKeySequence.StandardKey.Refresh)
-        self._action(library, self.tr("&Videos that could not be read\u2026"), self.library.read_failures)
-        library.addSeparator()
-        self._action(library, self.tr("&Quit"), self.close, QKeySequence.StandardKey.Quit)
-        view = self.menuBar().addMenu(self.tr("&View"))
-        self._action(view, self.tr("&Search"), self.focus_search, QKeySequence.StandardKey.Find)
-        panel = self._action(view, self.tr("&Folders"), self.library_panel.setVisible, "F9")
-        panel.setCheckable(True)
-        panel.setChecked(True)
-        view.addSeparator()
-        schemes = QActionGroup(self)
-        words = {
-            Scheme.SYSTEM: self.tr("Colours of the s&ystem"),
-            Scheme.LIGHT: self.tr("L&ight"),
-            Scheme.DARK: self.tr("&Dark"),
+        slots: dict[str, Callable[..., object]] = {
+            "add_folder": self.library_dialogs.choose_folder,
+            "add_files": self.library_dialogs.choose_files,
+            "look_again": lambda: self.library.refresh(),
+            "failures": self.library.read_failures,
+            "settings": self.everyday.show_settings,
+            "close_window": self.close,
+            "quit": lambda: self.quit_wanted.emit(),
+            "undo": self.annotations.stack.undo,
+            "redo": self.annotations.stack.redo,
+            "search": self.focus_search,
+            "paste_picture": self._paste_picture,
+            "filters": self.searching.open_filters,
+            "without": self.search_bar.without_button.toggle,
+            "save_search": self.searching.save,
+            "show_everything": self.search_bar.clear,
+            "folders": lambda shown: self.library_panel.setVisible(shown),
+            "shortcuts": self.everyday.show_shortcuts,
+            "about": self.everyday.show_about,
         }
-        for scheme, text in words.items():
-            action = self._action(view, text, lambda _checked, scheme=scheme: self._theme.set_scheme(scheme))
-            action.setCheckable(True)
-            action.setChecked(scheme is self._theme.scheme)
-            schemes.addAction(action)
+        self.actions_by_command = build_menus(self, self._shortcuts, slots)
+        self.actions_by_command["folders"].setCheckable(True)
+        self.actions_by_command["folders"].setChecked(True)
+        for name, can, signal in (
+            ("undo", self.annotations.stack.canUndo, self.annotations.stack.canUndoChanged),
+            ("redo", self.annotations.stack.canRedo, self.annotations.stack.canRedoChanged),
+        ):
+            self.actions_by_command[name].setEnabled(can())
+            signal.connect(self.actions_by_command[name].setEnabled)
 
-    def _action(
-        self,
-        menu: QMenu,
-        text: str,
-        act: Callable[..., object],
-        shortcut: QKeySequence.StandardKey | str | None = None,
-    ) -> QAction:
-        action = menu.addAction(text)
-        if shortcut is not None:
-            action.setShortcut(QKeySequence(shortcut))
-        action.triggered.connect(act)
-        return action
-
-    def _connect_signals(self) -> None:
+    def _connect_engine(self) -> None:
         self._bridge.started.connect(self._on_started)
         self._bridge.start_failed.connect(self._on_start_failed)
         self._bridge.locked_out.connect(self._on_locked_out)
         self._bridge.lost.connect(self._on_lost)
-        self._bridge.progressed.connect(self._on_progress)
+        self._bridge.progressed.connect(self.progress_line.show_progress)
         self._bridge.finished.connect(self._on_finished)
+        self._preferences.changed.connect(self._follow_settings)
 
-        self.search_bar.searched.connect(self.search.search)
-        self.search_bar.left_downwards.connect(self._focus_results)
+    def _connect_search(self) -> None:
         self.search.answered.connect(self._on_answer)
+        self.search.continued.connect(self.results.show_part)
         self.search.cleared.connect(self._on_cleared)
         self.search.slow.connect(self._on_slow)
         self.search.failed.connect(self._on_search_failed)
+        self.search.changed.connect(self._on_wish)
+        self.search_bar.left_downwards.connect(self.results.focus_results)
+        self.searching.failed.connect(self.show_error)
+        self.searching.sorted.connect(self.results.show_sort)
+        self.everyday.history_cleared.connect(self.search_bar.history.clear)
 
-        self.library.status_changed.connect(self._on_status)
-        self.library.failed.connect(self.show_error)
-        self.library.failures_ready.connect(self._show_failures)
+    def _connect_library(self) -> None:
+        panel, library, dialogs = self.library_panel, self.library, self.library_dialogs
+        library.status_changed.connect(self._on_status)
+        library.failed.connect(self.show_error)
+        self.start_page.add_wanted.connect(dialogs.choose_folder)
+        self.progress_line.pause_wanted.connect(library.pause)
+        self.progress_line.cancel_wanted.connect(library.cancel)
+        panel.add_wanted.connect(dialogs.choose_folder)
+        panel.remove_wanted.connect(dialogs.ask_to_remove)
+        panel.refresh_wanted.connect(lambda path: library.refresh([path]))
+        panel.first_wanted.connect(library.index_first)
+        panel.open_wanted.connect(actions.open_file)
+        panel.failures_wanted.connect(library.read_failures)
+        panel.everything_wanted.connect(self.search_bar.clear)
+        panel.narrowed.connect(self.searching.narrow)
+        panel.recalled.connect(self.searching.recall)
+        panel.rename_wanted.connect(self.searching.rename)
+        panel.forget_wanted.connect(self.saved.forget)
+        self.saved.changed.connect(panel.model.set_saved)
+        self.annotations.tags_changed.connect(panel.model.set_tags)
+        self.annotations.tags_changed.connect(self.searching.set_tags)
 
-        self.start_page.add_wanted.connect(self.choose_folder)
-        self.library_panel.add_wanted.connect(self.choose_folder)
-        self.library_panel.remove_wanted.connect(self._ask_to_remove)
-        self.library_panel.refresh_wanted.connect(lambda path: self.library.refresh([path]))
-        self.library_panel.open_wanted.connect(actions.open_file)
-        self.library_panel.failures_wanted.connect(self.library.read_failures)
-        self.progress_line.pause_wanted.connect(self.library.pause)
-        self.progress_line.cancel_wanted.connect(self.library.cancel)
+    def _connect_results(self) -> None:
+        results, selection = self.results, self.results.selection
+        results.sort_changed.connect(self.search.order)
+        results.part_wanted.connect(self.search.page)
+        results.clear_filters_wanted.connect(self.searching.clear_filters)
+        results.failed.connect(self.show_error)
+        selection.external_wanted.connect(lambda moment: self._open_elsewhere(moment.path))
+        selection.like_wanted.connect(self.searching.like_moment)
+        selection.search_wanted.connect(self.searching.narrow_by)
+        selection.favourite_wanted.connect(self.annotations.set_favourite)
+        selection.tags_wanted.connect(self.annotation_dialogs.edit_tags)
+        selection.note_wanted.connect(self.annotation_dialogs.edit_note)
+        selection.export_wanted.connect(self.exports.export_moments)
+        self.exports.failed.connect(self.show_error)
+        self.annotations.files_changed.connect(results.update_files)
+        self.annotations.failed.connect(self.show_error)
 
-        self.results.opened.connect(self._open_moment)
-        self.results.menu_wanted.connect(self._show_moment_menu)
+    def _connect_playback(self) -> None:
+        playback, player, selection = self.playback, self.player, self.results.selection
+        playback.opened.connect(self._on_player_opened)
+        playback.left.connect(self._on_player_left)
+        playback.failed.connect(self.show_error)
+        selection.opened.connect(playback.play)
+        selection.preview_wanted.connect(playback.preview)
+        self.results.rows.currentRowChanged.connect(lambda *_: playback.follow(self.results.current_moment()))
+        self.search.changed.connect(lambda _: playback.leave())
+        player.export_wanted.connect(self.exports.export_passage)
+        player.external_wanted.connect(self._open_elsewhere)
+        player.like_wanted.connect(self.searching.like_picture)
+        player.favourite_wanted.connect(lambda file, on: self.annotations.set_favourite((file,), on))
+        player.tags_wanted.connect(lambda file: self.annotation_dialogs.edit_tags((file,)))
+        self.annotations.files_changed.connect(playback.update_files)
+
+    def release(self) -> None:
+        """End what works beside the window. The window is of no use afterwards."""
+        self.playback.close()
+        self.thumbnails.close()
+        self.searching.pictures.close()
+
+    def _follow_settings(self, before: Settings, now: Settings) -> None:
+        self.search_bar.history.enabled = now.history
 
     # --- the engine -------------------------------------------------------------------------------------------
 
@@ -256,115 +270,78 @@ class MainWindow(QMainWindow):
     # --- searching --------------------------------------------------------------------------------------------
 
     def focus_search(self) -> None:
+        self.playback.leave()
         self.search_bar.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.search_bar.selectAll()
 
-    def _focus_results(self) -> None:
-        if self._pages.currentWidget() is self._results_page and self.results.model().rowCount():
-            self.results.setFocus()
-            if not self.results.currentIndex().isValid():
-                self.results.setCurrentIndex(self.results.model().index(0, 0))
+    def _paste_picture(self) -> None:
+        data = QGuiApplication.clipboard().mimeData()
+        if holds_picture(data):
+            self.searching.take_picture(data)
 
-    def _on_answer(self, answer: SearchAnswer) -> None:
-        if not answer.searched:
-            line = self.tr("Nothing has been indexed yet that \u201c{query}\u201d could be found in.")
-        elif not answer.moments:
-            line = self.tr("Nothing in the library matches \u201c{query}\u201d.")
-        elif not answer.confident:
-            line = self.tr("Nothing matches \u201c{query}\u201d well. The nearest moments, all weak:")
-        else:
-            line = self.tr("Moments for \u201c{query}\u201d, best first")
-        self.results_line.setText(line.format(query=_short(answer.query)))
-        self.results.show_moments(answer.moments, answer.confident, keep_place=answer.query == self._shown_query)
-        self._shown_query = answer.query
-        self._pages.setCurrentWidget(self._results_page)
+    def _on_wish(self, wish: Wish) -> None:
+        self.library_panel.show_filters(self.search_bar.filters)
+
+    def _on_answer(self, answer: SearchAnswer, keep_place: bool) -> None:
+        ahead = self.annotations.learn(answer.files)
+        self.results.set_query(self.search.text, self.search.like)
+        self.playback.set_answer(answer, self.search.text, self.search.like)
+        self.results.show_answer(answer, keep_place)
+        self.results.update_files(ahead)
+        self._show_page(self.results)
 
     def _on_cleared(self) -> None:
-        self._shown_query = ""
-        self.results.show_moments(())
-        self._pages.setCurrentWidget(self.start_page)
+        self.results.clear()
+        self._show_page(self.start_page)
 
     def _on_slow(self) -> None:
-        self.results_line.setText(self.tr("Searching\u2026"))
-        self._pages.setCurrentWidget(self._results_page)
+        self.results.show_searching()
+        self._show_page(self.results)
 
     def _on_search_failed(self, error: BaseException) -> None:
         if is_defect(error):
             self.show_error(error)
             return
-        self.results_line.setText(str(error))
-        self.results.show_moments(())
-        self._pages.setCurrentWidget(self._results_page)
+        self.results.show_failed(str(error))
+        self._show_page(self.results)
 
     # --- the library ------------------------------------------------------------------------------------------
-
-    def choose_folder(self) -> None:
-        dialog = QFileDialog(self, self.tr("Add a folder of videos"))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(lambda path: self.library.add([path]))
-        dialog.open()
 
     def _on_status(self, status: LibraryStatus) -> None:
         self.library_panel.show_status(status)
         self.start_page.show_status(status)
-
-    def _on_progress(self, progress: IndexProgress) -> None:
-        self.progress_line.show_progress(progress)
+        self.searching.set_status(status)
 
     def _on_finished(self, finished: IndexFinished) -> None:
         self.progress_line.show_finished(finished)
         if finished.error:
             self.banner.say(finished.error, self.tr("Try again"), self.library.refresh)
 
-    def _ask_to_remove(self, folder: Folder) -> None:
-        question = QMessageBox(self)
-        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        question.setTextFormat(Qt.TextFormat.PlainText)
-        question.setIcon(QMessageBox.Icon.Question)
-        question.setWindowTitle(self.tr("Remove a folder"))
-        question.setText(
-            self.tr("Remove \u201c{name}\u201d from the library?").format(name=wording.file_name(folder.path))
-        )
-        question.setInformativeText(
-            self.tr("Search will no longer find its {videos}. The files themselves stay where they are.").format(
-                videos=wording.videos(folder.files)
-            )
-        )
-        remove = question.addButton(self.tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
-        keep = question.addButton(self.tr("Keep"), QMessageBox.ButtonRole.RejectRole)
-        question.setDefaultButton(keep)
-        question.setEscapeButton(keep)
-        remove.clicked.connect(lambda: self.library.remove(folder.path))
-        question.open()
-
-    def _show_failures(self, failures: tuple[FailedFile, ...]) -> None:
-        dialog = FailuresDialog(failures, self)
-        dialog.retry_wanted.connect(self.library.retry_failures)
-        dialog.open()
-
     # --- moments ----------------------------------------------------------------------------------------------
 
-    def moment_menu(self, moment: Moment) -> QMenu:
-        """What can be done with a result."""
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction(self.tr("Open in player"), lambda: self._open_moment(moment))
-        menu.addAction(self.tr("Show in folder"), lambda: actions.reveal(moment.path))
-        menu.addAction(self.tr("Copy path"), lambda: actions.copy_path(moment.path))
-        return menu
-
-    def _open_moment(self, moment: Moment) -> None:
-        if not actions.open_file(moment.path):
+    def _open_elsewhere(self, path: str) -> None:
+        if not actions.open_with(path, self._preferences.settings.external_player):
             self.banner.say(
                 self.tr("\u201c{name}\u201d could not be opened: no program is set for such files.").format(
-                    name=wording.file_name(moment.path)
+                    name=wording.file_name(path)
                 )
             )
 
-    def _show_moment_menu(self, moment: Moment, position: QPoint) -> None:
-        self.moment_menu(moment).popup(position)
+    def _show_page(self, page: QWidget) -> None:
+        """Show a page, or let it wait under the player: an answer brought up to date never ends what is watched."""
+        self._under_player = page
+        if not self.playback.is_watching:
+            self._pages.setCurrentWidget(page)
+
+    def _on_player_opened(self) -> None:
+        self.search_bar.hide()
+        self._pages.setCurrentWidget(self.player)
+
+    def _on_player_left(self) -> None:
+        self.search_bar.show()
+        self._pages.setCurrentWidget(self._under_player)
+        if self._under_player is self.results:
+            self.results.view.setFocus()
 
     # --- errors -----------------------------------------------------------------------------------------------
 
@@ -381,10 +358,12 @@ class MainWindow(QMainWindow):
     # --- the window itself ------------------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if actions.dropped_paths(event.mimeData()):
+        data = event.mimeData()
+        from_here = event.source() is not None  # results being dragged out
+        if not from_here and (holds_picture(data) or actions.dropped_paths(data)):
             event.setDropAction(Qt.DropAction.CopyAction)
             event.accept()
-            self.drop_cover.cover()
+            self.drop_cover.cover(holds_picture(data))
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         self.drop_cover.hide()
@@ -393,12 +372,14 @@ class MainWindow(QMainWindow):
         self.drop_cover.hide()
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
-        self.library.add(actions.dropped_paths(event.mimeData()))
+        if holds_picture(event.mimeData()):
+            self.searching.take_picture(event.mimeData())
+        else:
+            self.library.add(actions.dropped_paths(event.mimeData()))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if self.drop_cover.isVisible():
-            self.drop_cover.cover()
+        self.drop_cover.fit()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         event.accept()
@@ -406,8 +387,3 @@ class MainWindow(QMainWindow):
 
     def sizeHint(self) -> QSize:
         return QSize(1280, 800)
-
-
-def _short(query: str, most: int = 80) -> str:
-    query = wording.shown(query)
-    return query if len(query) <= most else f"{query[: most - 1]}\u2026"

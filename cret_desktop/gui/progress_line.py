@@ -107,7 +107,10 @@ class ProgressLine(QFrame):
             return self.tr("Loading the model\u2026")
         if progress.phase is Phase.BUILDING:
             return self.tr("Making the search faster\u2026")
-        head = self.tr("Paused") if progress.phase is Phase.PAUSED else self.tr("Indexing")
+        head = {
+            Phase.PAUSED: self.tr("Paused"),
+            Phase.ON_BATTERY: self.tr("Waiting for mains power"),
+        }.get(progress.phase, self.tr("Indexing"))
         parts = [
             self.tr("{phase} {done} of {files}").format(
                 phase=head, done=progress.files_done, files=wording.videos(progress.files_total)

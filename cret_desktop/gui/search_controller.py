@@ -1,39 +1,70 @@
-"""From a query to the answer that is shown: decides what is asked, when again, and which answers are stale.
+"""From what a person wants to see to the answer that is shown: what is asked, when again, which answers are stale.
 
+With nothing typed the whole library is browsed; a library that holds no file has nothing to browse and is `cleared`.
 This module never touches a widget.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from cret_desktop import errors
+from cret_desktop.clips import Picture
 from cret_desktop.engine.client import Superseded
-from cret_desktop.engine.protocol import EngineStarted, IndexFinished, Prepare, Search, SearchAnswer
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.engine.protocol import EngineStarted, IndexFinished, Prepare, SavedSearch, Search, SearchAnswer, Sort
+from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
 from cret_desktop.library.progress import FileIndexed
 
-LIMIT = 100
+LIMIT = 100  # videos asked for at a time
 SLOW_MS = 300  # an answer that takes longer (a model being loaded) deserves a word
 ASK_AGAIN_MS = 3000  # while files come in, the shown answer is brought up to date this often at most
+CHANGED_MS = 150  # several changes in one go (tags of many files) are one reason to ask again
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants to see. `like` is a picture or a clip's id."""
+
+    text: str = ""
+    without: str = ""
+    like: Picture | int | None = None
+    sort: Sort = Sort.RELEVANCE
+    reverse: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.text and not self.without and self.like is None
 
 
 class SearchController(QObject):
-    """Signals: `answered(SearchAnswer)`, `cleared()`, `slow()`, `failed(Exception)`, one of them for every query."""
+    """Signals, one of the first five for every wish:
+        answered(SearchAnswer, bool)  the flag: the same wish as before, so what is looked at should stay in its place
+        continued(SearchAnswer, int offset)  a part of the list that is shown, as `page` asked for it
+        cleared()  nothing is wanted and the library holds nothing to browse
+        failed(Exception)
+        slow()  the answer takes long; it still follows
+    and `changed(Wish)` whenever what is wanted has changed.
+    """
 
-    answered = Signal(object)
+    answered = Signal(object, bool)
+    continued = Signal(object, int)
     cleared = Signal()
     slow = Signal()
     failed = Signal(object)
+    changed = Signal(object)
 
     def __init__(self, bridge: EngineBridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
-        self._text = ""
+        self._wish = Wish()
+        self._files = 0  # in the library
         self._number = 0
         self._unanswered = False
+        self._answered: Wish | None = None
         self._slow = QTimer(self, singleShot=True, interval=SLOW_MS)
-        self._again = QTimer(self, singleShot=True, interval=ASK_AGAIN_MS)
+        self._again = QTimer(self, singleShot=True)
         self._connect_signals()
 
     def _connect_signals(self) -> None:
@@ -41,51 +72,117 @@ class SearchController(QObject):
         self._again.timeout.connect(self._ask)
         self._bridge.started.connect(self._on_started)
         self._bridge.file_indexed.connect(self._on_file_indexed)
+        self._bridge.library_changed.connect(lambda _: self._ask_again_within(CHANGED_MS))
         self._bridge.finished.connect(self._on_finished)
 
     @property
-    def text(self) -> str:
-        """The query that is shown or under way, '' for none."""
-        return self._text
+    def wish(self) -> Wish:
+        return self._wish
 
-    def search(self, text: str, live: bool) -> None:
-        self._text = text.strip()
-        if not self._text:
+    @property
+    def text(self) -> str:
+        """The query that is shown or under way, operators included, '' for none."""
+        return self._wish.text
+
+    @property
+    def like(self) -> Picture | int | None:
+        return self._wish.like
+
+    def search(self, text: str, live: bool = False) -> None:
+        self._want(replace(self._wish, text=text.strip()), live)
+
+    def exclude(self, text: str, live: bool = False) -> None:
+        """What the moments must not show."""
+        self._want(replace(self._wish, without=text.strip()), live)
+
+    def resemble(self, like: Picture | int | None) -> None:
+        self._want(replace(self._wish, like=like))
+
+    def order(self, sort: Sort, reverse: bool) -> None:
+        self._want(replace(self._wish, sort=sort, reverse=reverse))
+
+    def clear(self) -> None:
+        """Want nothing in particular; the order of what is browsed stays."""
+        self._want(Wish(sort=self._wish.sort, reverse=self._wish.reverse))
+
+    def recall(self, saved: SavedSearch) -> None:
+        """Ask a search that was kept under a name."""
+        self._want(Wish(saved.text, saved.without, None, saved.sort, saved.reverse))
+
+    def page(self, offset: int, limit: int) -> None:
+        """Ask for a part of the list that is shown; `continued` follows, unless something else is wanted meanwhile."""
+        wish = self._wish
+        self._bridge.request(
+            self._request(limit, offset=offset),
+            lambda answer: self._on_page(wish, answer, offset),
+            lambda error: self._on_page_failed(wish, error),
+        )
+
+    def set_files(self, count: int) -> None:
+        """Tell how many files the library holds: with none there is nothing to browse, with more there is more."""
+        before, self._files = self._files, count
+        if self._wish.is_empty and (before > 0) != (count > 0):
+            self._want(self._wish)
+        elif before != count:
+            self._ask_again_within(ASK_AGAIN_MS)
+
+    def _want(self, wish: Wish, live: bool = False) -> None:
+        moved = wish != self._wish
+        self._wish = wish
+        if moved:
+            self.changed.emit(wish)
+        self._again.stop()
+        if wish.is_empty and not self._files:
             self._number += 1
             self._slow.stop()
-            self._again.stop()
+            self._unanswered = False
+            self._answered = None
             self.cleared.emit()
             return
         self._slow.start()
         self._ask(live)
 
+    def _request(self, limit: int, live: bool = False, offset: int = 0) -> Search:
+        wish = self._wish
+        return Search(wish.text, limit, live, wish.without, wish.like, wish.sort, wish.reverse, offset)
+
     def _ask(self, live: bool = False) -> None:
         self._unanswered = True
         self._number += 1
-        number = self._number
+        number, wish = self._number, self._wish
         self._bridge.request(
-            Search(self._text, LIMIT, live),
-            lambda answer: self._on_answer(number, answer),
+            self._request(LIMIT, live),
+            lambda answer: self._on_answer(number, wish, answer),
             lambda error: self._on_failure(number, error),
         )
 
-    def _on_answer(self, number: int, answer: SearchAnswer) -> None:
-        if number == self._number:
-            self._slow.stop()
-            self._unanswered = False
-            self.answered.emit(answer)
+    def _on_answer(self, number: int, wish: Wish, answer: SearchAnswer) -> None:
+        if number != self._number:
+            return
+        self._slow.stop()
+        self._unanswered = False
+        same, self._answered = wish == self._answered, wish
+        self.answered.emit(answer, same)
+
+    def _on_page(self, wish: Wish, answer: SearchAnswer, offset: int) -> None:
+        if wish == self._answered:
+            self.continued.emit(answer, offset)
+
+    def _on_page_failed(self, wish: Wish, error: BaseException) -> None:
+        if wish == self._answered and not engine_is_lost(error):
+            self.failed.emit(error)
 
     def _on_failure(self, number: int, error: BaseException) -> None:
         if number != self._number or isinstance(error, Superseded):
             return
         self._slow.stop()
-        lost = isinstance(error, errors.EngineError) and not hasattr(error, "__notes__")
-        if not lost:  # of a lost engine the window has been told already, and `_on_started` asks again
+        if not engine_is_lost(error):  # else the window has been told already, and `_on_started` asks again
             self._unanswered = False
+            self._answered = None
             self.failed.emit(error)
 
     def _on_started(self, started: EngineStarted) -> None:
-        if self._text and (self._unanswered or started.restarted):
+        if self._unanswered or (started.restarted and self._answered is not None):
             self._ask()
         else:  # so that the first query need not wait for the model
             self._bridge.request(Prepare(), lambda parts: None, self._on_unprepared)
@@ -94,11 +191,17 @@ class SearchController(QObject):
         if isinstance(error, errors.ModelError):  # a lost engine the window is told of elsewhere
             self.failed.emit(error)
 
-    def _on_file_indexed(self, indexed: FileIndexed) -> None:
-        if self._text and indexed.clips and not self._again.isActive():
-            self._again.start()
+    def _on_file_indexed(self, _: FileIndexed) -> None:
+        self._ask_again_within(ASK_AGAIN_MS)
 
     def _on_finished(self, finished: IndexFinished) -> None:
-        if self._text and (self._again.isActive() or finished.totals.files):
-            self._again.stop()
-            self._ask()
+        if self._again.isActive() or finished.totals.files:
+            self._ask_again_within(0)
+
+    def _ask_again_within(self, milliseconds: int) -> None:
+        """Bring the answer that is shown up to date, soon; a wish that waits for its answer gets a new one anyway."""
+        if self._answered is None:
+            return
+        if not self._again.isActive() or self._again.remainingTime() > milliseconds:
+            self._again.start(milliseconds)
+

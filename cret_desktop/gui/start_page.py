@@ -1,4 +1,4 @@
-"""What the middle of the window shows while nothing is searched: an invitation that fits the library's state."""
+"""What the middle of the window shows while the library holds no file: an invitation that fits its state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from cret_desktop.engine.protocol import LibraryStatus
-from cret_desktop.gui import wording
 from cret_desktop.gui.theme import SPACE, Theme
 
 ICON = 64
@@ -59,21 +58,13 @@ class StartPage(QWidget):
                 self.tr("Its videos become searchable by what can be seen in them. Nothing leaves this computer."),
                 True,
             )
-        elif status.clips:
-            self._show(
-                "search",
-                self.tr("What are you looking for?"),
-                self.tr("Describe it in your own words: {clips} in {videos} can be searched.").format(
-                    clips=wording.clips(status.clips),
-                    videos=wording.videos(status.files - status.failed - status.pending),
-                ),
-                False,
-            )
-        elif status.indexing or status.pending:
+        elif status.files:  # they are about to be shown
+            self.show_opening()
+        elif status.indexing:
             self._show(
                 "film",
-                self.tr("Your videos are being indexed"),
-                self.tr("You can search as soon as the first one is done."),
+                self.tr("Looking for videos\u2026"),
+                self.tr("They appear here at once, and can be searched as soon as the first one is indexed."),
                 False,
             )
         else:

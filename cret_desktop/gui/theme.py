@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from string import Template
 
-from PySide6.QtCore import QByteArray, QObject, QRectF, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtCore import QByteArray, QObject, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QColor, QIcon, QIconEngine, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton, QApplication
 
@@ -19,7 +19,8 @@ from cret_desktop.clips import Match
 
 SPACE = 8  # logical pixels; every margin is a multiple of it
 RADIUS = 6
-ICON_SIZES = (16, 24, 32, 48, 64)
+SCRIM, ON_SCRIM = "#b4000000", "#ffffff"  # behind words on a picture, and those words, whatever the scheme
+FAVOURITE = "#ffd257"  # on a scrim
 
 
 class Scheme(StrEnum):
@@ -30,7 +31,7 @@ class Scheme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Colors:
-    """The colours of one scheme. `text` and `muted` are readable (4.5:1) on `window`, `panel` and `raised`."""
+    """The colours of one scheme. What words are written in is readable (4.5:1) on `window`, `panel` and `raised`."""
 
     window: str
     panel: str  # the library at the left, the progress line
@@ -62,7 +63,7 @@ DARK = Colors(
     well="#0c0d0f",
     strong="#58c992",
     possible="#e0b64a",
-    weak="#87909b",
+    weak="#8b949f",
     danger="#f58a86",
 )
 LIGHT = Colors(
@@ -77,7 +78,7 @@ LIGHT = Colors(
     well="#dfe2e6",
     strong="#197a48",
     possible="#8f6200",
-    weak="#6a737e",
+    weak="#626b76",
     danger="#b3312c",
 )
 
@@ -102,16 +103,56 @@ QPushButton[kind="quiet"] { background: transparent; border-color: transparent; 
 QPushButton[kind="quiet"]:hover, QPushButton[kind="quiet"]:focus { border-color: $line; }
 QPushButton[kind="alert"] { background: transparent; border-color: transparent; color: $danger; text-align: left; }
 QPushButton[kind="alert"]:hover, QPushButton[kind="alert"]:focus { border-color: $danger; }
+QLineEdit, QComboBox { background: $raised; border: 1px solid $line; border-radius: 6px;
+    padding: 5px 8px; selection-background-color: $accent; selection-color: $on_accent; }
+QLineEdit:focus, QComboBox:focus, QPlainTextEdit:focus, QTableView:focus { border-color: $accent; }
+QLineEdit:disabled, QComboBox:disabled { color: $muted; }
+QComboBox::drop-down { border: none; width: 24px; }
+QComboBox::down-arrow { image: url("$arrow"); width: 12px; height: 12px; }
+QAbstractSpinBox { min-height: 26px; }
+QAbstractSpinBox QLineEdit { border: none; padding: 2px 6px; }
+QComboBox QAbstractItemView { background: $raised; border: 1px solid $line; padding: 4px; }
+QComboBox QAbstractItemView::item { padding: 5px 6px; }
+QComboBox QAbstractItemView::item:selected { background: $accent; color: $on_accent; }
+QCheckBox { border: 1px solid transparent; border-radius: 4px; padding: 3px 4px; }
+QCheckBox:focus { border-color: $accent; }
+QRadioButton { border: 1px solid transparent; border-radius: 4px; padding: 3px 4px; }
+QRadioButton:focus { border-color: $accent; }
+QCheckBox::indicator, QListView::indicator { width: 14px; height: 14px; border: 1px solid $muted; border-radius: 3px;
+    background: $window; }
+QCheckBox::indicator:checked, QListView::indicator:checked { image: url("$check"); }
+QListView::indicator:indeterminate { image: url("$partial"); }
+QRadioButton::indicator { width: 12px; height: 12px; border: 2px solid $muted; border-radius: 8px; }
+QRadioButton::indicator:checked { width: 8px; height: 8px; border: 4px solid $accent; background: $on_accent; }
+QListView[kind="pages"]::item { padding: 8px 10px; border-radius: 6px; border: 1px solid transparent; }
+QListView[kind="pages"]::item:selected { background: $raised; color: $text; border-color: $line; }
 QToolButton { border: 1px solid transparent; border-radius: 6px; padding: 4px; }
 QToolButton:hover { background: $raised; }
+QToolButton:checked { background: $raised; border-color: $line; }
 QToolButton:focus { border-color: $accent; }
-QLineEdit[kind="search"] { background: $raised; border: 1px solid $line; border-radius: 10px; padding: 8px 10px;
-    font-size: 12pt; selection-background-color: $accent; selection-color: $on_accent; }
-QLineEdit[kind="search"]:focus { border-color: $accent; }
+QToolButton::menu-indicator { image: none; }
+QFrame[kind="search"] { background: $raised; border: 1px solid $line; border-radius: 10px; }
+QFrame[kind="search"][focused="true"] { border-color: $accent; }
+QLineEdit[kind="bare"] { background: transparent; border: none; padding: 5px 2px; font-size: 12pt;
+    selection-background-color: $accent; selection-color: $on_accent; }
+QPushButton[kind="chip"], QPushButton[kind="picture-chip"] { background: $panel; border: 1px solid $line;
+    border-radius: 6px; padding: 4px 8px; }
+QPushButton[kind="picture-chip"] { padding-right: 46px; } /* its layout runs from right to left: this is the left */
+QPushButton[kind="chip"]:hover, QPushButton[kind="picture-chip"]:hover { border-color: $muted; }
+QPushButton[kind="chip"]:focus, QPushButton[kind="picture-chip"]:focus { border-color: $accent; }
+QFrame[kind="popup"] { background: $raised; border: 1px solid $line; border-radius: 6px; }
 QListView { background: transparent; border: none; outline: none; }
+QListView[kind="popup"] { background: $raised; border: 1px solid $line; padding: 4px; }
+QListView[kind="pages"] { border: 1px solid transparent; border-radius: 6px; padding: 4px; }
+QListView[kind="pages"]:focus { border-color: $accent; }
+QListView[kind="boxed"]::item { padding: 3px 2px; }
+QListView[kind="boxed"] { background: $raised; border: 1px solid $line; border-radius: 6px; padding: 4px; }
 QTableView, QPlainTextEdit { background: $panel; border: 1px solid $line; border-radius: 6px; }
+QPlainTextEdit[readOnly="false"] { background: $raised; }
+QAbstractScrollArea::corner { background: transparent; border: none; }
 QTableView::item { padding: 4px 6px; border: none; }
 QTableView::item:selected { background: $line; color: $text; }
+QTableView[kind="results"] { background: $window; border: none; outline: none; }
 QHeaderView::section { background: $panel; color: $muted; border: none; border-bottom: 1px solid $line;
     padding: 6px; }
 QSplitter::handle { background: $line; }
@@ -132,8 +173,45 @@ QLabel[kind="caption"] { color: $muted; font-weight: 600; }
 QLabel[kind="muted"] { color: $muted; }
 QFrame[kind="panel"] { background: $panel; }
 QFrame[kind="banner"] { background: $raised; border: 1px solid $line; border-radius: 6px; }
+QFrame[kind="preview"] { background: $panel; border: 1px solid $line; border-radius: 12px; }
 QFrame[kind="drop"] { background: $window; border: 2px dashed $accent; }
 """)
+
+
+class _TintedSvg(QIconEngine):
+    """Draws an SVG in one colour, another where it is disabled: at the size that is asked for, and not before.
+
+    A window has some hundred icons; to draw all of them at every size took a fifth of its start.
+    """
+
+    def __init__(self, svg: str, color: str, disabled: str) -> None:
+        super().__init__()
+        self._parts = svg, color, disabled
+        self._pixmaps: dict[tuple[int, int, bool], QPixmap] = {}
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        svg, color, disabled = self._parts
+        key = size.width(), size.height(), mode is QIcon.Mode.Disabled
+        if key not in self._pixmaps:
+            tint = disabled if key[2] else color
+            pixmap = self._pixmaps[key] = QPixmap(size)
+            pixmap.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(pixmap)
+            renderer = QSvgRenderer(QByteArray(svg.replace("currentColor", tint).encode()))
+            renderer.setAspectRatioMode(Qt.AspectRatioMode.KeepAspectRatio)
+            renderer.render(painter, QRectF(0, 0, size.width(), size.height()))
+            painter.end()
+        return self._pixmaps[key]
+
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        pixmap = self.pixmap(rect.size() * painter.device().devicePixelRatioF(), mode, state)
+        painter.drawPixmap(rect, pixmap)
+
+    def actualSize(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QSize:
+        return size
+
+    def clone(self) -> QIconEngine:
+        return _TintedSvg(*self._parts)
 
 
 class Theme(QObject):
@@ -177,16 +255,7 @@ class Theme(QObject):
         if (name, color) in self._icons:
             return self._icons[name, color]
         svg = paths.resource("icons", f"{name}.svg").read_text(encoding="utf-8")
-        icon = self._icons[name, color] = QIcon()
-        for mode, tint in ((QIcon.Mode.Normal, color), (QIcon.Mode.Disabled, self.colors.weak)):
-            renderer = QSvgRenderer(QByteArray(svg.replace("currentColor", tint).encode()))
-            for size in ICON_SIZES:
-                pixmap = QPixmap(size, size)
-                pixmap.fill(Qt.GlobalColor.transparent)
-                painter = QPainter(pixmap)
-                renderer.render(painter, QRectF(0, 0, size, size))
-                painter.end()
-                icon.addPixmap(pixmap, mode)
+        icon = self._icons[name, color] = QIcon(_TintedSvg(svg, color, self.colors.weak))
         return icon
 
     def give_icon(self, target: QAbstractButton | QAction, name: str) -> None:
@@ -207,6 +276,9 @@ class Theme(QObject):
         colors = self.colors
         self._application.setPalette(qt_palette(colors))
         names = {name: getattr(colors, name) for name in Colors.__dataclass_fields__}
+        # A style sheet takes no icon of ours: these have colours that can be seen in both schemes.
+        for name, file in (("arrow", "arrow-down"), ("check", "check"), ("partial", "partial")):
+            names[name] = paths.resource("icons", f"{file}.svg").as_posix()
         self._application.setStyleSheet(STYLE_SHEET.substitute(names))
         self._icons.clear()
         self.changed.emit()

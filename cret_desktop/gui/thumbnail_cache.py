@@ -1,7 +1,8 @@
-"""Sprite strips as pixmaps: read in workers, newest wish first, the least recently drawn ones let go.
+"""Pictures of moments, cut from their strips, scaled and rounded in workers: newest wish first, bounded in bytes.
 
-Pixmaps exist in the GUI thread only; workers make images. A strip that cannot be read is remembered as such and drawn
-as a placeholder; nobody is told, because thumbnails are a cache.
+Pixmaps exist in the GUI thread only; workers make images, at the size of the screen's own pixels, so that the GUI
+thread has nothing left to do but to draw them. A strip that cannot be read is remembered as such and drawn as a
+placeholder; nobody is told, because thumbnails are a cache.
 """
 
 from __future__ import annotations
@@ -10,19 +11,43 @@ import os
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from PySide6.QtCore import QByteArray, QObject, Signal
-from PySide6.QtGui import QImage, QImageReader, QPixmap
+from PySide6.QtCore import QByteArray, QObject, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QBrush, QImage, QImageReader, QPainter, QPixmap
 
+from cret_desktop.clips import Thumbnail
 from cret_desktop.gui.background import Deliveries
 
-CAPACITY = 192 * 2**20  # bytes of pixmaps
-WISHES = 200  # more than a screen shows; what was scrolled past is forgotten
+CAPACITY = 128 * 2**20  # bytes of pixmaps: some 250 cards of 216 x 122 at 200 %
+WISHES = 200  # strips; more than a screen shows. What was scrolled past is forgotten
 WORKERS = 2
+CROPPED = 0.26  # a picture fills its place where at most this share of it is cut: 4:3 does, upright video does not
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a picture is prepared for: logical pixels, the screen's ratio, the corners' radius in logical pixels.
+
+    `cover` fills the place, whatever is cut; otherwise only where little is.
+    """
+
+    size: QSize
+    ratio: float = 1.0
+    radius: int = 0
+    cover: bool = False
+
+    @property
+    def key(self) -> tuple[int, int, float, int, bool]:
+        return self.size.width(), self.size.height(), self.ratio, self.radius, self.cover
+
+
+Rect = tuple[int, int, int, int]
+Key = tuple[str, Rect, tuple[int, int, float, int, bool]]
 
 
 class ThumbnailCache(QObject):
-    """Signals: `ready(path)` a strip can be drawn now; `idle()` nothing is being read."""
+    """Signals: `ready(path)` pictures of this strip can be drawn now; `idle()` nothing is being read."""
 
     ready = Signal(str)
     idle = Signal()
@@ -31,29 +56,34 @@ class ThumbnailCache(QObject):
         super().__init__(parent)
         self._deliveries = Deliveries(self)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="thumbnails")
-        self._pixmaps: OrderedDict[str, QPixmap] = OrderedDict()
+        self._pixmaps: OrderedDict[Key, QPixmap] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
-        self._wishes: OrderedDict[str, None] = OrderedDict()
-        self._reading: set[str] = set()
+        self._wishes: OrderedDict[str, dict[Key, Place]] = OrderedDict()
+        self._reading: set[Key] = set()
 
     @property
     def is_idle(self) -> bool:
         with self._lock:
             return not self._wishes and not self._reading
 
-    def strip(self, path: str) -> QPixmap | None:
-        """The strip, a null pixmap where it cannot be read, or None while it is being read (`ready` follows)."""
-        pixmap = self._pixmaps.get(path)
+    @property
+    def size_in_bytes(self) -> int:
+        return self._bytes
+
+    def picture(self, thumbnail: Thumbnail, place: Place) -> QPixmap | None:
+        """The picture, a null pixmap where it cannot be read, or None while it is being read (`ready` follows)."""
+        key = (thumbnail.path, thumbnail.rect, place.key)
+        pixmap = self._pixmaps.get(key)
         if pixmap is not None:
-            self._pixmaps.move_to_end(path)
+            self._pixmaps.move_to_end(key)
             return pixmap
         with self._lock:
-            if path in self._reading:
+            if key in self._reading:
                 return None
-            known = path in self._wishes
-            self._wishes[path] = None
-            self._wishes.move_to_end(path)
+            known = thumbnail.path in self._wishes
+            self._wishes.setdefault(thumbnail.path, {})[key] = place
+            self._wishes.move_to_end(thumbnail.path)
             if len(self._wishes) > WISHES:
                 self._wishes.popitem(last=False)
         if not known:
@@ -66,34 +96,66 @@ class ThumbnailCache(QObject):
             self._wishes.clear()
         self._pool.shutdown(cancel_futures=True)
 
-    def _read_newest(self) -> tuple[str, QImage] | None:
+    def _read_newest(self) -> list[tuple[Key, QImage]]:
         with self._lock:
             if not self._wishes:
-                return None
-            path, _ = self._wishes.popitem()
-            self._reading.add(path)
+                return []
+            path, wished = self._wishes.popitem()
+            self._reading.update(wished)
         reader = QImageReader()
         reader.setFileName(os.fsencode(path).decode("utf-8", "replace"))
         reader.setFormat(QByteArray(b"jpeg"))
-        return path, reader.read()
+        strip = reader.read()
+        return [(key, prepare(strip, key[1], place)) for key, place in wished.items()]
 
-    def _keep(self, strip: tuple[str, QImage] | None) -> None:
-        if strip is not None:
-            path, image = strip
+    def _keep(self, images: list[tuple[Key, QImage]]) -> None:
+        for key, image in images:
             pixmap = QPixmap.fromImage(image)
-            self._pixmaps[path] = pixmap
+            self._pixmaps[key] = pixmap
             self._bytes += _size(pixmap)
-            while self._bytes > CAPACITY and len(self._pixmaps) > 1:
-                self._bytes -= _size(self._pixmaps.popitem(last=False)[1])
+        while self._bytes > CAPACITY and len(self._pixmaps) > 1:
+            self._bytes -= _size(self._pixmaps.popitem(last=False)[1])
+        if images:
             with self._lock:
-                self._reading.discard(path)
-            self.ready.emit(path)
+                self._reading.difference_update(key for key, _ in images)
+            self.ready.emit(images[0][0][0])
         if self.is_idle:
             self.idle.emit()
 
     @staticmethod
     def _raise(error: BaseException) -> None:
         raise error
+
+
+def prepare(strip: QImage, rect: Rect, place: Place) -> QImage:
+    """One tile of a strip as it is drawn: in device pixels, cut to its place or inside it, with round corners."""
+    if strip.isNull():
+        return QImage()
+    tile = strip.copy(QRect(*rect))
+    target = place.size * place.ratio
+    shapes = sorted((tile.width() * target.height(), target.width() * tile.height()))
+    fill = place.cover or (shapes[1] > 0 and 1 - shapes[0] / shapes[1] <= CROPPED)
+    mode = Qt.AspectRatioMode.KeepAspectRatioByExpanding if fill else Qt.AspectRatioMode.KeepAspectRatio
+    scaled = tile.scaled(target, mode, Qt.TransformationMode.SmoothTransformation)
+    if fill:
+        left, top = (scaled.width() - target.width()) // 2, (scaled.height() - target.height()) // 2
+        scaled = scaled.copy(QRect(left, top, target.width(), target.height()))
+        if place.radius:
+            scaled = _rounded(scaled, place.radius * place.ratio)
+    scaled.setDevicePixelRatio(place.ratio)
+    return scaled
+
+
+def _rounded(image: QImage, radius: float) -> QImage:
+    out = QImage(image.size(), QImage.Format.Format_ARGB32_Premultiplied)
+    out.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(out)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QBrush(image))  # a texture, because a clip path would leave the corners jagged
+    painter.drawRoundedRect(QRectF(out.rect()), radius, radius)
+    painter.end()
+    return out
 
 
 def _size(pixmap: QPixmap) -> int:

@@ -9,13 +9,11 @@ import html
 import os
 from math import ceil
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, QDateTime, QLocale, QObject
 
-from cret_desktop.clips import Match
+from cret_desktop.clips import LibraryFile, Match, Reason, Sort
 
-
-def _tr(text: str, number: int = -1) -> str:
-    return QCoreApplication.translate("wording", text, None, number)
+translate = QCoreApplication.translate  # by this name lupdate finds the words outside of a QObject's class
 
 
 def clock(seconds: float) -> str:
@@ -26,25 +24,116 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def exact_clock(seconds: float) -> str:
+    """'0:42.08', for a frame's place: hundredths are kept, what is smaller is dropped."""
+    hundredths = max(0, int(seconds * 100 + 1e-6))
+    return f"{clock(hundredths // 100)}.{hundredths % 100:02}"
+
+
 def span(start: float, end: float) -> str:
     """'0:42–0:49'; an end that falls into the same second as the start gets the next one."""
     return f"{clock(start)}\u2013{clock(max(ceil(end), int(start) + 1))}"
 
 
 def rate(seconds_per_second: float) -> str:
-    return _tr("{rate}\u00d7 real time").format(rate=f"{seconds_per_second:.1f}")
+    return translate("wording", "{rate}\u00d7 real time").format(rate=f"{seconds_per_second:.1f}")
 
 
-def videos(count: int) -> str:
-    return _tr("1 video") if count == 1 else _tr("%n videos", count)
+class _Counts(QObject):
+    """Numbers of things. In a class, because lupdate knows plural forms only from `self.tr` with a number.
+
+    One has words of its own, so that English, which has no translation to take plural forms from, is right as well.
+    """
+
+    def videos(self, count: int) -> str:
+        return self.tr("1 video") if count == 1 else self.tr("%n videos", "", count)
+
+    def clips(self, count: int) -> str:
+        return self.tr("1 clip") if count == 1 else self.tr("%n clips", "", count)
+
+    def moments(self, count: int) -> str:
+        return self.tr("1 moment") if count == 1 else self.tr("%n moments", "", count)
+
+    def more_moments(self, count: int) -> str:
+        return self.tr("+1 moment") if count == 1 else self.tr("+%n moments", "", count)
+
+    def weaker_matches(self, count: int) -> str:
+        return self.tr("1 weaker match") if count == 1 else self.tr("%n weaker matches", "", count)
 
 
-def clips(count: int) -> str:
-    return _tr("1 clip") if count == 1 else _tr("%n clips", count)
+_counts = _Counts()
+videos = _counts.videos
+clips = _counts.clips
+moments = _counts.moments
+more_moments = _counts.more_moments
+weaker_matches = _counts.weaker_matches
 
 
 def match(value: Match) -> str:
-    return {Match.STRONG: _tr("Strong"), Match.POSSIBLE: _tr("Possible"), Match.WEAK: _tr("Weak")}[value]
+    return {
+        Match.STRONG: translate("wording", "Strong"),
+        Match.POSSIBLE: translate("wording", "Possible"),
+        Match.WEAK: translate("wording", "Weak"),
+    }[value]
+
+
+def sort(value: Sort) -> str:
+    """An order, as it is chosen."""
+    return {
+        Sort.RELEVANCE: translate("wording", "Best match"),
+        Sort.NAME: translate("wording", "Name"),
+        Sort.DATE: translate("wording", "Date"),
+        Sort.LENGTH: translate("wording", "Length"),
+        Sort.SIZE: translate("wording", "Size"),
+    }[value]
+
+
+def size(count: int) -> str:
+    """'12.3 MB'."""
+    return QLocale().formattedDataSize(count, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)
+
+
+def date(seconds: float) -> str:
+    """A day in the person's own way of writing it, from seconds since the epoch."""
+    return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(seconds)).date(), QLocale.FormatType.ShortFormat)
+
+
+def resolution(file: LibraryFile) -> str:
+    """'1080p', '4K': the name a person knows a picture's size by, upright pictures included; '' while unknown."""
+    if file.width is None or file.height is None:
+        return ""
+    long, short = max(file.width, file.height), min(file.width, file.height)
+    if long >= 7680:
+        return "8K"
+    return "4K" if long >= 3840 else f"{short}p"
+
+
+def about(file: LibraryFile) -> str:
+    """What is known of a file in one line: length, resolution, size, date."""
+    length = "" if file.duration is None else clock(file.duration)
+    return " \u00b7 ".join(part for part in (length, resolution(file), size(file.size), date(file.modified)) if part)
+
+
+def state(file: LibraryFile) -> str:
+    """What keeps a file from being watched or found; '' where nothing does."""
+    if file.offline:
+        return translate("wording", "Offline")
+    if file.missing:
+        return translate("wording", "Missing")
+    if file.state == "pending":
+        return translate("wording", "Waiting")
+    return translate("wording", "Could not be read") if file.state == "failed" else ""
+
+
+def reason(value: Reason) -> str:
+    """What besides the picture speaks for a moment."""
+    words = {
+        "name": translate("wording", "In the name: {text}"),
+        "tag": translate("wording", "Tag: {text}"),
+        "note": translate("wording", "In the note: {text}"),
+        "subtitle": translate("wording", "Subtitle: {text}"),
+    }
+    return words[value.kind].format(text=shown(value.text))
 
 
 def shown(path: str) -> str:

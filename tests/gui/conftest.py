@@ -21,7 +21,8 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.app import Application, build_application
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import AddFolders, IndexFinished
-from cret_desktop.gui.theme import Scheme
+from cret_desktop.gui.preferences import Preferences
+from cret_desktop.settings import Settings
 from tests.videos import write_colours
 
 FACTORY = "tests.fakes:open_library"
@@ -34,8 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.qt_log_level_fail("WARNING"))
-            # The offscreen platform says this of every window that has a smallest size.
-            item.add_marker(pytest.mark.qt_log_ignore("propagateSizeHints", extend=True))
+            # The offscreen platform says this of every window that has a smallest size, and of every popup.
+            ignored = ["This plugin does not support"]
+            # What QtMultimedia says, once, of a machine without a graphics card or without sound.
+            ignored += ["No RHI backend", "pa_context_connect", "No audio device detected"]
+            ignored += ["systemTrayWindowChanged"]  # the offscreen platform knows no tray
+            item.add_marker(pytest.mark.qt_log_ignore(*ignored, extend=True))
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +62,7 @@ def config(tmp_path: Path) -> EngineConfig:
 @pytest.fixture
 def closed_application(qapp: QApplication, config: EngineConfig) -> Iterator[Application]:
     """An application that has not been opened yet."""
-    application = build_application([], config, Scheme.DARK)
+    application = build_application([], config, Preferences(Settings(theme="dark")))
     yield application
     application.close_and_wait()
     application.window.deleteLater()

@@ -8,30 +8,25 @@ import signal
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractButton,
-    QAbstractItemView,
     QApplication,
-    QComboBox,
-    QLineEdit,
     QMessageBox,
-    QPlainTextEdit,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application, build_application
-from cret_desktop.clips import Match, Moment
+from cret_desktop.clips import Moment
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import Folder, SearchAnswer
 from cret_desktop.errors import EngineError
 from cret_desktop.gui.error_dialog import ErrorDialog
 from cret_desktop.gui.failures_dialog import FailuresDialog
-from cret_desktop.gui.library_panel import FolderRole
+from cret_desktop.gui.library_model import Kind, Role
 from cret_desktop.gui.main_window import MainWindow
-from cret_desktop.gui.results_model import Role
 from cret_desktop.library.progress import Phase
 from tests.gui.conftest import WAIT, DragPlace
 from tests.videos import write_colours
@@ -42,21 +37,23 @@ def search(application: Application, qtbot: QtBot, text: str) -> SearchAnswer:
     window = application.window
     window.focus_search()
     with qtbot.waitSignal(
-        window.search.answered, timeout=WAIT, check_params_cb=lambda answer: answer.query == text
+        window.search.answered, timeout=WAIT, check_params_cb=lambda answer, _: answer.query == text
     ) as answered:
-        qtbot.keyClicks(window.search_bar, text)
+        qtbot.keyClicks(window.search_bar.line, text)
     assert answered.args is not None
     return answered.args[0]
 
 
 def moments(window: MainWindow) -> list[Moment]:
-    model = window.results.model()
-    return [model.index(row, 0).data(Role.MOMENT) for row in range(model.rowCount())]
+    model = window.results.model
+    cards = [model.card(row) for row in range(model.rowCount())]
+    return [card.moment for card in cards if card is not None]
 
 
 def folders(window: MainWindow) -> list[Folder]:
-    model = window.library_panel.folders.model()
-    return [model.index(row, 0).data(FolderRole.FOLDER) for row in range(model.rowCount())]
+    model = window.library_panel.model
+    entries = [model.index(row).data(Role.ENTRY) for row in range(model.rowCount())]
+    return [entry.thing for entry in entries if isinstance(entry.thing, Folder)]
 
 
 def drop(window: MainWindow, data: QMimeData, end: str = "drop") -> None:
@@ -81,11 +78,12 @@ def test_the_window_is_there_before_the_engine(closed_application: Application, 
     closed_application.open()
     assert window.isVisible()
     assert closed_application.bridge.client.pid is None
-    qtbot.keyClicks(window.search_bar, "red")  # typing does not wait either
+    qtbot.keyClicks(window.search_bar.line, "red")  # typing does not wait either
     with qtbot.waitSignals([window.library.status_changed, window.search.answered], timeout=WAIT):
         pass
-    assert "Nothing has been indexed yet" in window.results_line.text()
+    assert window.results.empty_title.text() == "Nothing has been indexed yet"
     window.search_bar.clear()
+    assert window.start_page.isVisible()
     assert window.start_page.title == "Drop a folder here"
 
 
@@ -132,97 +130,11 @@ def test_dropping_what_is_gone_says_so(application: Application, tmp_path: Path,
     assert str(tmp_path / "gone") in application.window.banner.text
 
 
-def test_typing_enter_and_escape(indexed: Application, qtbot: QtBot) -> None:
-    window = indexed.window
-    answer = search(indexed, qtbot, "green")
-    assert answer.confident
-    assert Path(moments(window)[0].path).name == "green.mp4"
-    assert window.results_line.text() == "Moments for \u201cgreen\u201d, best first"
-    with qtbot.waitSignal(window.search.answered, timeout=WAIT):
-        qtbot.keyClick(window.search_bar, Qt.Key.Key_Return)
-    qtbot.keyClick(window.search_bar, Qt.Key.Key_Escape)
-    assert window.search_bar.text() == ""
-    assert moments(window) == []
-    assert window.start_page.isVisible()
-    assert window.start_page.title == "What are you looking for?"
-
-
-def test_only_spaces_is_no_query(indexed: Application, qtbot: QtBot) -> None:
-    window = indexed.window
-    window.search_bar.setText("   ")
-    qtbot.keyClick(window.search_bar, Qt.Key.Key_Return)
-    assert window.search.text == ""
-    assert window.start_page.isVisible()
-
-
-def test_nothing_matches_well_is_said(indexed: Application, qtbot: QtBot) -> None:
-    window = indexed.window
-    answer = search(indexed, qtbot, "pink")
-    assert not answer.confident
-    assert "Nothing" in window.results_line.text()
-    assert all(moment.match is Match.WEAK for moment in moments(window))
-
-
-def test_results_by_keyboard_open_the_file(indexed: Application, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: not opened.append(url.toLocalFile()))
-    window = indexed.window
-    window.activateWindow()
-    search(indexed, qtbot, "green")
-    qtbot.keyClick(window.search_bar, Qt.Key.Key_Down)
-    assert window.results.currentIndex().row() == 0
-    qtbot.keyClick(window.results, Qt.Key.Key_Return)
-    assert [Path(path).name for path in opened] == ["green.mp4"]
-    row = window.results.visualRect(window.results.model().index(0, 0)).center()
-    qtbot.mouseClick(window.results.viewport(), Qt.MouseButton.LeftButton, pos=row)
-    qtbot.mouseDClick(window.results.viewport(), Qt.MouseButton.LeftButton, pos=row)
-    assert len(opened) == 2
-
-
 def test_what_no_program_opens_is_said(indexed: Application, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda _: False)
     search(indexed, qtbot, "green")
-    indexed.window.results.opened.emit(moments(indexed.window)[0])
+    indexed.window.results.selection.external_wanted.emit(moments(indexed.window)[0])
     assert "green.mp4" in indexed.window.banner.text
-
-
-def test_menu_of_a_result(indexed: Application, qtbot: QtBot) -> None:
-    window = indexed.window
-    search(indexed, qtbot, "green")
-    menu = window.moment_menu(moments(window)[0])
-    entries = {action.text(): action for action in menu.actions()}
-    assert set(entries) == {"Open in player", "Show in folder", "Copy path"}
-    entries["Copy path"].trigger()
-    assert QGuiApplication.clipboard().text() == moments(window)[0].path
-    menu.close()
-
-
-def test_hovering_scrubs_through_the_strip(indexed: Application, qtbot: QtBot) -> None:
-    window = indexed.window
-    search(indexed, qtbot, "green")
-    index = window.results.model().index(0, 0)
-    card = window.results.visualRect(index)
-    tiles = len(moments(window)[0].thumbnails)
-    assert tiles > 1
-    seen = set()
-    for x in range(card.left() + 10, card.right() - 9, 5):
-        qtbot.mouseMove(window.results.viewport(), QPoint(x, card.top() + 40))
-        seen.add(window.results.itemDelegate().scrub_tile(index))
-    assert seen == set(range(tiles))
-    qtbot.mouseMove(window.results.viewport(), QPoint(card.left() + 20, card.bottom() + 400))
-    assert window.results.itemDelegate().scrub_tile(index) is None
-
-
-def test_thumbnails_are_painted(indexed: Application, qtbot: QtBot) -> None:
-    window = indexed.window
-    search(indexed, qtbot, "green")
-    window.grab()
-    qtbot.waitUntil(lambda: window.thumbnails.is_idle, timeout=WAIT)
-    picture = window.results.viewport().grab().toImage()
-    card = window.results.visualRect(window.results.model().index(0, 0))
-    colour = picture.pixelColor(card.left() + 40, card.top() + 40)
-    assert colour.green() > 150
-    assert max(colour.red(), colour.blue()) < 90
 
 
 def test_pause_resume_and_cancel(application: Application, tmp_path: Path, qtbot: QtBot) -> None:
@@ -262,9 +174,10 @@ def test_cancelling_keeps_the_window_calm(application: Application, videos: Path
 
 def test_folder_is_removed_only_when_confirmed(indexed: Application, videos: Path, qtbot: QtBot) -> None:
     window = indexed.window
-    window.library_panel.folders.setCurrentIndex(window.library_panel.folders.model().index(0, 0))
+    panel = window.library_panel
+    panel.list.setCurrentIndex(panel.model.index(panel.model.row_with((Kind.FOLDER, str(videos)))))
     for answer in ("Keep", "Remove"):
-        qtbot.keyClick(window.library_panel.folders, Qt.Key.Key_Delete)
+        qtbot.keyClick(panel.list, Qt.Key.Key_Delete)
         question = window.findChild(QMessageBox)
         assert "Holidays" in question.text()
         choice = button(question, answer)
@@ -383,23 +296,6 @@ def test_closing_does_not_wait(indexed: Application, qtbot: QtBot) -> None:
     with qtbot.waitSignal(indexed.bridge.closed, timeout=WAIT):
         indexed.window.close()
         assert not indexed.window.isVisible()
-
-
-def test_every_interactive_widget_has_a_name(indexed: Application, qtbot: QtBot) -> None:
-    search(indexed, qtbot, "green")
-    kinds = (QAbstractButton, QLineEdit, QAbstractItemView, QComboBox, QPlainTextEdit)
-    own = [w for w in indexed.window.findChildren(QWidget) if isinstance(w, kinds)]
-    assert len(own) > 5
-    qt_internal = "qt_"  # parts that Qt makes itself, such as a line edit's clear button
-    nameless = [
-        w
-        for w in own
-        if not w.objectName().startswith(qt_internal)
-        and not isinstance(w.parent(), QLineEdit)
-        and not (w.accessibleName() or (isinstance(w, QAbstractButton) and w.text()))
-        and w.isVisible()
-    ]
-    assert nameless == []
 
 
 def button(parent: QWidget, text: str) -> QAbstractButton:

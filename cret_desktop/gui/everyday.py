@@ -1,0 +1,87 @@
+"""The dialogs that are there every day: settings, shortcuts, about. Opens one of each at most, built when first wanted.
+
+Decides nothing: the settings themselves are `Preferences`, their effects are the application's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QDialog, QWidget
+
+from cret_desktop.engine.protocol import Device, GetDevices
+from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.preferences import Preferences
+from cret_desktop.gui.shortcuts import Shortcuts
+
+
+class Everyday(QObject):
+    """Signals: `models_wanted()`, `history_cleared()`."""
+
+    models_wanted = Signal()
+    history_cleared = Signal()
+
+    def __init__(self, window: QWidget, bridge: EngineBridge, preferences: Preferences, shortcuts: Shortcuts) -> None:
+        super().__init__(window)
+        self._window = window
+        self._bridge = bridge
+        self._preferences = preferences
+        self._shortcuts = shortcuts
+        self._open: dict[str, Any] = {}  # the dialogs that are shown, by name
+        self._devices: tuple[Device, ...] = ()
+
+    # The dialogs are imported when wanted: most starts of the app never need one.
+
+    def show_settings(self) -> None:
+        from cret_desktop.gui.settings_dialog import SettingsDialog
+
+        if not self._raise("settings"):
+            dialog = SettingsDialog(self._preferences, self._window)
+            dialog.devices_wanted.connect(self._read_devices)
+            dialog.models_wanted.connect(self.models_wanted)
+            dialog.history_cleared.connect(self.history_cleared)
+            dialog.shortcuts_wanted.connect(self.show_shortcuts)
+            self._show("settings", dialog)
+
+    def show_shortcuts(self) -> None:
+        from cret_desktop.gui.shortcuts_dialog import ShortcutsDialog
+
+        if not self._raise("shortcuts"):
+            self._show("shortcuts", ShortcutsDialog(self._shortcuts, self._window))
+
+    def show_about(self) -> None:
+        from cret_desktop.gui.about_dialog import AboutDialog
+
+        if not self._raise("about"):
+            self._show("about", AboutDialog(self._window))
+
+    def _read_devices(self) -> None:
+        """Asked here and not by the dialog, which may be gone when the answer comes. Once in a run: nothing changes."""
+        if self._devices:
+            self._show_devices(self._devices)
+        else:
+            self._bridge.request(GetDevices(), self._show_devices, self._show_no_devices)
+
+    def _show_devices(self, found: tuple[Device, ...]) -> None:
+        self._devices = found
+        if "settings" in self._open:
+            self._open["settings"].show_devices(found)
+
+    def _show_no_devices(self, error: BaseException) -> None:
+        if "settings" in self._open:
+            self._open["settings"].show_no_devices(error)
+
+    def _raise(self, name: str) -> bool:
+        dialog = self._open.get(name)
+        if dialog is None:
+            return False
+        dialog.raise_()
+        dialog.activateWindow()
+        return True
+
+    def _show(self, name: str, dialog: QDialog) -> None:
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._open[name] = dialog
+        dialog.finished.connect(lambda: self._open.pop(name, None))
+        dialog.show()  # not modal: what a setting does can be seen at once

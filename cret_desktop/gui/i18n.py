@@ -1,0 +1,55 @@
+"""The window's language: finds it and installs the translations of our words and of Qt's own dialogs.
+
+The source is English, so English needs no file. A change takes effect at the next start. Never touches a widget.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QTranslator
+
+from cret_desktop import paths
+
+log = logging.getLogger(__name__)
+
+SOURCE = "en"
+
+
+def available() -> list[str]:
+    """Codes of the languages there are, the source's first."""
+    found = paths.resource("translations").glob("cret_desktop_*.qm")
+    return [SOURCE, *sorted(path.stem.removeprefix("cret_desktop_") for path in found)]
+
+
+def chosen(language: str) -> str:
+    """The code to speak for a setting: for "system" the first of the system's languages that there is."""
+    languages = available()
+    if language != "system":
+        return language if language in languages else SOURCE
+    wanted = (name.replace("_", "-").partition("-")[0] for name in QLocale.system().uiLanguages())
+    return next((name for name in wanted if name in languages), SOURCE)
+
+
+def install(application: QCoreApplication, language: str) -> list[QTranslator]:
+    """Make `application` speak; called before the first widget is built. Returns what `remove` takes away again."""
+    code = chosen(language)
+    QLocale.setDefault(QLocale.system() if QLocale.system().name().startswith(code) else QLocale(code))
+    if code == SOURCE:
+        return []
+    translators = []
+    qt = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    for name, folder in (("qtbase", qt), ("cret_desktop", str(paths.resource("translations")))):
+        translator = QTranslator(application)
+        if translator.load(f"{name}_{code}", folder):
+            application.installTranslator(translator)
+            translators.append(translator)
+        else:
+            log.warning("The translation %s_%s is not in %s.", name, code, folder)
+    return translators
+
+
+def remove(application: QCoreApplication, translators: list[QTranslator]) -> None:
+    for translator in translators:
+        application.removeTranslator(translator)
+        translator.deleteLater()

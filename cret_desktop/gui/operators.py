@@ -1,0 +1,76 @@
+"""The operators of the query language in words: what chips say, what the filters' form and completions offer.
+
+What an operator means is `library.query`'s; here are its names for people and its usual values.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QCoreApplication
+
+from cret_desktop.gui import wording
+from cret_desktop.library.query import Token
+
+EXTENSIONS = ("mp4", "mov", "mkv", "avi", "webm", "m4v", "mxf", "mts", "wmv")
+
+
+def token(operator: str, value: str) -> Token:
+    """An operator with its value, as if it had been typed."""
+    return Token("operator", value, 0, 0, operator)
+
+
+def operator_words(operator: str) -> str:
+    """What an operator asks for; '' stands for quoted words."""
+    return {
+        "in": QCoreApplication.translate("operators", "Folder"),
+        "ext": QCoreApplication.translate("operators", "File type"),
+        "dur": QCoreApplication.translate("operators", "Length"),
+        "res": QCoreApplication.translate("operators", "Resolution"),
+        "date": QCoreApplication.translate("operators", "Date"),
+        "tag": QCoreApplication.translate("operators", "Tag"),
+        "is": QCoreApplication.translate("operators", "Only"),
+        "": QCoreApplication.translate("operators", "Name"),
+    }[operator]
+
+
+def choices(operator: str) -> tuple[tuple[str, str], ...]:
+    """The usual values of an operator, each with what it means; none for those that the library's content gives."""
+    match operator:
+        case "dur":
+            return (
+                ("<30s", QCoreApplication.translate("operators", "Under 30 seconds")),
+                ("30s-2m", QCoreApplication.translate("operators", "30 seconds to 2 minutes")),
+                ("2m-10m", QCoreApplication.translate("operators", "2 to 10 minutes")),
+                (">10m", QCoreApplication.translate("operators", "Over 10 minutes")),
+            )
+        case "res":
+            return (
+                (">=720p", QCoreApplication.translate("operators", "HD (720p) and more")),
+                (">=1080p", QCoreApplication.translate("operators", "Full HD (1080p) and more")),
+                (">=4k", QCoreApplication.translate("operators", "4K and more")),
+                ("<720p", QCoreApplication.translate("operators", "Less than HD")),
+            )
+        case "date":
+            return (
+                ("7d", QCoreApplication.translate("operators", "The last 7 days")),
+                ("30d", QCoreApplication.translate("operators", "The last 30 days")),
+                ("1y", QCoreApplication.translate("operators", "The last 12 months")),
+            )
+        case "is":
+            return (
+                ("favourite", QCoreApplication.translate("operators", "Favourites")),
+                ("tagged", QCoreApplication.translate("operators", "With tags")),
+                ("noted", QCoreApplication.translate("operators", "With a note")),
+                ("offline", QCoreApplication.translate("operators", "Offline")),
+                ("pending", QCoreApplication.translate("operators", "Not indexed yet")),
+                ("failed", QCoreApplication.translate("operators", "Could not be read")),
+            )
+        case "ext":
+            return tuple((value, "") for value in EXTENSIONS)
+    return ()
+
+
+def value_words(operator: str, value: str) -> str:
+    """A value as it is shown: known ones in words, folders by their names, others as they were typed."""
+    if operator == "in":
+        return wording.file_name(value)
+    return dict(choices(operator)).get(value) or value

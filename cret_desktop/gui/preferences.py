@@ -1,0 +1,50 @@
+"""The person's settings as the window holds them: read once, written at every change, told to whoever listens.
+
+Never decides what a setting means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from cret_desktop import settings
+from cret_desktop.errors import StorageError
+from cret_desktop.settings import Settings
+
+
+class Preferences(QObject):
+    """Without a `path` nothing is read or written, as tests and pictures of the window want it.
+
+    Attributes: `settings`, the present values; `problem`, a sentence where the file could not be understood.
+    Signals: `changed(before, now)` with two Settings; `failed(StorageError)` where they could not be written: they
+    hold until the app ends.
+    """
+
+    changed = Signal(object, object)
+    failed = Signal(object)
+
+    def __init__(
+        self, initial: Settings | None = None, path: Path | None = None, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._path = path
+        self.settings, self.problem = initial or Settings(), ""
+        if path is not None:
+            self.settings, self.problem = settings.load(Settings, path)
+
+    def change(self, **values: Any) -> None:
+        """Set fields of Settings by name; nothing happens where all of them hold already."""
+        before, now = self.settings, replace(self.settings, **values)
+        if now == before:
+            return
+        self.settings = now
+        if self._path is not None:
+            try:
+                settings.save(now, self._path)
+            except StorageError as error:
+                self.failed.emit(error)
+        self.changed.emit(before, now)

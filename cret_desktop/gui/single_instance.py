@@ -1,0 +1,121 @@
+"""One window for a library: a second start hands what it was given to the first, which comes to the front.
+
+The first is whoever holds a lock file, so a crash leaves nothing that stands in the way; the others reach it through a
+local socket in a folder that only this person may enter. Nothing listens on a network. Never opens or raises a window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QLockFile, QObject, Signal
+from PySide6.QtNetwork import QLocalServer, QLocalSocket
+
+log = logging.getLogger(__name__)
+
+WAIT_MS = 3000  # for a first start that is only just beginning to listen, or is busy
+RETRY_SECONDS = 0.05
+MOST_BYTES = 4 * 2**20  # a message longer than any command line is not ours
+
+
+class SingleInstance(QObject):
+    """Signals: `called(query, paths)`, by a second start; `paths` is a list of absolute paths."""
+
+    called = Signal(str, object)
+
+    def __init__(self, library: Path, folder: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        key = hashlib.sha256(os.fsencode(library.resolve())).hexdigest()[:16]
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Qt's, because filelock, which the engine uses, takes longer to import than the window to build.
+        self._lock = QLockFile(str(folder / f"{key}.lock"))
+        # Its time after which a lock is stale is kept: it frees a file that a power cut left empty. One whose process
+        # lives is locked in the system as well, and never taken, however old.
+        # A path on Unix, the name of a pipe on Windows.
+        self._name = f"cret-desktop-{key}" if sys.platform == "win32" else str(folder / f"{key}.socket")
+        self._sockets: list[QLocalSocket] = []
+        self._server = QLocalServer(self)
+        self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
+        self._server.newConnection.connect(self._on_connection)
+
+    def claim(self, query: str = "", paths: Sequence[str] = ()) -> bool:
+        """Become the first, or hand `query` and `paths` to it. False: handed over, there is nothing left to do here.
+
+        True also where a first there is does not answer: two windows are better than none, and the engine's own lock
+        keeps the library safe.
+        """
+        if not self._lock.tryLock(0):
+            return not self._call(query, paths)
+        QLocalServer.removeServer(self._name)  # of a first that crashed
+        if not self._server.listen(self._name):
+            log.warning("A second start will not find this one: %s", self._server.errorString())
+        return True
+
+    def release(self) -> None:
+        """Stop listening and let another be the first. Safe to call twice."""
+        self._server.close()
+        self._lock.unlock()
+
+    def _call(self, query: str, paths: Sequence[str]) -> bool:
+        deadline = time.monotonic() + WAIT_MS / 1000
+        while time.monotonic() < deadline:
+            socket = QLocalSocket()
+            socket.connectToServer(self._name)
+            if socket.waitForConnected(WAIT_MS):
+                # Not UTF-8 as such: the bytes of a Linux path may be anything, and JSON's escapes carry them all.
+                socket.write(json.dumps({"query": query, "paths": list(paths)}).encode("ascii") + b"\n")
+                answered = socket.waitForReadyRead(WAIT_MS) and bytes(socket.readAll().data()) == b"ok\n"
+                socket.close()
+                return answered
+            time.sleep(RETRY_SECONDS)
+        return False
+
+    def _on_connection(self) -> None:
+        while self._server.hasPendingConnections():
+            socket = self._server.nextPendingConnection()
+            self._sockets.append(socket)
+            socket.readyRead.connect(self._read)
+            socket.disconnected.connect(self._forget)
+        self._read()  # what came together with the connection
+
+    def _read(self) -> None:
+        for socket in list(self._sockets):
+            if socket.canReadLine():
+                self._hear(socket)
+            elif socket.bytesAvailable() > MOST_BYTES:
+                socket.abort()
+
+    def _hear(self, socket: QLocalSocket) -> None:
+        message = _understood(bytes(socket.readLine(MOST_BYTES).data()))
+        if message is None:
+            log.warning("A message that is not a second start's was left unread.")
+            socket.abort()
+            return
+        socket.write(b"ok\n")
+        socket.flush()
+        self.called.emit(*message)
+
+    def _forget(self) -> None:
+        gone = [socket for socket in self._sockets if socket.state() is QLocalSocket.LocalSocketState.UnconnectedState]
+        for socket in gone:
+            self._sockets.remove(socket)
+            socket.deleteLater()
+
+
+def _understood(line: bytes) -> tuple[str, list[str]] | None:
+    try:
+        message: Any = json.loads(line)
+        query, paths = message["query"], message["paths"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if isinstance(query, str) and isinstance(paths, list) and all(isinstance(path, str) for path in paths):
+        return query, paths
+    return None

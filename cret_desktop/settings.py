@@ -1,0 +1,148 @@
+"""What a person has chosen, kept as JSON: a frozen dataclass, handed down as values. Nothing below reads it.
+
+A file that cannot be understood is set aside under a name that says so, never overwritten and never an error: the
+app starts with what could be read, and says a word. Keys of a newer version are kept. This module never shows
+anything and never asks whether a device or a model is there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from cret_desktop.clips import DEVICES
+from cret_desktop.errors import StorageError
+
+T = TypeVar("T")
+
+THEMES = ("system", "light", "dark")
+EXPORT_MODES = ("copy", "exact")
+CLOSING = ("quit", "tray")
+
+
+def _choice(default: Any, *choices: Any) -> Any:
+    """A field that holds one of a few values."""
+    return field(default=default, metadata={"choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each field is one choice; the window's words about them are in `gui.settings_dialog`.
+
+    theme:            light, dark, or as the system has it
+    language:         of the window, from its next start on: a code such as de, or as the system has it
+    model:            a model's name, or its folder
+    device:           what the model runs on; auto takes the fastest there is
+    gentle:           index in the background's priority, so that other programs go first
+    pause_on_battery: index only on mains power
+    leave_out:        patterns of files and folders, relative to a library's folder, that are not indexed
+    external_player:  the program that plays a file outside of the window; '' for the system's
+    closing:          what closing the window does: end the app, or leave it in the tray
+    history:          keep what was searched
+    export_mode:      copy the source's packets, or encode anew, right to a frame
+    export_handles:   seconds added at either end of an exported moment
+    export_folder:    '' for the folder that was used last
+    shortcuts:        keys by command, only where they are not the command's own (see `gui.shortcuts`)
+    unknown:          what a newer version has written; kept as it is
+    """
+
+    theme: str = _choice("system", *THEMES)
+    language: str = "system"
+    model: str = "starter"
+    device: str = _choice("auto", *DEVICES)
+    gentle: bool = True
+    pause_on_battery: bool = True
+    leave_out: tuple[str, ...] = ()
+    external_player: str = ""
+    closing: str = _choice("quit", *CLOSING)
+    history: bool = True
+    export_mode: str = _choice("copy", *EXPORT_MODES)
+    export_handles: float = field(default=0.0, metadata={"least": 0.0, "most": 60.0})
+    export_folder: str = ""
+    shortcuts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+
+def load(kind: type[T], path: Path) -> tuple[T, str]:
+    """A record of `kind` (a dataclass like Settings) from its file, and a sentence where not all could be understood.
+
+    The sentence is '' where all is well or there is no file yet. Otherwise the file has been copied beside itself
+    (`settings.json.set-aside`), and what could not be read has its default. Never raises.
+    """
+    defaults = kind()
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(written, dict):
+            raise ValueError("it holds no names with values")
+    except FileNotFoundError:
+        return defaults, ""
+    except (OSError, ValueError) as error:  # ValueError covers broken JSON and broken UTF-8
+        return defaults, f"{path} could not be read ({error}). {_set_aside(path)} All has its default now."
+    types = get_type_hints(kind)
+    fields = {item.name: item for item in dataclasses.fields(kind) if item.name != "unknown"}  # type: ignore[arg-type]
+    known: dict[str, Any] = {}
+    refused = []
+    for name, item in fields.items():
+        if name in written:
+            try:
+                known[name] = _understood(types[name], item, written[name])
+            except (TypeError, ValueError):
+                refused.append(name)
+    known["unknown"] = {name: value for name, value in written.items() if name not in fields}
+    record = dataclasses.replace(defaults, **known)  # type: ignore[type-var]
+    if not refused:
+        return record, ""
+    return record, f"{', '.join(refused)} in {path} cannot be used, the default is taken. {_set_aside(path)}"
+
+
+def save(record: Any, path: Path) -> None:
+    """Write a record so that the file is always whole: the old one or the new one. Raises: StorageError."""
+    values = {item.name: getattr(record, item.name) for item in dataclasses.fields(record) if item.name != "unknown"}
+    text = json.dumps({**record.unknown, **values}, indent=2, ensure_ascii=False, default=str) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not flushed to the disk: that can stall the window, and a power cut costs a choice that is soon made again.
+        part = path.with_name(path.name + ".part")
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise StorageError(f"The settings could not be written to {path}: {error.strerror}.") from error
+
+
+def _understood(kind: Any, item: dataclasses.Field[Any], value: Any) -> Any:
+    """A JSON value as the field's type. Raises: TypeError, ValueError."""
+    if kind is float and type(value) is int:
+        value = float(value)
+    if kind == tuple[str, ...]:
+        value = _strings(value)
+    elif kind == dict[str, tuple[str, ...]]:
+        if not isinstance(value, dict):
+            raise TypeError(value)
+        value = {name: _strings(keys) for name, keys in value.items()}
+    elif type(value) not in (get_args(kind) or (kind,)):  # `type`, because True is an instance of int
+        raise TypeError(value)
+    if "choices" in item.metadata and value not in item.metadata["choices"]:
+        raise ValueError(value)
+    if "least" in item.metadata and not item.metadata["least"] <= value <= item.metadata["most"]:  # NaN is refused too
+        raise ValueError(value)
+    return value
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError(value)
+    return tuple(value)
+
+
+def _set_aside(path: Path) -> str:
+    """Copy a file that cannot be used beside itself; the sentence that tells."""
+    aside = path.with_name(path.name + ".set-aside")
+    try:
+        aside.write_bytes(path.read_bytes())
+    except OSError as error:
+        return f"It could not be set aside either ({error.strerror})."
+    return f"It was set aside as {aside.name}."
