@@ -17,6 +17,7 @@ from cret_desktop.clips import ScoreConfig
 from cret_desktop.errors import UsageError
 from cret_desktop.model.config import CRETConfig, differences, flat, from_json
 from training.losses import LossConfig
+from training.pairwise import PairwiseConfig
 
 
 class ConfigError(UsageError):
@@ -53,12 +54,16 @@ class OptimiserConfig:
     """Adam (stated), with the learning rate rising from 0, then falling to 0, both linearly.
 
     learning_rate: the highest; stated: 5e-5.
+    text_rate: the text tower's learning rate as a share of that. Open: 1. Where hard negatives differ in one fact, a
+        text tower that learns as fast as the video's stops telling apart what the video side cannot see yet, and then
+        the video side is never asked for it: see docs/synthetic.md.
     betas: open. weight_decay: open, decoupled from the gradient (AdamW); biases, norms and other vectors have none.
     warmup: share of all steps on which the rate rises. Open.
     gradient_norm: gradients longer than this are shortened to it. Open.
     """
 
     learning_rate: float = 5e-5
+    text_rate: float = 1.0
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 1e-3
     warmup: float = 0.1
@@ -71,6 +76,7 @@ class TrainConfig:
 
     recipe: its name. model: see `cret_desktop.model.config`; `model.frames.frames` is M (stated: 4). `model.score`
         follows the loss, see `matching_score`, unless the settings name it.
+    pairwise: with layers, the model-based baseline: `training.pairwise` scores every pair in place of inner products.
     epochs: stated: 50. steps: where not 0, how many steps instead, whatever that is in epochs.
     batch: clips of one process in one step; stated: 20, on 8 GPUs.
     chunks: a process' batch is encoded in that many parts, so that it fits into memory; the contrastive batch stays
@@ -87,6 +93,7 @@ class TrainConfig:
     model: CRETConfig
     data: DataConfig
     loss: LossConfig = field(default_factory=LossConfig)
+    pairwise: PairwiseConfig = field(default_factory=PairwiseConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     epochs: int = 50
     steps: int = 0
@@ -101,7 +108,7 @@ class TrainConfig:
     log_every: int = 20
 
     def __post_init__(self) -> None:
-        problems = self.loss.problems()
+        problems = self.loss.problems() + self.pairwise.problems(self.model.width)
         low, high = self.data.crop_scale
         checks = (
             (self.batch > 1, "batch must be at least 2: a clip is told apart from the others of its batch"),
@@ -117,6 +124,7 @@ class TrainConfig:
             (self.data.validation != self.data.train, "data.validation must not be the training split"),
             (not self.data.validation.startswith("test"), "data.validation must not be a test split"),
             (self.optimiser.learning_rate > 0, "optimiser.learning_rate must be positive"),
+            (self.optimiser.text_rate >= 0, "optimiser.text_rate must not be negative"),
             (all(0 <= beta < 1 for beta in self.optimiser.betas), "optimiser.betas must be in [0, 1)"),
             (self.optimiser.weight_decay >= 0, "optimiser.weight_decay must not be negative"),
             (0 <= self.optimiser.warmup <= 1, "optimiser.warmup is a share of all steps, from 0 to 1"),

@@ -10,7 +10,7 @@ This module knows nothing of models and losses, and starts no process: torchrun 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +19,7 @@ from typing import Any, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn import Parameter
 
 from cret_desktop.errors import CretError
 
@@ -112,6 +113,14 @@ def mean(values: Tensor, world: World) -> Tensor:
     if world.size > 1:
         dist.all_reduce(values)
     return values / world.size
+
+
+def average_gradients(parameters: Iterable[Parameter], world: World) -> None:
+    """What DistributedDataParallel does, for parameters outside of it."""
+    for parameter in parameters if world.size > 1 else ():
+        assert parameter.grad is not None, "a parameter took no part in the loss"
+        dist.all_reduce(parameter.grad)
+        parameter.grad /= world.size
 
 
 def wait(world: World) -> None:

@@ -32,12 +32,13 @@ from cret_desktop.errors import CretError, UsageError
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.encoder import choose_device
 from cret_desktop.model.transforms import Tokenizer, normalise_pixels
-from training import logs, metrics, published, runs
+from training import logs, metrics, pairwise, published, runs
 from training.datasets import registry
 from training.datasets.base import FewerVideos, VideoTexts
 from training.datasets.pairs import fit_frames
-from training.losses import center_logits, frame_scores, gees_logits
+from training.losses import center_logits, frame_scores, gaussian_logits
 from training.metrics import Ranks
+from training.pairwise import PairScorer, TextTokens, VideoTokens
 
 TEXTS_AT_ONCE = 256
 DEFAULT_SPLITS = {"msrvtt": "test-1k"}  # elsewhere "test"
@@ -50,6 +51,7 @@ class Encoded:
     """A split's features, float32 on the CPU: T texts, V videos of M frames, C centers.
 
     text_globals [T, D], text_centers [T, C, D], frame_features [V, M, D], video_centers [V, C, D], owners int64 [T].
+    tokens: what a pairwise model reads besides, where it was asked for.
     """
 
     text_globals: Tensor
@@ -59,6 +61,7 @@ class Encoded:
     owners: Tensor
     text_seconds: float
     video_seconds: float
+    tokens: tuple[TextTokens, VideoTokens] | None = None
 
 
 class _Clips(Dataset[Tensor]):
@@ -83,10 +86,11 @@ def encode(
     batch: int = 32,
     workers: int = 0,
     device: torch.device | None = None,
+    tokens: bool = False,
 ) -> Encoded:
     """Encodes all texts and videos of a split in evaluation mode; the model's mode and place are as before afterwards.
 
-    frames: M; None for the model's own. device: where the model is, unless said otherwise.
+    frames: M; None for the model's own. device: where the model is, unless said otherwise. tokens: keep them, too.
     """
     config = model.config
     origin = next(model.parameters()).device
@@ -96,19 +100,20 @@ def encode(
     try:
         with torch.inference_mode():
             started = time.monotonic()
-            texts = [
-                model.encode_text(*(part.to(device) for part in tokenizer(data.texts[start : start + TEXTS_AT_ONCE])))
-                for start in range(0, len(data.texts), TEXTS_AT_ONCE)
-            ]
-            text_globals, text_centers = _joined(texts)
+            texts = []
+            for start in range(0, len(data.texts), TEXTS_AT_ONCE):
+                ids, mask = (part.to(device) for part in tokenizer(data.texts[start : start + TEXTS_AT_ONCE]))
+                text, centers, text_tokens = pairwise.encode_texts(model, ids, mask)
+                texts.append((text, centers, *(text_tokens[1:] if tokens else ())))
+            text_globals, text_centers, *words = _joined(texts)
             texts_done = time.monotonic()
             clips = _Clips(data, frames or config.frames.frames, config.frames)
             loader = DataLoader(clips, batch, num_workers=workers, pin_memory=device.type == "cuda")
-            videos = [
-                model.encode_video(normalise_pixels(pixels.to(device, non_blocking=True), config.mean, config.std))
-                for pixels in loader
-            ]
-            frame_features, video_centers = _joined(videos)
+            videos = []
+            for pixels in loader:
+                normalised = normalise_pixels(pixels.to(device, non_blocking=True), config.mean, config.std)
+                videos.append(model.encode_video_tokens(normalised)[: 3 if tokens else 2])
+            frame_features, video_centers, *patches = _joined(videos)
             videos_done = time.monotonic()
     finally:
         model.train(was_training).to(origin)
@@ -120,36 +125,46 @@ def encode(
         torch.as_tensor(data.owners, dtype=torch.int64),
         texts_done - started,
         videos_done - texts_done,
+        (TextTokens(text_globals, *words), VideoTokens(frame_features, *patches)) if tokens else None,
     )
 
 
-def _joined(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    first, second = (torch.cat([pair[side].float().cpu() for pair in parts]) for side in (0, 1))
-    return first, second
+def _joined(parts: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
+    return [torch.cat([tensor.float().cpu() for tensor in column]) for column in zip(*parts, strict=True)]
 
 
-def similarities(encoded: Encoded, score: ScoreConfig, videos: Encoded | None = None) -> Tensor:
-    """The score of every text with every video, float32 [T, V]. `videos`: take the videos of another split."""
+def pair_scores(encoded: Encoded, scorer: PairScorer, device: torch.device) -> Tensor:
+    """A pairwise model's scores for each frame of every pair, float32 [T, V, M]."""
+    assert encoded.tokens is not None, "tokens were not kept"
+    return pairwise.score_all(scorer, *encoded.tokens, device)
+
+
+def similarities(
+    encoded: Encoded, score: ScoreConfig, videos: Encoded | None = None, pairs: Tensor | None = None
+) -> Tensor:
+    """The score of every text with every video, float32 [T, V].
+
+    videos: take the videos of another split. pairs: scores [T, V, M] in place of inner products.
+    """
     videos = videos or encoded
     rows = max(1, _SCORES_AT_ONCE // max(1, videos.frame_features[..., 0].numel()))
-    return torch.cat(
-        [
-            _score(text_globals, text_centers, videos, score)
-            for text_globals, text_centers in zip(
-                encoded.text_globals.split(rows), encoded.text_centers.split(rows), strict=True
-            )
-        ]
-    )
+    found = []
+    for start in range(0, len(encoded.text_globals), rows):
+        some = slice(start, start + rows)
+        if pairs is None:
+            scores = frame_scores(encoded.text_globals[some], videos.frame_features, score.temperature)
+        else:
+            scores = pairs[some]
+        found.append(_score(scores, encoded.text_centers[some], videos.video_centers, score))
+    return torch.cat(found)
 
 
-def _score(text_globals: Tensor, text_centers: Tensor, videos: Encoded, score: ScoreConfig) -> Tensor:
-    if score.pooling == "max":
-        scores = frame_scores(text_globals, videos.frame_features, score.temperature).amax(-1)
-    else:
-        scores = gees_logits(text_globals, videos.frame_features, score.temperature, score.variance_weight)
+def _score(scores: Tensor, text_centers: Tensor, video_centers: Tensor, score: ScoreConfig) -> Tensor:
+    """scores [T, V, M], centers [T, C, D] and [V, C, D] -> [T, V]"""
+    whole = scores.amax(-1) if score.pooling == "max" else gaussian_logits(scores, score.variance_weight)
     if text_centers.shape[1] and score.center_weight:
-        scores = scores + score.center_weight * center_logits(text_centers, videos.video_centers, score.temperature)
-    return scores
+        whole = whole + score.center_weight * center_logits(text_centers, video_centers, score.temperature)
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +181,13 @@ class Row:
         return {"name": self.name, "frames": self.frames, "own": self.own, **ranks}
 
 
-def score_rows(encoded: Encoded, own: ScoreConfig, bank: Encoded | None = None) -> list[Row]:
-    """All rows for one number of frames. `bank`: texts and videos of the training set, for QB-Norm."""
+def score_rows(
+    encoded: Encoded, own: ScoreConfig, bank: Encoded | None = None, pairs: Tensor | None = None
+) -> list[Row]:
+    """All rows for one number of frames. `bank`: texts and videos of the training set, for QB-Norm.
+
+    pairs: a pairwise model's scores [T, V, M], which has no bank.
+    """
     frames = encoded.frame_features.shape[1]
     gaussian = dataclasses.replace(own, pooling="gaussian")
     scores = {
@@ -178,9 +198,9 @@ def score_rows(encoded: Encoded, own: ScoreConfig, bank: Encoded | None = None) 
         scores["maximum over frames"] = own
     rows = []
     for name, score in scores.items():
-        ranks = metrics.retrieval(similarities(encoded, score), encoded.owners)
+        ranks = metrics.retrieval(similarities(encoded, score, pairs=pairs), encoded.owners)
         rows.append(Row(name, frames, score == own, ranks))
-    own_similarities = similarities(encoded, own)
+    own_similarities = similarities(encoded, own, pairs=pairs)
     rows.append(Row("DSL", frames, False, metrics.retrieval(metrics.dual_softmax(own_similarities), encoded.owners)))
     if bank is not None:
         text_to_video = metrics.querybank_norm(own_similarities, similarities(bank, own, videos=encoded))
@@ -309,20 +329,22 @@ def evaluate(
 ) -> tuple[dict[str, Any], Tensor]:
     """The result as plain JSON values, and the similarities of the model's own score at the last number of frames."""
     model, tokenizer = checkpoint.load()
+    scorer = checkpoint.load_scorer()
     own = model.config.score
     rows, seconds = [], {}
     for frames in frame_counts:
         encode_split = partial(encode, model, tokenizer, frames=frames, batch=batch, workers=workers, device=device)
-        encoded = encode_split(data)
+        encoded = encode_split(data, tokens=scorer is not None)
         bank_encoded = encode_split(bank) if bank is not None else None
         started = time.monotonic()
-        scores = similarities(encoded, own)
+        pairs = pair_scores(encoded, scorer, device) if scorer is not None else None
+        scores = similarities(encoded, own, pairs=pairs)
         seconds[str(frames)] = {
             "texts": round(encoded.text_seconds, 3),
             "videos": round(encoded.video_seconds, 3),
             "similarities": round(time.monotonic() - started, 3),
         }
-        rows += score_rows(encoded, own, bank_encoded)
+        rows += score_rows(encoded, own, bank_encoded, pairs)
     result = {
         "dataset": data.name,
         "split": data.split,
@@ -335,6 +357,7 @@ def evaluate(
             "title": model.config.title,
             "fingerprint": checkpoint.manifest.fingerprint,
             "score": dataclasses.asdict(own),
+            "pairwise": dataclasses.asdict(scorer.config) if scorer is not None else None,
             "run": {
                 key: checkpoint.run.get(key) for key in ("recipe", "train_split", "validation_split", "seed", "step")
             },
@@ -393,6 +416,8 @@ def _run(options: argparse.Namespace) -> int:
     if min(frame_counts) < 1:
         raise UsageError("--frames needs numbers of at least 1.")
     bank, reason = _open_bank(options)
+    if checkpoint.is_pairwise:
+        bank, reason = None, "a pairwise model would have to score every pair of the bank, too."
     result, scores = evaluate(
         checkpoint, data, frame_counts, bank, batch=options.batch, workers=options.workers, device=device
     )

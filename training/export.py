@@ -46,8 +46,11 @@ def export(
 ) -> Manifest:
     """Writes the model's folder. `evaluations`: results of `training.evaluate` for the card.
 
-    Raises: UsageError where the folder is taken or an evaluation is of another model; ModelError; OSError.
+    Raises: UsageError where the folder is taken, an evaluation is of another model or the model a pairwise one;
+        ModelError; OSError.
     """
+    if source.is_pairwise:
+        raise UsageError(f"“{source.folder}” scores every pair anew, which cannot be indexed: the app cannot use it.")
     if folder.exists():
         raise UsageError(f"“{folder}” is there already: give another folder, or delete it first.")
     for result in evaluations:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import Frames
 
-STEPS, VALIDATIONS, SAMPLES = "log.csv", "validation.csv", "samples"
+STEPS, TIMES, VALIDATIONS, SAMPLES = "log.csv", "times.csv", "validation.csv", "samples"
 _PACKAGES = ("torch", "timm", "tokenizers", "safetensors", "numpy", "opencv-python", "av")
 _TILE = 96  # pixels of a frame in a picture of retrievals
 _LINE = 22
@@ -76,7 +76,7 @@ class Log:
         self._began, self._done_before = time.monotonic(), done
         self._files: dict[str, TextIO] = {}
         self._writers: dict[str, csv.DictWriter[str]] = {}
-        for name in (STEPS, VALIDATIONS):
+        for name in (STEPS, TIMES, VALIDATIONS):
             _forget_after(folder / name, done)
         self._board: Any = None
         if importlib.util.find_spec("tensorboard") is None:
@@ -97,13 +97,19 @@ class Log:
         if self._board is not None:
             self._board.close()
 
-    def step(self, step: int, values: Mapping[str, float]) -> None:
-        """`step` counts from 1. Also prints how far the run is."""
+    def step(self, step: int, values: Mapping[str, float], times: Mapping[str, float]) -> None:
+        """`step` counts from 1. `times` go to a file of their own: all else is the same in every run of a config.
+
+        Also prints how far the run is.
+        """
         self._write(STEPS, step, values)
+        if times:
+            self._write(TIMES, step, times)
         rate = (time.monotonic() - self._began) / (step - self._done_before)
-        left = rate * (self._total - step)
+        left = _duration(rate * (self._total - step))
+        waiting = f"  data {times['data_share']:.1%}" if times else ""
         print(
-            f"step {step}/{self._total}  loss {values['loss']:.4f}  {rate:.2f} s a step  {_duration(left)} left",
+            f"step {step}/{self._total}  loss {values['loss']:.4f}  {rate:.2f} s a step{waiting}  {left} left",
             flush=True,
         )
 

@@ -13,8 +13,9 @@ Letters: B rows of this process, A of the whole batch, M frames, C centers, D wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -68,6 +69,21 @@ class Features(NamedTuple):
     video_centers: Tensor  # [B, C, D]
 
 
+class TokenFeatures(NamedTuple):
+    """What a pairwise model (`training.pairwise`) is given in place of `Features`: the same, and the tokens."""
+
+    text: Tensor
+    text_centers: Tensor
+    frames: Tensor
+    video_centers: Tensor
+    text_tokens: Tensor  # [B, L, W]
+    text_mask: Tensor  # [B, L], 1 for real tokens, else 0
+    patches: Tensor  # [B, P, W_local]
+
+
+Batch = TypeVar("Batch", Features, TokenFeatures)
+
+
 class Losses(NamedTuple):
     """Means over this process' rows and over the directions."""
 
@@ -90,7 +106,11 @@ def gees_logits(
     Equal to <t, mu> + 1/2 scale <t, S t> with the mean and covariance of the frames over the temperature (CRET, SIGIR
     2022). `scale` 0 gives the logits of plain NCE over the mean of the frames.
     """
-    scores = frame_scores(text_BD, frames_BMD, temperature)
+    return gaussian_logits(frame_scores(text_BD, frames_BMD, temperature), scale, unbiased)
+
+
+def gaussian_logits(scores: Tensor, scale: float = 1.0, unbiased: bool = False) -> Tensor:
+    """`gees_logits` from the scores of a pair's frames, whatever gave them: [..., M] -> [...]."""
     return scores.mean(-1) + 0.5 * scale * _variance(scores, unbiased)
 
 
@@ -136,23 +156,39 @@ def gees_losses(
     return torch.logsumexp(mean - right + 0.5 * spread, 1)
 
 
-def cret_losses(here: Features, everyone: Features, offset: int, config: LossConfig, scale: float) -> Losses:
+def cret_losses(
+    here: Batch,
+    everyone: Batch,
+    offset: int,
+    config: LossConfig,
+    scale: float,
+    pair_scores: Callable[[Batch, Batch], Tensor] | None = None,
+) -> Losses:
     """The losses of this process' rows against the whole batch.
 
     here: B rows; everyone: A rows, in which `here` begins at row `offset`. scale: lambda at this step.
+    pair_scores: what scores the texts of the first with the videos of the second, [B_text, B_video, M]; None for
+        `frame_scores`.
     The mean over all processes of these means is the loss of the whole batch.
     """
+
+    def scores_of(texts: Batch, videos: Batch) -> Tensor:
+        if pair_scores is not None:
+            return pair_scores(texts, videos)
+        return frame_scores(texts.text, videos.frames, config.temperature)
+
     own = offset + torch.arange(len(here.text), device=here.text.device)
+    alone = scores_of(here, everyone) if len(here.text) == len(everyone.text) else None  # serves both directions
     gaussian, centers = [], []
     has_centers = here.text_centers.shape[1] > 0
     if config.directions != "text_to_video":
-        scores = frame_scores(everyone.text, here.frames, config.temperature).transpose(0, 1)  # [B, A, M]
+        scores = (scores_of(everyone, here) if alone is None else alone).transpose(0, 1)  # [B, A, M]
         gaussian.append(gees_losses(scores, own, config.form, scale, config.unbiased))
         if has_centers:
             logits = center_logits(everyone.text_centers, here.video_centers, config.center_temperature).T
             centers.append(F.cross_entropy(logits, own, reduction="none"))
     if config.directions != "video_to_text":
-        scores = frame_scores(here.text, everyone.frames, config.temperature)  # [B, A, M]
+        scores = scores_of(here, everyone) if alone is None else alone  # [B, A, M]
         gaussian.append(gees_losses(scores, own, config.form, scale, config.unbiased, one_draw=False))
         if has_centers:
             logits = center_logits(here.text_centers, everyone.video_centers, config.center_temperature)

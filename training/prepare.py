@@ -10,6 +10,7 @@ is tried again. Which videos a result may leave out is decided by who trains or 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import shutil
@@ -37,6 +38,7 @@ from training.datasets.base import DataSet, Split, Video, check_layout, stem
 from training.datasets.store import FrameStore, StoredVideo, StoreSettings, StoreWriter
 
 REPORT = "report.json"
+LIMIT = 600.0  # seconds that one video may take; a clip of a data set takes about one
 _SHORT_SHARE = 0.1  # of the length its header claims: by so much a video may end early without a note
 _SHORT_SECONDS = 1.0
 
@@ -152,19 +154,35 @@ def find_videos(folder: Path, videos: Iterable[Video]) -> tuple[dict[str, str], 
 
 
 def decode_all(
-    paths: Mapping[str, str], read: Callable[[str], StoredVideo], processes: int
+    paths: Mapping[str, str], read: Callable[[str], StoredVideo], processes: int, limit: float = LIMIT
 ) -> Iterator[tuple[str, StoredVideo | str]]:
     """What `read` gives for each path, by id, in any order; a sentence in place of a video that cannot be read.
 
-    A decoder that takes its process down costs its own video only: those it may have been are read again, each alone.
+    A decoder that takes its process down, or does not come back within `limit` seconds, costs its own video only:
+    those it may have been are read again, each alone.
     """
     waiting = list(paths)[::-1]
     suspects: list[str] = []
+    limited = partial(_read_in_time, read, limit)
     while waiting:
-        suspects += yield from _decode_some(waiting, paths, read, processes)
+        suspects += yield from _decode_some(waiting, paths, limited, processes)
     for id_ in suspects:
-        if (yield from _decode_some([id_], paths, read, 1)):
-            yield id_, "The process that read it ended: the file brings the decoder down."
+        began = time.monotonic()
+        if (yield from _decode_some([id_], paths, limited, 1)):
+            if time.monotonic() - began < limit:
+                yield id_, "The process that read it ended: the file brings the decoder down."
+            else:
+                yield id_, f"It was not read within {limit:g} s: the decoder hangs, or --limit is too short for it."
+
+
+def _read_in_time(read: Callable[[str], StoredVideo], limit: float, path: str) -> StoredVideo:
+    """Ends this process where `read` takes longer: nothing gentler reaches a decoder that hangs in C."""
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(limit, exit=True, file=nowhere)
+        try:
+            return read(path)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _decode_some(
@@ -215,11 +233,12 @@ def prepare(
     *,
     splits: Sequence[str] | None = None,
     processes: int = 1,
+    limit: float = LIMIT,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, object]:
     """Prepares the splits given, or all that have their annotations; returns the report, which is in OUT, too.
 
-    progress: called with the number of videos that are done with, and of all.
+    limit: seconds that one video may take. progress: called with the number of videos that are done with, and of all.
     Raises: PathError, UsageError, StorageError.
     """
     if not videos.is_dir():
@@ -236,7 +255,7 @@ def prepare(
             writer.fail(id_, reason)
         finished = len(wanted) - len(found)
         progress(finished, len(wanted))
-        for id_, video in decode_all(found, partial(read_candidates, settings=settings), processes):
+        for id_, video in decode_all(found, partial(read_candidates, settings=settings), processes, limit):
             if isinstance(video, str):
                 writer.fail(id_, video)
             else:
@@ -286,6 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--annotations", type=Path, help="default: the folder of videos, or the one above it")
     parser.add_argument("--splits", nargs="+", help="default: all whose annotation files are there")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds that one video may take")
     parser.add_argument("--candidates", type=int, default=defaults.candidates, help="frames kept of a video")
     parser.add_argument("--short-side", type=int, default=defaults.short_side, help="pixels")
     parser.add_argument("--quality", type=int, default=defaults.quality, help="of the JPEGs, 1 to 100")
@@ -305,6 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 settings,
                 splits=options.splits,
                 processes=options.processes,
+                limit=options.limit,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
     except CretError as error:

@@ -16,6 +16,8 @@ from cret_desktop.model import checkpoint
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.transforms import Tokenizer
+from training import pairwise
+from training.pairwise import PairScorer
 
 RUN = "run.json"
 MODELS = ("best", "last")  # of a run, in the order of preference: `best` is there where a run had a validation split
@@ -32,6 +34,15 @@ class Checkpoint:
     @property
     def folder(self) -> Path:
         return self.manifest.folder
+
+    @property
+    def is_pairwise(self) -> bool:
+        """Whether pairs are scored by a network of their own, so that there is nothing to index."""
+        return (self.folder / pairwise.WEIGHTS).exists()
+
+    def load_scorer(self) -> PairScorer | None:
+        """What scores pairs in a pairwise model, on the CPU, else None. Raises: ModelError."""
+        return pairwise.load(self.folder, self.manifest.config)
 
     def load(self) -> tuple[CRET, Tokenizer]:
         """The model, on the CPU, in evaluation mode, and its tokenizer. Raises: ModelError."""

@@ -37,10 +37,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from cret_desktop.clips import Frames
 from cret_desktop.errors import CretError, PathError
 
-SIZE = 32  # pixels of a frame's side
+SIZE = 24  # pixels of a frame's side: three objects fit side by side
 OBJECT = 7
-SPACING = OBJECT + 2  # between equal objects, across their way
-TRAVEL = 18  # pixels an object moves at least
+SPACING = OBJECT + 1  # between equal objects, across their way
+TRAVEL = 15  # pixels an object moves at least, of SIZE - OBJECT: it begins and ends in opposite halves
 
 COLOURS: Mapping[str, tuple[int, int, int]] = {
     "red": (225, 45, 45),
@@ -66,8 +66,8 @@ SIZES: Mapping[str, tuple[int, int, int]] = {
 }
 SPLITS = ("train", "val", "test")
 TOKENIZER = "tokenizer.json"
-_WORLD = "world.json"
-_VIDEO_FRAMES, _VIDEO_RATE, _VIDEO_SCALE = 32, 16, 8
+WORLD = "world.json"
+_VIDEO_FRAMES, _VIDEO_RATE, _VIDEO_SCALE = 32, 16, 10
 
 VOCABULARY = (
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "then", "moves", "move"),
@@ -283,7 +283,7 @@ def generate(out: Path, size: str, seed: int = 0) -> None:
         lines = [json.dumps(scene.to_json()) for scene in scenes]
         (out / f"{split}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_tokenizer(out / TOKENIZER)
-    (out / _WORLD).write_text(json.dumps({"size": size, "seed": seed, "clips": SIZES[size]}) + "\n", encoding="utf-8")
+    (out / WORLD).write_text(json.dumps({"size": size, "seed": seed, "clips": SIZES[size]}) + "\n", encoding="utf-8")
 
 
 def write_video(scene: Scene, file: Path) -> None:

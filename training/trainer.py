@@ -1,9 +1,9 @@
 """The training loop: batches in, weights out, and a run folder from which the same run goes on exactly.
 
     RUN/run.json       recipe, config, environment, git state, and how far the run is with what result
-    RUN/log.csv, validation.csv, samples/, tensorboard/
+    RUN/log.csv, times.csv, validation.csv, samples/, tensorboard/
     RUN/last/          a model's folder (`cret_desktop.model.checkpoint`), optimiser.safetensors and state.json with it
-    RUN/best/          the model's folder that was best on the validation split, where one is named
+    RUN/best/          the model's folder that was best on the validation split; a run without one selects nothing
 
 Nothing random is carried along: order, frames and crops follow from (seed, epoch, item), dropout from (seed, step,
 chunk). A resumed run is therefore bit for bit the uninterrupted one wherever the arithmetic itself is deterministic, as
@@ -16,10 +16,11 @@ import contextlib
 import json
 import math
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -32,11 +33,12 @@ from cret_desktop.errors import CretError, ModelError, UsageError
 from cret_desktop.model import checkpoint
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.transforms import Tokenizer, normalise_pixels
-from training import distributed, logs
+from training import distributed, logs, pairwise
 from training.config import ConfigError, TrainConfig
 from training.datasets.pairs import Sample, TrainingPairs
 from training.distributed import World
-from training.losses import Features, Losses, cret_losses
+from training.losses import Features, Losses, TokenFeatures, cret_losses
+from training.pairwise import PairScorer, TextTokens, VideoTokens
 from training.validation import Validation
 
 RUN, LAST, BEST = "run.json", "last", "best"
@@ -45,6 +47,15 @@ OPTIMISER, STATE = "optimiser.safetensors", "state.json"
 _FREE = ("data.workers", "log_every", "save_every", "validate_every")
 
 Batch = tuple[Tensor, list[str]]  # frames uint8 [B, M, H, W, 3], captions
+AnyFeatures = Features | TokenFeatures
+
+
+class Step(NamedTuple):
+    """One step of the optimiser: what is logged of it, and seconds for which it waited for data, then worked."""
+
+    figures: dict[str, float]
+    waited: float
+    worked: float
 
 
 class TrainingError(CretError):
@@ -52,18 +63,19 @@ class TrainingError(CretError):
 
 
 class PairEncoder(nn.Module):
-    """Both towers in one forward pass, as DistributedDataParallel needs it."""
+    """Both towers in one forward pass, as DistributedDataParallel needs it. `tokens`: give them, too."""
 
-    def __init__(self, model: CRET) -> None:
+    def __init__(self, model: CRET, tokens: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.tokens = model, tokens
 
-    def forward(self, frames: Tensor, ids: Tensor, mask: Tensor) -> Features:
+    def forward(self, frames: Tensor, ids: Tensor, mask: Tensor) -> AnyFeatures:
         """frames float [B, M, 3, H, W], ids int64 [B, L], mask bool [B, L]; features are float32 under autocast, too"""
-        video, video_centers = self.model.encode_video(frames)
-        text, text_centers = self.model.encode_text(ids, mask)
-        parts = (text, text_centers, video, video_centers)
-        return Features(*(part.float() if part.dtype in (torch.bfloat16, torch.float16) else part for part in parts))
+        video, video_centers, patches = self.model.encode_video_tokens(frames)
+        text, text_centers, tokens = pairwise.encode_texts(self.model, ids, mask)
+        parts = [text, text_centers, video, video_centers, *tokens[1:], patches]
+        parts = [part.float() if part.dtype in (torch.bfloat16, torch.float16) else part for part in parts]
+        return TokenFeatures(*parts) if self.tokens else Features(*parts[:4])
 
 
 class StepSampler:
@@ -111,7 +123,7 @@ class Trainer:
         world: World,
         model: CRET,
         tokenizer: Path,
-        validate: Callable[[CRET], Validation] | None = None,
+        validate: Callable[[CRET, PairScorer | None], Validation] | None = None,
         missing: Mapping[str, int] | None = None,
     ) -> None:
         """model: with its first weights, equal in every process; `fit` puts in those of the run's folder.
@@ -123,46 +135,82 @@ class Trainer:
         self._pairs, self._validate, self._missing = pairs, validate, dict(missing or {})
         self._tokenizer_file, self._tokenizer = tokenizer, Tokenizer(tokenizer, config.model.text)
         self.model = model.to(world.device)
+        self.scorer: PairScorer | None = None
+        if config.pairwise.layers:
+            torch.manual_seed(config.seed)  # the same first weights in every process
+            self.scorer = PairScorer(config.pairwise, config.model).to(world.device, next(model.parameters()).dtype)
         spatial = model.video.spatial if model.video is not None else None
         if config.gradient_checkpointing and spatial is not None:
             spatial.backbone.set_grad_checkpointing(True)
         if config.compile and spatial is not None:
             spatial.compile()
         self.step, self.best = 0, -math.inf
-        decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-        others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+        self.parameters = dict(model.named_parameters())
+        if self.scorer is not None:
+            self.parameters |= {f"pairwise.{name}": value for name, value in self.scorer.named_parameters()}
         self.optimiser = torch.optim.AdamW(
-            groups,
+            [self._group(text, decayed) for text in (False, True) for decayed in (True, False)],
             lr=config.optimiser.learning_rate,
             betas=config.optimiser.betas,
-            weight_decay=config.optimiser.weight_decay,
         )
+        self._recover()
         self._restore()
-        self._encoder = PairEncoder(model)
+        self._encoder = PairEncoder(model, tokens=self.scorer is not None)
         self._parallel = DistributedDataParallel(self._encoder) if world.size > 1 else None
         self.sampler = StepSampler(len(pairs), config, world, self.step)
         self._bf16 = config.precision == "bf16" or (config.precision == "auto" and world.device.type == "cuda")
 
+    def _group(self, text: bool, decayed: bool) -> dict[str, Any]:
+        """Parameters of the text tower or of all else, matrices or vectors; `share` is of the learning rate."""
+        optimiser = self.config.optimiser
+        chosen = [
+            parameter
+            for name, parameter in self.parameters.items()
+            if name.startswith("text.") == text and (parameter.ndim > 1) == decayed
+        ]
+        return {
+            "params": chosen,
+            "share": optimiser.text_rate if text else 1.0,
+            "weight_decay": optimiser.weight_decay if decayed else 0.0,
+        }
+
     def fit(self) -> None:
         """Trains to the end. Raises: TrainingError where the loss is no longer a number, naming the step."""
         config, total, epoch = self.config, self.sampler.total, self.sampler.steps_per_epoch
+        since: list[Step] = []  # the last line of the log
         with contextlib.ExitStack() as stack:
             log = stack.enter_context(logs.Log(self.run, self.step, total)) if self.world.first else None
             if log and self.step:
                 print(f"resuming “{self.run}” after step {self.step}", flush=True)
+            if log and not self._validate:
+                print("no validation split: nothing is selected, the last step is the result", flush=True)
             self._write_run(None)
-            for frames, texts in self._batches():
-                figures = self._train_step(frames, texts)
-                self.step += 1
+            first = self.step + 1
+            for step in self.steps():
                 at_end = self.step == total
+                if self.step > first:  # the first waits for workers to start
+                    since.append(step)
                 if log and (at_end or self.step % config.log_every == 0):
-                    log.step(self.step, figures)
+                    log.step(self.step, step.figures, _times(since))
+                    since.clear()
                 if self._validate and (at_end or self.step % (config.validate_every or epoch) == 0):
                     self._validate_and_keep_best(log)
                 # After validation, so that a resumed run knows its best so far.
                 if at_end or self.step % (config.save_every or epoch) == 0:
                     self._save()
+
+    def steps(self) -> Iterator[Step]:
+        """Takes the steps that are left, one at a time; `step` counts them. What is done between two is not timed."""
+        batches = self._batches()
+        while True:
+            began = time.perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                return
+            loaded = time.perf_counter()
+            figures = self._train_step(*batch)  # its figures are numbers: a GPU has done its work by then
+            self.step += 1
+            yield Step(figures, loaded - began, time.perf_counter() - loaded)
 
     def _batches(self) -> Iterator[Batch]:
         workers = self.config.data.workers
@@ -182,8 +230,10 @@ class Trainer:
         optimiser = self.config.optimiser
         rate = optimiser.learning_rate * linear_schedule(self.step, self.sampler.total, optimiser.warmup)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         self.model.train()
+        if self.scorer is not None:
+            self.scorer.train()
         self.optimiser.zero_grad(set_to_none=True)
         try:
             losses = self.backward(frames, texts)
@@ -192,7 +242,7 @@ class Trainer:
                 f"Step {self.step + 1} does not fit into the memory of {self.world.device}: set chunks to more than "
                 f"{self.config.chunks}, or gradient_checkpointing=true."
             ) from error
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), optimiser.gradient_norm)
+        norm = nn.utils.clip_grad_norm_(self.parameters.values(), optimiser.gradient_norm)
         mean = distributed.mean(torch.stack([*losses, norm]), self.world).tolist()
         if not all(map(math.isfinite, mean)):
             last = self.run / LAST
@@ -218,6 +268,13 @@ class Trainer:
         know the loss and its gradient at each feature, and once more, chunk by chunk, to carry that on to the weights
         (Gao et al. 2021). Both times dropout falls the same. Batch norms, where a backbone has them, see a chunk alone.
         """
+        losses = self._backward(frames, texts)
+        if self.scorer is not None:
+            # It is no part of what DistributedDataParallel wraps: with chunks its gradient is there before the towers'.
+            distributed.average_gradients(self.scorer.parameters(), self.world)
+        return losses
+
+    def _backward(self, frames: Tensor, texts: Sequence[str]) -> Losses:
         chunks = self.config.chunks
         rows = [part.tolist() for part in np.array_split(np.arange(len(texts)), chunks)]
         parts = [(frames[part[0] : part[-1] + 1], [texts[row] for row in part]) for part in rows]
@@ -227,7 +284,8 @@ class Trainer:
             return losses
         with torch.no_grad():
             cached = [self._encode(self._encoder, *part, number) for number, part in enumerate(parts)]
-        whole = Features(*(torch.cat(pieces).requires_grad_() for pieces in zip(*cached, strict=True)))
+        joined = (torch.cat(pieces).requires_grad_() for pieces in zip(*cached, strict=True))
+        whole: AnyFeatures = type(cached[0])(*joined)
         losses = self._losses(whole)
         torch.autograd.backward(losses.total)
         for number, (part, chosen) in enumerate(zip(parts, rows, strict=True)):
@@ -243,7 +301,7 @@ class Trainer:
                 torch.autograd.backward([feature for feature, _ in pulls], [pull for _, pull in pulls])
         return losses
 
-    def _encode(self, encoder: nn.Module, frames: Tensor, texts: Sequence[str], chunk: int) -> Features:
+    def _encode(self, encoder: nn.Module, frames: Tensor, texts: Sequence[str], chunk: int) -> AnyFeatures:
         device, model = self.world.device, self.config.model
         # Tokens are padded chunk by chunk, so that dropout's draws do not depend on the texts of other chunks.
         ids, mask = self._tokenizer(texts)
@@ -251,16 +309,32 @@ class Trainer:
         dtype = next(self.model.parameters()).dtype
         torch.manual_seed(mix(self.config.seed, self.step, self.world.rank * self.config.chunks + chunk))
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16):
-            return cast(Features, encoder(pixels.to(dtype), ids.to(device), mask.to(device)))
+            return cast(AnyFeatures, encoder(pixels.to(dtype), ids.to(device), mask.to(device)))
 
-    def _losses(self, here: Features) -> Losses:
-        everyone = Features(*(distributed.gather(rows, self.world) for rows in here))
+    def _losses(self, here: AnyFeatures) -> Losses:
+        everyone: AnyFeatures = type(here)(*(distributed.gather(rows, self.world) for rows in here))
         offset = self.world.rank * len(here.text)
-        return cret_losses(here, everyone, offset, self.config.loss, self.variance_weight())
+        scores = self._pair_scores if self.scorer is not None else None
+        # Both batches, and what scores them, are of one kind.
+        return cret_losses(
+            here, cast(Any, everyone), offset, self.config.loss, self.variance_weight(), cast(Any, scores)
+        )
+
+    def _pair_scores(self, texts: TokenFeatures, videos: TokenFeatures) -> Tensor:
+        """[B_text, B_video, M]"""
+        assert self.scorer is not None
+        with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self._bf16):
+            return cast(
+                Tensor,
+                self.scorer(
+                    TextTokens(texts.text, texts.text_tokens, texts.text_mask),
+                    VideoTokens(videos.frames, videos.patches),
+                ),
+            )
 
     def _validate_and_keep_best(self, log: logs.Log | None) -> None:
         if log and self._validate:
-            validation = self._validate(self.model.eval())
+            validation = self._validate(self.model.eval(), self.scorer)
             log.validation(self.step, validation.figures)
             log.picture(self.step, validation.picture)
             if validation.selection > self.best:
@@ -280,6 +354,8 @@ class Trainer:
         target, fresh, old = (self.run / f"{name}{suffix}" for suffix in ("", ".partial", ".old"))
         shutil.rmtree(fresh, ignore_errors=True)
         checkpoint.save(self.model, fresh, self._tokenizer_file, self._card())
+        if self.scorer is not None:
+            pairwise.save(self.scorer, fresh)
         if state:
             save_file(self._optimiser_tensors(), fresh / OPTIMISER)
             content = {
@@ -295,12 +371,19 @@ class Trainer:
         fresh.replace(target)
         shutil.rmtree(old, ignore_errors=True)
 
+    def _recover(self) -> None:
+        """Puts right what a kill left behind while two folders changed places."""
+        for name in (LAST, BEST) if self.world.first else ():
+            target, old = self.run / name, self.run / f"{name}.old"
+            if old.exists() and not target.exists():
+                old.replace(target)
+            for left in (old, self.run / f"{name}.partial"):
+                shutil.rmtree(left, ignore_errors=True)
+        distributed.wait(self.world)
+
     def _restore(self) -> None:
         """Takes up the state of RUN/last, where there is one."""
         last = self.run / LAST
-        if not last.exists() and (self.run / f"{LAST}.old").exists() and self.world.first:
-            (self.run / f"{LAST}.old").replace(last)  # killed while the two changed places
-        distributed.wait(self.world)
         if not last.exists():
             return
         try:
@@ -319,22 +402,26 @@ class Trainer:
             )
         trained = checkpoint.load(checkpoint.read_manifest(last))
         self.model.load_state_dict(trained.state_dict())
+        if self.scorer is not None:
+            scorer = pairwise.load(last, self.config.model)
+            if scorer is None:
+                raise TrainingError(f"“{last / pairwise.WEIGHTS}” is missing; begin in another folder.")
+            self.scorer.load_state_dict(scorer.state_dict())
         self._load_optimiser(load_file(last / OPTIMISER))
         self.step, self.best = step, -math.inf if best is None else float(best)
 
     def _optimiser_tensors(self) -> dict[str, Tensor]:
         return {
             f"{name}/{key}": value.detach().cpu().contiguous()
-            for name, parameter in self.model.named_parameters()
+            for name, parameter in self.parameters.items()
             for key, value in self.optimiser.state[parameter].items()
         }
 
     def _load_optimiser(self, tensors: Mapping[str, Tensor]) -> None:
-        parameters = dict(self.model.named_parameters())
         for full_name, tensor in tensors.items():
             name, _, key = full_name.rpartition("/")
-            place = torch.device("cpu") if key == "step" else parameters[name].device  # as AdamW keeps them
-            self.optimiser.state[parameters[name]][key] = tensor.to(place)
+            place = torch.device("cpu") if key == "step" else self.parameters[name].device  # as AdamW keeps them
+            self.optimiser.state[self.parameters[name]][key] = tensor.to(place)
 
     def _write_run(self, validation: Mapping[str, float] | None) -> None:
         if not self.world.first:
@@ -346,6 +433,7 @@ class Trainer:
             "dataset": self.config.data.dataset,
             "train_split": self.config.data.train,
             "validation_split": self.config.data.validation,
+            "selected_by": f"the best on {self.config.data.validation}" if self._validate else "nothing: the last step",
             "missing": self._missing,
             "seed": self.config.seed,
             "processes": self.world.size,
@@ -371,6 +459,12 @@ class Trainer:
             f"`{config.model.text.weights or 'none'}`. Terms of use are those of these weights and of the data set "
             "together; CRET Desktop adds none of its own.\n"
         )
+
+
+def _times(steps: Sequence[Step]) -> dict[str, float]:
+    """Mean seconds of a step, and the share of them that it waited for data; nothing where there was no step."""
+    waited, worked = sum(step.waited for step in steps), sum(step.worked for step in steps)
+    return {"seconds": (waited + worked) / len(steps), "data_share": waited / (waited + worked)} if steps else {}
 
 
 def _collate(samples: Sequence[Sample]) -> Batch:

@@ -17,6 +17,7 @@ from cret_desktop.model.cret import CRET
 from cret_desktop.model.transforms import Tokenizer
 from training import evaluate, logs, metrics
 from training.datasets.base import VideoTexts
+from training.pairwise import PairScorer
 
 TEXTS, BEST = 8, 3  # in a picture: queries, and videos of each
 
@@ -30,10 +31,13 @@ class Validation:
     picture: NDArray[np.uint8]
 
 
-def validate(data: VideoTexts, tokenizer: Tokenizer, device: torch.device, model: CRET) -> Validation:
+def validate(
+    data: VideoTexts, tokenizer: Tokenizer, device: torch.device, model: CRET, scorer: PairScorer | None = None
+) -> Validation:
     """Text to video, with the model's own score at inference. Open: selection by the mean of R@1, R@5 and R@10."""
-    encoded = evaluate.encode(model, tokenizer, data, device=device)
-    similarities = evaluate.similarities(encoded, model.config.score)
+    encoded = evaluate.encode(model, tokenizer, data, device=device, tokens=scorer is not None)
+    pairs = evaluate.pair_scores(encoded, scorer, device) if scorer is not None else None
+    similarities = evaluate.similarities(encoded, model.config.score, pairs=pairs)
     ranks = metrics.retrieval(similarities, data.owners)["text_to_video"]
     figures = {"R@1": ranks.r1, "R@5": ranks.r5, "R@10": ranks.r10, "MdR": ranks.median}
     picture = retrieval_picture(data, similarities, model.config.frames.frames)

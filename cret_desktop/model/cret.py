@@ -61,22 +61,32 @@ class CRET(nn.Module):
 
     def encode_video(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """frames float [B, M, 3, H, W], normalised -> frame features [B, M, D], centers [B, C, D]."""
+        features, centers, _ = self.encode_video_tokens(frames)
+        return features, centers
+
+    def encode_video_tokens(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `encode_video`, and the local tokens [B, P, W_local] that its centers were made of."""
         assert self.video is not None, "this model was built without its video side"
         features, local = self.video(frames)  # [B, M, D], [B, P, W_local]
         centers = self._no_centers(features) if self.correspondence is None else self.correspondence(local, "video")
-        return self._normalised(features), F.normalize(centers, dim=-1)
+        return self._normalised(features), F.normalize(centers, dim=-1), local
 
     def encode_text(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """ids int64 [B, L], mask bool [B, L] (true for real tokens) -> features [B, D], centers [B, C, D].
 
         Padded ids may hold anything: nothing that leaves here depends on them.
         """
+        features, centers, _, _ = self.encode_text_tokens(ids, mask)
+        return features, centers
+
+    def encode_text_tokens(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `encode_text`, and the local tokens [B, L - 1, W] with their mask [B, L - 1], true for real ones."""
         assert self.text is not None, "this model was built without its text side"
         features, local, real = self.text(ids, mask)  # [B, D], [B, L - 1, W], [B, L - 1]
         centers = (
             self._no_centers(features) if self.correspondence is None else self.correspondence(local, "text", ~real)
         )
-        return self._normalised(features), F.normalize(centers, dim=-1)
+        return self._normalised(features), F.normalize(centers, dim=-1), local, real
 
     def _normalised(self, features: Tensor) -> Tensor:
         return F.normalize(features, dim=-1) if self.config.normalise else features

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cret_desktop.model import presets
 from cret_desktop.model.config import CRETConfig
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.transforms import normalise_pixels
@@ -65,6 +66,17 @@ def test_a_side_alone_has_the_whole_model_s_weights_of_that_side() -> None:
     video = set(CRET(config, text=False).state_dict())
     assert text | video == set(whole)
     assert {name.split(".")[0] for name in text & video} == {"correspondence"}
+
+
+def test_the_whole_paper_preset_has_its_184_million_parameters() -> None:
+    """CaiT-S/24 without its classifier, BERT-base without its pooler, 3 temporal layers, CCM, the projection."""
+    with torch.device("meta"):
+        model = CRET(presets.paper())
+    parts = {
+        name: sum(parameter.numel() for parameter in part.parameters())
+        for name, part in (("spatial", model.video.spatial), ("text", model.text), ("whole", model))
+    }
+    assert parts == {"spatial": 46_531_200, "text": 108_890_112, "whole": 184_370_304}
 
 
 if __name__ == "__main__":

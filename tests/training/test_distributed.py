@@ -56,6 +56,16 @@ def test_dropout_falls_alike_in_both_passes_and_in_any_number_of_processes(two: 
     assert difference(load_file(two / "dropout-0"), expected) < 1e-12
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("case", ["pairwise", "pairwise chunks"])
+def test_a_pairwise_model_s_gradient_is_that_of_the_whole_batch_too(
+    case: str, rank: int, two: Path, tmp_path: Path
+) -> None:
+    expected = worlds.gradients(World(), tmp_path, 1, pairwise=True)
+    assert any(name.startswith("pairwise.") for name in expected)
+    assert difference(load_file(two / f"{case}-{rank}"), expected) < 1e-12
+
+
 @pytest.mark.parametrize("fault", ["scaled", "detached"])
 def test_the_comparison_sees_mistakes(fault: str, two: Path, one: dict[str, Tensor]) -> None:
     assert difference(load_file(two / f"{fault}-0"), one) > 0.3

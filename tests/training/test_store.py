@@ -341,6 +341,20 @@ def test_a_decoder_that_dies_costs_its_own_video_only() -> None:
     assert all(isinstance(found[id_], StoredVideo) for id_ in "ade")
 
 
+def read_or_hang(path: str) -> StoredVideo:
+    if path == "poison":
+        multiprocessing.Event().wait()
+    return plain(9)
+
+
+def test_a_decoder_that_hangs_costs_its_own_video_only() -> None:
+    paths = {str(number): "poison" if number == 3 else "good" for number in range(6)}
+    found = dict(prepare.decode_all(paths, read_or_hang, processes=2, limit=1.5))
+    assert sorted(found) == sorted(paths)
+    assert "not read within 1.5 s" in str(found.pop("3"))
+    assert all(isinstance(video, StoredVideo) for video in found.values())
+
+
 def test_a_broken_database_is_told_from_a_busy_one(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "store.sqlite") as index:
         index.execute("CREATE TABLE something (else_ TEXT)")

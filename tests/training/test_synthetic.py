@@ -157,4 +157,4 @@ def test_scenes_as_video_files(tmp_path: Path) -> None:
     assert synthetic.main(["--out", str(tmp_path), "--size", "tiny", "--videos", "1"]) == 0
     (file,) = (tmp_path / "videos").iterdir()
     info = probe.probe(str(file))
-    assert (info.width, info.height, info.duration) == (256, 256, 2.0)
+    assert (info.width, info.height, info.duration) == (240, 240, 2.0)

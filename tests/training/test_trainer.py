@@ -9,8 +9,10 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -18,10 +20,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cret_desktop.clips import Frames
 from cret_desktop.errors import ModelError
 from cret_desktop.model import checkpoint
 from tests.training import worlds
-from training import logs, recipes, synthetic, train, trainer
+from training import logs, pairwise, recipes, synthetic, train, trainer
 from training.config import ConfigError, TrainConfig
 from training.distributed import World
 from training.losses import LossConfig
@@ -120,6 +123,18 @@ def test_best_is_chosen_by_validation_alone(fit: Fit) -> None:
     assert best in (run / trainer.BEST / checkpoint.CARD).read_text()
 
 
+def test_a_text_tower_may_learn_at_its_own_rate(data: Path, fit: Fit) -> None:
+    run = fit("steps=2", "optimiser.text_rate=0")
+    model = recipes.recipe("synthetic").changed([*worlds.SMALL]).model
+    torch.manual_seed(0)
+    first = checkpoint.initialise(model, files={model.text.tokenizer: data / synthetic.TOKENIZER}).state_dict()
+    last = load_file(run / trainer.LAST / checkpoint.WEIGHTS)
+    moved = {name for name in first if not torch.equal(first[name], last[name])}
+    assert not any(name.startswith("text.") for name in moved)
+    assert any(name.startswith("video.spatial.") for name in moved)
+    assert any(name.startswith("correspondence.") for name in moved)
+
+
 def test_without_a_validation_split_nothing_is_chosen(fit: Fit) -> None:
     run = fit("steps=1", "data.validation=")
     assert (run / trainer.LAST).exists()
@@ -133,6 +148,79 @@ def test_a_kill_while_folders_change_places_loses_nothing(fit: Fit) -> None:
     fit()
     found = load_file(run / trainer.LAST / checkpoint.WEIGHTS)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_kill_while_the_best_changes_places_leaves_nothing_behind(fit: Fit) -> None:
+    run = fit()
+    expected = load_file(run / trainer.BEST / checkpoint.WEIGHTS)
+    (run / trainer.BEST).rename(run / f"{trainer.BEST}.old")
+    (run / f"{trainer.BEST}.partial").mkdir()
+    fit()
+    found = load_file(run / trainer.BEST / checkpoint.WEIGHTS)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert not list(run.glob("*.old"))
+    assert not list(run.glob("*.partial"))
+
+
+def test_a_pairwise_run_goes_on_bit_for_bit(fit: Fit, data: Path, tmp_path: Path) -> None:
+    settings = ("pairwise.layers=1", "pairwise.heads=2", "pairwise.dropout=0.2")
+    whole = fit(*settings, name="whole")
+    step = trainer.Trainer._train_step
+
+    def stops(self: trainer.Trainer, frames: torch.Tensor, texts: list[str]) -> dict[str, float]:
+        if self.step == 5:
+            raise trainer.TrainingError("stopped")
+        return step(self, frames, texts)
+
+    with mock.patch.object(trainer.Trainer, "_train_step", stops):
+        assert worlds.train_synthetic(data, tmp_path / "resumed", settings=settings) == 1
+    resumed = fit(*settings, name="resumed")
+    for file in (checkpoint.WEIGHTS, pairwise.WEIGHTS, trainer.OPTIMISER):
+        expected, found = (load_file(run / trainer.LAST / file) for run in (whole, resumed))
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[name], found[name]) for name in expected), file
+
+
+def test_a_run_tells_what_it_waits_for_data(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = synthetic.SyntheticSplit.frames
+
+    def slow(*arguments: Any) -> Frames:
+        threading.Event().wait(0.02)  # a frame store on a slow disk
+        return frames(*arguments)
+
+    quick = rows(fit("data.validation=", name="quick") / logs.TIMES)
+    with mock.patch.object(synthetic.SyntheticSplit, "frames", slow):
+        slowed = rows(fit("data.validation=", name="slow") / logs.TIMES)
+    for times in (quick, slowed):
+        assert [int(row["step"]) for row in times] == list(range(2, worlds.STEPS + 1))
+        assert all(0 <= float(row["data_share"]) <= 1 for row in times)
+    waits = [[float(row["seconds"]) * float(row["data_share"]) for row in times] for times in (quick, slowed)]
+    assert min(waits[1]) >= 10 * 0.02 > np.median(waits[0])  # ten clips a step
+    assert "  data " in capsys.readouterr().out
+
+
+def test_without_a_validation_split_a_run_says_so(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    run = fit("steps=1", "data.validation=")
+    assert "nothing is selected, the last step is the result" in capsys.readouterr().out
+    assert json.loads((run / trainer.RUN).read_text())["selected_by"] == "nothing: the last step"
+
+
+def test_msrvtt_7k_may_give_up_its_validation_videos() -> None:
+    for name in ("msrvtt-7k", "msrvtt-9k"):
+        assert recipes.recipe(name).data.validation == ""
+    chosen = recipes.recipe("msrvtt-7k").changed(["data.train=train-full", "data.validation=val-full"])
+    assert (chosen.data.train, chosen.data.validation) == ("train-full", "val-full")
+
+
+def test_tensorboard_has_the_figures_and_the_pictures(fit: Fit) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run = fit("steps=2", "validate_every=2")
+    events = accumulator.EventAccumulator(str(run / "tensorboard")).Reload()
+    assert {"log/loss", "times/data_share", "validation/R@1"} <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("log/loss")] == [1, 2]
+    logged = [float(row["loss"]) for row in rows(run / logs.STEPS)]
+    assert [event.value for event in events.Scalars("log/loss")] == pytest.approx(logged)
+    assert events.Tags()["images"] == ["retrievals"]
 
 
 def test_a_log_forgets_what_is_computed_again_and_lines_torn_by_a_kill(fit: Fit) -> None:

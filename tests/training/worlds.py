@@ -28,6 +28,7 @@ from training import distributed, train, trainer
 from training.config import DataConfig, TrainConfig
 from training.distributed import World
 from training.losses import Features, Losses, cret_losses
+from training.pairwise import PairwiseConfig
 from training.trainer import Trainer
 
 BATCH = 8  # clips of the whole batch
@@ -102,22 +103,28 @@ def tiny_model(dropout: float) -> CRETConfig:
     )
 
 
-def gradients(world: World, folder: Path, chunks: int, dropout: float = 0.0) -> dict[str, Tensor]:
+def gradients(
+    world: World, folder: Path, chunks: int, dropout: float = 0.0, pairwise: bool = False
+) -> dict[str, Tensor]:
     """The gradient of one batch in float64, as this process has it after `Trainer.backward`."""
     tokenizer = tiny.write_tokenizer(folder / f"tokenizer-{world.rank}.json")
     config = TrainConfig(
         "test", tiny_model(dropout), DataConfig("none", "none"), batch=BATCH // world.size, chunks=chunks, steps=1
     )
     config = dataclasses.replace(config, loss=dataclasses.replace(config.loss, variance_warmup=0.0))
+    if pairwise:
+        config = dataclasses.replace(config, pairwise=PairwiseConfig(layers=1, heads=2, dropout=0.0))
     model = CRET(config.model).double()
     tiny.fill(model)
     pairs: list[None] = [None] * BATCH  # only its length is looked at
     training = Trainer(config, pairs, folder / "run", world, model, tokenizer)  # type: ignore[arg-type]
+    if training.scorer is not None:
+        tiny.fill(training.scorer)
     model.train()
     rows = slice(world.rank * config.batch, (world.rank + 1) * config.batch)
     frames = torch.from_numpy(tiny.frames(config.model, BATCH))
     training.backward(frames[rows], TEXTS[rows])
-    return {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
+    return {name: value.grad.clone() for name, value in training.parameters.items() if value.grad is not None}
 
 
 @contextlib.contextmanager
@@ -153,6 +160,8 @@ def write_gradients(folder: Path) -> int:
             "whole": gradients(world, folder, 1),
             "chunks": gradients(world, folder, 2),
             "dropout": gradients(world, folder, 2, dropout=0.3),
+            "pairwise": gradients(world, folder, 1, pairwise=True),
+            "pairwise chunks": gradients(world, folder, 2, pairwise=True),
         }
         for fault in ("scaled", "detached"):
             with planted(fault, world):

@@ -1,0 +1,197 @@
+"""Model-based retrieval: a compact cross-encoder over CRET's own towers that scores every pair of a text and a video.
+
+An embedding-based model compares features that each side made alone; here a pair's tokens look at each other before
+there is a score, which must be done again for every pair. It is the baseline for what that costs and what it gains
+(ClipBERT is the paper's), with the same towers, trainer and losses. GEES and CCM are open to it, as the paper's authors
+name for future work: the network gives one score for each frame, so GEES takes their mean and variance as it does with
+inner products, and CCM's loss and score are added where the model has centers.
+
+This module knows no loss and reads no video. The app never uses such a model: it cannot be indexed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cret_desktop.errors import ModelError
+from cret_desktop.model.config import CRETConfig, from_json
+from cret_desktop.model.cret import CRET
+
+WEIGHTS = "pairwise.safetensors"  # in a model's folder, beside CRET's own weights
+TEXTS_AT_ONCE, VIDEOS_AT_ONCE = 32, 8
+
+
+@dataclass(frozen=True, slots=True)
+class PairwiseConfig:
+    """layers: of the cross-encoder; 0 compares embeddings, as CRET does. All of it open: the baseline is ours.
+
+    heads, feedforward (times the width), dropout: as in `model.config.TemporalConfig`.
+    """
+
+    layers: int = 0
+    heads: int = 12
+    feedforward: int = 4
+    dropout: float = 0.1
+
+    def problems(self, width: int) -> list[str]:
+        """What is wrong with these values in a model of that width, each as the end of a sentence."""
+        found = []
+        if self.layers < 0:
+            found.append("pairwise.layers is negative")
+        if min(self.heads, self.feedforward) < 1 or not 0 <= self.dropout < 1:
+            found.append("pairwise.heads and .feedforward must be positive, .dropout in [0, 1)")
+        elif self.layers and width % self.heads:
+            found.append(f"model.width {width} is not a multiple of pairwise.heads")
+        return found
+
+
+class TextTokens(NamedTuple):
+    """What is read of a text: its global feature [T, D], local tokens [T, L, W], mask [T, L], true for real ones."""
+
+    text: Tensor
+    tokens: Tensor
+    mask: Tensor
+
+
+class VideoTokens(NamedTuple):
+    """What is seen of a video: frame features [V, M, D] and patch tokens [V, P, W_local]."""
+
+    frames: Tensor
+    patches: Tensor
+
+
+class PairLayer(nn.Module):
+    """A pre-norm layer: the tokens of a pair look at each other, then at the video's patches."""
+
+    def __init__(self, width: int, config: PairwiseConfig) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.own = nn.MultiheadAttention(width, config.heads, dropout=config.dropout, batch_first=True)
+        self.cross = nn.MultiheadAttention(width, config.heads, dropout=config.dropout, batch_first=True)
+        self.feedforward = nn.Sequential(
+            nn.Linear(width, config.feedforward * width),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.feedforward * width, width),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, pairs: Tensor, padding: Tensor, patches: Tensor) -> Tensor:
+        """pairs [V, T, S, D], padding bool [V * T, S] (true where there is no token), patches [V, P, D]."""
+        videos, texts = pairs.shape[:2]
+        normed = self.norms[0](pairs).flatten(0, 1)  # [V * T, S, D]
+        looked = self.own(normed, normed, normed, key_padding_mask=padding, need_weights=False)[0]
+        pairs = pairs + self.dropout(looked.unflatten(0, (videos, texts)))
+        # The texts of a video stand side by side, so that its patches become keys and values once for all of them.
+        normed = self.norms[1](pairs).flatten(1, 2)  # [V, T * S, D]
+        looked = self.cross(normed, patches, patches, need_weights=False)[0]
+        pairs = pairs + self.dropout(looked.unflatten(1, (texts, -1)))
+        changed: Tensor = pairs + self.dropout(self.feedforward(self.norms[2](pairs)))
+        return changed
+
+
+class PairScorer(nn.Module):
+    """Every text with every video: a score for each frame, [T, V, M]. A new scorer gives zeros: it prefers nothing.
+
+    The tokens of a pair are the text's global feature, its local tokens and the M frame features.
+    """
+
+    def __init__(self, config: PairwiseConfig, model: CRETConfig) -> None:
+        super().__init__()
+        width = model.width
+        self.config = config
+        self.token_input = nn.Linear(model.text.width, width)
+        self.patch_input = nn.Linear(model.video.local_width, width)
+        # Global features come as unit vectors and tokens as they are: norms bring them to one size.
+        self.norms = nn.ModuleDict({part: nn.LayerNorm(width) for part in ("text", "tokens", "frames", "patches")})
+        self.kinds = nn.ParameterDict(
+            {part: nn.Parameter(0.02 * torch.randn(width)) for part in ("text", "tokens", "frames")}
+        )
+        self.layers = nn.ModuleList(PairLayer(width, config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 1, bias=False)
+        nn.init.zeros_(self.head.weight)
+
+    def forward(self, texts: TextTokens, videos: VideoTokens) -> Tensor:
+        tokens = self.norms["tokens"](self.token_input(texts.tokens)) + self.kinds["tokens"]  # [T, L, D]
+        text = self.norms["text"](texts.text) + self.kinds["text"]  # [T, D]
+        frames = self.norms["frames"](videos.frames) + self.kinds["frames"]  # [V, M, D]
+        patches = self.norms["patches"](self.patch_input(videos.patches))  # [V, P, D]
+        words = torch.cat([text[:, None], tokens], 1)  # [T, 1 + L, D]
+        count = frames.shape[1]
+        pairs = torch.cat(
+            [
+                words.expand(len(frames), *words.shape),
+                frames[:, None].expand(-1, len(words), -1, -1),
+            ],
+            2,
+        )  # [V, T, 1 + L + M, D]
+        always = torch.zeros(len(words), 1, dtype=torch.bool, device=words.device)
+        padding = torch.cat([always, texts.mask == 0, always.expand(-1, count)], 1)  # [T, S]
+        padding = padding.repeat(len(frames), 1)  # [V * T, S]
+        for layer in self.layers:
+            pairs = layer(pairs, padding, patches)
+        scores = self.head(self.norm(pairs[:, :, -count:])).squeeze(-1)  # [V, T, M]
+        return scores.transpose(0, 1).to(torch.promote_types(scores.dtype, torch.float32))
+
+
+def pad_tokens(tokens: Tensor, mask: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """[B, L, W] and bool [B, L] -> [B, length, W] and 0 or 1 [B, length]: rows of other batches and processes fit."""
+    more = length - tokens.shape[1]
+    return F.pad(tokens, (0, 0, 0, more)), F.pad(mask.to(tokens.dtype), (0, more))
+
+
+@torch.inference_mode()
+def score_all(scorer: PairScorer, texts: TextTokens, videos: VideoTokens, device: torch.device) -> Tensor:
+    """All T x V pairs, part by part: float32 [T, V, M] on the CPU. The scorer is left on `device`, in evaluation."""
+    scorer.eval().to(device)
+    rows = []
+    for start in range(0, len(texts.text), TEXTS_AT_ONCE):
+        some = TextTokens(*(part[start : start + TEXTS_AT_ONCE].to(device) for part in texts))
+        columns = [
+            scorer(some, VideoTokens(*(part[first : first + VIDEOS_AT_ONCE].to(device) for part in videos))).cpu()
+            for first in range(0, len(videos.frames), VIDEOS_AT_ONCE)
+        ]
+        rows.append(torch.cat(columns, 1))
+    return torch.cat(rows)
+
+
+def encode_texts(model: CRET, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, TextTokens]:
+    """ids, mask as `CRET.encode_text` -> features, centers, and tokens that fill the model's whole context."""
+    text, centers, tokens, real = model.encode_text_tokens(ids, mask)
+    return text, centers, TextTokens(text, *pad_tokens(tokens, real, model.config.text.context - 1))
+
+
+def save(scorer: PairScorer, folder: Path) -> None:
+    """Writes the scorer into a model's folder, its configuration in the file's own header."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in scorer.state_dict().items()}
+    save_file(tensors, folder / WEIGHTS, metadata={"config": json.dumps(dataclasses.asdict(scorer.config))})
+
+
+def load(folder: Path, model: CRETConfig) -> PairScorer | None:
+    """The scorer in a model's folder, in evaluation mode; None where the model compares embeddings.
+
+    Raises: ModelError for a file that is damaged or does not fit the model.
+    """
+    file = folder / WEIGHTS
+    if not file.exists():
+        return None
+    try:
+        with safe_open(file, framework="pt") as stored:
+            config = from_json(PairwiseConfig, json.loads((stored.metadata() or {})["config"]), "pairwise.")
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        scorer = PairScorer(config, model)
+        scorer.load_state_dict(tensors)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(f"“{file}” holds no pairwise scorer of this model: {error}") from error
+    return scorer.eval()

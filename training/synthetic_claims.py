@@ -1,0 +1,270 @@
+"""What each part of CRET earns on the synthetic world, in numbers: the proof, and the table of the paper's ablations.
+
+    python -m training.synthetic_claims proof --out DIR                the whole model, and without temporal encoder
+    python -m training.synthetic_claims table --out DIR [--seeds 3] [--cells gees-4 nce-4]
+    python -m training.synthetic_claims render --out DIR [--docs docs/results]
+
+A cell is a training run of its own, on one thread; two run at a time. A command that was stopped goes on where it was,
+and skips what is done: DIR/results/CELL-SEED.json is all that is kept of a cell. `render` writes what is there, as
+Markdown and as JSON, and leaves empty what is not. Choose on `--split val`; `test` is for what is published.
+
+Cells are settings of the recipe `synthetic`: nothing here decides what a model is, and no run selects a checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cret_desktop.errors import CretError, UsageError
+from cret_desktop.model import checkpoint
+from cret_desktop.model.cret import CRET
+from cret_desktop.model.transforms import Tokenizer
+from training import evaluate, logs, metrics, recipes, synthetic, train
+from training.distributed import World
+from training.trainer import LAST, TrainingError
+
+AT_ONCE = 2
+# Of every cell of the table alike, so few that a cell of 16 frames takes four minutes on one thread.
+TABLE_STEPS = 400
+FRAMES = (2, 4, 8, 16)
+
+PROOF: Mapping[str, tuple[str, ...]] = {"whole": (), "no-temporal": ("model.temporal.layers=0",)}
+# `gees-4` is the recipe as it stands: CCM with both shared, and with the temporal encoder.
+TABLE: Mapping[str, tuple[str, ...]] = {
+    **{
+        f"{name}-{frames}": (f"loss.form={form}", f"model.frames.frames={frames}")
+        for name, form in (("nce", "nce"), ("gees", "paper"))
+        for frames in FRAMES
+    },
+    "ccm-off": ("model.correspondence.centers=0",),
+    "ccm-unshared": ("model.correspondence.share_queries=false", "model.correspondence.share_weights=false"),
+    "ccm-queries": ("model.correspondence.share_weights=false",),
+    "ccm-weights": ("model.correspondence.share_queries=false",),
+    "temporal-off": ("model.temporal.layers=0",),
+}
+ROWS: Mapping[str, Mapping[str, str]] = {
+    "The proof": {"The whole model": "whole", "Without temporal encoder": "no-temporal"},
+    "Losses over frames": {
+        f"{title}, {frames} frames": f"{name}-{frames}"
+        for title, name in (("NCE", "nce"), ("GEES", "gees"))
+        for frames in FRAMES
+    },
+    "CCM": {
+        "off": "ccm-off",
+        "nothing shared": "ccm-unshared",
+        "shared queries": "ccm-queries",
+        "shared weights": "ccm-weights",
+        "both shared": "gees-4",
+    },
+    "Temporal encoder": {"off": "temporal-off", "on": "gees-4"},
+}
+COLUMNS = (*synthetic.KINDS, "all", "R@1", "R@5", "R@1 untrained")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One cell with one seed. `steps` 0: as many as the recipe has."""
+
+    cell: str
+    settings: tuple[str, ...]
+    seed: int
+    steps: int
+    split: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell}-{self.seed}"
+
+    @property
+    def assignments(self) -> list[str]:
+        """Of the recipe's fields. Without a validation split no time is spent on what selects nothing."""
+        steps = [f"steps={self.steps}"] if self.steps else []
+        return ["data.validation=", *steps, *self.settings, f"seed={self.seed}"]
+
+
+def measure(model: CRET, data: Path, split: str) -> dict[str, float]:
+    """Pair accuracy per kind, and R@1 and R@5 of text to video among all clips of a split; all in per cent."""
+    texts = synthetic.open_split(data, split)
+    tokenizer = Tokenizer(data / synthetic.TOKENIZER, model.config.text)
+    encoded = evaluate.encode(model, tokenizer, texts, device=torch.device("cpu"))
+    similarities = evaluate.similarities(encoded, model.config.score)
+    ranks = metrics.retrieval(similarities, texts.owners)["text_to_video"]
+    return synthetic.pair_accuracy(similarities.numpy(), texts.questions) | {"R@1": ranks.r1, "R@5": ranks.r5}
+
+
+def run_job(job: Job, out: Path, data: Path) -> dict[str, Any]:
+    """Trains what is left of a cell, measures its last model and writes the result. What it prints goes to DIR/logs.
+
+    `minutes` and `processor_minutes` are those of this call: less than the whole where a run was resumed.
+    """
+    torch.set_num_threads(1)
+    config = recipes.recipe("synthetic").changed(job.assignments)
+    torch.manual_seed(job.seed)
+    untrained = checkpoint.initialise(config.model, files={config.model.text.tokenizer: data / synthetic.TOKENIZER})
+    before = measure(untrained, data, job.split)["R@1"]
+    run = out / "runs" / job.name
+    began, processor = time.monotonic(), time.process_time()
+    with (out / "logs" / f"{job.name}.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+        trainer = train.train(config, data, run, World(), {})
+    minutes, processor_minutes = (time.monotonic() - began) / 60, (time.process_time() - processor) / 60
+    trained = checkpoint.load(checkpoint.read_manifest(run / LAST))
+    result = {
+        **dataclasses.asdict(job),
+        "settings": list(job.settings),
+        "figures": measure(trained, data, job.split) | {"R@1 untrained": before},
+        "steps": trainer.step,
+        "asked_steps": job.steps,
+        "parameters": sum(parameter.numel() for parameter in trained.parameters()),
+        "minutes": round(minutes, 2),
+        "processor_minutes": round(processor_minutes, 2),
+        "git": logs.git_state(),
+        "environment": logs.environment(),
+    }
+    file = _result_file(out, job)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    partial.replace(file)
+    return result
+
+
+def run_jobs(jobs: Sequence[Job], out: Path, data: Path) -> Iterator[dict[str, Any]]:
+    """Runs what has no result yet, `AT_ONCE` at a time, and gives results as they come.
+
+    Raises: UsageError for results of other settings, TrainingError for a cell that failed or was ended.
+    """
+    waiting = [job for job in jobs if not _is_done(out, job)]
+    for folder in ("results", "logs", "runs"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")  # forked children would inherit torch's threads
+    with ProcessPoolExecutor(AT_ONCE, mp_context=context) as pool:
+        try:
+            for done in as_completed([pool.submit(run_job, job, out, data) for job in waiting]):
+                yield done.result()
+        except BrokenProcessPool as error:
+            raise TrainingError("A cell's process was ended from outside: the same command goes on with it.") from error
+
+
+def _result_file(out: Path, job: Job) -> Path:
+    return out / "results" / f"{job.name}.json"
+
+
+def _is_done(out: Path, job: Job) -> bool:
+    file = _result_file(out, job)
+    if not file.exists():
+        return False
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if (found["asked_steps"], found["split"], tuple(found["settings"])) != (job.steps, job.split, job.settings):
+        raise UsageError(f"“{file}” was measured with other settings: name another --out, or remove it.")
+    return True
+
+
+def read_results(out: Path) -> list[dict[str, Any]]:
+    """All cells that are done. Raises: UsageError where there is none."""
+    files = sorted((out / "results").glob("*.json"))
+    if not files:
+        raise UsageError(f"“{out}” holds no results yet: run proof or table with this --out first.")
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def tables(results: Sequence[Mapping[str, Any]]) -> str:
+    """The results as Markdown: a row for each cell, mean and standard deviation over its seeds."""
+    cells: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results:
+        cells.setdefault(result["cell"], []).append(result)
+    text = []
+    for title, rows in ROWS.items():
+        if not any(cell in cells for cell in rows.values()):
+            continue
+        text += [f"## {title}", "", f"| | {' | '.join((*COLUMNS, 'seeds', 'steps'))} |"]
+        text += ["|---" * (3 + len(COLUMNS)) + "|"]
+        text += [_row(name, cells.get(cell, [])) for name, cell in rows.items()]
+        text += [""]
+    return "\n".join(text)
+
+
+def _row(name: str, results: Sequence[Mapping[str, Any]]) -> str:
+    if not results:
+        return f"| {name} |{' |' * (2 + len(COLUMNS))}"
+    cells = []
+    for column in COLUMNS:
+        values = [result["figures"][column] for result in results]
+        spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+        cells.append(f"{statistics.mean(values):.1f}{spread}")
+    steps = sorted({result["steps"] for result in results})
+    return f"| {name} | {' | '.join(cells)} | {len(results)} | {', '.join(map(str, steps))} |"
+
+
+def render(out: Path, docs: Path) -> Path:
+    """Writes DOCS/synthetic.json and DOCS/synthetic.md; returns the latter."""
+    results = read_results(out)
+    docs.mkdir(parents=True, exist_ok=True)
+    # Command lines hold the paths of whoever ran them.
+    machine = {key: value for key, value in results[0]["environment"].items() if key != "command"}
+    plain = [{key: value for key, value in result.items() if key != "environment"} for result in results]
+    content = json.dumps({"environment": machine, "cells": plain}, indent=1, ensure_ascii=False)
+    (docs / "synthetic.json").write_text(content + "\n", encoding="utf-8")
+    head = (
+        "# Results on the synthetic world\n\n"
+        "Written by `python -m training.synthetic_claims render`; what they mean is said in ../synthetic.md. Pair\n"
+        "accuracies (chance: 50) and R@k of text to video, in per cent; mean ± standard deviation over seeds.\n\n"
+    )
+    page = docs / "synthetic.md"
+    page.write_text(head + tables(results), encoding="utf-8")
+    return page
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status; errors are one sentence on stderr."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.synthetic_claims", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("command", choices=("proof", "table", "render"))
+    parser.add_argument("--out", type=Path, required=True, help="the folder of runs and results")
+    parser.add_argument("--seeds", type=int, help="how many; 1 for the proof, 3 for the table")
+    parser.add_argument("--cells", nargs="+", choices=TABLE, default=list(TABLE), help="of the table")
+    parser.add_argument(
+        "--steps", type=int, help=f"of every cell; {TABLE_STEPS} in the table, the recipe's in the proof"
+    )
+    parser.add_argument("--split", choices=("val", "test"), default="test", help="val while choosing anything")
+    parser.add_argument("--size", choices=synthetic.SIZES, default="10k", help="of the world")
+    parser.add_argument("--docs", type=Path, default=Path("docs", "results"), help="where render writes")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "render":
+            print(render(options.out, options.docs))
+            return 0
+        proof = options.command == "proof"
+        cells = PROOF if proof else {cell: TABLE[cell] for cell in options.cells}
+        steps = options.steps if options.steps is not None else 0 if proof else TABLE_STEPS
+        seeds = range(options.seeds if options.seeds is not None else 1 if proof else 3)
+        data = options.out / f"world-{options.size}"
+        if not (data / synthetic.WORLD).exists():
+            synthetic.generate(data, options.size)
+        # Seed by seed: a table that is read before its end then has something of every cell.
+        jobs = [Job(cell, settings, seed, steps, options.split) for seed in seeds for cell, settings in cells.items()]
+        for result in run_jobs(jobs, options.out, data):
+            print(f"{result['cell']}, seed {result['seed']}: {result['minutes']} min", flush=True)
+        print(tables([result for result in read_results(options.out) if result["cell"] in cells]))
+    except CretError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
