@@ -74,6 +74,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
     "Temporal encoder": {"off": "temporal-off", "on": "gees-4"},
 }
 COLUMNS = (*synthetic.KINDS, "all", "R@1", "R@5", "R@1 untrained")
+NOTES = ("seeds", "steps", "processor minutes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def measure(model: CRET, data: Path, split: str) -> dict[str, float]:
     encoded = evaluate.encode(model, tokenizer, texts, device=torch.device("cpu"))
     similarities = evaluate.similarities(encoded, model.config.score)
     ranks = metrics.retrieval(similarities, texts.owners)["text_to_video"]
-    return synthetic.pair_accuracy(similarities.numpy(), texts.questions) | {"R@1": ranks.r1, "R@5": ranks.r5}
+    figures = synthetic.pair_accuracy(similarities.numpy(), texts.questions) | {"R@1": ranks.r1, "R@5": ranks.r5}
+    return {name: round(value, 3) for name, value in figures.items()}
 
 
 def run_job(job: Job, out: Path, data: Path) -> dict[str, Any]:
@@ -190,8 +192,8 @@ def tables(results: Sequence[Mapping[str, Any]]) -> str:
     for title, rows in ROWS.items():
         if not any(cell in cells for cell in rows.values()):
             continue
-        text += [f"## {title}", "", f"| | {' | '.join((*COLUMNS, 'seeds', 'steps'))} |"]
-        text += ["|---" * (3 + len(COLUMNS)) + "|"]
+        text += [f"## {title}", "", f"| | {' | '.join((*COLUMNS, *NOTES))} |"]
+        text += ["|---" * (1 + len(COLUMNS) + len(NOTES)) + "|"]
         text += [_row(name, cells.get(cell, [])) for name, cell in rows.items()]
         text += [""]
     return "\n".join(text)
@@ -199,22 +201,23 @@ def tables(results: Sequence[Mapping[str, Any]]) -> str:
 
 def _row(name: str, results: Sequence[Mapping[str, Any]]) -> str:
     if not results:
-        return f"| {name} |{' |' * (2 + len(COLUMNS))}"
+        return f"| {name} |{' |' * (len(COLUMNS) + len(NOTES))}"
     cells = []
     for column in COLUMNS:
         values = [result["figures"][column] for result in results]
         spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
         cells.append(f"{statistics.mean(values):.1f}{spread}")
     steps = sorted({result["steps"] for result in results})
-    return f"| {name} | {' | '.join(cells)} | {len(results)} | {', '.join(map(str, steps))} |"
+    minutes = statistics.mean(result["processor_minutes"] for result in results)
+    return f"| {name} | {' | '.join(cells)} | {len(results)} | {', '.join(map(str, steps))} | {minutes:.1f} |"
 
 
 def render(out: Path, docs: Path) -> Path:
     """Writes DOCS/synthetic.json and DOCS/synthetic.md; returns the latter."""
     results = read_results(out)
     docs.mkdir(parents=True, exist_ok=True)
-    # Command lines hold the paths of whoever ran them.
-    machine = {key: value for key, value in results[0]["environment"].items() if key != "command"}
+    # What names the folders and the machine of whoever ran it stays there.
+    machine = {key: value for key, value in results[0]["environment"].items() if key not in ("command", "platform")}
     plain = [{key: value for key, value in result.items() if key != "environment"} for result in results]
     content = json.dumps({"environment": machine, "cells": plain}, indent=1, ensure_ascii=False)
     (docs / "synthetic.json").write_text(content + "\n", encoding="utf-8")

@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from cret_desktop.errors import UsageError
-from training import recipes, synthetic, synthetic_claims
-from training.synthetic_claims import PROOF, ROWS, TABLE, Job
+from training import recipes, synthetic_claims
+from training.synthetic_claims import PROOF, ROWS, TABLE
 
 QUICK = ["--size", "tiny", "--split", "val", "--steps", "2"]
 
@@ -25,7 +24,7 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def result(cell: str, seed: int, r1: float) -> dict[str, object]:
     figures = dict.fromkeys(synthetic_claims.COLUMNS, 50.0) | {"R@1": r1}
-    return {"cell": cell, "seed": seed, "figures": figures, "steps": 7}
+    return {"cell": cell, "seed": seed, "figures": figures, "steps": 7, "processor_minutes": 1.5}
 
 
 def test_both_cells_of_the_proof_leave_a_result(proof: Path) -> None:
@@ -43,7 +42,7 @@ def test_what_is_done_is_not_done_again(proof: Path, capsys: pytest.CaptureFixtu
     before = {file: file.stat().st_mtime_ns for file in (proof / "results").iterdir()}
     assert synthetic_claims.main(["proof", "--out", str(proof), *QUICK]) == 0
     assert {file: file.stat().st_mtime_ns for file in (proof / "results").iterdir()} == before
-    assert "min" not in capsys.readouterr().out
+    assert "seed 0:" not in capsys.readouterr().out
 
 
 def test_results_of_other_settings_are_not_taken_for_these(proof: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,20 +50,11 @@ def test_results_of_other_settings_are_not_taken_for_these(proof: Path, capsys: 
     assert "measured with other settings" in capsys.readouterr().err
 
 
-def test_a_cell_is_measured_on_one_thread_with_the_seed_it_names(tmp_path: Path) -> None:
-    threads = torch.get_num_threads()
-    for folder in ("results", "logs", "runs"):
-        (tmp_path / folder).mkdir()
-    synthetic.generate(tmp_path / "world", "tiny")
-    job = Job("ccm-off", TABLE["ccm-off"], seed=3, steps=1, split="val")
-    try:
-        content = synthetic_claims.run_job(job, tmp_path, tmp_path / "world")
-    finally:
-        torch.set_num_threads(threads)
-    assert json.loads((tmp_path / "results" / "ccm-off-3.json").read_text()) == content
-    run = json.loads((tmp_path / "runs" / "ccm-off-3" / "run.json").read_text())
-    assert (run["seed"], run["steps"], run["config"]["model"]["correspondence"]["centers"]) == (3, 1, 0)
-    assert run["validation_split"] == ""  # nothing is selected, so nothing can be selected on a test split
+def test_a_cell_is_a_run_with_its_settings_that_selects_nothing(proof: Path) -> None:
+    run = json.loads((proof / "runs" / "no-temporal-0" / "run.json").read_text())
+    assert (run["seed"], run["steps"], run["config"]["model"]["temporal"]["layers"]) == (0, 2, 0)
+    assert run["validation_split"] == ""  # so nothing can be selected on a test split
+    assert "step 2/2" in (proof / "logs" / "no-temporal-0.txt").read_text()
 
 
 def test_every_row_is_a_cell_that_the_recipe_knows() -> None:
@@ -81,7 +71,7 @@ def test_rows_are_means_and_deviations_and_missing_cells_stay_empty() -> None:
     lines = text.splitlines()
     (two,) = (line for line in lines if line.startswith("| NCE, 2 frames"))
     assert "| 12.0 ± 2.8 |" in two
-    assert two.endswith("| 2 | 7 |")
+    assert two.endswith("| 2 | 7 | 1.5 |")
     (one,) = (line for line in lines if line.startswith("| GEES, 2 frames"))
     assert "| 20.0 |" in one
     (missing,) = (line for line in lines if line.startswith("| GEES, 16 frames"))
