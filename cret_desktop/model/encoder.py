@@ -20,7 +20,7 @@ import numpy as np
 import platformdirs
 
 from cret_desktop import paths
-from cret_desktop.clips import Features, Frames, ModelInfo
+from cret_desktop.clips import DEVICES, Features, Frames, ModelInfo
 from cret_desktop.errors import ModelError
 from cret_desktop.model import checkpoint
 from cret_desktop.model.checkpoint import Manifest
@@ -68,20 +68,28 @@ def open_model(name_or_folder: str, device: str = "auto") -> Model:
     )
 
 
-def choose_device(device: str) -> torch.device:
-    """Raises: ModelError for a device that this computer, or this build of torch, does not have."""
+def available_devices() -> list[str]:
+    """The kinds of device that this computer and this build of torch have, the fastest first."""
     import torch
 
-    available: dict[str, Callable[[], bool]] = {
+    kinds: dict[str, Callable[[], bool]] = {
         "cuda": torch.cuda.is_available,
         "mps": torch.backends.mps.is_available,
         "cpu": lambda: True,
     }
+    return [kind for kind, is_available in kinds.items() if is_available()]
+
+
+def choose_device(device: str) -> torch.device:
+    """Raises: ModelError for a device that this computer, or this build of torch, does not have."""
+    import torch
+
+    if device not in DEVICES:
+        raise ModelError(f"There is no device “{device}”; choose {', '.join(DEVICES)}.")
+    available = available_devices()
     if device == "auto":
-        device = next(name for name, is_available in available.items() if is_available())
+        device = available[0]
     if device not in available:
-        raise ModelError(f"There is no device “{device}”; choose auto, cuda, mps or cpu.")
-    if not available[device]():
         raise ModelError(f"The device “{device}” is not available here; choose another, or auto.")
     return torch.device(device)
 

@@ -88,7 +88,11 @@ class TextTower(nn.Module):
         # Padding lies behind every real token: a causal encoder cannot see it, and needs no second mask.
         padding = None if self.causal or bool(mask.all()) else ~mask
         tokens = self.final_norm(self.encoder(tokens, mask=unseen, src_key_padding_mask=padding))  # [B, L, W]
-        return self.projection(self._pool(tokens, mask)), tokens[:, 1:], mask[:, 1:]
+        pooled = self._pool(tokens, mask)
+        # Concepts look the words up, too, which the pooled sentence may have lost.
+        concepts = isinstance(self.projection, TextConcepts)
+        features = self.projection(pooled, ids) if concepts else self.projection(pooled)
+        return features, tokens[:, 1:], mask[:, 1:]
 
     def _pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """[B, L, W] -> [B, W]"""

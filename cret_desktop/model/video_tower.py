@@ -55,7 +55,7 @@ class SpatialEncoder(nn.Module):
         if self.feature == "head":
             return self.backbone.forward_head(features), patches
         assert self.concepts is not None
-        return self.concepts(features), patches
+        return self.concepts(features, images), patches
 
 
 def fold_batch_norms(module: nn.Module) -> None:

@@ -49,11 +49,15 @@ def _rows(folder: Path) -> list[tuple[Item, dict[str, str]]]:
 
 
 def make_clips(items: Sequence[Item], folder: Path) -> dict[str, Item]:
-    """A 4-second pan-and-zoom clip of each photograph in `folder` (kept where there already); by the clip's path."""
+    """A 4-second pan-and-zoom clip of each photograph in `folder` (kept where there already); by the clip's path.
+
+    Clips are named by a hash: a search finds words in file names, too, and the photographs' names say what they show.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     clips = {}
     for item in items:
-        clip = folder / f"{item.path.parent.name}_{item.path.stem}.mp4"
+        name = hashlib.sha256(f"{item.path.parent.name}_{item.path.stem}".encode()).hexdigest()
+        clip = folder / f"{name[:16]}.mp4"
         if not clip.exists():
             part = clip.with_name("unfinished_" + clip.name)
             write_pan_and_zoom(item.path, part)

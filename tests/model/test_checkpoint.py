@@ -182,20 +182,8 @@ def test_both_towers_come_out_of_an_open_clip_file(tmp_path: Path) -> None:
     """The names of open_clip's file for PE-Core, made from our own model's; the text side is tested apart."""
     config = tiny.aligned()
     model = tiny.fill(CRET(config))
-    names = {"norm1": "ln_1", "norm2": "ln_2", "self_attn": "attn", "linear1": "mlp.c_fc", "linear2": "mlp.c_proj"}
-    tensors = {"logit_scale": torch.tensor(4.6)}
-    for name, tensor in model.video.spatial.backbone.state_dict().items():
-        tensors[f"visual.trunk.{name}"] = tensor
-    for name, tensor in model.text.state_dict().items():
-        for ours, theirs in names.items():
-            name = name.replace(f".{ours}.", f".{theirs}.")
-        name = name.replace("encoder.layers.", "transformer.resblocks.").replace("final_norm", "ln_final")
-        name = name.replace("position_embedding", "positional_embedding")
-        if name == "projection.weight":
-            name, tensor = "text_projection", tensor.T
-        tensors[f"text.{name}"] = tensor.contiguous()
     file = tmp_path / "open_clip_model.safetensors"
-    save_file(tensors, file)
+    tiny.write_open_clip(model, file)
     config = dataclasses.replace(
         config,
         video=dataclasses.replace(config.video, weights=file.name),

@@ -5,15 +5,20 @@ from __future__ import annotations
 import dataclasses
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from torch import nn
 
 from cret_desktop.clips import FrameFormat
 from cret_desktop.model import presets
 from cret_desktop.model.config import CRETConfig, TemporalConfig
+
+# Engines of tests read this for a configuration alone: torch is imported where weights are made.
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cret_desktop.model.cret import CRET
 
 WORDS = "a dog cat runs sits on the beach red square moves left right then and in snow".split()
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]
@@ -89,6 +94,53 @@ def aligned() -> CRETConfig:
     )
 
 
+def published() -> CRETConfig:
+    """`aligned` as a preset whose weights lie on a hub (see `write_published`), in "tiny/aligned"."""
+    config = aligned()
+    weights = "hub:tiny/aligned/open_clip_model.safetensors"
+    return dataclasses.replace(
+        config,
+        name="tiny-published",
+        title="Tiny",
+        video=dataclasses.replace(config.video, weights=weights),
+        text=dataclasses.replace(config.text, weights=weights, tokenizer="hub:tiny/aligned/tokenizer.json"),
+    )
+
+
+def write_published(folder: Path) -> CRET:
+    """Writes what the hub holds of `published` and returns the model."""
+    from cret_desktop.model.cret import CRET
+
+    folder.mkdir(parents=True, exist_ok=True)
+    model = CRET(aligned())
+    fill(model)
+    write_open_clip(model, folder / "open_clip_model.safetensors")
+    write_tokenizer(folder / "tokenizer.json")
+    return model
+
+
+def write_open_clip(model: CRET, file: Path) -> None:
+    """Writes both towers of a model like `aligned` under the names that open_clip gives them."""
+    import torch
+    from safetensors.torch import save_file
+
+    names = {"norm1": "ln_1", "norm2": "ln_2", "self_attn": "attn", "linear1": "mlp.c_fc", "linear2": "mlp.c_proj"}
+    tensors = {"logit_scale": torch.tensor(4.6)}
+    assert model.video is not None
+    assert model.text is not None
+    for name, tensor in model.video.spatial.backbone.state_dict().items():
+        tensors[f"visual.trunk.{name}"] = tensor
+    for name, tensor in model.text.state_dict().items():
+        for ours, theirs in names.items():
+            name = name.replace(f".{ours}.", f".{theirs}.")
+        name = name.replace("encoder.layers.", "transformer.resblocks.").replace("final_norm", "ln_final")
+        name = name.replace("position_embedding", "positional_embedding")
+        if name == "projection.weight":
+            name, tensor = "text_projection", tensor.T
+        tensors[f"text.{name}"] = tensor.contiguous()
+    save_file(tensors, file)
+
+
 def write_tokenizer(file: Path) -> Path:
     """A BERT-like tokenizer.json over `VOCABULARY`."""
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(VOCABULARY)}, "[UNK]"))
@@ -103,6 +155,8 @@ def write_tokenizer(file: Path) -> Path:
 
 def fill(model: nn.Module) -> nn.Module:
     """Gives every parameter values that depend on its name alone, whatever the versions of torch and timm."""
+    import torch
+
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             values = np.random.default_rng(zlib.crc32(name.encode())).normal(size=tuple(parameter.shape))

@@ -1,0 +1,58 @@
+"""Which models are on this computer, and taking one away. Reads descriptions only, never weights."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from cret_desktop import paths
+from cret_desktop.errors import ModelError, StorageError
+from cret_desktop.model import checkpoint
+from cret_desktop.model.checkpoint import Manifest
+from cret_desktop.model.encoder import Model, user_models
+
+
+def installed() -> dict[str, Manifest]:
+    """The models that can be opened by name, those that ship with the app first; damaged ones are left out."""
+    found: dict[str, Manifest] = {}
+    for place in (paths.resource("models"), user_models()):
+        for file in sorted(place.glob(f"*/{checkpoint.CONFIG}")):
+            folder = file.parent
+            if folder.name.startswith(".") or folder.name in found:  # one is being made, or hides behind the app's own
+                continue
+            try:
+                manifest = checkpoint.read_manifest(folder)
+                Model(manifest).check_files()
+            except ModelError:
+                continue
+            found[folder.name] = manifest
+    return found
+
+
+def size_of(manifest: Manifest) -> int:
+    """Bytes of all files that the model is made of."""
+    return sum(record.size for record in manifest.files.values())
+
+
+def is_removable(manifest: Manifest) -> bool:
+    """Whether a person has brought the model here."""
+    return manifest.folder.parent == user_models()
+
+
+def with_fingerprint(fingerprint: str, device: str) -> Model | None:
+    """The model here that made embeddings of this fingerprint, whatever it is called by now."""
+    manifests = (manifest for manifest in installed().values() if manifest.fingerprint == fingerprint)
+    return next((Model(manifest, device) for manifest in manifests), None)
+
+
+def remove(name: str) -> None:
+    """Deletes a model that a person has brought here, whole or not at all. Raises: ModelError, StorageError."""
+    manifest = installed().get(name)
+    if manifest is None or not is_removable(manifest):
+        raise ModelError(f"There is no model “{name}” that could be removed.")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".remove-", dir=user_models(), ignore_cleanup_errors=True) as grave:
+            shutil.move(manifest.folder, Path(grave, name))
+    except OSError as error:
+        raise StorageError(f"The model “{name}” could not be removed: {error.strerror or error}.") from error
