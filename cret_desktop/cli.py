@@ -30,9 +30,17 @@ from cret_desktop import paths
 from cret_desktop.clips import DEVICES, Picture, Sort
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.errors import BadFile, CretError, PathError, QueryError, UsageError
+from cret_desktop.errors import (
+    BadFile,
+    CretError,
+    DownloadCancelled,
+    ModelError,
+    PathError,
+    QueryError,
+    UsageError,
+)
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
-from cret_desktop.settings import Settings, load
+from cret_desktop.settings import Settings, load, save
 
 # Each but the last is answered by one of the demo's clips; the last by none, and the table says so.
 DEMO_QUERIES = (
@@ -151,7 +159,8 @@ def index(
 
 def _report(outcome: protocol.IndexFinished, as_json: bool) -> int:
     totals = outcome.totals
-    if not outcome.error and not totals.offline and totals.files + totals.skipped + totals.failed == 0:
+    nothing = totals.files + totals.skipped + totals.failed == 0
+    if not outcome.error and not totals.offline and not totals.unsettled and nothing:
         raise PathError("No video was found there. Looked for mp4, mov, mkv, webm, avi and other video files.")
     if as_json:
         print(json.dumps(_totals_json(totals)), flush=True)
@@ -162,6 +171,8 @@ def _report(outcome: protocol.IndexFinished, as_json: bool) -> int:
         )
     for place in totals.offline:
         err.print(f"{escape(place)} is not there now; what is known of it stays searchable.", style="yellow")
+    for file in totals.unsettled:
+        err.print(f"{escape(file)} was being written or taken away meanwhile; index once more.", style="yellow")
     if totals.failed and not as_json:
         err.print("Run `cret-desktop status --failures` to see which files failed and why.")
     if outcome.error:
@@ -319,7 +330,7 @@ def _status_json(found: protocol.LibraryStatus, failed: Iterable[protocol.Failed
 
 
 models_app = typer.Typer(rich_markup_mode=None)
-app.add_typer(models_app, name="models", help="List the models and tell which can be used now; or import one.")
+app.add_typer(models_app, name="models", help="List, download, import, use and remove models.")
 
 
 @models_app.callback(invoke_without_command=True)
@@ -329,22 +340,86 @@ def models(
     device: Device = "",
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False,
 ) -> int:
-    """List the models and tell which can be used now; or import one."""
+    """List, download, import, use and remove models."""
     if context.invoked_subcommand is not None:
         return 0
-    from cret_desktop.engine import doctor as examiner
-
     _config(library, device)  # every command refuses a device that there is not
-    states = examiner.models()
+    return list_models(as_json)
+
+
+@models_app.command("list")
+def list_models(as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False) -> int:
+    """List the models: which can be used, which can be downloaded. No network is asked."""
+    from cret_desktop.engine.models import cards
+
+    found = cards()
     if as_json:
-        print(json.dumps([dataclasses.asdict(state) for state in states]))
+        keys = ("name", "title", "state", "size", "fetched", "licence", "languages")
+        print(json.dumps([{key: getattr(card, key) for key in keys} for card in found]))
         return 0
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("name", "title", "width", "state"):
-        table.add_column(column, justify="right" if column == "width" else "left")
-    for state in states:
-        table.add_row(state.name, state.title, str(state.width), "not on this computer" if state.missing else "ready")
+    for column in ("name", "title", "size", "languages", "licence", "state"):
+        table.add_column(column, justify="right" if column == "size" else "left")
+    for card in found:
+        size = f"{card.size / 1e6:.0f} MB" if card.size else ""
+        table.add_row(card.name, card.title, size, card.languages, card.licence, card.state.value)
     out.print(table)
+    return 0
+
+
+@models_app.command("download")
+def download_model(name: Annotated[str, typer.Argument(help="As in the list.")]) -> int:
+    """Fetch a model from the Hugging Face hub (HF_ENDPOINT names a mirror), or go on with it; Ctrl-C stops."""
+    from cret_desktop.model.downloads import Progress as Fetched
+    from cret_desktop.model.downloads import download
+    from cret_desktop.model.encoder import user_models
+
+    words = TextColumn("{task.description}")
+    with Progress(BarColumn(), words, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def tell(progress: Fetched) -> None:
+            text = f"{progress.stage.value} {progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB"
+            bar.update(task, total=progress.total or None, completed=progress.done, description=text)
+
+        try:
+            manifest = download(name, user_models(), tell)
+        except KeyboardInterrupt:
+            raise DownloadCancelled(f"Stopped; `cret-desktop models download {name}` goes on from there.") from None
+    out.print(f"{manifest.config.title} is ready. Use it with `cret-desktop models use {name}`.", markup=False)
+    return 0
+
+
+@models_app.command("use")
+def use_model(name: Annotated[str, typer.Argument(help="As in the list, or a model's folder.")]) -> int:
+    """Index and search with a model from now on, in the window as well; until all is indexed, searches use the old."""
+    from cret_desktop.model.encoder import open_model
+
+    model = open_model(name)
+    model.check_files()
+    settings, problem = load(Settings, paths.settings_file())
+    if problem:
+        err.print(problem, style="yellow", markup=False)
+    save(dataclasses.replace(settings, model=name), paths.settings_file())
+    out.print(
+        f"{model.info.title} is used from now on. Index your folders with it: cret-desktop index PATH…", markup=False
+    )
+    return 0
+
+
+@models_app.command("remove")
+def remove_model(name: Annotated[str, typer.Argument(help="As in the list.")]) -> int:
+    """Delete a model that was downloaded or imported, or what is there of a download. Libraries stay as they are."""
+    from cret_desktop.model import downloads, installed
+    from cret_desktop.model.encoder import user_models
+
+    if load(Settings, paths.settings_file())[0].model == name:
+        raise ModelError(f"“{name}” is in use. Use another model first: cret-desktop models use starter")
+    if name not in installed.installed() and downloads.partial_bytes(name, user_models()):
+        downloads.discard_partial(name, user_models())
+    else:
+        installed.remove(name)
+    out.print(f"{name} was removed.", markup=False)
     return 0
 
 

@@ -10,6 +10,7 @@ CretError
 │   ├── LibraryMissing        no library there
 │   └── LibraryDamaged        the catalog cannot be read
 ├── ModelError            weights missing, foreign or unfit (exit 4)
+│   └── DownloadCancelled     the person stopped it; it can go on
 ├── StorageError          disk full, read-only, permission (exit 5)
 ├── EngineError           the engine process ended or does not answer (exit 6)
 ├── ExportError           a clip or a list could not be written (exit 7)
@@ -62,6 +63,10 @@ class LibraryDamaged(LibraryError):
 
 class ModelError(CretError):
     exit_status = 4
+
+
+class DownloadCancelled(ModelError):
+    pass
 
 
 class StorageError(CretError):

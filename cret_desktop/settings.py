@@ -46,6 +46,7 @@ class Settings:
     export_mode:      copy the source's packets, or encode anew, right to a frame
     export_handles:   seconds added at either end of an exported moment
     export_folder:    '' for the folder that was used last
+    offer_models:     say once that there is a better model than the one that comes with the app
     shortcuts:        keys by command, only where they are not the command's own (see `gui.shortcuts`)
     unknown:          what a newer version has written; kept as it is
     """
@@ -63,6 +64,7 @@ class Settings:
     export_mode: str = _choice("copy", *EXPORT_MODES)
     export_handles: float = field(default=0.0, metadata={"least": 0.0, "most": 60.0})
     export_folder: str = ""
+    offer_models: bool = True
     shortcuts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unknown: dict[str, Any] = field(default_factory=dict)
 

@@ -7,8 +7,9 @@ process runs with it. `FakeDecoder` stands in for the decoder pool where no vide
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from cret_desktop.clips import (
 
 if TYPE_CHECKING:
     from cret_desktop.engine.assemble import OpenLibrary
+    from cret_desktop.library.ports import Model
 
 COLOURS = {
     "red": (220, 30, 30),
@@ -116,7 +118,45 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
     from cret_desktop.engine.assemble import wire  # here, so that tests of the core need no decoder
     from cret_desktop.media.decoder_pool import DecoderPool
 
-    return wire(library, ColourModel(), lambda: DecoderPool(FORMAT, workers=2), read_only)
+    # Tests write the files that they index; without a second look at each, they need not wait.
+    return wire(library, ColourModel(), lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.0)
+
+
+def open_library_with_models(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, with two models, "colours" and "paints", that find the same.
+
+    A preset more, `tests.model.tiny.published`, can be downloaded; each model that is neither is a real one.
+    """
+    from cret_desktop.engine import assemble
+    from cret_desktop.media.decoder_pool import DecoderPool
+
+    publish_tiny_model()
+    models = {
+        "colours": ColourModel(),
+        "paints": ColourModel(replace(INFO, name="paints", title="Paints (another)", fingerprint="paints-1")),
+    }
+    if model not in models:
+        opened = assemble.open_library(library, model, device, read_only)
+        opened.still_seconds = 0.0
+        return opened
+    by_fingerprint: dict[str, Model] = {known.info.fingerprint: known for known in models.values()}
+    return assemble.wire(
+        library,
+        models[model],
+        lambda: DecoderPool(FORMAT, workers=2),
+        read_only,
+        still_seconds=0.0,
+        reopen=by_fingerprint.get,
+    )
+
+
+def publish_tiny_model() -> None:
+    """Makes the tests' tiny model one that can be downloaded, in this process and before all others."""
+    from cret_desktop.model import downloads, presets
+    from tests.model import tiny
+
+    presets.PRESETS["tiny-published"] = tiny.published
+    downloads.OFFERS["tiny-published"] = downloads.Offer(10_000, "Apache-2.0", "en")
 
 
 @dataclass
@@ -183,4 +223,34 @@ def open_logged_library(library: Path, model: str, device: str, read_only: bool)
     """`EngineConfig.factory`: as `open_library`, with `decoder.log` beside the library saying what was decoded."""
     from cret_desktop.engine.assemble import wire
 
-    return wire(library, ColourModel(), lambda: LoggedDecoder(library.with_name("decoder.log")), read_only)
+    decoder_log = library.with_name("decoder.log")
+    return wire(library, ColourModel(), lambda: LoggedDecoder(decoder_log), read_only, still_seconds=0.0)
+
+
+def open_careful_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, but files that have just changed are looked at twice, as in life."""
+    from cret_desktop.engine.assemble import wire
+    from cret_desktop.media.decoder_pool import DecoderPool
+
+    return wire(library, ColourModel(), lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=1.0)
+
+
+@dataclass
+class HeldText(ColourText):
+    """Encodes a query when the file `go` is there, as a model does that takes long to load."""
+
+    go: Path
+
+    def encode(self, texts: Sequence[str]) -> Features:
+        while len(texts) == 1 and not self.go.exists():
+            time.sleep(0.01)
+        return super().encode(texts)
+
+
+def open_library_held(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, but queries wait for the file `go` beside the library."""
+    from cret_desktop.engine.assemble import wire
+    from cret_desktop.media.decoder_pool import DecoderPool
+
+    held = ColourModel(text=HeldText(library.with_name("go")))
+    return wire(library, held, lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.0)

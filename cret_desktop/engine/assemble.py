@@ -14,18 +14,32 @@ from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.vector_index import VectorIndex
-from cret_desktop.library.indexer import Indexer
+from cret_desktop.library.indexer import STILL_SECONDS, Indexer
 from cret_desktop.library.ports import Decoder, Model
 from cret_desktop.library.progress import Listener
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.model.encoder import open_model
+from cret_desktop.model.installed import with_fingerprint
 from cret_desktop.paths import LibraryPaths, resource
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """A model and its index, behind searches."""
+
+    model: Model
+    index: VectorIndex
+    searcher: Searcher
+
+
+@dataclass(slots=True)
 class OpenLibrary:
-    """Everything of one library, wired. `close` ends it; the catalog is usable before any model is loaded."""
+    """Everything of one library, wired. `close` ends it; the catalog is usable before any model is loaded.
+
+    Files are indexed with `model`. While its index is being made, searches go on with the model `before`, whose
+    embeddings the catalog holds.
+    """
 
     paths: LibraryPaths
     catalog: Catalog
@@ -35,14 +49,34 @@ class OpenLibrary:
     model: Model
     searcher: Searcher
     open_decoder: Callable[[], Decoder]
+    still_seconds: float = STILL_SECONDS
+    before: Answering | None = None
+
+    @property
+    def answering(self) -> Answering:
+        """What searches go to."""
+        return self.before or Answering(self.model, self.index, self.searcher)
 
     def indexer(self, listener: Listener, leave_out: Sequence[str]) -> Indexer:
         return Indexer(
-            self.catalog, self.index, self.model, self.open_decoder, self.paths.thumbnails, listener, leave_out
-        )
+            self.catalog, self, self.model, self.open_decoder, self.paths.thumbnails, listener, leave_out,
+            self.still_seconds,
+        )  # fmt: skip
+
+    # The index as the indexer knows it (library.indexer.SearchIndex): what is gone is gone from every search.
+
+    def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        self.index.add(ids, vectors)
+
+    def remove(self, ids: NDArray[np.int64]) -> None:
+        self.index.remove(ids)
+        if self.before is not None:
+            self.before.index.remove(ids)
 
     def close(self) -> None:
         self.index.close()
+        if self.before is not None:
+            self.before.index.close()
         self.catalog.close()
 
 
@@ -53,24 +87,63 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
     """
     opened = open_model(model, device)
     decoder_format = opened.info.frame_format
-    return wire(library, opened, lambda: DecoderPool(decoder_format), read_only)
+    return wire(
+        library,
+        opened,
+        lambda: DecoderPool(decoder_format),
+        read_only,
+        reopen=lambda fingerprint: with_fingerprint(fingerprint, device),
+    )
 
 
-def wire(library: Path, model: Model, open_decoder: Callable[[], Decoder], read_only: bool) -> OpenLibrary:
-    """Open a library around a given model and decoder."""
+def wire(
+    library: Path,
+    model: Model,
+    open_decoder: Callable[[], Decoder],
+    read_only: bool,
+    still_seconds: float = STILL_SECONDS,
+    reopen: Callable[[str], Model | None] = lambda _: None,
+) -> OpenLibrary:
+    """Open a library around a given model and decoder. `still_seconds`: see `Indexer`.
+
+    `reopen` finds the model that made embeddings of a fingerprint, to search with while `model` has fewer.
+    """
     paths = LibraryPaths(library)
     catalog = Catalog.open(paths.catalog, read_only)
-    try:
-        index = VectorIndex.open(
-            paths.graphs, catalog, model.info.fingerprint, model.info.width + 1, read_only=read_only
-        )
-        texts = resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
-        references = [text for text in texts if text and not text.startswith("#")]
+    texts = resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
+    references = [text for text in texts if text and not text.startswith("#")]
+
+    def answering(model: Model) -> Answering:
+        info = model.info
+        index = VectorIndex.open(paths.graphs, catalog, info.fingerprint, info.width + 1, read_only=read_only)
         searcher = Searcher(catalog, index, model, paths.thumbnails, references, paths.calibration, fit_picture)
+        return Answering(model, index, searcher)
+
+    try:
+        now = answering(model)
+        old = _model_before(catalog, model.info.fingerprint, reopen)
+        before = answering(old) if old is not None else None
     except BaseException:
         catalog.close()
         raise
-    return OpenLibrary(paths, catalog, Annotations(catalog), Listing(catalog), index, model, searcher, open_decoder)
+    return OpenLibrary(
+        paths, catalog, Annotations(catalog), Listing(catalog), now.index, model, now.searcher, open_decoder,
+        still_seconds, before,
+    )  # fmt: skip
+
+
+def _model_before(catalog: Catalog, wanted: str, reopen: Callable[[str], Model | None]) -> Model | None:
+    """The model that most of the library is indexed with, where `wanted` (a fingerprint) is behind it."""
+    if not catalog.count_behind(wanted):
+        return None
+    embedded = catalog.count_embedded()
+    for fingerprint in sorted(embedded, key=lambda fingerprint: -embedded[fingerprint]):
+        if embedded[fingerprint] <= embedded.get(wanted, 0):
+            return None
+        model = reopen(fingerprint)
+        if model is not None:
+            return model
+    return None
 
 
 def fit_picture(picture: Picture, frame_format: FrameFormat) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -34,7 +35,8 @@ class EngineConfig:
     """What the child needs to open a library. `factory` names the function that wires it ("module:function").
 
     `leave_out` are patterns of files and folders, relative to a library's folder, that are not indexed; `gentle`
-    indexes in the background's priority, `pause_on_battery` only on mains power.
+    indexes in the background's priority, `pause_on_battery` only on mains power. `watch`: take up what changes in the
+    folders for as long as the engine lives.
     """
 
     library: Path
@@ -44,12 +46,16 @@ class EngineConfig:
     leave_out: tuple[str, ...] = ()
     gentle: bool = False
     pause_on_battery: bool = False
+    watch: bool = False
     factory: str = "cret_desktop.engine.assemble:open_library"
 
 
 def _run_engine(connection: Connection, config: EngineConfig) -> None:
     # Ctrl-C reaches every process of the terminal; the engine ends when its client says so, at a good place.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # One thread for numpy's products: a search's are small, and a second one would wait for a core that decoders hold.
+    # OpenBLAS reads this when it is loaded; torch has threads of its own.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from cret_desktop.engine.server import serve  # in the child only: the client's process stays light
 
     serve(connection, config)

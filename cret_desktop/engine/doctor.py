@@ -12,45 +12,21 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from cret_desktop.engine.protocol import Device
+from cret_desktop.engine.models import cards
+from cret_desktop.engine.protocol import Device, ModelState
 from cret_desktop.errors import CretError, ModelError
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.model.encoder import available_devices, choose_device, describe_device, open_model
-from cret_desktop.model.presets import PRESETS
 from cret_desktop.paths import LibraryPaths, version
 
 PACKAGES = (
     "PySide6", "torch", "timm", "transformers", "open_clip_torch", "av", "opencv-python", "hnswlib", "numpy",
     "safetensors", "tokenizers",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """A model the app knows by name. `missing` is '' when it can be used now, else what to do."""
-
-    name: str
-    title: str
-    width: int
-    missing: str
-
-
-def models() -> list[ModelState]:
-    """Every model known by name, and whether its files are here. Loads no weights."""
-    states = []
-    for name, preset in PRESETS.items():
-        config, missing = preset(), ""
-        try:
-            open_model(name).check_files()
-        except ModelError as error:
-            missing = str(error)
-        states.append(ModelState(name, config.title, config.width, missing))
-    return states
 
 
 def devices() -> tuple[Device, ...]:
@@ -74,8 +50,8 @@ def report(library: Path, device: str) -> Iterator[tuple[str, str]]:
 
     missing = missing_codecs()
     yield "Codecs", f"missing: {', '.join(missing)}" if missing else "all that are looked for"
-    for model in models():
-        yield f"Model {model.name}", "ready" if not model.missing else "not on this computer"
+    for card in cards():
+        yield f"Model {card.name}", "ready" if card.state is ModelState.READY else "not on this computer"
     yield from _library(library)
     if sys.platform == "linux":
         yield "/dev/shm", f"{shutil.disk_usage('/dev/shm').free / 2**20:.0f} MiB free"

@@ -223,6 +223,45 @@ class GetDevices:
 
 
 @dataclass(frozen=True, slots=True)
+class GetModels:
+    """Reply: tuple[ModelCard, ...], those that ship with the app first. Loads no weights, asks no network."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadModel:
+    """Fetch a model that can be downloaded, or go on with it. Reply: None, once it can be used.
+
+    DownloadProgress events come meanwhile. Raises: DownloadCancelled, ModelError, StorageError; what came is kept.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelDownload:
+    """Stop a download, under way or waiting; what came is kept. Reply: None, at once."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportModel:
+    """Take in a model's folder, or a zip of one. Reply: its name. Raises: ModelError, StorageError."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveModel:
+    """Delete a model that a person has brought here, what is there of its download, and its index in this library.
+
+    Reply: None. Raises: ModelError for a model in use, StorageError.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class GetStatus:
     """Reply: LibraryStatus. Answered from the catalog, before any model is loaded."""
 
@@ -260,6 +299,11 @@ Request = (
     | CancelExport
     | Prepare
     | GetDevices
+    | GetModels
+    | DownloadModel
+    | CancelDownload
+    | ImportModel
+    | RemoveModel
     | GetStatus
     | GetFailures
     | Shutdown
@@ -331,6 +375,7 @@ class Folder:
     pending: int
     offline: bool
     state: FolderState = FolderState.READY
+    looked_at_every: float = 0.0  # seconds, where the system does not tell of changes; 0.0 where it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +392,39 @@ class LibraryStatus:
     pending: int
     indexing: bool
     paused: bool
+    answering: str = ""  # the model that searches use, by its title, while the index of `model` is being made
+
+
+class ModelState(StrEnum):
+    READY = "ready"
+    DOWNLOADING = "downloading"
+    PARTIAL = "partial"  # some of it has been downloaded
+    DOWNLOADABLE = "downloadable"
+    IMPORTABLE = "importable"  # nobody has published its weights: train it, or import one that was trained
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model, and what this library has of it.
+
+    `size` in bytes, about right until it is here; `fetched` of them by a download that has not come to its end.
+    `languages` is en, many, or '' where nobody has said. `clips` are indexed with it, in `index_bytes`. `wanted`:
+    chosen by the person; `answers`: searches use it, which the one before does until the wanted one's index is made.
+    `removable`: a person has brought it here.
+    """
+
+    name: str
+    title: str
+    state: ModelState
+    size: int = 0
+    fetched: int = 0
+    licence: str = ""
+    languages: str = ""
+    clips: int = 0
+    index_bytes: int = 0
+    wanted: bool = False
+    answers: bool = False
+    removable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +462,21 @@ class ExportProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class DownloadProgress:
+    """`done` of `total` bytes of a model; `stage` is asking, fetching, checking or building (it, of what came)."""
+
+    name: str
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsChanged:
+    """There is another model, one less, or searches use another one."""
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryChanged:
     """Tags, favourites, notes, saved searches or the files themselves are no longer what was read before."""
 
@@ -405,4 +498,14 @@ class EngineLost:
     final: bool
 
 
-Event = IndexProgress | IndexFinished | FileIndexed | ExportProgress | LibraryChanged | EngineStarted | EngineLost
+Event = (
+    IndexProgress
+    | IndexFinished
+    | FileIndexed
+    | ExportProgress
+    | DownloadProgress
+    | ModelsChanged
+    | LibraryChanged
+    | EngineStarted
+    | EngineLost
+)

@@ -1,8 +1,8 @@
 """The engine's process: the only writer of a library. One pipe in, one pipe out; ends when the pipe does.
 
-Three threads: the pipe's (answers from the catalog at once), the search thread, the indexing thread; a fourth once
-something is exported. Requests about the catalog are answered before any model is loaded; a search holds indexing back
-between two batches. Never a window.
+Four threads: the pipe's (answers from the catalog at once), the search's, the browsing's, the indexing's; one more once
+something is exported, one once a model is fetched. Requests about the catalog are answered before any model is loaded;
+a search holds indexing back between two batches. Never a window.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -31,11 +32,14 @@ from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.exports import Exports
 from cret_desktop.engine.lock import WriterLock
-from cret_desktop.errors import CretError, EngineError, PathError
+from cret_desktop.engine.models import Models
+from cret_desktop.engine.watching import KEEP_SECONDS, Watching
+from cret_desktop.errors import CretError, EngineError, PathError, QueryError
 from cret_desktop.index.catalog import Root, RootCounts
 from cret_desktop.index.filters import is_inside
 from cret_desktop.library.indexer import Control
-from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress
+from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, Phase
+from cret_desktop.library.query import parse
 from cret_desktop.paths import LibraryPaths
 
 log = logging.getLogger(__name__)
@@ -76,6 +80,12 @@ class _Index:
     """One run: roots, each with the folder or file within it to look at."""
 
     places: tuple[tuple[Root, str], ...]
+    quiet: bool = False  # nobody has asked for it: it is told of when there is something to tell
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Something has changed in the folders: look at what the watching has noted by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +101,15 @@ class _Engine:
         self._library = library
         self._send_lock = threading.Lock()
         self._searches: queue.SimpleQueue[tuple[int, _Question] | None] = queue.SimpleQueue()
-        self._jobs: queue.SimpleQueue[_Index | _Remove | None] = queue.SimpleQueue()
+        self._browsing: queue.SimpleQueue[tuple[int, _Question] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Index | _Look | _Remove | None] = queue.SimpleQueue()
         self._exports = Exports(self._answer, self._send)
+        self._models = Models(library, self._answer, self._send)
         self._control = Control(_on_battery if config.pause_on_battery else lambda: False)
+        self._watching = Watching(library.catalog, lambda: self._jobs.put(_Look()))
+        self._control.take_looks = self._watching.take
+        self._told_progress = False  # of the run under way
+        self._stopped = False  # by a person or an error: what waits is not taken up again before somebody asks for it
         self._builder: threading.Thread | None = None
         self._running: _Index | None = None
         self._closing = False
@@ -101,18 +117,24 @@ class _Engine:
     def run(self) -> None:
         threads = [
             threading.Thread(target=self._search_loop, name="search"),
+            threading.Thread(target=self._browse_loop, name="browse"),
             threading.Thread(target=self._job_loop, name="index"),
         ]
         for thread in threads:
             thread.start()
         self._send(protocol.EngineStarted(self._config.read_only))
+        if self._config.watch and not self._config.read_only:
+            self._watching.start()
         try:
             self._receive_loop()
         finally:
             self._closing = True
+            self._watching.close()
             self._control.cancel()
             self._exports.close()
+            self._models.close()
             self._searches.put(None)
+            self._browsing.put(None)
             self._jobs.put(None)
             for thread in threads:
                 thread.join()
@@ -129,10 +151,13 @@ class _Engine:
             if isinstance(body, protocol.Shutdown):
                 return
             if isinstance(body, _QUESTIONS):
-                self._searches.put((envelope.id, body))
+                (self._browsing if _is_browsing(body) else self._searches).put((envelope.id, body))
                 continue
             if isinstance(body, protocol.ExportClips | protocol.ExportList):
                 self._exports.submit(envelope.id, body)
+                continue
+            if isinstance(body, protocol.DownloadModel | protocol.ImportModel | protocol.RemoveModel):
+                self._models.submit(envelope.id, body)
                 continue
             if isinstance(body, protocol.RemoveFolder):
                 # Between two runs, so that no file of the folder is on its way; the runs are begun again after it.
@@ -162,6 +187,7 @@ class _Engine:
                         raise PathError(f"There is no file or folder {path}. Check the name, or plug in its drive.")
                 whole = [os.path.abspath(path) for path in paths]
                 self._jobs.put(_Index(tuple((catalog.add_root(path), path) for path in whole)))
+                self._watching.roots_changed()
             case protocol.Refresh(paths):
                 wanted = {os.path.abspath(path) for path in paths}
                 roots = [root for root in catalog.roots() if not wanted or root.path in wanted]
@@ -172,9 +198,14 @@ class _Engine:
                     self._jobs.put(_Index(tuple((root, root.path) for root in catalog.roots())))
             case protocol.Pause(paused):
                 self._control.pause(paused)
+            case protocol.GetModels():
+                return self._models.cards()
+            case protocol.CancelDownload(name):
+                self._models.cancel(name)
             case protocol.CancelExport():
                 self._exports.cancel()
             case protocol.CancelIndexing():
+                self._stopped = True
                 self._control.cancel()
                 self._queued_runs()
             case protocol.PrioritiseFolder(path):
@@ -214,7 +245,7 @@ class _Engine:
     def _queued_runs(self) -> list[_Index]:
         """Takes the runs that wait off the queue; what else waits there stays."""
         taken: list[_Index] = []
-        kept: list[_Remove | None] = []
+        kept: list[_Look | _Remove | None] = []
         while True:
             try:
                 job = self._jobs.get_nowait()
@@ -235,7 +266,14 @@ class _Engine:
             model=self._library.model.info.title,
             folders=tuple(
                 protocol.Folder(
-                    c.root.path, c.files, c.clips, c.failed, c.pending, c.root.offline, self._folder_state(c)
+                    c.root.path,
+                    c.files,
+                    c.clips,
+                    c.failed,
+                    c.pending,
+                    c.root.offline,
+                    self._folder_state(c),
+                    self._watching.every(c.root.path),
                 )
                 for c in counts
             ),
@@ -246,6 +284,7 @@ class _Engine:
             pending=sum(c.pending for c in counts),
             indexing=self._running is not None,
             paused=self._control.paused,
+            answering=before.model.info.title if (before := self._library.before) is not None else "",
         )
 
     def _folder_state(self, counts: RootCounts) -> protocol.FolderState:
@@ -287,7 +326,7 @@ class _Engine:
                     item = self._searches.get(timeout=IDLE_SECONDS)
                 except queue.Empty:
                     if self._running is None:  # a search by picture has loaded it; the next one loads it again
-                        self._library.model.video.release()
+                        self._library.answering.model.video.release()
                     continue
                 if item is None:
                     return
@@ -303,7 +342,8 @@ class _Engine:
                 self._control.give_way(False)
 
     def _search(self, request: _Question) -> object:
-        searcher = self._library.searcher
+        answering = self._library.answering
+        searcher = answering.searcher
         match request:
             case protocol.GetDevices():
                 return doctor.devices()
@@ -323,7 +363,7 @@ class _Engine:
                 )
                 return protocol.SearchAnswer(
                     query=answer.query,
-                    model=self._library.model.info.title,
+                    model=answering.model.info.title,
                     took_ms=answer.took_ms,
                     moments=answer.moments,
                     confident=answer.confident,
@@ -334,27 +374,47 @@ class _Engine:
                     total=answer.total,
                 )
 
+    def _browse_loop(self) -> None:
+        """What the catalog alone answers: never behind a query, nor behind a model that is being loaded."""
+        while (item := self._browsing.get()) is not None:
+            number, request = item
+            self._answer(number, partial(self._search, request))
+
     # --- the indexing thread ----------------------------------------------------------------------------------
 
     def _job_loop(self) -> None:
+        if not self._config.read_only:
+            self._purge()
         while (job := self._jobs.get()) is not None:
             if isinstance(job, _Remove):
                 self._answer(job.request, partial(self._remove, job.path))
-            else:
+            elif isinstance(job, _Index):
                 self._index(job)
+            elif places := self._watching.take():
+                self._index(_Index(tuple(places), quiet=True))
+
+    def _purge(self) -> None:
+        """Forget what has been gone for so long that nobody will bring it back."""
+        try:
+            self._forget_clips(*self._library.catalog.purge(time.time() - KEEP_SECONDS))
+        except CretError as error:
+            log.warning("Videos that are gone for long are still remembered: %s", error)
 
     def _index(self, job: _Index) -> None:
         self._control.renew()
         if self._closing:
             return
         self._running = job
+        self._told_progress = not job.quiet
+        self._stopped = self._stopped and job.quiet
         error, exit_status = "", 0
         indexer = self._library.indexer(self._on_progress, self._config.leave_out)
         try:
-            totals = indexer.run(job.places, self._control)
+            totals = indexer.run(job.places, self._control, only_new=self._stopped)
             if totals.files and not totals.cancelled:
                 self._library.searcher.encode_references()  # encoded now, so that the first search need not
             self._build_graph_if_due()
+            self._settle_model()
         except CretError as failure:
             totals, error, exit_status = indexer.totals, str(failure), failure.exit_status
         except Exception as failure:
@@ -365,13 +425,32 @@ class _Engine:
             self._running = None
         if self._builder is not None and not self._closing:
             self._builder.join()
-        self._send(protocol.IndexFinished(totals, error, exit_status))
+        self._stopped = self._stopped or bool(error)
+        self._watching.look_again(totals.unsettled)
+        self._watching.roots_changed()  # their places may have
+        if self._told_progress or error:
+            self._send(protocol.IndexFinished(totals, error, exit_status))
+
+    def _settle_model(self) -> None:
+        """Searches change over to the model that is indexed with, once they find with it what they found before."""
+        library = self._library
+        if library.before is None or library.catalog.count_behind(library.model.info.fingerprint):
+            return
+        library.searcher.prepare()  # loaded now, so that the first search need not
+        library.before = None  # and with it its weights; a search that is under way in it still ends
+        self._send(protocol.ModelsChanged())
+        self._send(protocol.LibraryChanged())
 
     def _on_progress(self, event: IndexProgress | FileIndexed | FolderScanned) -> None:
         if isinstance(event, FolderScanned):
+            self._watching.looked(event)
             if event.changed:
                 self._send(protocol.LibraryChanged())
             return
+        if not self._told_progress:
+            if isinstance(event, IndexProgress) and event.phase is Phase.SCANNING:
+                return
+            self._told_progress = True
         self._send(event)
         if isinstance(event, FileIndexed):
             self._build_graph_if_due()
@@ -396,15 +475,18 @@ class _Engine:
         try:
             if root is None:
                 raise PathError(f"{path} is not a folder of this library.")
-            clips, sprites = catalog.remove_root(root.id)
-            self._library.index.remove(np.asarray(clips, np.int64))
-            for sprite in sprites:
-                (self._library.paths.thumbnails / sprite).unlink(missing_ok=True)
+            self._forget_clips(*catalog.remove_root(root.id))
+            self._watching.roots_changed()
             self._send(protocol.LibraryChanged())
         finally:
             rest = catalog.roots()
             if rest:
                 self._jobs.put(_Index(tuple((root, root.path) for root in rest)))
+
+    def _forget_clips(self, clips: Sequence[int], sprites: Sequence[str]) -> None:
+        self._library.remove(np.asarray(clips, np.int64))
+        for sprite in sprites:
+            (self._library.paths.thumbnails / sprite).unlink(missing_ok=True)
 
     def _send(self, message: object) -> None:
         with self._send_lock:
@@ -425,6 +507,19 @@ def _step_back() -> None:
 def _on_battery() -> bool:
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     return battery is not None and battery.power_plugged is False
+
+
+def _is_browsing(request: _Question) -> bool:
+    """Whether nothing is compared with pictures, so that no model is needed."""
+    match request:
+        case protocol.Search(without=without) if without:
+            return False
+        case protocol.Search() | protocol.GetFilmstrip():
+            try:
+                return request.like is None and not parse(request.text).text
+            except QueryError:  # the search itself will say so
+                return True
+    return False
 
 
 def _is_live(request: _Question) -> bool:

@@ -98,12 +98,12 @@ def is_annotated(db: sqlite3.Connection, file_id: int) -> bool:
     )
 
 
-def keep_annotations(db: sqlite3.Connection, root_id: int) -> None:
-    """Before a root is forgotten: set aside what people said of its files, by content."""
+def keep_annotations(db: sqlite3.Connection, condition: str, value: float) -> None:
+    """Before files f are forgotten: set aside what people said of those that an SQL condition of one value names."""
     rows = db.execute(
-        "SELECT f.id, f.fingerprint, f.favourite, f.note FROM files f WHERE f.root_id = ?"
+        f"SELECT f.id, f.fingerprint, f.favourite, f.note FROM files f WHERE {condition}"
         " AND f.fingerprint IS NOT NULL AND (f.favourite OR f.note != '' OR f.id IN (SELECT file_id FROM file_tags))",
-        (root_id,),
+        (value,),
     ).fetchall()
     for file_id, fingerprint, favourite, note in rows:
         tags = [

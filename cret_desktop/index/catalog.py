@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -47,9 +47,15 @@ class GraphManifest:
 
 @dataclass(frozen=True, slots=True)
 class Root:
+    """A folder (or a single file) of the library, and what it is known by where its path fails (`library.volumes`)."""
+
     id: int
     path: str
     offline: bool
+    volume: str = ""
+    within: str = ""
+    device: int = 0
+    inode: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class FileRow:
     reason: str
     duration: float | None
     missing: bool
+    device: int = 0
+    inode: int = 0
 
     def is_unchanged(self, file: VideoFile) -> bool:
         return (self.size, self.mtime_ns) == (file.size, file.mtime_ns)
@@ -127,7 +135,8 @@ class ScanResult:
     restored: int = 0
     new_problems: int = 0
     dropped_clips: list[int] = field(default_factory=list)  # no longer searchable
-    restored_clips: list[int] = field(default_factory=list)  # searchable again
+    restored_clips: list[int] = field(default_factory=list)  # searchable again, or by what is known of a copy
+    stale_sprites: set[str] = field(default_factory=set)  # that no clip shows any more
 
 
 class Catalog:
@@ -223,8 +232,8 @@ class Catalog:
 
     @staticmethod
     def _roots(db: sqlite3.Connection) -> list[Root]:
-        rows = db.execute("SELECT id, path, offline FROM roots ORDER BY path").fetchall()
-        return [Root(i, os.fsdecode(p), bool(o)) for i, p, o in rows]
+        rows = db.execute("SELECT id, path, offline, volume, within, device, inode FROM roots ORDER BY path").fetchall()
+        return [Root(i, os.fsdecode(p), bool(o), v, os.fsdecode(w), d, n) for i, p, o, v, w, d, n in rows]
 
     def remove_root(self, root_id: int) -> tuple[list[int], list[str]]:
         """Forget a root and all it holds; returns ids and sprite names of the clips that are gone.
@@ -232,22 +241,68 @@ class Catalog:
         What people said of its files is kept for when the same content comes back.
         """
         with self.write(durable=True) as db:
-            keep_annotations(db, root_id)
+            keep_annotations(db, "f.root_id = ?", root_id)
             gone = db.execute(
                 "SELECT c.id, c.sprite FROM clips c JOIN files f ON f.id = c.file_id WHERE f.root_id = ?", (root_id,)
             ).fetchall()
             db.execute("DELETE FROM roots WHERE id = ?", (root_id,))
-        return [i for i, _ in gone], [s for _, s in gone if s]
+            return [i for i, _ in gone], self._unused_sprites(db, {s for _, s in gone})
+
+    def purge(self, before: float) -> tuple[list[int], list[str]]:
+        """Forget files that have been missing since before a time (`time.time`); returns as `remove_root`."""
+        with self.write(durable=True) as db:
+            keep_annotations(db, "f.missing_since < ?", before)
+            gone = db.execute(
+                "SELECT c.id, c.sprite FROM clips c JOIN files f ON f.id = c.file_id WHERE f.missing_since < ?",
+                (before,),
+            ).fetchall()
+            db.execute("DELETE FROM files WHERE missing_since < ?", (before,))
+            return [i for i, _ in gone], self._unused_sprites(db, {s for _, s in gone})
+
+    @staticmethod
+    def _unused_sprites(db: sqlite3.Connection, names: Collection[str]) -> list[str]:
+        """Those that no clip shows any more: files of the same content share theirs."""
+        return sorted(
+            name
+            for name in names
+            if name and not db.execute("SELECT 1 FROM clips WHERE sprite = ?", (name,)).fetchone()
+        )
 
     def set_offline(self, root_id: int, offline: bool) -> None:
         with self.write() as db:
             db.execute("UPDATE roots SET offline = ? WHERE id = ?", (int(offline), root_id))
 
+    def place_root(self, root: Root) -> None:
+        """Note where a root lies now, and that it is there. All its files come with it where its path has changed."""
+        with self.write() as db:
+            before = db.execute("SELECT path FROM roots WHERE id = ?", (root.id,)).fetchone()
+            path = os.fsencode(root.path)
+            db.execute(
+                "UPDATE roots SET path = ?, offline = 0, volume = ?, within = ?, device = ?, inode = ? WHERE id = ?",
+                (path, root.volume, os.fsencode(root.within), root.device, root.inode, root.id),
+            )
+            if before != (path,):  # words of its name are its files' to be found by
+                db.execute("UPDATE files SET path = path WHERE root_id = ?", (root.id,))
+                db.execute(
+                    "UPDATE files SET name_key = ? WHERE root_id = ? AND path = x''", (name_sort_key(path), root.id)
+                )
+
     # --- scanning ---------------------------------------------------------------------------------------------
 
-    def files(self, root_id: int) -> dict[str, FileRow]:
-        """All files of a root by absolute path, missing ones included."""
-        rows = self.reader().execute(f"{_FILE_COLUMNS} WHERE f.root_id = ?", (root_id,))
+    def files(self, root_id: int, within: str | None = None) -> dict[str, FileRow]:
+        """All files of a root (or in a folder within it) by absolute path, missing ones included."""
+        db = self.reader()
+        row = db.execute("SELECT path FROM roots WHERE id = ?", (root_id,)).fetchone()
+        place = b"" if row is None or within is None else _relative(within, os.fsdecode(row[0]))
+        if place:
+            # A range of the index on paths: a look at one folder does not read the whole root's rows.
+            separator = os.sep.encode()
+            rows = db.execute(
+                f"{_FILE_COLUMNS} WHERE f.root_id = ? AND (f.path = ? OR (f.path > ? AND f.path < ?))",
+                (root_id, place, place + separator, place + bytes([separator[0] + 1])),
+            )
+        else:
+            rows = db.execute(f"{_FILE_COLUMNS} WHERE f.root_id = ?", (root_id,))
         return {row.path: row for row in map(_file_row, rows)}
 
     def apply_scan(
@@ -257,60 +312,90 @@ class Catalog:
         problems: Sequence[tuple[str, str]],
         within: str | None = None,
         fingerprints: dict[str, bytes] | None = None,
+        unseen: Collection[str] = (),
     ) -> ScanResult:
         """Bring a root's files to what a complete scan of it (or of the folder `within` it) saw, in one transaction.
 
-        `problems` are (path, reason) of entries that cannot be videos. `fingerprints` holds those of new files that
-        may be moved ones. A file that is gone keeps its row, clips and embeddings, marked missing. Where the root was
-        taken up into another one meanwhile, nothing is done: that one is scanned for itself.
+        `problems` are (path, reason) of entries that cannot be videos. `fingerprints` holds those of files that may
+        be known under another path, or by another time. `unseen` are files and folders that could not be looked at:
+        nothing in them is gone. A file that is gone keeps its row, clips and embeddings, marked missing. A copy of an
+        indexed file is indexed at once. Where the root was taken up into another one meanwhile, nothing is done: that
+        one is scanned for itself.
         """
-        known = self.files(root.id)
+        known = self.files(root.id, within)
         result = ScanResult()
         now = time.time()
         with self.write() as db:
             if db.execute("SELECT path FROM roots WHERE id = ?", (root.id,)).fetchone() != (os.fsencode(root.path),):
                 return result
             present = {file.path for file in seen} | {path for path, _ in problems}
-            scope = {p: r for p, r in known.items() if within is None or is_inside(p, within)}
-            gone = {p: r for p, r in scope.items() if p not in present}
+            gone = {p: r for p, r in known.items() if p not in present}
+            for place in unseen:
+                gone = {p: r for p, r in gone.items() if not is_inside(p, place)}
+            contents = fingerprints or {}
+            same = {
+                file.path
+                for file in seen
+                if (row := known.get(file.path)) is not None and self._is_same(db, row, file, contents.get(file.path))
+            }
+            replaced = {file.path for file in seen if file.path in known} - same
+            sources: dict[str, tuple[int, bool]] = {}
+            moved: set[int] = set()
+            # New names first: what lay under a known name that another file has taken went there, most likely.
+            for file in sorted((f for f in seen if f.path not in same), key=lambda file: file.path in known):
+                source = self._moved_from(db, file, contents.get(file.path), present, replaced, moved)
+                if source is not None:
+                    sources[file.path] = source
+                    moved.add(source[0])
+            for path in replaced:
+                if known[path].id in moved:  # out of the way of what comes under its name: two may have swapped theirs
+                    aside = b"\0%d" % known[path].id
+                    db.execute("UPDATE files SET path = ? WHERE id = ?", (aside, known[path].id))
             for file in seen:
                 row = known.get(file.path)
-                if row is not None:
-                    if row.is_unchanged(file):
-                        result.unchanged += 1
-                        if row.missing:
-                            result.restored += 1
-                            db.execute("UPDATE files SET missing_since = NULL WHERE id = ?", (row.id,))
-                            result.restored_clips += self._clip_ids(db, row.id)
-                        continue
+                if row is not None and row.id in moved:
+                    row = None
+                if row is not None and file.path in same:
+                    self._keep(db, row, file, result)
+                    continue
+                content = contents.get(file.path)
+                source = sources.get(file.path)
+                if row is not None and source is None:
+                    # Written anew under its name, it is still what was spoken of: renders replace their like.
                     result.changed += 1
+                    if row.missing:
+                        self._drop_clips(db, row.id, result)
                     db.execute(
                         "UPDATE files SET size = ?, mtime_ns = ?, device = ?, inode = ?, fingerprint = NULL,"
                         " state = 'pending', reason = '', missing_since = NULL WHERE id = ?",
                         (file.size, file.mtime_ns, file.device, file.inode, row.id),
                     )
+                    self._copy_from(db, row.id, content, file.size, result)
                     continue
-                moved = self._moved_from(db, file, (fingerprints or {}).get(file.path), present)
-                if moved is not None:
+                if row is not None:  # a known file took its name: what was said of it waits for its content
+                    self._drop_clips(db, row.id, result)
+                    keep_annotations(db, "f.id = ?", row.id)
+                    db.execute("DELETE FROM files WHERE id = ?", (row.id,))
+                if source is not None:
                     result.moved += 1
-                    file_id, was_missing = moved
+                    file_id, was_missing = source
                     db.execute(
                         "UPDATE files SET root_id = ?, path = ?, name_key = ?, mtime_ns = ?, device = ?, inode = ?,"
                         " missing_since = NULL WHERE id = ?",
-                        (root.id, _relative(file.path, root), name_sort_key(os.fsencode(file.path)), file.mtime_ns,
+                        (root.id, _relative(file.path, root.path), name_sort_key(os.fsencode(file.path)), file.mtime_ns,
                          file.device, file.inode, file_id),
                     )  # fmt: skip
                     if was_missing:
                         result.restored_clips += self._clip_ids(db, file_id)
-                    gone = {p: r for p, r in gone.items() if r.id != file_id}
                     continue
                 result.added += 1
-                db.execute(
+                added = db.execute(
                     "INSERT INTO files (root_id, path, name_key, size, mtime_ns, device, inode, state)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, 'pending')",
-                    (root.id, _relative(file.path, root), name_sort_key(os.fsencode(file.path)), file.size,
+                    (root.id, _relative(file.path, root.path), name_sort_key(os.fsencode(file.path)), file.size,
                      file.mtime_ns, file.device, file.inode),
                 )  # fmt: skip
+                self._copy_from(db, int(added.lastrowid or 0), content, file.size, result)
             for path, reason in problems:
                 before = known.get(path)
                 result.new_problems += before is None or before.reason != reason or before.missing
@@ -318,10 +403,10 @@ class Catalog:
                     "INSERT INTO files (root_id, path, name_key, size, mtime_ns, device, inode, state, reason)"
                     " VALUES (?, ?, ?, -1, 0, 0, 0, 'failed', ?) ON CONFLICT (root_id, path) DO UPDATE SET"
                     " size = -1, state = 'failed', reason = excluded.reason, missing_since = NULL",
-                    (root.id, _relative(path, root), name_sort_key(os.fsencode(path)), reason),
+                    (root.id, _relative(path, root.path), name_sort_key(os.fsencode(path)), reason),
                 )
             for row in gone.values():
-                if row.missing:
+                if row.missing or row.id in moved:
                     continue
                 result.missing += 1
                 if row.state == "indexed" or row.duration is not None or is_annotated(db, row.id):
@@ -330,35 +415,109 @@ class Catalog:
                 else:
                     db.execute("DELETE FROM files WHERE id = ?", (row.id,))  # never held anything of worth
             db.execute("UPDATE roots SET offline = 0 WHERE id = ?", (root.id,))
+            result.stale_sprites = set(self._unused_sprites(db, result.stale_sprites))
         return result
 
-    def may_be_moved(self, seen: Sequence[VideoFile]) -> list[VideoFile]:
-        """Of files seen, those not known under their path whose size is that of a known file: worth a fingerprint."""
-        db = self.reader()
-        sizes = {row[0] for row in db.execute("SELECT DISTINCT size FROM files WHERE fingerprint IS NOT NULL")}
-        known = {row.path for root in self.roots() for row in self.files(root.id).values()}
-        return [file for file in seen if file.size in sizes and file.path not in known]
+    def _is_same(self, db: sqlite3.Connection, row: FileRow, file: VideoFile, content: bytes | None) -> bool:
+        """Whether a known path holds what it held. Another time over the same content is no change.
+
+        (Drives on FAT shift by an hour twice a year.)
+        """
+        if row.is_unchanged(file):
+            return True
+        return row.size == file.size and row.state == "indexed" and self._same_content(db, row.id, content)
+
+    def _keep(self, db: sqlite3.Connection, row: FileRow, file: VideoFile, result: ScanResult) -> None:
+        result.unchanged += 1
+        now = (file.mtime_ns, file.device, file.inode)
+        if row.missing or now != (row.mtime_ns, row.device, row.inode):
+            db.execute(
+                "UPDATE files SET mtime_ns = ?, device = ?, inode = ?, missing_since = NULL WHERE id = ?",
+                (*now, row.id),
+            )
+        if row.missing:
+            result.restored += 1
+            result.restored_clips += self._clip_ids(db, row.id)
+
+    def may_be_known(self, seen: Sequence[VideoFile], known: Mapping[str, FileRow]) -> list[VideoFile]:
+        """Of files seen, those not `known` as they are whose size is that of an indexed file: worth a fingerprint."""
+        new = [file for file in seen if (row := known.get(file.path)) is None or not row.is_unchanged(file)]
+        if not new:
+            return []
+        rows = self.reader().execute("SELECT DISTINCT size FROM files WHERE fingerprint IS NOT NULL")
+        sizes = {size for (size,) in rows}
+        return [file for file in new if file.size in sizes]
+
+    @staticmethod
+    def _copy_from(
+        db: sqlite3.Connection, file_id: int, fingerprint: bytes | None, size: int, result: ScanResult
+    ) -> None:
+        """Index a file that is new, or another one now, by what is known of a file of the same content, if any is."""
+        row = db.execute(
+            "SELECT id FROM files WHERE fingerprint = ? AND size = ? AND state = 'indexed'"
+            " ORDER BY missing_since IS NOT NULL, model_id DESC LIMIT 1",
+            (fingerprint, size),
+        ).fetchone()
+        if fingerprint is None or row is None:
+            return
+        Catalog._drop_clips(db, file_id, result)
+        db.execute(
+            f"UPDATE files SET ({_CONTENT_COLUMNS}) = (SELECT {_CONTENT_COLUMNS} FROM files WHERE id = ?) WHERE id = ?",
+            (row[0], file_id),
+        )
+        columns = "ordinal, shot, start, end, sprite, tile_width, tile_height, poster, times"
+        db.execute(
+            f"INSERT INTO clips (file_id, {columns}) SELECT ?, {columns} FROM clips WHERE file_id = ? ORDER BY ordinal",
+            (file_id, row[0]),
+        )
+        db.execute(
+            "INSERT INTO embeddings (clip_id, model_id, globals, centers)"
+            " SELECT n.id, e.model_id, e.globals, e.centers FROM clips o JOIN embeddings e ON e.clip_id = o.id"
+            " JOIN clips n ON n.file_id = ? AND n.ordinal = o.ordinal WHERE o.file_id = ?",
+            (file_id, row[0]),
+        )
+        give_back_annotations(db, file_id, fingerprint)
+        result.restored_clips += Catalog._clip_ids(db, file_id)
 
     def _moved_from(
-        self, db: sqlite3.Connection, file: VideoFile, fingerprint: bytes | None, present: Collection[str]
+        self,
+        db: sqlite3.Connection,
+        file: VideoFile,
+        fingerprint: bytes | None,
+        present: Collection[str],
+        replaced: Collection[str],
+        moved: Collection[int],
     ) -> tuple[int, bool] | None:
-        """The row of the file that this new path is the new place of: same content, and its old path is gone.
+        """The row of the file that this path is the new place of, and whether it was missing; none of those `moved`.
 
-        A file without a fingerprint was never indexed; what people said of it follows its inode.
+        It has the same content, and its old path is gone, or holds another file now. A file without a fingerprint was
+        never indexed; what people said of it follows its inode.
         """
         same = db.execute(
-            f"{_FILE_COLUMNS} WHERE f.fingerprint = ? AND f.size = ?", (fingerprint, file.size)
+            f"{_FILE_COLUMNS} WHERE f.fingerprint = ? AND f.size = ?"
+            # What lies on a drive that is not there at present is not gone: this is a copy of it. Of several that are
+            # gone, the one that something was said of is meant.
+            f" AND (f.missing_since IS NOT NULL OR NOT r.offline) ORDER BY {_ANNOTATED} DESC, f.missing_since",
+            (fingerprint, file.size),
         ).fetchall()
         same += db.execute(
             f"{_FILE_COLUMNS} WHERE f.fingerprint IS NULL AND f.size = ? AND f.mtime_ns = ? AND f.device = ?"
-            " AND f.inode = ? AND f.inode != 0 AND (f.favourite OR f.note != '' OR f.id IN"
-            " (SELECT file_id FROM file_tags))",
+            f" AND f.inode = ? AND f.inode != 0 AND {_ANNOTATED}",
             (file.size, file.mtime_ns, file.device, file.inode),
         ).fetchall()
         for row in map(_file_row, same):
-            if row.path not in present and (row.missing or not os.path.lexists(row.path)):
+            if row.path == file.path or row.id in moved:
+                continue
+            if row.missing or row.path in replaced or (row.path not in present and not os.path.lexists(row.path)):
                 return row.id, row.missing
         return None
+
+    @staticmethod
+    def _drop_clips(db: sqlite3.Connection, file_id: int, result: ScanResult) -> None:
+        gone = db.execute("SELECT id, sprite FROM clips WHERE file_id = ?", (file_id,)).fetchall()
+        db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
+        result.dropped_clips += [i for i, _ in gone]
+        result.stale_sprites |= {sprite for _, sprite in gone}
 
     @staticmethod
     def _clip_ids(db: sqlite3.Connection, file_id: int) -> list[int]:
@@ -372,8 +531,8 @@ class Catalog:
             "SELECT f.id, r.path, f.path, f.size, f.mtime_ns, f.device, f.inode FROM files f"
             " JOIN roots r ON r.id = f.root_id LEFT JOIN models m ON m.id = f.model_id"
             " WHERE f.root_id = ? AND f.missing_since IS NULL"
-            " AND (f.state = 'pending' OR (f.state = 'indexed' AND m.fingerprint IS NOT ?)) ORDER BY f.path",
-            (root_id, model),
+            f" AND (f.state = 'pending' OR {_BEHIND}) ORDER BY f.path",
+            (root_id, model, model),
         )
         found = [
             (file_id, VideoFile(joined_path(root, relative), size, mtime_ns, device, inode))
@@ -402,9 +561,12 @@ class Catalog:
     ) -> tuple[list[int], list[int], list[str]]:
         """Make a file searchable in one transaction; returns (new clip ids, clip ids gone, sprite names gone).
 
-        Clips that stand where they stood keep their id, and with it the embeddings of other models.
+        Clips that stand where they stood keep their id, and with it the embeddings of other models. A file that has
+        left the catalog stays out of it: no ids.
         """
         with self.write() as db:
+            if db.execute("SELECT 1 FROM files WHERE id = ?", (file_id,)).fetchone() is None:
+                return [], [], self._unused_sprites(db, {clip.sprite for clip in clips})
             before = {
                 (o, round(s, 3), round(e, 3)): (i, sprite)
                 for i, o, s, e, sprite in db.execute(
@@ -451,7 +613,7 @@ class Catalog:
             )  # fmt: skip
             if fingerprint is not None:
                 give_back_annotations(db, file_id, fingerprint)
-        return ids, gone, sorted(old_sprites - {c.sprite for c in clips})
+            return ids, gone, self._unused_sprites(db, old_sprites)
 
     @staticmethod
     def _same_content(db: sqlite3.Connection, file_id: int, fingerprint: bytes | None) -> bool:
@@ -467,7 +629,7 @@ class Catalog:
                 "UPDATE files SET state = 'failed', reason = ?, size = ?, mtime_ns = ? WHERE id = ?",
                 (reason, file.size, file.mtime_ns, file_id),
             )
-        return [i for i, _ in gone], [s for _, s in gone if s]
+            return [i for i, _ in gone], self._unused_sprites(db, {s for _, s in gone})
 
     def retry_failures(self) -> int:
         """Make failed files wait for indexing again; returns how many."""
@@ -485,11 +647,11 @@ class Catalog:
             row[0]: row[1:]
             for row in db.execute(
                 "SELECT f.root_id, count(*), sum(f.state = 'failed'),"
-                " sum(f.state = 'pending' OR (f.state = 'indexed' AND m.fingerprint IS NOT ?)),"
+                f" sum(f.state = 'pending' OR {_BEHIND}),"
                 " sum(CASE WHEN f.state = 'indexed' THEN f.duration ELSE 0 END)"
                 " FROM files f LEFT JOIN models m ON m.id = f.model_id"
                 " WHERE f.missing_since IS NULL GROUP BY f.root_id",
-                (model,),
+                (model, model),
             )
         }
         clips = dict(
@@ -503,6 +665,51 @@ class Catalog:
             files, failed, pending, seconds = counts.get(root.id, (0, 0, 0, 0.0))
             result.append(RootCounts(root, files, clips.get(root.id, 0), failed, pending, seconds or 0.0))
         return result
+
+    def count_behind(self, model: str) -> int:
+        """Files that can be reached and are searchable with some model, though not with this one (a fingerprint)."""
+        row = self.reader().execute(
+            "SELECT count(*) FROM files f JOIN roots r ON r.id = f.root_id LEFT JOIN models m ON m.id = f.model_id"
+            f" WHERE f.missing_since IS NULL AND NOT r.offline AND {_BEHIND}",
+            (model, model),
+        )
+        return int(row.fetchone()[0])
+
+    def count_embedded(self) -> dict[str, int]:
+        """Clips that can be searched, by the fingerprint of the model."""
+        return dict(
+            self.reader().execute(
+                "SELECT m.fingerprint, count(*) FROM embeddings e JOIN models m ON m.id = e.model_id"
+                " JOIN clips c ON c.id = e.clip_id JOIN files f ON f.id = c.file_id"
+                " WHERE f.missing_since IS NULL GROUP BY m.id"
+            )
+        )
+
+    def embedding_bytes(self, model: str) -> int:
+        """What a model's embeddings take up, of missing files as well."""
+        # All of a model's are of one length: to read each one's would be to read half the catalog.
+        row = self.reader().execute(
+            "SELECT (SELECT count(*) FROM embeddings WHERE model_id = m.id) * (SELECT length(globals) + length(centers)"
+            " FROM embeddings WHERE model_id = m.id LIMIT 1) FROM models m WHERE m.fingerprint = ?",
+            (model,),
+        )
+        found = row.fetchone()
+        return int(found[0] or 0) if found else 0
+
+    def remove_model(self, model: str) -> list[str]:
+        """Forget what a model (a fingerprint) has made, and give its space back; returns its graphs' file names."""
+        graphs = [graph.file for graph in self.graphs(model)]
+        with self.write() as db:
+            db.execute("DELETE FROM graphs WHERE model = ?", (model,))
+            for statement in (
+                "UPDATE files SET model_id = NULL WHERE model_id = (SELECT id FROM models WHERE fingerprint = ?)",
+                "DELETE FROM embeddings WHERE model_id = (SELECT id FROM models WHERE fingerprint = ?)",
+            ):
+                db.execute(statement, (model,))
+        with self._lock, _translated(self.path):
+            if self._writer is not None:
+                self._writer.execute("VACUUM")
+        return graphs
 
     def failures(self) -> list[tuple[str, str]]:
         """(path, reason) of every file that failed, and of indexed ones that are incomplete."""
@@ -682,11 +889,23 @@ class Catalog:
         self._dirty.touch()
 
 
-_FILE_COLUMNS = (
-    "SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration,"
-    " f.missing_since IS NOT NULL FROM files f JOIN roots r ON r.id = f.root_id"
+# A file `f`, last indexed with the model `m`, that has clips without embeddings of another model, given twice.
+_BEHIND = (
+    "(f.state = 'indexed' AND m.fingerprint IS NOT ? AND EXISTS (SELECT 1 FROM clips c WHERE c.file_id = f.id"
+    " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id"
+    " AND e.model_id = (SELECT id FROM models WHERE fingerprint = ?))))"
 )
 
+
+_FILE_COLUMNS = (
+    "SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration,"
+    " f.missing_since IS NOT NULL, f.device, f.inode FROM files f JOIN roots r ON r.id = f.root_id"
+)
+
+_ANNOTATED = "(f.favourite OR f.note != '' OR EXISTS (SELECT 1 FROM file_tags t WHERE t.file_id = f.id))"
+
+# Of a file's row, what follows from its content alone: a copy has it too.
+_CONTENT_COLUMNS = "state, reason, fingerprint, model_id, duration, width, height, frame_rate, codec, container"
 
 _CLIP_COLUMNS = (
     "SELECT c.id, c.file_id, r.path, f.path, c.ordinal, c.shot, c.start, c.end, c.sprite, c.tile_width,"
@@ -702,9 +921,10 @@ def _clip_row(row: tuple[int, int, bytes, bytes, int, int, float, float, str, in
     )
 
 
-def _file_row(row: tuple[int, int, bytes, bytes, int, int, str, str, float | None, int]) -> FileRow:
-    i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing = row
-    return FileRow(i, root_id, joined_path(root, relative), size, mtime_ns, state, reason, duration, bool(missing))
+def _file_row(row: tuple[int, int, bytes, bytes, int, int, str, str, float | None, int, int, int]) -> FileRow:
+    i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing, device, inode = row
+    path = joined_path(root, relative)
+    return FileRow(i, root_id, path, size, mtime_ns, state, reason, duration, bool(missing), device, inode)
 
 
 def joined_path(root: bytes, relative: bytes) -> str:
@@ -712,8 +932,8 @@ def joined_path(root: bytes, relative: bytes) -> str:
     return os.fsdecode(os.path.join(root, relative) if relative else root)
 
 
-def _relative(path: str, root: Root) -> bytes:
-    return b"" if path == root.path else os.fsencode(os.path.relpath(path, root.path))
+def _relative(path: str, root: str) -> bytes:
+    return b"" if path == root else os.fsencode(os.path.relpath(path, root))
 
 
 def _parts(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:

@@ -31,9 +31,7 @@ class Listing:
 
     def count(self, filters: Filters, without: Sequence[int] = ()) -> int:
         where = self._where(filters, without)
-        # Without operators the roots need not be looked at, and an index alone answers.
-        source = "FROM files f" if filters == Filters() else _FROM
-        return int(self._execute(f"SELECT count(*) {source} WHERE {where.sql}", where).fetchone()[0])
+        return int(self._execute(f"SELECT count(*) {_source(filters)} WHERE {where.sql}", where).fetchone()[0])
 
     def admitted(self, filters: Filters) -> NDArray[np.int64]:
         """Ids of the files that the operators admit, in no order."""
@@ -48,7 +46,8 @@ class Listing:
         column, descending = _ORDERS[sort]
         direction = "DESC" if descending is not reverse else "ASC"
         rows = self._execute(
-            f"SELECT f.id {_FROM} WHERE {where.sql} ORDER BY {column} {direction}, f.id {direction} LIMIT ? OFFSET ?",
+            f"SELECT f.id {_source(filters)} WHERE {where.sql}"
+            f" ORDER BY {column} {direction}, f.id {direction} LIMIT ? OFFSET ?",
             where,
             limit,
             offset,
@@ -112,3 +111,8 @@ class Listing:
 
     def _execute(self, sql: str, where: Condition, *more: int) -> sqlite3.Cursor:
         return self._catalog.reader().execute(sql, (*where.parameters, *more))
+
+
+def _source(filters: Filters) -> str:
+    """Without operators the roots need not be looked at, and an index alone answers."""
+    return "FROM files f" if filters == Filters() else _FROM

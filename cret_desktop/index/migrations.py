@@ -189,6 +189,15 @@ STEPS = (
         INSERT INTO subtitle_texts (subtitle_texts, rowid, text) VALUES ('delete', old.id, old.text);
     END;
     """,
+    """
+    -- What a root is known by when its path is not there, or something else is (see library.volumes).
+    ALTER TABLE roots ADD COLUMN volume TEXT NOT NULL DEFAULT '';       -- '' where it cannot be told
+    ALTER TABLE roots ADD COLUMN within BLOB NOT NULL DEFAULT x'';      -- os.fsencode, from where the volume is mounted
+    ALTER TABLE roots ADD COLUMN device INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE roots ADD COLUMN inode INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX clips_by_sprite ON clips(sprite);                      -- copies share their thumbnails
+    CREATE INDEX files_by_absence ON files(missing_since) WHERE missing_since IS NOT NULL;
+    """,
 )
 
 SCHEMA_VERSION = len(STEPS)

@@ -11,8 +11,9 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -30,12 +31,14 @@ from cret_desktop.clips import (
 )
 from cret_desktop.errors import StorageError
 from cret_desktop.index.catalog import Catalog, NewClip, Root
+from cret_desktop.index.filters import is_inside
 from cret_desktop.index.texts import Texts
 from cret_desktop.library import subtitles
 from cret_desktop.library.leave_out import left_out
 from cret_desktop.library.ports import Decoder, Model
 from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, IndexTotals, Listener, Phase
-from cret_desktop.media.scan import ScanProblem, fingerprint, scan
+from cret_desktop.library.volumes import Volumes, unseen_volumes
+from cret_desktop.media.scan import ScanProblem, fingerprint, scan, video_file
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ BATCH_SECONDS = 0.1  # a query that comes in the middle of a batch waits no long
 LARGEST_BATCH = 64  # clips
 PROGRESS_SECONDS = 0.2
 BATTERY_SECONDS = 5.0  # between two looks at the computer's power
+STILL_SECONDS = 2.0  # without a change between two looks, after which a file is taken to be whole
 
 
 class SearchIndex(Protocol):
@@ -62,6 +66,8 @@ class Control:
         self._asked_battery = -math.inf
         self._on_battery = False
         self.first: str | None = None  # the folder whose files are taken before others
+        # Places that changed meanwhile: looked at between two files, so that a long run does not go by an old view.
+        self.take_looks: Callable[[], Sequence[tuple[Root, str]]] = tuple
         self._go = threading.Event()
         self._go.set()
         self._quiet = threading.Event()
@@ -89,6 +95,10 @@ class Control:
         """Before another run: forget that the last one was cancelled, and what was to go first."""
         self._cancelled.clear()
         self.first = None
+
+    def rest(self, seconds: float) -> None:
+        """Hold for a time; at once when cancelled."""
+        self._cancelled.wait(max(0.0, seconds))
 
     def give_way(self, busy: bool) -> None:
         """While a query is being answered (`busy`), no new batch starts."""
@@ -139,8 +149,13 @@ class Indexer:
         thumbnails: Path,
         listener: Listener = lambda event: None,
         leave_out: Sequence[str] = (),
+        still_seconds: float = STILL_SECONDS,
+        volumes: Callable[[], Volumes] = Volumes,
     ) -> None:
-        """`leave_out`: patterns of what is not indexed (see `library.leave_out`)."""
+        """`leave_out`: patterns of what is not indexed (see `library.leave_out`).
+
+        A file that changed less than `still_seconds` ago is looked at twice, that far apart, before it is taken.
+        """
         self._catalog = catalog
         self._texts = Texts(catalog)
         self._leave_out = tuple(leave_out)
@@ -149,6 +164,8 @@ class Indexer:
         self._open_decoder = open_decoder
         self._thumbnails = thumbnails
         self._listener = listener
+        self.still_seconds = still_seconds
+        self._volumes = volumes
         self._run: _Run | None = None
 
     @property
@@ -157,50 +174,97 @@ class Indexer:
         assert self._run is not None
         return self._run.totals()
 
-    def run(self, roots: Sequence[tuple[Root, str]], control: Control) -> IndexTotals:
+    def run(self, roots: Sequence[tuple[Root, str]], control: Control, only_new: bool = False) -> IndexTotals:
         """Index what is new under each (root, folder within it). Decoder and model are touched only if there is work.
 
+        `only_new`: leave what has been waiting since before.
         Raises: StorageError (disk full; what is committed stays), ModelError.
         """
         run = self._run = _Run(self, control)
-        offline = run.offline
-        for root, within in roots:
-            run.tell(Phase.SCANNING, within)
-            if not self._scan(root, within, run):
-                offline.append(root.path)
-            if control.cancelled:
-                break
-        on_line = [(root, within) for root, within in roots if root.path not in offline]
-        pending = {i: f for root, within in on_line for i, f in self._pending(root, within)}
+        before = self._waiting() if only_new else set()
+        pending = {i: file for i, file in self.look(roots, run).items() if i not in before}
         run.skipped = run.seen - len(pending)
         if pending and not control.cancelled:
             run.index(pending)
         return run.totals()
 
-    def _pending(self, root: Root, within: str) -> list[tuple[int, VideoFile]]:
-        return self._catalog.pending(root.id, self._model.info.fingerprint, within)
+    def _waiting(self) -> set[int]:
+        model = self._model.info.fingerprint
+        return {i for root in self._catalog.roots() for i, _ in self._catalog.pending(root.id, model)}
+
+    def look(self, places: Iterable[tuple[Root, str]], run: _Run) -> dict[int, VideoFile]:
+        """Bring the catalog to what lies in these places now; returns what waits for indexing there."""
+        present = self._find_roots()
+        pending: dict[int, VideoFile] = {}
+        for known, within in places:
+            root = present.get(known.id)
+            if root is not None:
+                within = self._place(root, within if root.path == known.path else root.path)
+                run.tell(Phase.SCANNING, within)
+            if root is None or not self._scan(root, within, run):
+                run.offline.append(known.path)
+            elif not run.control.cancelled:
+                pending.update(self._catalog.pending(root.id, self._model.info.fingerprint, within))
+            if run.control.cancelled:
+                break
+        return pending
+
+    def _find_roots(self) -> dict[int, Root]:
+        """The roots that are there, by id, where they are now; the catalog learns which are not and which went."""
+        volumes = self._volumes()
+        roots = self._catalog.roots()
+        present: dict[int, Root] = {}
+        for root in roots:
+            now = volumes.find(root, partial(self._catalog.files, root.id), roots)
+            if now is None:
+                if not root.offline:
+                    self._catalog.set_offline(root.id, True)
+            else:
+                present[root.id] = now
+                if now != root:
+                    self._catalog.place_root(now)
+            if root.offline != (now is None) or (now is not None and now.path != root.path):
+                self._listener(FolderScanned(root.path, 1))
+        return present
+
+    def _place(self, root: Root, within: str) -> str:
+        """Where to look for a change in `within`: there, or in the nearest folder around it that is not left out."""
+        leaves_out = left_out(root.path, self._leave_out)
+        place = root.path
+        if is_inside(within, root.path):
+            for name in os.path.relpath(within, root.path).split(os.sep) if within != root.path else ():
+                below = os.path.join(place, name)
+                if name.startswith(".") or leaves_out(below) or not os.path.lexists(below):
+                    break
+                place = below
+        return place
 
     def _scan(self, root: Root, within: str, run: _Run) -> bool:
-        """Bring the catalog to what lies on the disk; False where the root is not there now."""
-        known = self._catalog.files(root.id)
-        if not os.path.lexists(root.path) or (known and os.path.isdir(root.path) and not os.listdir(root.path)):
-            self._catalog.set_offline(root.id, True)
-            return False
+        """Bring the catalog to what lies on the disk; False where the root has just gone."""
+        known = self._catalog.files(root.id, within)
         files: list[VideoFile] = []
         problems: list[tuple[str, str]] = []
+        unseen: list[str] = []
         for entry in scan(within, left_out(root.path, self._leave_out)) if self._leave_out else scan(within):
             if isinstance(entry, ScanProblem):
                 problems.append((entry.path, entry.reason))
+                if entry.hides:
+                    unseen.append(entry.path)
             else:
                 files.append(entry)
             if run.control.cancelled:
                 return True  # half a scan would make the rest look missing
-        moved = {file.path: fingerprint(file.path) for file in self._catalog.may_be_moved(files)}
-        result = self._catalog.apply_scan(root, files, problems, within, moved)
+        if not _is_there(root):  # unplugged while it was looked at
+            self._catalog.set_offline(root.id, True)
+            return False
+        unseen += unseen_volumes(known, {file.path for file in files})
+        contents = _fingerprints(self._catalog.may_be_known(files, known))
+        result = self._catalog.apply_scan(root, files, problems, within, contents, unseen)
         if result.dropped_clips:
             self._index.remove(np.asarray(result.dropped_clips, np.int64))
         if result.restored_clips:
             self._index.add(*self._catalog.vectors(self._model.info.fingerprint, ids=result.restored_clips))
+        run.drop_sprites(result.stale_sprites)
         run.failed += result.new_problems
         run.seen += len(files)
         changed = result.added + result.changed + result.moved + result.missing + result.restored + result.new_problems
@@ -222,6 +286,25 @@ class Indexer:
         return changed
 
 
+def _is_there(root: Root) -> bool:
+    try:
+        status = os.stat(root.path)
+    except OSError:
+        return False
+    return status.st_dev == root.device  # not the inode: some shares and sticks number them anew as they like
+
+
+def _fingerprints(files: Iterable[VideoFile]) -> dict[str, bytes]:
+    """Of those that can be read; what is wrong with the others is told when their turn comes."""
+    found = {}
+    for file in files:
+        try:
+            found[file.path] = fingerprint(file.path)
+        except OSError as error:
+            log.info("%s cannot be read: %s", file.path, error)
+    return found
+
+
 class _Run:
     """The state of one run: counters, the batch being gathered, the files under way."""
 
@@ -241,6 +324,7 @@ class _Run:
         self._done_bytes = 0
         self.seconds = 0.0
         self.offline: list[str] = []
+        self.unsettled: dict[str, None] = {}  # in order, each once
 
     def index(self, pending: dict[int, VideoFile]) -> None:
         self._total = len(pending)
@@ -263,19 +347,55 @@ class _Run:
 
     def _feed(self, pending: dict[int, VideoFile]) -> Iterator[VideoFile]:
         waiting = dict(pending)
-        while waiting and not self.control.cancelled:
-            file_id = self._next_of(waiting)
-            file = waiting.pop(file_id)
+        fresh: dict[int, tuple[VideoFile, float]] = {}  # changed a moment ago, and when they were looked at
+        while (waiting or fresh) and not self.control.cancelled:
+            self._look_around(waiting, fresh)
+            looked = None
+            if waiting:
+                file_id = self._next_of(waiting)
+                file = waiting.pop(file_id)
+            else:
+                file_id = next(iter(fresh))
+                file, looked = fresh.pop(file_id)
+                self._encode()
+                self.control.rest(looked + self._i.still_seconds - time.monotonic())
             if len(self._open) >= FILES_IN_FLIGHT:
                 self._encode()  # files that are decoded wait only for their batch
             try:
+                if _has_changed(file) or file.path in self._open:  # the one before it under this name
+                    self.unsettled[file.path] = None
+                    continue
+                if looked is None and _age(file.path) < self._i.still_seconds:
+                    fresh[file_id] = file, time.monotonic()
+                    continue
                 content = fingerprint(file.path)
+            except FileNotFoundError:
+                self.unsettled[file.path] = None  # deleted or moved since it was seen, which the next look tells
+                continue
             except OSError as error:
                 self._fail(file_id, file, f"The file cannot be read: {error.strerror or error}.")
                 continue
             self._open[file.path] = _OpenFile(file_id, file, content)
             self.tell(Phase.INDEXING, file.path)
             yield file
+
+    def _look_around(self, waiting: dict[int, VideoFile], fresh: dict[int, tuple[VideoFile, float]]) -> None:
+        """Take up what has changed in the library's folders since the run began."""
+        for root, within in self.control.take_looks():
+            now = self._i.look([(root, within)], self)
+            for open_file in self._open.values():
+                now.pop(open_file.id, None)
+            for file_id, (file, _) in list(fresh.items()):
+                if now.get(file_id) == file:
+                    del now[file_id]  # its second look is still to come
+                elif is_inside(file.path, within):
+                    waiting[file_id] = fresh.pop(file_id)[0]
+            before = {i: file for i, file in waiting.items() if is_inside(file.path, within)}
+            for file_id in before:
+                del waiting[file_id]
+            waiting.update(now)
+            self._total += len(now) - len(before)
+            self._pending_bytes += sum(f.size for f in now.values()) - sum(f.size for f in before.values())
 
     def _next_of(self, waiting: dict[int, VideoFile]) -> int:
         first = self.control.first
@@ -304,7 +424,8 @@ class _Run:
         else:
             self._batch = [(f, c) for f, c in self._batch if f is not open_file]
             del self._open[event.file.path]
-            self._fail(open_file.id, open_file.file, event.reason)
+            if self._stands_still(open_file.file):
+                self._fail(open_file.id, open_file.file, event.reason)
 
     def _encode(self) -> None:
         if not self._batch:
@@ -354,6 +475,8 @@ class _Run:
             return
         assert open_file.info is not None, "a decoder opens a file before it ends it"
         del self._open[open_file.file.path]
+        if not self._stands_still(open_file.file):
+            return
         clips = sorted(open_file.clips, key=lambda clip: clip.ordinal)
         ids, gone, stale = self._i._catalog.commit_file(
             open_file.id, open_file.file, open_file.info, open_file.fingerprint, clips, self._model_id,
@@ -361,8 +484,12 @@ class _Run:
         )  # fmt: skip
         if gone:
             self._i._index.remove(np.asarray(gone, np.int64))
+        if clips and not ids:  # a look has taken the file off the catalog meanwhile
+            self.unsettled[open_file.file.path] = None
+            self.drop_sprites(stale)
+            return
         self._i._index.add(*self._i._catalog.vectors(self._i._model.info.fingerprint, ids=ids))
-        self._drop_sprites(stale)
+        self.drop_sprites(stale)
         self.files += 1
         self.clips += len(clips)
         self.seconds += open_file.info.duration
@@ -370,18 +497,29 @@ class _Run:
         self._i._listener(FileIndexed(open_file.file.path, len(clips), open_file.decoded.partial))
         self.tell(Phase.INDEXING, open_file.file.path)
 
+    def _stands_still(self, file: VideoFile) -> bool:
+        """Whether a file that was decoded is the one that was seen; else it waits, and is to be looked at again."""
+        try:
+            if not _has_changed(file):
+                return True
+        except OSError:
+            return True  # gone or moved meanwhile: what was read of it is good
+        self.unsettled[file.path] = None
+        return False
+
     def _fail(self, file_id: int, file: VideoFile, reason: str) -> None:
         gone, stale = self._i._catalog.fail_file(file_id, file, reason)
         if gone:
             self._i._index.remove(np.asarray(gone, np.int64))
-        self._drop_sprites(stale)
+        self.drop_sprites(stale)
         self.failed += 1
         self._done_bytes += file.size
         self._i._listener(FileIndexed(file.path, 0, reason))
         self.tell(Phase.INDEXING, file.path)
 
-    def _drop_sprites(self, names: Sequence[str]) -> None:
-        for name in names:
+    def drop_sprites(self, names: Iterable[str]) -> None:
+        # A file of the same content that is on its way has written its own by these names; the catalog does not know.
+        for name in set(names) - {clip.sprite for open_file in self._open.values() for clip in open_file.clips}:
             try:
                 (self._i._thumbnails / name).unlink(missing_ok=True)
             except OSError as error:
@@ -424,4 +562,17 @@ class _Run:
             frames_decoded=self.frames,
             cancelled=self.control.cancelled,
             offline=tuple(self.offline),
+            unsettled=tuple(self.unsettled),
         )
+
+
+def _has_changed(file: VideoFile) -> bool:
+    """Whether a file is another one than was seen. Raises: OSError."""
+    now = video_file(file.path)
+    return (now.size, now.mtime_ns) != (file.size, file.mtime_ns)
+
+
+def _age(path: str) -> float:
+    """Seconds since a file's content or name changed; copies keep their source's time, but not of the change of it."""
+    status = os.stat(path)
+    return abs(time.time() - max(status.st_mtime, status.st_ctime))

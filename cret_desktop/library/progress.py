@@ -61,6 +61,7 @@ class IndexTotals:
     frames_decoded: int
     cancelled: bool
     offline: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()  # files that changed, or went, while they were to be taken: to be looked at again
 
 
 Listener = Callable[[IndexProgress | FileIndexed | FolderScanned], None]

@@ -15,7 +15,11 @@ from cret_desktop.clips import Features, ScoreConfig, Vector
 
 def score(text: Features, clips: Features, config: ScoreConfig) -> Vector:
     """Scores of Q texts (globals [Q, D], centers [Q, C, D]) against N clips ([N, M, D], [N, C, D]) -> [Q, N]."""
-    return pool_frames(frame_similarities(text, clips), config) + center_similarities(text, clips, config)
+    if config.pooling != "max" and config.variance_weight == 0.0:  # linear: the frames' mean first, at 1/M of the cost
+        pooled = text.globals @ clips.globals.mean(axis=1).T / np.float32(config.temperature)
+    else:
+        pooled = pool_frames(frame_similarities(text, clips), config)
+    return np.asarray(pooled + center_similarities(text, clips, config), np.float32)
 
 
 def frame_similarities(text: Features, clips: Features) -> Vector:

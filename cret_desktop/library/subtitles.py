@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 LARGEST = 8_000_000  # bytes; the subtitles of the longest film are a tenth of that
 LONGEST_LINE = 500  # characters
-_SUFFIXES = (".srt", ".vtt")
+SUFFIXES = (".srt", ".vtt")
 # After the video's own name: a language, and what kind of subtitles they are.
 _MARKS = re.compile(r"(\.[A-Za-z]{2,3}([-_][A-Za-z]{2,4})?)?(\.(forced|sdh|cc|default))?", re.IGNORECASE)
 _TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
@@ -88,7 +88,7 @@ def _listed(folder: str) -> list[tuple[str, Sidecar]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.lower().endswith(_SUFFIXES) and not entry.name.startswith(".") and entry.is_file():
+                if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".") and entry.is_file():
                     status = entry.stat()
                     found.append((entry.name, Sidecar(entry.path, status.st_size, status.st_mtime_ns)))
     except OSError as error:  # the scan has told of it already; the videos are indexed all the same

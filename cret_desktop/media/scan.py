@@ -27,10 +27,14 @@ _MPEG_TS_SYNC = 0x47
 
 @dataclass(frozen=True, slots=True)
 class ScanProblem:
-    """Something that carries a video's name, or a folder, that cannot be read. `reason` is a sentence."""
+    """Something that carries a video's name, or a folder, that cannot be read. `reason` is a sentence.
+
+    `hides`: a folder that could not be looked into; nothing is known of what lies in it.
+    """
 
     path: str
     reason: str
+    hides: bool = False
 
 
 def scan(root: str, leaves_out: Callable[[str], bool] = lambda path: False) -> Iterator[VideoFile | ScanProblem]:
@@ -79,7 +83,7 @@ def _scan_folder(
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
-        yield ScanProblem(folder, f"The folder cannot be listed: {_os_words(error)}.")
+        yield ScanProblem(folder, f"The folder cannot be listed: {_os_words(error)}.", hides=True)
         return
     for entry in entries:
         if entry.name.startswith(".") or leaves_out(entry.path):
@@ -88,7 +92,7 @@ def _scan_folder(
             try:
                 status = entry.stat()
             except OSError as error:
-                yield ScanProblem(entry.path, _os_reason(error))
+                yield ScanProblem(entry.path, _os_reason(error), hides=True)
                 continue
             identity = (status.st_dev, status.st_ino)
             if identity in visited:

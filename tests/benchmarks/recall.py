@@ -29,6 +29,7 @@ import psutil
 from numpy.typing import NDArray
 
 from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
+from cret_desktop.engine.assemble import fit_picture
 from cret_desktop.index.catalog import Catalog, NewClip, query_vector
 from cret_desktop.index.graph_builder import EF_SEARCH, SPACE
 from cret_desktop.index.vector_index import VectorIndex
@@ -247,7 +248,9 @@ def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: Li
     references = [f"text {number}" for number in range(len(typed), len(world.texts.globals))]
     for name, config in presets(world.centers.shape[1] > 0):
         best = ids[np.argsort(-exhaustive(world, config), axis=1)[:, :TOP]]
-        searcher = Searcher(catalog, index, model_of(world, config), paths.thumbnails, references, paths.calibration)
+        searcher = Searcher(
+            catalog, index, model_of(world, config), paths.thumbnails, references, paths.calibration, fit_picture
+        )
         parts: dict[str, list[float]] = defaultdict(list)
 
         def ask(number: int, searcher: Searcher = searcher, parts: dict[str, list[float]] = parts) -> NDArray[np.int64]:

@@ -214,3 +214,18 @@ def test_live_searches_give_way_to_newer_ones(config: EngineConfig, videos: Path
                 answers.append(None)
         assert answers[-1] == "red"
         assert None in answers[:-1]
+
+
+def test_browsing_waits_for_no_model(tmp_path: Path, videos: Path) -> None:
+    config = EngineConfig(tmp_path / "library", factory="tests.fakes:open_library_held")
+    with EngineClient(config) as client:
+        index(client, videos)
+        query = client.request(protocol.Search("red"))
+        browsed = client.request(protocol.Search("ext:mp4")).result(WAIT)
+        assert browsed.browsed
+        assert browsed.total == 3
+        green = next(file for file in browsed.files if file.path.endswith("green.mp4"))
+        assert len(client.request(protocol.GetFilmstrip(green.id)).result(WAIT)) == green.clips > 0
+        assert not query.done()
+        (tmp_path / "go").touch()
+        assert query.result(WAIT).query == "red"

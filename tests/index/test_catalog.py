@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,25 @@ def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
     assert len(catalog.clip_ids(MODEL.fingerprint)) == 2
 
 
+def test_of_two_models_each_knows_what_it_lacks(catalog: Catalog) -> None:
+    """What a model has embedded is not done again, whichever indexed last; taken away, it all waits again."""
+    other = replace(MODEL, fingerprint="another")
+    indexed(catalog, "a.mp4", 2)
+    indexed(catalog, "b.mp4", 1)
+    (root,) = catalog.roots()
+    assert (catalog.count_behind(MODEL.fingerprint), catalog.count_behind("another")) == (0, 2)
+    ((file_id, file), *_) = catalog.pending(root.id, "another")
+    catalog.commit_file(file_id, file, INFO, b"a.mp4", [clip(0), clip(1)], catalog.record_model(other))
+    assert catalog.count_embedded() == {MODEL.fingerprint: 3, "another": 2}
+    assert (catalog.count_behind(MODEL.fingerprint), catalog.count_behind("another")) == (0, 1)
+    assert catalog.pending(root.id, MODEL.fingerprint) == []
+    assert catalog.embedding_bytes("another") * 3 == catalog.embedding_bytes(MODEL.fingerprint) * 2 > 0
+    catalog.remove_model("another")
+    assert catalog.count_embedded() == {MODEL.fingerprint: 3}
+    assert (catalog.count_behind(MODEL.fingerprint), catalog.count_behind("another")) == (0, 2)
+    assert catalog.embedding_bytes("another") == 0
+
+
 def test_another_model_waits_beside_the_old_one(catalog: Catalog) -> None:
     indexed(catalog, "a.mp4", 2)
     root = catalog.roots()[0]
@@ -117,7 +137,7 @@ def test_moved_files_are_those_whose_old_place_is_empty(catalog: Catalog, tmp_pa
     catalog.apply_scan(root, [video(old)], [])
     ((file_id, file),) = catalog.pending(root.id, MODEL.fingerprint)
     catalog.commit_file(file_id, file, INFO, b"content", [clip(0)], catalog.record_model(MODEL))
-    assert catalog.may_be_moved([video(new), video(new, size=5)]) == [video(new)]
+    assert catalog.may_be_known([video(new), video(new, size=5)], catalog.files(root.id)) == [video(new)]
     result = catalog.apply_scan(root, [video(new)], [], fingerprints={new: b"content"})
     assert (result.moved, result.missing, result.added) == (1, 0, 0)
     assert catalog.pending(root.id, MODEL.fingerprint) == []

@@ -48,6 +48,7 @@ class Bench:
         within: Path | None = None,
         open_decoder: Callable[[], Decoder] | None = None,
         leave_out: Sequence[str] = (),
+        only_new: bool = False,
     ) -> IndexTotals:
         def fake() -> FakeDecoder:
             self.decoders.append(FakeDecoder())
@@ -56,9 +57,9 @@ class Bench:
         root = self.catalog.add_root(str(self.videos))
         indexer = Indexer(
             self.catalog, self.index, self.model, open_decoder or fake, self.folder / "thumbnails",
-            self.events.append, leave_out,
+            self.events.append, leave_out, still_seconds=0.0,
         )  # fmt: skip
-        return indexer.run([(root, str(within or self.videos))], control or Control())
+        return indexer.run([(root, str(within or self.videos))], control or Control(), only_new)
 
     def found(self, query: str, limit: int = 10) -> list[str]:
         return [Path(m.path).name for m in self.searcher.search(query, limit).moments]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ def test_indexes_a_folder_and_finds_by_colour(bench: Bench) -> None:
     assert bench.found("green")[0] == "b.mkv"
     best = bench.searcher.search("blue", 5).moments[0]
     assert (best.start, best.end) == (4.0, 8.0)
-    assert os.path.exists(best.thumbnails[0].path)
+    thumbnail = Path(best.thumbnails[0].path)
+    assert thumbnail.is_file()
+    assert len(thumbnail.relative_to(bench.folder / "thumbnails").parts) == 3, "no folder holds them all"
 
 
 def test_unchanged_files_cost_neither_decoder_nor_encoder(bench: Bench) -> None:
@@ -82,12 +85,21 @@ def test_moved_and_renamed_files_keep_their_clips(bench: Bench) -> None:
     assert bench.found("red")[0] == "c.mp4"
 
 
-def test_a_copy_is_not_a_move(bench: Bench) -> None:
-    bench.write("a.mp4", "red")
+def test_a_copy_is_another_file_and_nothing_is_decoded_for_it(bench: Bench) -> None:
+    bench.write("a.mp4", "red blue")
     bench.run()
     shutil.copy(bench.videos / "a.mp4", bench.videos / "b.mp4")
-    assert bench.run().files == 1
-    assert sorted(bench.found("red")) == ["a.mp4", "b.mp4"]
+    totals = bench.run()
+    assert (totals.files, totals.frames_decoded, len(bench.index)) == (0, 0, 4)
+    assert set(bench.found("red")) == {"a.mp4", "b.mp4"}
+    for moment in bench.searcher.search("red", 2).moments:
+        assert os.path.exists(moment.thumbnails[0].path)
+    bench.write("a.mp4", "green")
+    bench.run()
+    assert set(bench.found("red", 1)) == {"b.mp4"}
+    assert all(os.path.exists(t.path) for m in bench.searcher.search("red", 1).moments for t in m.thumbnails), (
+        "what a copy still shows is not thrown away"
+    )
 
 
 def test_a_missing_file_is_not_found_and_comes_back_without_work(bench: Bench) -> None:

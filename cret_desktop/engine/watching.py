@@ -1,0 +1,83 @@
+"""Between the watcher and the engine's indexing thread: what is to be looked at waits here until it is taken.
+
+Keeps no more than a set of places, however many events there were. Never scans, never changes the catalog.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+
+from cret_desktop.index.catalog import Catalog, Root
+from cret_desktop.index.filters import is_inside
+from cret_desktop.library.progress import FolderScanned
+from cret_desktop.library.watcher import Watcher
+
+KEEP_SECONDS = 30 * 86400.0  # that a file which is gone can be brought back with all that was known and said of it
+AGAIN_SECONDS = 10.0  # until the next look at a file that was still being written
+
+
+class Watching:
+    """Watches the catalog's roots from `start` to `close`; never started, it notes nothing. Thread-safe."""
+
+    def __init__(self, catalog: Catalog, wake: Callable[[], None]) -> None:
+        """`wake` is called when places wait to be taken, once until they are."""
+        self._catalog = catalog
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._places: set[tuple[str, str]] = set()
+        self._watcher: Watcher | None = None
+
+    def start(self) -> None:
+        self._watcher = Watcher(self._note)
+        self.roots_changed()
+        self._watcher.start()
+
+    def close(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
+
+    def roots_changed(self) -> None:
+        """Watch the roots that the catalog has now."""
+        if self._watcher is not None:
+            self._watcher.set_roots(root.path for root in self._catalog.roots())
+
+    def every(self, root: str) -> float:
+        """Seconds between two looks at a root of which the system does not tell; 0.0 for others."""
+        return self._watcher.every(root) if self._watcher is not None else 0.0
+
+    def take(self) -> list[tuple[Root, str]]:
+        """What is to be looked at: roots, each with the folder within it."""
+        with self._lock:
+            places, self._places = self._places, set()
+        if not places:
+            return []
+        roots = {root.path: root for root in self._catalog.roots()}
+        return [
+            (roots[root], folder)
+            for root, folder in sorted(places)
+            if root in roots and not any(r == root and f != folder and is_inside(folder, f) for r, f in places)
+        ]
+
+    def looked(self, scanned: FolderScanned) -> None:
+        if self._watcher is not None:
+            self._watcher.looked(scanned.path, scanned.changed > 0)
+
+    def look_again(self, files: Sequence[str]) -> None:
+        """Soon, at the folders of files that did not stand still."""
+        if self._watcher is None or not files:
+            return
+        roots = [root.path for root in self._catalog.roots()]
+        for file in files:
+            root = next((root for root in roots if is_inside(file, root)), None)
+            if root is not None:
+                folder = root if file == root else os.path.dirname(file)
+                self._watcher.look_later(root, folder, AGAIN_SECONDS)
+
+    def _note(self, places: list[tuple[str, str]]) -> None:
+        with self._lock:
+            first = not self._places
+            self._places.update(places)
+        if first:
+            self._wake()
