@@ -194,7 +194,7 @@ def run(config: EngineConfig, query: str = "", places: Sequence[str] = ()) -> in
         return 0
     preferences = Preferences(path=paths.settings_file())
     settings = preferences.settings
-    config = replace(config, gentle=settings.gentle, pause_on_battery=settings.pause_on_battery)
+    config = replace(config, gentle=settings.gentle, pause_on_battery=settings.pause_on_battery, watch=True)
     application = build_application([], config, preferences, paths.window_state_file())
     qt.setQuitOnLastWindowClosed(False)  # the engine's end comes after the window's
     application.bridge.closed.connect(qt.quit)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from PySide6.QtCore import QMimeData, QProcess, QUrl
-from PySide6.QtDBus import QDBusConnection, QDBusMessage
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 
 from cret_desktop.gui import wording
@@ -57,6 +56,8 @@ def reveal(path: str) -> bool:
         return QProcess.startDetached("explorer.exe", ["/select,", os.path.normpath(path)])[0]
     if sys.platform == "darwin":
         return QProcess.startDetached("open", ["-R", path])[0]
+    from PySide6.QtDBus import QDBusConnection, QDBusMessage  # most starts of the app never need it
+
     bus = QDBusConnection.sessionBus()
     if bus.isConnected() and bus.interface().isServiceRegistered("org.freedesktop.FileManager1").value():
         place = "org.freedesktop.FileManager1"

@@ -9,8 +9,6 @@ from PySide6.QtWidgets import QWidget
 
 from cret_desktop.clips import LibraryFile
 from cret_desktop.gui.annotations import Annotations
-from cret_desktop.gui.note_editor import NoteEditor
-from cret_desktop.gui.tags_editor import TagsEditor
 
 
 class AnnotationDialogs(QObject):
@@ -19,13 +17,19 @@ class AnnotationDialogs(QObject):
         self._annotations = annotations
         self._window = window
 
+    # The editors are imported when wanted: most starts of the app never need one.
+
     def edit_tags(self, files: Sequence[LibraryFile]) -> None:
+        from cret_desktop.gui.tags_editor import TagsEditor
+
         files = self._annotations.current(files)
         editor = TagsEditor(files, self._annotations.tags, self._window)
         editor.changed.connect(lambda add, remove: self._annotations.change_tags(files, add, remove))
         editor.open()
 
     def edit_note(self, file: LibraryFile) -> None:
+        from cret_desktop.gui.note_editor import NoteEditor
+
         (file,) = self._annotations.current([file])
         editor = NoteEditor(file, self._window)
         editor.written.connect(lambda note: self._annotations.set_note(file, note))

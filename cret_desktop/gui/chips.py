@@ -5,7 +5,7 @@ A chip tells when it should go; it never changes a query.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QKeyEvent, QPainter, QPaintEvent, QPixmap, QTransform
 from PySide6.QtWidgets import QPushButton, QWidget
 
@@ -82,9 +82,10 @@ class PictureChip(Chip):
         if self._pixmap.isNull():
             return
         place = QRectF(3, 3, PICTURE.width(), self.height() - 6)
-        shown = QSizeF(self._pixmap.size()).scaled(place.size(), Qt.AspectRatioMode.KeepAspectRatioByExpanding)
+        size = self._pixmap.deviceIndependentSize()  # a brush counts in these
+        shown = size.scaled(place.size(), Qt.AspectRatioMode.KeepAspectRatioByExpanding)
         brush = QBrush(self._pixmap)
-        scale = shown.width() / self._pixmap.width()
+        scale = shown.width() / size.width()
         middle = place.center() - QPointF(shown.width() / 2, shown.height() / 2)
         brush.setTransform(QTransform(scale, 0, 0, scale, middle.x(), middle.y()))
         painter = QPainter(self)

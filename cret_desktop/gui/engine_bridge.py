@@ -33,6 +33,8 @@ class EngineBridge(QObject):
         lost(EngineLost)
         progressed(IndexProgress), finished(IndexFinished), file_indexed(FileIndexed)
         export_progressed(ExportProgress)
+        download_progressed(DownloadProgress)
+        models_changed(ModelsChanged)  there is another model, one less, or searches use another one
         library_changed(LibraryChanged)  tags, notes, saved searches or files are no longer what was read before
         closed()  the engine has ended; the last signal there is
     """
@@ -45,6 +47,8 @@ class EngineBridge(QObject):
     finished = Signal(object)
     file_indexed = Signal(object)
     export_progressed = Signal(object)
+    download_progressed = Signal(object)
+    models_changed = Signal(object)
     library_changed = Signal(object)
     closed = Signal()
 
@@ -64,6 +68,8 @@ class EngineBridge(QObject):
             protocol.IndexFinished: self.finished,
             FileIndexed: self.file_indexed,
             protocol.ExportProgress: self.export_progressed,
+            protocol.DownloadProgress: self.download_progressed,
+            protocol.ModelsChanged: self.models_changed,
             protocol.LibraryChanged: self.library_changed,
         }
         self._event.connect(self._publish, Qt.ConnectionType.QueuedConnection)

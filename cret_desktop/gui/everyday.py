@@ -1,4 +1,6 @@
-"""The dialogs that are there every day: settings, shortcuts, about. Opens one of each at most, built when first wanted.
+"""The dialogs that are there every day: models, settings, shortcuts, about.
+
+Opens one of each at most, built when first wanted.
 
 Decides nothing: the settings themselves are `Preferences`, their effects are the application's.
 """
@@ -12,18 +14,29 @@ from PySide6.QtWidgets import QDialog, QWidget
 
 from cret_desktop.engine.protocol import Device, GetDevices
 from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.model_controller import ModelController
 from cret_desktop.gui.preferences import Preferences
 from cret_desktop.gui.shortcuts import Shortcuts
+from cret_desktop.gui.theme import Theme
 
 
 class Everyday(QObject):
-    """Signals: `models_wanted()`, `history_cleared()`."""
+    """Signals: `history_cleared()`."""
 
-    models_wanted = Signal()
     history_cleared = Signal()
 
-    def __init__(self, window: QWidget, bridge: EngineBridge, preferences: Preferences, shortcuts: Shortcuts) -> None:
+    def __init__(
+        self,
+        window: QWidget,
+        bridge: EngineBridge,
+        theme: Theme,
+        preferences: Preferences,
+        shortcuts: Shortcuts,
+        models: ModelController,
+    ) -> None:
         super().__init__(window)
+        self._theme = theme
+        self._models = models
         self._window = window
         self._bridge = bridge
         self._preferences = preferences
@@ -39,10 +52,16 @@ class Everyday(QObject):
         if not self._raise("settings"):
             dialog = SettingsDialog(self._preferences, self._window)
             dialog.devices_wanted.connect(self._read_devices)
-            dialog.models_wanted.connect(self.models_wanted)
+            dialog.models_wanted.connect(self.show_models)
             dialog.history_cleared.connect(self.history_cleared)
             dialog.shortcuts_wanted.connect(self.show_shortcuts)
             self._show("settings", dialog)
+
+    def show_models(self) -> None:
+        from cret_desktop.gui.model_dialog import ModelDialog
+
+        if not self._raise("models"):
+            self._show("models", ModelDialog(self._models, self._theme, self._window))
 
     def show_shortcuts(self) -> None:
         from cret_desktop.gui.shortcuts_dialog import ShortcutsDialog

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QStandardPaths, Signal
 from PySide6.QtWidgets import QWidget
@@ -16,9 +17,11 @@ from cret_desktop.engine.protocol import CancelExport, ExportClips, Exported, Ex
 from cret_desktop.errors import ExportCancelled
 from cret_desktop.gui import actions
 from cret_desktop.gui.engine_bridge import EngineBridge
-from cret_desktop.gui.export_dialog import CLIPS, ExportChoice, ExportDialog
 from cret_desktop.gui.export_line import ExportLine
 from cret_desktop.gui.preferences import Preferences
+
+if TYPE_CHECKING:
+    from cret_desktop.gui.export_dialog import ExportChoice
 
 
 class ExportController(QObject):
@@ -56,6 +59,8 @@ class ExportController(QObject):
         """Ask how and where to, then do it."""
         if not passages:
             return
+        from cret_desktop.gui.export_dialog import ExportDialog  # most starts of the app never need it
+
         dialog = ExportDialog(passages, self._first_choice(), self._window)
         dialog.chosen.connect(self._start)
         dialog.finished.connect(dialog.deleteLater)
@@ -66,6 +71,8 @@ class ExportController(QObject):
 
     def _first_choice(self) -> ExportChoice:
         """The settings', with what was chosen last time in this window."""
+        from cret_desktop.gui.export_dialog import ExportChoice
+
         settings = self._preferences.settings
         last_folder = self._last.folder if self._last is not None else _videos_folder()
         form = self._last.form if self._last is not None else settings.export_mode
@@ -73,7 +80,7 @@ class ExportController(QObject):
 
     def _start(self, request: ExportClips | ExportList, choice: ExportChoice) -> None:
         self._last = choice
-        if choice.form in CLIPS:
+        if isinstance(request, ExportClips):
             self._preferences.change(export_mode=choice.form, export_handles=choice.handles)
         self._under_way += 1
         self._line.show_started(len(request.passages))

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushBu
 
 from cret_desktop.engine.protocol import Exported, ExportProgress
 from cret_desktop.gui import wording
-from cret_desktop.gui.progress_line import ElidedLabel
+from cret_desktop.gui.elided_label import ElidedLabel
 from cret_desktop.gui.theme import SPACE, Theme
 
 _STEPS = 1000  # of the bar
@@ -33,7 +33,7 @@ class ExportLine(QFrame):
         self.bar = QProgressBar(textVisible=False, maximum=_STEPS)
         self.bar.setAccessibleName(self.tr("Progress of the export"))
         self._mark = QLabel()
-        self._words = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self._words = ElidedLabel(modest=True)
         self._current = ElidedLabel()
         self._current.setProperty("kind", "muted")
         self._notes = QLabel(textFormat=Qt.TextFormat.PlainText, wordWrap=True)

@@ -129,7 +129,7 @@ class FilmstripDelegate(CellDelegate):
         """The strip: as wide as its pictures, where a short video does not fill the row."""
         top = cell.top() + 2 * SPACE + self._font_height
         height = cell.bottom() - top - 2 * SPACE - RELEVANCE_HEIGHT
-        whole = QRect(cell.left() + 2 * SPACE, top, cell.width() - 4 * SPACE, height)
+        whole = QRect(cell.left() + SPACE, top, cell.width() - 2 * SPACE, height)
         card = self._model.card(row)
         strip = None if card is None else self._filmstrips.get(card.file)
         if strip is None or not strip.thumbnails:
@@ -167,10 +167,10 @@ class FilmstripDelegate(CellDelegate):
             first = QRect(picture.topLeft(), QSize(round(picture.height() * ASPECT), picture.height()))
             self.paint_thumbnail(painter, first, best_thumbnail(card), row, placeholder(card))
             return
-        self._paint_pictures(painter, picture, strip, duration, row)
+        share = self.share(row)
+        self._paint_pictures(painter, picture, strip, duration, row, share)
         below = QRectF(picture.left(), picture.bottom() + 1 + SPACE / 2, picture.width(), RELEVANCE_HEIGHT)
         self._paint_relevance(painter, below, strip, duration)
-        share = self.share(row)
         if share is not None:
             self._paint_head(painter, picture, share, wording.clock(share * duration), option.font)
         if selected or self.is_hovered(row):
@@ -178,7 +178,7 @@ class FilmstripDelegate(CellDelegate):
 
     def _paint_words(self, painter: QPainter, cell: QRect, card: Card, font: QFont) -> None:
         colors, metrics = self._theme.colors, QFontMetrics(font)
-        line = QRect(cell.left() + 2 * SPACE, cell.top() + SPACE + 2, cell.width() - 4 * SPACE, self._font_height)
+        line = QRect(cell.left() + SPACE, cell.top() + SPACE + 2, cell.width() - 2 * SPACE, self._font_height)
         about = " \u00b7 ".join(part for part in (wording.state(card.file), wording.about(card.file)) if part)
         about = metrics.elidedText(about, Qt.TextElideMode.ElideRight, line.width() // 2)
         painter.setFont(font)
@@ -189,14 +189,19 @@ class FilmstripDelegate(CellDelegate):
         name = metrics.elidedText(wording.file_name(card.file.path), Qt.TextElideMode.ElideMiddle, room)
         painter.drawText(line, LEFT, name)
 
-    def _paint_pictures(self, painter: QPainter, picture: QRect, strip: Filmstrip, duration: float, row: int) -> None:
+    def _paint_pictures(
+        self, painter: QPainter, picture: QRect, strip: Filmstrip, duration: float, row: int, share: float | None
+    ) -> None:
+        """Spread the pictures over the strip; under the pointer, at `share` of it, stands the one nearest to there."""
         count, _ = _slots(strip, picture)
+        pointed = None if share is None else int(share * count)
         ratio = painter.device().devicePixelRatioF()
         for slot in range(count):
             left = picture.left() + picture.width() * slot // count
             right = picture.left() + picture.width() * (slot + 1) // count
             place = QRect(left, picture.top(), right - left - 1, picture.height())
-            thumbnail = strip.at((slot + 0.5) / count * duration)
+            across = share if share is not None and slot == pointed else (slot + 0.5) / count
+            thumbnail = strip.at(across * duration)
             # One size for all slots of a strip, a pixel more or less: the cache then holds each picture once.
             size = QSize(picture.width() // count, picture.height())
             found = self._thumbnails.picture(thumbnail, Place(size, ratio, cover=True))

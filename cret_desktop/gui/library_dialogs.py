@@ -5,12 +5,13 @@ Every answer goes to the LibraryController. Nothing here waits: dialogs are open
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Qt
+import os
+
+from PySide6.QtCore import QObject, QStandardPaths, Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from cret_desktop.engine.protocol import FailedFile, Folder
 from cret_desktop.gui import wording
-from cret_desktop.gui.failures_dialog import FailuresDialog
 from cret_desktop.gui.library_controller import LibraryController
 
 
@@ -19,6 +20,9 @@ class LibraryDialogs(QObject):
         super().__init__(window)
         self._library = library
         self._window = window
+        # Where the next dialog begins: where the last one was, and at first where the system keeps videos.
+        kinds = (QStandardPaths.StandardLocation.MoviesLocation, QStandardPaths.StandardLocation.HomeLocation)
+        self._place = next(place for kind in kinds if os.path.isdir(place := QStandardPaths.writableLocation(kind)))
         library.failures_ready.connect(self._show_failures)
 
     def choose_folder(self) -> None:
@@ -34,14 +38,18 @@ class LibraryDialogs(QObject):
 
     def _open(self, dialog: QFileDialog) -> None:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setDirectory(self._place)
+        dialog.directoryEntered.connect(self._keep_place)
         dialog.filesSelected.connect(self._library.add)
         dialog.open()
+
+    def _keep_place(self, folder: str) -> None:
+        self._place = folder
 
     def ask_to_remove(self, folder: Folder) -> None:
         question = QMessageBox(self._window)
         question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         question.setTextFormat(Qt.TextFormat.PlainText)
-        question.setIcon(QMessageBox.Icon.Question)
         question.setWindowTitle(self.tr("Remove a folder"))
         question.setText(
             self.tr("Remove \u201c{name}\u201d from the library?").format(name=wording.file_name(folder.path))
@@ -59,6 +67,8 @@ class LibraryDialogs(QObject):
         question.open()
 
     def _show_failures(self, failures: tuple[FailedFile, ...]) -> None:
+        from cret_desktop.gui.failures_dialog import FailuresDialog  # most starts of the app never need it
+
         dialog = FailuresDialog(failures, self._window)
         dialog.retry_wanted.connect(self._library.retry_failures)
         dialog.open()

@@ -112,7 +112,8 @@ class LibraryModel(QAbstractListModel):
             case Role.DONE:
                 return self._done(entry.thing) if isinstance(entry.thing, Folder) else None
             case Role.ACTIVE:
-                return (entry.operator, entry.value) in self._active
+                everything = entry.kind is Kind.EVERYTHING and not self._active
+                return everything or (entry.operator, entry.value) in self._active
             case Role.FOLDED:
                 return entry.thing in self._folded
             case Qt.ItemDataRole.DisplayRole:
@@ -169,9 +170,10 @@ class LibraryModel(QAbstractListModel):
             FolderState.READY: "",
         }[folder.state]
         parts = [state] if state else []
-        parts.append(wording.videos(folder.files))
-        if folder.pending:
-            parts.append(self.tr("{count} waiting").format(count=folder.pending))
+        videos = wording.videos(folder.files)
+        if folder.pending:  # both numbers in the room of one: the panel is narrow
+            videos = self.tr("{done} of {videos}").format(done=folder.files - folder.pending, videos=videos)
+        parts.append(videos)
         if folder.failed and folder.state is not FolderState.FAILED:
             parts.append(self.tr("{count} failed").format(count=folder.failed))
         return " \u00b7 ".join(parts)
@@ -184,7 +186,13 @@ class LibraryModel(QAbstractListModel):
 
     def _tooltip(self, entry: Entry) -> str | None:
         if isinstance(entry.thing, Folder):
-            return wording.tooltip(f"{wording.shown(entry.thing.path)}\n{self._state_of(entry.thing)}")
+            lines = [wording.shown(entry.thing.path), self._state_of(entry.thing)]
+            if entry.thing.looked_at_every and not entry.thing.offline:
+                minutes = max(1, round(entry.thing.looked_at_every / 60))
+                lines.append(
+                    self.tr("Changes are not told here: looked at every {minutes} min").format(minutes=minutes)
+                )
+            return wording.tooltip("\n".join(lines))
         if isinstance(entry.thing, SavedSearch):
             parts = [entry.thing.text]
             if entry.thing.without:

@@ -6,12 +6,15 @@ It opens before the engine has started and never waits for it, not even when it 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from cret_desktop.engine.protocol import EngineLost, EngineStarted, IndexFinished, LibraryStatus, SearchAnswer
+from cret_desktop.errors import ModelError
 from cret_desktop.gui import actions, wording
 from cret_desktop.gui.annotation_dialogs import AnnotationDialogs
 from cret_desktop.gui.annotations import Annotations
@@ -26,9 +29,10 @@ from cret_desktop.gui.library_controller import LibraryController
 from cret_desktop.gui.library_dialogs import LibraryDialogs
 from cret_desktop.gui.library_panel import LibraryPanel
 from cret_desktop.gui.menus import build_menus
+from cret_desktop.gui.model_controller import STARTER, ModelController
+from cret_desktop.gui.model_offer import ModelOffer
 from cret_desktop.gui.pictures import holds_picture
 from cret_desktop.gui.playback_controller import PlaybackController
-from cret_desktop.gui.player_page import PlayerPage
 from cret_desktop.gui.preferences import Preferences
 from cret_desktop.gui.preview_panel import PreviewPanel
 from cret_desktop.gui.progress_line import ProgressLine
@@ -42,6 +46,9 @@ from cret_desktop.gui.start_page import StartPage
 from cret_desktop.gui.theme import SPACE, Theme
 from cret_desktop.gui.thumbnail_cache import ThumbnailCache
 from cret_desktop.settings import Settings
+
+if TYPE_CHECKING:
+    from cret_desktop.gui.player_page import PlayerPage
 
 PANEL_WIDTH = 232
 
@@ -68,7 +75,8 @@ class MainWindow(QMainWindow):
         self.library = LibraryController(bridge, self.annotations.stack, self)
         self.saved = SavedSearches(bridge, self)
         self._build()
-        self.everyday = Everyday(self, bridge, preferences, shortcuts)
+        self.models = ModelController(bridge, preferences, self)
+        self.everyday = Everyday(self, bridge, self._theme, preferences, shortcuts, self.models)
         self.exports = ExportController(bridge, preferences, self.export_line, self)
         self.searching = Searching(self.search_bar, self.search, self.saved, self.thumbnails, theme, self)
         self.library_dialogs = LibraryDialogs(self.library, self)
@@ -85,8 +93,10 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.search_bar = SearchBar(self._theme)
         self.banner = Banner(self._theme)
+        self.model_offer = ModelOffer(self._theme)
         self.start_page = StartPage(self._theme)
         self.results = ResultsPage(self._bridge, self._theme, self.thumbnails, self._shortcuts)
+        self.results.put_above(self.model_offer)  # an empty library says one thing, and so does a video
         self.library_panel = LibraryPanel(self._theme)
         self.progress_line = ProgressLine(self._theme)
         self.export_line = ExportLine(self._theme)
@@ -94,8 +104,6 @@ class MainWindow(QMainWindow):
         self._pages = QStackedWidget()
         self._pages.addWidget(self.start_page)
         self._pages.addWidget(self.results)
-        self.player = PlayerPage(self._theme, self.thumbnails, self._shortcuts)
-        self._pages.addWidget(self.player)
         self._under_player: QWidget = self.start_page
 
         head = QVBoxLayout()
@@ -124,7 +132,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.export_line)
         self.setCentralWidget(centre)
         self.preview = PreviewPanel(self._theme, self.thumbnails, self.results)
-        self.playback = PlaybackController(self._bridge, self.player, self.preview, self)
+        self.playback = PlaybackController(self._bridge, lambda: self.player, self.preview, self)
         self.drop_cover = DropCover(self._theme, centre, self)
 
     def _build_actions(self) -> None:
@@ -133,6 +141,7 @@ class MainWindow(QMainWindow):
             "add_files": self.library_dialogs.choose_files,
             "look_again": lambda: self.library.refresh(),
             "failures": self.library.read_failures,
+            "models": self.everyday.show_models,
             "settings": self.everyday.show_settings,
             "close_window": self.close,
             "quit": lambda: self.quit_wanted.emit(),
@@ -178,6 +187,10 @@ class MainWindow(QMainWindow):
         self.searching.failed.connect(self.show_error)
         self.searching.sorted.connect(self.results.show_sort)
         self.everyday.history_cleared.connect(self.search_bar.history.clear)
+        self.models.offered.connect(self.model_offer.show_offer)
+        self.models.failed.connect(self.show_error)
+        self.model_offer.wanted.connect(self.everyday.show_models)
+        self.model_offer.declined.connect(self.models.decline)
 
     def _connect_library(self) -> None:
         panel, library, dialogs = self.library_panel, self.library, self.library_dialogs
@@ -218,8 +231,22 @@ class MainWindow(QMainWindow):
         self.annotations.files_changed.connect(results.update_files)
         self.annotations.failed.connect(self.show_error)
 
+    @cached_property
+    def player(self) -> PlayerPage:
+        """Built when a video is first watched: no window waits for it before."""
+        from cret_desktop.gui.player_page import PlayerPage
+
+        player = PlayerPage(self._theme, self.thumbnails, self._shortcuts)
+        self._pages.addWidget(player)
+        player.export_wanted.connect(self.exports.export_passage)
+        player.external_wanted.connect(self._open_elsewhere)
+        player.like_wanted.connect(self.searching.like_picture)
+        player.favourite_wanted.connect(lambda file, on: self.annotations.set_favourite((file,), on))
+        player.tags_wanted.connect(lambda file: self.annotation_dialogs.edit_tags((file,)))
+        return player
+
     def _connect_playback(self) -> None:
-        playback, player, selection = self.playback, self.player, self.results.selection
+        playback, selection = self.playback, self.results.selection
         playback.opened.connect(self._on_player_opened)
         playback.left.connect(self._on_player_left)
         playback.failed.connect(self.show_error)
@@ -227,11 +254,6 @@ class MainWindow(QMainWindow):
         selection.preview_wanted.connect(playback.preview)
         self.results.rows.currentRowChanged.connect(lambda *_: playback.follow(self.results.current_moment()))
         self.search.changed.connect(lambda _: playback.leave())
-        player.export_wanted.connect(self.exports.export_passage)
-        player.external_wanted.connect(self._open_elsewhere)
-        player.like_wanted.connect(self.searching.like_picture)
-        player.favourite_wanted.connect(lambda file, on: self.annotations.set_favourite((file,), on))
-        player.tags_wanted.connect(lambda file: self.annotation_dialogs.edit_tags((file,)))
         self.annotations.files_changed.connect(playback.update_files)
 
     def release(self) -> None:
@@ -260,6 +282,8 @@ class MainWindow(QMainWindow):
     def _on_start_failed(self, error: BaseException) -> None:
         if is_defect(error):
             self.show_error(error)
+        elif isinstance(error, ModelError) and self._preferences.settings.model != STARTER:
+            self.banner.say(str(error), self.tr("Use the starter model"), lambda: self.models.use(STARTER))
         else:
             self.banner.say(str(error), self.tr("Try again"), self._bridge.open)
 
@@ -311,6 +335,7 @@ class MainWindow(QMainWindow):
         self.library_panel.show_status(status)
         self.start_page.show_status(status)
         self.searching.set_status(status)
+        self.models.set_status(status)
 
     def _on_finished(self, finished: IndexFinished) -> None:
         self.progress_line.show_finished(finished)
@@ -329,6 +354,8 @@ class MainWindow(QMainWindow):
 
     def _show_page(self, page: QWidget) -> None:
         """Show a page, or let it wait under the player: an answer brought up to date never ends what is watched."""
+        if page is self.results and self._under_player is self.start_page and self.start_page.isVisible():
+            self.search_bar.setFocus()  # the button that had it is gone; what comes next is a search
         self._under_player = page
         if not self.playback.is_watching:
             self._pages.setCurrentWidget(page)

@@ -29,6 +29,7 @@ class NoteEditor(QDialog):
         self.text.setPlaceholderText(self.tr("What is worth remembering; search finds these words too"))
         self.text.setTabChangesFocus(True)
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel)
+        self._buttons.button(QDialogButtonBox.StandardButton.Save).setProperty("kind", "primary")
         column = QVBoxLayout(self)
         column.setContentsMargins(SPACE * 2, SPACE * 2, SPACE * 2, SPACE * 2)
         column.setSpacing(SPACE)

@@ -6,7 +6,8 @@ This module never lays anything out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -14,23 +15,33 @@ from cret_desktop import errors
 from cret_desktop.clips import LibraryFile, Moment, Picture
 from cret_desktop.engine.protocol import GetFile, GetFilmstrip, SearchAnswer
 from cret_desktop.gui.engine_bridge import EngineBridge
-from cret_desktop.gui.player_page import PlayerPage
 from cret_desktop.gui.preview_panel import PreviewPanel
+
+if TYPE_CHECKING:
+    from cret_desktop.gui.player_page import PlayerPage
 
 
 class PlaybackController(QObject):
-    """Signals: `opened()` and `left()` the player page is to be shown, or what was before it; `failed(Exception)`."""
+    """Signals: `opened()` and `left()` the player page is to be shown, or what was before it; `failed(Exception)`.
+
+    `build_page` is called once, when a video is first watched.
+    """
 
     opened = Signal()
     left = Signal()
     failed = Signal(object)
 
     def __init__(
-        self, bridge: EngineBridge, page: PlayerPage, preview: PreviewPanel, parent: QObject | None = None
+        self,
+        bridge: EngineBridge,
+        build_page: Callable[[], PlayerPage],
+        preview: PreviewPanel,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
-        self._page = page
+        self._build_page = build_page
+        self._page: PlayerPage | None = None
         self._preview = preview
         self._text, self._like = "", None  # type: str, Picture | int | None
         self._answer: SearchAnswer | None = None
@@ -39,7 +50,6 @@ class PlaybackController(QObject):
 
     def _connect_signals(self) -> None:
         self._preview.open_wanted.connect(self.play)
-        self._page.left.connect(self.leave)
         self._bridge.library_changed.connect(lambda _: self._ask_file())
 
     @property
@@ -53,8 +63,9 @@ class PlaybackController(QObject):
 
     def update_files(self, files: Sequence[LibraryFile]) -> None:
         """Files as a person has just tagged or starred them."""
-        for file in files:
-            self._page.set_file(file)
+        if self._page is not None:
+            for file in files:
+                self._page.set_file(file)
 
     # --- the preview ------------------------------------------------------------------------------------------
 
@@ -75,22 +86,25 @@ class PlaybackController(QObject):
     def play(self, moment: Moment, at: float) -> None:
         """Open the player at a time of the moment's file."""
         self._preview.close_preview()
-        self._moment = moment
+        if self._page is None:
+            self._page = self._build_page()
+            self._page.left.connect(self.leave)
+        page, self._moment = self._page, moment
         self.opened.emit()
-        self._page.open(moment.path, at)
+        page.open(moment.path, at)
         if self._answer is not None and not self._answer.browsed:
-            self._page.set_moments([found for found in self._answer.moments if found.file_id == moment.file_id])
+            page.set_moments([found for found in self._answer.moments if found.file_id == moment.file_id])
         self._ask_file()
         self._bridge.request(
             GetFilmstrip(moment.file_id, self._text, self._like),
-            lambda stretches: self._page.set_stretches(stretches) if moment is self._moment else None,
+            lambda stretches: page.set_stretches(stretches) if moment is self._moment else None,
             self._on_failure,
         )
 
     def leave(self) -> None:
         """Back to the results. Safe to call where nothing is open."""
         self._preview.close_preview()
-        if self._moment is not None:
+        if self._page is not None and self._moment is not None:
             self._moment = None
             self._page.close_video()
             self.left.emit()
@@ -99,14 +113,15 @@ class PlaybackController(QObject):
         """Let go of every file: the window closes."""
         self._moment = None
         self._preview.close_preview()
-        self._page.close_video()
+        if self._page is not None:
+            self._page.close_video()
 
     def _ask_file(self) -> None:
-        moment = self._moment
-        if moment is not None:
+        page, moment = self._page, self._moment
+        if page is not None and moment is not None:
             self._bridge.request(
                 GetFile(moment.file_id),
-                lambda file: self._page.set_file(file) if moment is self._moment else None,
+                lambda file: page.set_file(file) if moment is self._moment else None,
                 self._on_failure,
             )
 

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 from cret_desktop.clips import LibraryFile, Moment, Stretch
 from cret_desktop.engine.protocol import Passage
 from cret_desktop.gui import wording
+from cret_desktop.gui.elided_label import ElidedLabel
 from cret_desktop.gui.multimedia import make_playback
 from cret_desktop.gui.pictures import to_picture
 from cret_desktop.gui.player_controls import CommandButton, PlayerControls
@@ -110,9 +110,8 @@ class PlayerPage(QWidget):
 
     def _build(self, thumbnails: ThumbnailCache) -> None:
         theme, act = self._theme, self.actions_by_command
-        self._name = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self._name = ElidedLabel()
         self._name.setProperty("kind", "heading")
-        self._name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._about = QLabel(textFormat=Qt.TextFormat.PlainText)
         self._about.setProperty("kind", "muted")
         self._star = CommandButton(act["player_favourite"], "star", theme)

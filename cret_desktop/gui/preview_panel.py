@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from cret_desktop.clips import Match, Moment
 from cret_desktop.gui import wording
+from cret_desktop.gui.elided_label import ElidedLabel
 from cret_desktop.gui.multimedia import make_playback
 from cret_desktop.gui.theme import RADIUS, SPACE, Theme
 from cret_desktop.gui.thumbnail_cache import Place, ThumbnailCache
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from cret_desktop.gui.playback import Playback
 
 EDGE = SPACE * 3 // 2
-SHARE = 0.72  # of what it lies over
+SHARE, CRAMPED_SHARE = 0.72, 0.92  # of what it lies over, and of where there is little room
+CRAMPED = 720
 LARGEST = QSize(960, 660)
 ROOMY = 560  # a narrower panel tells the video's name alone
 SHORTEST = 2.0  # seconds; a shorter clip is shown with what follows it
@@ -48,9 +50,8 @@ class PreviewPanel(QFrame):
         self.setAccessibleName(self.tr("Preview"))
         self.surface = VideoSurface(theme, RADIUS)
         self.surface.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._name = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self._name = ElidedLabel()
         self._name.setProperty("kind", "heading")
-        self._name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._about = QLabel(textFormat=Qt.TextFormat.PlainText)
         self._about.setProperty("kind", "muted")
         self._open = QPushButton(self.tr("Open in the player"))
@@ -136,7 +137,8 @@ class PreviewPanel(QFrame):
     def _place(self) -> None:
         """In the middle of what is covered, in the proportions of the video."""
         space = self._covered.rect()
-        most = QSize(int(space.width() * SHARE), int(space.height() * SHARE)).boundedTo(LARGEST)
+        share = SHARE if space.width() >= CRAMPED else CRAMPED_SHARE
+        most = QSize(int(space.width() * share), int(space.height() * SHARE)).boundedTo(LARGEST)
         around = QSize(2 * EDGE, EDGE + 2 * SPACE + self._words.sizeHint().height())
         picture = QSize(16, 9)
         if self.moment is not None and self.moment.thumbnails:

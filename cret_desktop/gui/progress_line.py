@@ -5,26 +5,16 @@ This module never asks the engine anything.
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from cret_desktop.engine.protocol import IndexFinished
 from cret_desktop.gui import wording
+from cret_desktop.gui.elided_label import ElidedLabel
 from cret_desktop.gui.theme import SPACE, Theme
 from cret_desktop.library.progress import IndexProgress, Phase
 
-
-class ElidedLabel(QLabel):
-    """A label that gives way: what does not fit is cut in its middle. Plain text only."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent, textFormat=Qt.TextFormat.PlainText)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
-        QPainter(self).drawText(self.rect(), self.alignment() | Qt.TextFlag.TextSingleLine, text)
+SAID_MS = 10_000  # a run that went well is told of for so long
 
 
 class ProgressLine(QFrame):
@@ -37,10 +27,11 @@ class ProgressLine(QFrame):
         super().__init__(parent)
         self._theme = theme
         self._paused = False
+        self._leave = QTimer(self, singleShot=True, interval=SAID_MS)
         self.setProperty("kind", "panel")
         self._bar = QProgressBar(textVisible=False)
         self._bar.setAccessibleName(self.tr("Indexing progress"))
-        self._words = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self._words = ElidedLabel(Qt.TextElideMode.ElideRight, modest=True)
         self._current = ElidedLabel()
         self._current.setProperty("kind", "muted")
         self._pause = QPushButton()
@@ -66,6 +57,7 @@ class ProgressLine(QFrame):
         self._pause.clicked.connect(lambda: self.pause_wanted.emit(not self._paused))
         self._cancel.clicked.connect(self.cancel_wanted)
         self._close.clicked.connect(self.hide)
+        self._leave.timeout.connect(self.hide)
         self._theme.changed.connect(lambda: self._set_paused(self._paused))
 
     @property
@@ -82,7 +74,7 @@ class ProgressLine(QFrame):
         self._set_running(True)
 
     def show_finished(self, finished: IndexFinished) -> None:
-        """Tell what the run did; a run that found nothing new leaves without a word."""
+        """Tell what the run did, for a while where all went well; one that found nothing new leaves without a word."""
         totals = finished.totals
         if not totals.files and not totals.failed:
             self.hide()
@@ -99,6 +91,8 @@ class ProgressLine(QFrame):
         self._words.setText(" \u00b7 ".join(parts))
         self._current.setText("")
         self._set_running(False)
+        if not totals.failed and not totals.cancelled:
+            self._leave.start()
 
     def _sentence(self, progress: IndexProgress) -> str:
         if progress.phase is Phase.SCANNING:
@@ -129,6 +123,7 @@ class ProgressLine(QFrame):
         return self.tr("{videos} could not be read").format(videos=wording.videos(failed))
 
     def _set_running(self, running: bool) -> None:
+        self._leave.stop()
         self._bar.setVisible(running)
         self._pause.setVisible(running)
         self._cancel.setVisible(running)

@@ -33,16 +33,17 @@ SORTS = {
 }
 WIDTHS = {
     Column.PICTURE: PICTURE.width() + 2 * SPACE,
-    Column.NAME: 200,
-    Column.FOLDER: 150,
-    Column.TIME: 100,
+    Column.NAME: 180,
+    Column.FOLDER: 120,
+    Column.TIME: 90,
     Column.LENGTH: 70,
     Column.RESOLUTION: 90,
     Column.SIZE: 80,
-    Column.DATE: 90,
+    Column.DATE: 80,
     Column.MATCH: 80,
-    Column.TAGS: 120,
+    Column.TAGS: 100,
 }
+NAME_SHARE = 0.6  # of the room that is left over, which name and folder divide
 
 
 class ListDelegate(CardDelegate):
@@ -94,6 +95,8 @@ class ResultsList(QTableView):
         self._delegate = ListDelegate(model, theme, thumbnails)
         self._delegate.setParent(self)
         self._none_chosen = QItemSelectionModel(model, self)
+        self._fitting = False
+        self._widened = False  # a person has chosen a width: from then on all of them stay
         self.setModel(model)
         self.setItemDelegate(self._delegate)
         self.setProperty("kind", "results")
@@ -126,6 +129,7 @@ class ResultsList(QTableView):
         theme.changed.connect(self.viewport().update)
         thumbnails.ready.connect(lambda _: self.viewport().update())
         self.horizontalHeader().sectionClicked.connect(self._on_heading)
+        self.horizontalHeader().sectionResized.connect(self._on_widened)
         self.verticalScrollBar().valueChanged.connect(self.moved)
         self._results.modelReset.connect(self._on_reset)
         self._results.rowsInserted.connect(self._span_divider)
@@ -198,7 +202,24 @@ class ResultsList(QTableView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._fit_columns()
         self.moved.emit()
+
+    def _fit_columns(self) -> None:
+        """Divide the room between the columns whose words are longest, so that none stays empty at the right."""
+        if self._widened:
+            return
+        rest = sum(width for column, width in WIDTHS.items() if not self.isColumnHidden(column))
+        spare = max(self.viewport().width() - rest, 0)
+        self._fitting = True
+        self.setColumnWidth(Column.NAME, WIDTHS[Column.NAME] + round(spare * NAME_SHARE))
+        self.setColumnWidth(Column.FOLDER, WIDTHS[Column.FOLDER] + round(spare * (1 - NAME_SHARE)))
+        self._fitting = False
+
+    def _on_widened(self, column: int) -> None:
+        # The last column follows the window; a hidden one tells its width too.
+        if not self._fitting and column != Column.TAGS and not self.isColumnHidden(column) and self.isVisible():
+            self._widened = True
 
     def _on_heading(self, column: int) -> None:
         if Column(column) in SORTS:
@@ -207,6 +228,7 @@ class ResultsList(QTableView):
     def _on_reset(self) -> None:
         for column in (Column.TIME, Column.MATCH):
             self.setColumnHidden(column, self._results.browsed)
+        self._fit_columns()
         self._span_divider()
 
     def _span_divider(self) -> None:

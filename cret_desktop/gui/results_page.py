@@ -70,6 +70,7 @@ class ResultsPage(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._text = ""
+        self._by_picture = False
         self._sort, self._reverse = Sort.RELEVANCE, False
         self._empty_icon_name = "film"
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
@@ -145,6 +146,11 @@ class ResultsPage(QWidget):
         column.addLayout(bar)
         column.addWidget(self.note)
         column.addWidget(self._stack, 1)
+        self._column = column
+
+    def put_above(self, notice: QWidget) -> None:
+        """Give a place over the results to what is told beside them."""
+        self._column.insertWidget(0, notice)
 
     def _build_sort(self) -> QToolButton:
         button = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -210,7 +216,7 @@ class ResultsPage(QWidget):
 
     def set_query(self, text: str, like: Picture | int | None) -> None:
         """What the answer that comes next is to; filmstrips tell their relevance to it."""
-        self._text = text
+        self._text, self._by_picture = text, like is not None
         self.filmstrips.set_query(text, like)
 
     def show_answer(self, answer: SearchAnswer, keep_place: bool = False) -> None:
@@ -375,11 +381,15 @@ class ResultsPage(QWidget):
         """What the answer is, in the line, the note, or instead of results."""
         filtered = any(token.kind == "operator" for token in query_language.tokens(self._text))
         query = _short(answer.query)
+        alike = self._by_picture and not query
         self.note.hide()
         if answer.moments:
             self._stack.setCurrentWidget(self.views)
             if not answer.confident and not answer.browsed:
-                words = self.tr("Nothing matches \u201c{query}\u201d well. The nearest moments, all weak:")
+                if alike:
+                    words = self.tr("Nothing looks much like this picture. The nearest moments, all weak:")
+                else:
+                    words = self.tr("Nothing matches \u201c{query}\u201d well. The nearest moments, all weak:")
                 self.note.setText(words.format(query=query))
                 self.note.show()
         elif filtered and not answer.total:
@@ -398,6 +408,9 @@ class ResultsPage(QWidget):
                 self.tr("You can search as soon as the first video is done."),
                 False,
             )
+        elif alike:
+            words = self.tr("Nothing in the library looks like this picture.")
+            self._show_empty("search", self.tr("Nothing found"), words, filtered)
         else:
             words = self.tr("Nothing in the library matches \u201c{query}\u201d.").format(query=query)
             self._show_empty("search", self.tr("Nothing found"), words, filtered)

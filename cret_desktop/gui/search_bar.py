@@ -36,14 +36,14 @@ class SearchBar(QWidget):
     searched(text, live)
     cleared()  words, filters, picture and what must not be seen are gone
     excluded(text, live)  what must not be seen
-    resembled(like)  a Picture, or None when the chip of a picture was removed
+    resembled(like, text)  a Picture or a clip's id, None when its chip was removed; and the query beside it
     picture_pasted(QMimeData), save_wanted(), filters_wanted(), left_downwards()
     """
 
     searched = Signal(str, bool)
     cleared = Signal()
     excluded = Signal(str, bool)
-    resembled = Signal(object)
+    resembled = Signal(object, str)
     picture_pasted = Signal(object)
     save_wanted = Signal()
     filters_wanted = Signal()
@@ -65,6 +65,7 @@ class SearchBar(QWidget):
         self.line = SearchLine(self._theme, self.history)
         self.line.setPlaceholderText(self.tr("Describe a moment: a dog running on a beach"))
         self.line.setAccessibleName(self.tr("Search"))
+        self.line.setMinimumHeight(ROW)
         self._lens = QLabel()
         self._lens.setFixedHeight(ROW)
         self.clear_button = self._button("close", self.tr("Clear the search"))
@@ -158,14 +159,17 @@ class SearchBar(QWidget):
         self.set_filters([*others, operators.token(operator, value)])
 
     def resemble(self, pixmap: QPixmap, like: Picture | int) -> None:
-        """Search by a picture or a clip, shown as a chip."""
+        """Search by a picture or a clip, shown as a chip, in the place of the words; the filters stay.
+
+        Words that are typed afterwards are searched together with it.
+        """
         self._remove_picture()
+        self.line.clear()
         self._picture = PictureChip(pixmap, self._theme)
         self._picture.removed.connect(self._drop_picture)
         self._picture.stepped.connect(lambda _: self.line.setFocus())
         self._insert(self._picture, before=self._chips[0] if self._chips else self.line)
-        self._on_changed()
-        self.resembled.emit(like)
+        self._tell_picture(like)
 
     def show_picture(self, pixmap: QPixmap) -> None:
         """Show a picture that has come after its chip."""
@@ -277,8 +281,13 @@ class SearchBar(QWidget):
 
     def _drop_picture(self) -> None:
         self._remove_picture()
+        self._tell_picture(None)
+
+    def _tell_picture(self, like: Picture | int | None) -> None:
+        self._debounce.stop()
         self._on_changed()
-        self.resembled.emit(None)
+        self._sent = self.text()
+        self.resembled.emit(like, self._sent)
 
     def _remove_picture(self) -> None:
         if self._picture is not None:

@@ -95,8 +95,9 @@ class SearchController(QObject):
         """What the moments must not show."""
         self._want(replace(self._wish, without=text.strip()), live)
 
-    def resemble(self, like: Picture | int | None) -> None:
-        self._want(replace(self._wish, like=like))
+    def resemble(self, like: Picture | int | None, text: str) -> None:
+        """Search by a picture or a clip, and by what is typed beside it."""
+        self._want(replace(self._wish, like=like, text=text.strip()))
 
     def order(self, sort: Sort, reverse: bool) -> None:
         self._want(replace(self._wish, sort=sort, reverse=reverse))
@@ -204,4 +205,3 @@ class SearchController(QObject):
             return
         if not self._again.isActive() or self._again.remainingTime() > milliseconds:
             self._again.start(milliseconds)
-

@@ -137,7 +137,7 @@ class SearchLine(QLineEdit):
             item.setData(f"{suggestion.text}, {suggestion.hint}".rstrip(", "), Qt.ItemDataRole.AccessibleTextRole)
             self._suggestions.appendRow(item)
         if suggestions:
-            place = self.rect()
+            place = self.rect().adjusted(0, 0, 0, SPACE * 3 // 2)  # clear of the frame around the line
             place.setWidth(min(POPUP_WIDTH, self.window().width() - self.mapTo(self.window(), place.topLeft()).x()))
             self._completer.complete(place)
             self.popup.setCurrentIndex(QModelIndex())  # Enter searches what is typed unless one was gone to

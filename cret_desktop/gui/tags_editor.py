@@ -61,6 +61,7 @@ class TagsEditor(QDialog):
         self.list.setAccessibleName(self.tr("Tags"))
         self.list.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        self._buttons.button(QDialogButtonBox.StandardButton.Ok).setProperty("kind", "primary")
         column = QVBoxLayout(self)
         column.setContentsMargins(SPACE * 2, SPACE * 2, SPACE * 2, SPACE * 2)
         column.setSpacing(SPACE)

@@ -99,6 +99,7 @@ QPushButton:focus { border: 1px solid $accent; }
 QPushButton:disabled { color: $muted; border-color: $line; }
 QPushButton[kind="primary"] { background: $accent; color: $on_accent; border-color: $accent; }
 QPushButton[kind="primary"]:focus { border: 1px solid $text; }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; } /* theirs are of another style */
 QPushButton[kind="quiet"] { background: transparent; border-color: transparent; color: $accent; text-align: left; }
 QPushButton[kind="quiet"]:hover, QPushButton[kind="quiet"]:focus { border-color: $line; }
 QPushButton[kind="alert"] { background: transparent; border-color: transparent; color: $danger; text-align: left; }
@@ -109,7 +110,12 @@ QLineEdit:focus, QComboBox:focus, QPlainTextEdit:focus, QTableView:focus { borde
 QLineEdit:disabled, QComboBox:disabled { color: $muted; }
 QComboBox::drop-down { border: none; width: 24px; }
 QComboBox::down-arrow { image: url("$arrow"); width: 12px; height: 12px; }
-QAbstractSpinBox { min-height: 26px; }
+QAbstractSpinBox { background: $raised; border: 1px solid $line; border-radius: 6px; min-height: 26px;
+    padding-left: 4px; }
+QAbstractSpinBox:focus { border-color: $accent; }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { background: transparent; border: none; width: 22px; }
+QAbstractSpinBox::up-arrow { image: url("$arrow_up"); width: 9px; height: 9px; }
+QAbstractSpinBox::down-arrow { image: url("$arrow"); width: 9px; height: 9px; }
 QAbstractSpinBox QLineEdit { border: none; padding: 2px 6px; }
 QComboBox QAbstractItemView { background: $raised; border: 1px solid $line; padding: 4px; }
 QComboBox QAbstractItemView::item { padding: 5px 6px; }
@@ -154,7 +160,7 @@ QTableView::item { padding: 4px 6px; border: none; }
 QTableView::item:selected { background: $line; color: $text; }
 QTableView[kind="results"] { background: $window; border: none; outline: none; }
 QHeaderView::section { background: $panel; color: $muted; border: none; border-bottom: 1px solid $line;
-    padding: 6px; }
+    padding: 6px 9px; } /* a cell's 6 and the 3 that a table adds */
 QSplitter::handle { background: $line; }
 QScrollBar { background: transparent; border: none; }
 QScrollBar:vertical { width: 12px; }
@@ -277,7 +283,8 @@ class Theme(QObject):
         self._application.setPalette(qt_palette(colors))
         names = {name: getattr(colors, name) for name in Colors.__dataclass_fields__}
         # A style sheet takes no icon of ours: these have colours that can be seen in both schemes.
-        for name, file in (("arrow", "arrow-down"), ("check", "check"), ("partial", "partial")):
+        files = {"arrow": "arrow-down", "arrow_up": "arrow-up", "check": "check", "partial": "partial"}
+        for name, file in files.items():
             names[name] = paths.resource("icons", f"{file}.svg").as_posix()
         self._application.setStyleSheet(STYLE_SHEET.substitute(names))
         self._icons.clear()

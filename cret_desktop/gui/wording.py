@@ -93,6 +93,11 @@ def size(count: int) -> str:
     return QLocale().formattedDataSize(count, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)
 
 
+def download_size(count: int) -> str:
+    """'349 MB', '1.8 GB': in powers of ten and roughly, as sizes are told where things are downloaded."""
+    return QLocale().formattedDataSize(count, 0 if count < 1e9 else 1, QLocale.DataSizeFormat.DataSizeSIFormat)
+
+
 def date(seconds: float) -> str:
     """A day in the person's own way of writing it, from seconds since the epoch."""
     return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(seconds)).date(), QLocale.FormatType.ShortFormat)

@@ -397,6 +397,10 @@
         <translation>Alle Videos</translation>
     </message>
     <message>
+        <source>Changes are not told here: looked at every {minutes} min</source>
+        <translation>Änderungen werden hier nicht gemeldet: alle {minutes} min wird nachgesehen</translation>
+    </message>
+    <message>
         <source>Could not be read</source>
         <translation>Nicht lesbar</translation>
     </message>
@@ -441,8 +445,8 @@
         <translation>{count} nicht lesbar</translation>
     </message>
     <message>
-        <source>{count} waiting</source>
-        <translation>{count} in Arbeit</translation>
+        <source>{done} of {videos}</source>
+        <translation>{done} von {videos}</translation>
     </message>
 </context>
 <context>
@@ -511,8 +515,165 @@
         <translation>Erneut versuchen</translation>
     </message>
     <message>
+        <source>Use the starter model</source>
+        <translation>Startmodell verwenden</translation>
+    </message>
+    <message>
         <source>“{name}” could not be opened: no program is set for such files.</source>
         <translation>„{name}“ lässt sich nicht öffnen: Für solche Dateien ist kein Programm festgelegt.</translation>
+    </message>
+</context>
+<context>
+    <name>ModelDialog</name>
+    <message>
+        <source>A model compares pictures with words, on this computer. With another one all videos are indexed anew; search goes on meanwhile, and the old index is kept. Nothing is downloaded unless you say so.</source>
+        <translation>Ein Modell vergleicht Bilder mit Wörtern, auf diesem Computer. Mit einem anderen werden alle Videos neu indexiert; gesucht werden kann währenddessen weiter, und der alte Index bleibt erhalten. Nichts wird ungefragt heruntergeladen.</translation>
+    </message>
+    <message>
+        <source>From a folder…</source>
+        <translation>Aus einem Ordner…</translation>
+    </message>
+    <message>
+        <source>From a zip…</source>
+        <translation>Aus einer Zip-Datei…</translation>
+    </message>
+    <message>
+        <source>Import</source>
+        <translation>Importieren</translation>
+    </message>
+    <message>
+        <source>Import a model&apos;s folder</source>
+        <translation>Ordner eines Modells importieren</translation>
+    </message>
+    <message>
+        <source>Import a model&apos;s zip</source>
+        <translation>Zip-Datei eines Modells importieren</translation>
+    </message>
+    <message>
+        <source>Keep</source>
+        <translation>Behalten</translation>
+    </message>
+    <message>
+        <source>Models</source>
+        <translation>Modelle</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>Entfernen</translation>
+    </message>
+    <message>
+        <source>Remove a model</source>
+        <translation>Modell entfernen</translation>
+    </message>
+    <message>
+        <source>Remove “{title}” and free {size}?</source>
+        <translation>„{title}“ entfernen und {size} freigeben?</translation>
+    </message>
+    <message>
+        <source>Take in a model that another computer has downloaded, or that was trained</source>
+        <translation>Ein Modell übernehmen, das ein anderer Computer heruntergeladen hat oder das trainiert wurde</translation>
+    </message>
+    <message>
+        <source>That is {length} of video here; how long it takes is told as soon as the first ones are done.</source>
+        <translation>Das sind hier {length} Video; wie lange es dauert, steht da, sobald die ersten fertig sind.</translation>
+    </message>
+    <message>
+        <source>What is indexed with it goes, too. Your videos, tags and notes stay as they are.</source>
+        <translation>Was damit indexiert ist, wird mit entfernt. Videos, Tags und Notizen bleiben, wie sie sind.</translation>
+    </message>
+</context>
+<context>
+    <name>ModelFrame</name>
+    <message>
+        <source>Asking for it…</source>
+        <translation>Wird angefragt…</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <source>Checking what came…</source>
+        <translation>Wird geprüft…</translation>
+    </message>
+    <message>
+        <source>Download</source>
+        <translation>Herunterladen</translation>
+    </message>
+    <message>
+        <source>English</source>
+        <translation>Englisch</translation>
+    </message>
+    <message>
+        <source>Go on</source>
+        <translation>Fortsetzen</translation>
+    </message>
+    <message>
+        <source>In use</source>
+        <translation>In Gebrauch</translation>
+    </message>
+    <message>
+        <source>In use until the other one&apos;s index is complete.</source>
+        <translation>In Gebrauch, bis der Index des anderen vollständig ist.</translation>
+    </message>
+    <message>
+        <source>Many languages</source>
+        <translation>Viele Sprachen</translation>
+    </message>
+    <message>
+        <source>Progress of the download</source>
+        <translation>Fortschritt des Herunterladens</translation>
+    </message>
+    <message>
+        <source>Remove…</source>
+        <translation>Entfernen…</translation>
+    </message>
+    <message>
+        <source>Use</source>
+        <translation>Verwenden</translation>
+    </message>
+    <message>
+        <source>Waiting for its turn…</source>
+        <translation>Wartet, bis es an der Reihe ist…</translation>
+    </message>
+    <message>
+        <source>Your videos are being indexed with it; until that is done, searches use {title}.</source>
+        <translation>Die Videos werden damit indexiert; bis das fertig ist, wird mit {title} gesucht.</translation>
+    </message>
+    <message>
+        <source>about {size}</source>
+        <translation>etwa {size}</translation>
+    </message>
+    <message>
+        <source>{clips} indexed with it</source>
+        <translation>{clips} damit indexiert</translation>
+    </message>
+    <message>
+        <source>{clips} indexed with it, {size}</source>
+        <translation>{clips} damit indexiert, {size}</translation>
+    </message>
+    <message>
+        <source>{done} of {total}</source>
+        <translation>{done} von {total}</translation>
+    </message>
+    <message>
+        <source>{fetched} of it are here already.</source>
+        <translation>{fetched} davon sind schon hier.</translation>
+    </message>
+</context>
+<context>
+    <name>ModelOffer</name>
+    <message>
+        <source>A better model can be downloaded: {title}, about {size}.</source>
+        <translation>Ein besseres Modell kann heruntergeladen werden: {title}, etwa {size}.</translation>
+    </message>
+    <message>
+        <source>Do not tell this again</source>
+        <translation>Nicht mehr darauf hinweisen</translation>
+    </message>
+    <message>
+        <source>Models…</source>
+        <translation>Modelle…</translation>
     </message>
 </context>
 <context>
@@ -754,8 +915,16 @@
         <translation>Noch ist nichts indiziert</translation>
     </message>
     <message>
+        <source>Nothing in the library looks like this picture.</source>
+        <translation>Nichts in der Bibliothek sieht aus wie dieses Bild.</translation>
+    </message>
+    <message>
         <source>Nothing in the library matches “{query}”.</source>
         <translation>Nichts in der Bibliothek passt zu „{query}“.</translation>
+    </message>
+    <message>
+        <source>Nothing looks much like this picture. The nearest moments, all weak:</source>
+        <translation>Nichts sieht diesem Bild recht ähnlich. Die nächsten Momente, alle schwach:</translation>
     </message>
     <message>
         <source>Nothing matches “{query}” well. The nearest moments, all weak:</source>
@@ -1328,6 +1497,45 @@ Renders/*</translation>
     </message>
 </context>
 <context>
+    <name>models</name>
+    <message>
+        <source>A model that was imported.</source>
+        <translation>Ein importiertes Modell.</translation>
+    </message>
+    <message>
+        <source>CRET as it was published, for research: train it, then import it.</source>
+        <translation>CRET, wie es veröffentlicht wurde, für die Forschung: erst trainieren, dann importieren.</translation>
+    </message>
+    <message>
+        <source>Finds more, but indexing takes several times as long without a GPU.</source>
+        <translation>Findet mehr, braucht zum Indexieren aber ohne GPU ein Mehrfaches der Zeit.</translation>
+    </message>
+    <message>
+        <source>Finds most of all. For computers with a fast GPU.</source>
+        <translation>Findet am meisten. Für Computer mit schneller GPU.</translation>
+    </message>
+    <message>
+        <source>Knows objects and scenes. It is there from the first minute.</source>
+        <translation>Kennt Gegenstände und Szenen. Von der ersten Minute an da.</translation>
+    </message>
+    <message>
+        <source>Understands many languages, and sees smaller things.</source>
+        <translation>Versteht viele Sprachen und sieht kleinere Dinge.</translation>
+    </message>
+    <message>
+        <source>Understands many languages; the faster one of the two that do.</source>
+        <translation>Versteht viele Sprachen; das schnellere der beiden, die das können.</translation>
+    </message>
+    <message>
+        <source>Understands whole sentences. The best choice for most computers.</source>
+        <translation>Versteht ganze Sätze. Für die meisten Computer die beste Wahl.</translation>
+    </message>
+    <message>
+        <source>Understands whole sentences. The smallest one, for slow computers.</source>
+        <translation>Versteht ganze Sätze. Das kleinste, für langsame Computer.</translation>
+    </message>
+</context>
+<context>
     <name>operators</name>
     <message>
         <source>2 to 10 minutes</source>
@@ -1475,6 +1683,10 @@ Renders/*</translation>
     <message>
         <source>&amp;Look for new videos</source>
         <translation>Nach &amp;neuen Videos suchen</translation>
+    </message>
+    <message>
+        <source>&amp;Models…</source>
+        <translation>&amp;Modelle…</translation>
     </message>
     <message>
         <source>&amp;More like this</source>

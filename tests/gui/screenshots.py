@@ -1,31 +1,35 @@
-"""Pictures of the window's main states: `python -m tests.gui.screenshots OUT_DIR [VIDEO_FOLDER] [--only WORD]`.
+"""Pictures of the window's main states: `python -m tests.gui.screenshots OUT_DIR [--only WORD]`.
 
-Light and dark, at 100 % and 200 %, narrow, usual and wide; made to be looked at, never compared by pixels. Without
-VIDEO_FOLDER the demo's videos are taken. The engine is the real one, its model is the tests' colours. A scene is a
-function that brings the window into a state and takes its picture; `SCENES` has them in the order of a first visit.
-`--only` takes the pictures whose names hold a word. `--readme` takes those of the README instead: the starter model on
-the demo's videos.
+Light and dark, at 100 % and 200 %, narrow, usual and wide, a few in German; made to be looked at, never compared by
+pixels. The demo's videos are made once in OUT_DIR/videos and indexed once by the starter model; each scheme and scale
+then has a process and a copy of that library of its own. A scene is a function that brings the window into a state and
+takes its picture; `SCENES` has them in the order of a visit. `--only` takes the pictures whose names hold a word.
+`--readme` takes those of the README instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import queue
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QPoint, Qt, QTimer, SignalInstance
-from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QPoint, Qt, QTimer, SignalInstance
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 
 from cret_desktop.app import Application, build_application
-from cret_desktop.engine.client import EngineConfig
-from cret_desktop.engine.protocol import EngineLost, ExportProgress
+from cret_desktop.clips import Moment, Sort
+from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.engine.protocol import AddFolders, EngineLost, ExportProgress, IndexFinished
 from cret_desktop.errors import EngineError
 from cret_desktop.gui.error_dialog import ErrorDialog
 from cret_desktop.gui.export_dialog import ExportDialog
@@ -38,132 +42,280 @@ from cret_desktop.gui.theme import Scheme
 from cret_desktop.library.progress import IndexProgress, Phase
 from cret_desktop.media.demo import make_demo_videos
 from cret_desktop.settings import Settings
+from tests.gui.scenes_models import models
 
 WAIT = 120_000
 USUAL, NARROW, WIDE = (1280, 800), (720, 800), (1600, 900)
+DRIVE = ("cat.mp4", "coins.mp4", "motorcycle.mp4")  # lie on what is a drive in these pictures
+# Which pictures are taken in German too: the ones with the most words in the least room.
+GERMAN = ("browsing", "results-narrow", "filters", "chips", "menu", "player", "tags", "export", "settings", "models")
+IN_HAND = "CRET_DESKTOP_SCREENSHOTS"  # in the environment of the processes that take the pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What every process finds ready. `videos`, `drive` and `broken` are the library's folders."""
+
+    folder: Path
+
+    @property
+    def videos(self) -> Path:
+        return self.folder / "Videos"
+
+    @property
+    def drive(self) -> Path:
+        return self.folder / "Drives" / "Travel drive"
+
+    @property
+    def broken(self) -> Path:
+        return self.folder / "Old films"
+
+    @property
+    def library(self) -> Path:
+        return self.folder / "library"
+
+    def set_up(self, demo: Path) -> None:
+        for folder in (self.videos, self.drive, self.broken):
+            folder.mkdir(parents=True)
+        for video in make_demo_videos(demo):
+            shutil.copy2(video, self.drive if video.name in DRIVE else self.videos)
+        (self.broken / "half a film.mp4").write_text("this is no video")
+        done: queue.SimpleQueue[IndexFinished] = queue.SimpleQueue()
+        with EngineClient(EngineConfig(self.library)) as client:
+            client.subscribe(lambda event: done.put(event) if isinstance(event, IndexFinished) else None)
+            folders = (str(self.videos), str(self.drive), str(self.broken))
+            client.request(AddFolders(folders)).result(WAIT / 1000)
+            outcome = done.get(timeout=WAIT / 1000)
+        if outcome.error:
+            raise EngineError(outcome.error)
 
 
 class Photographer:
-    """Saves pictures of one application under names that tell scheme and scale."""
+    """Saves pictures of one application under names that tell scheme, scale and language."""
 
-    def __init__(self, application: Application, folder: Path, suffix: str, videos: Path, scratch: Path) -> None:
+    def __init__(
+        self, application: Application, stage: Stage, folder: Path, suffix: str, only: tuple[str, ...]
+    ) -> None:
         self.application = application
         self.window = application.window
         self.bridge = application.bridge
-        self.videos = videos
-        self.scratch = scratch
-        self.only = ""
+        self.stage = stage
         self._folder = folder
         self._suffix = suffix
+        self._only = only
 
     def take(self, name: str, widget: QWidget | None = None) -> None:
         """Save what the window shows, or a dialog of it."""
-        if self.only not in name:
-            return
-        widget = widget or self.window
-        QApplication.processEvents()  # what was just shown or hidden moves its neighbours in the next round
-        widget.grab()  # asks for the pictures in sight
-        if not self.window.thumbnails.is_idle:
-            wait(self.window.thumbnails.idle)
-        path = self._folder / f"{name}-{self._suffix}.png"
-        widget.grab().save(str(path))
-        sys.stdout.write(f"{path}\n")
-
-    def dialog(self, name: str, kind: type[QDialog]) -> None:
-        """Take the dialog of this kind that is open, and close it."""
-        dialog = self.window.findChild(kind)
-        self.take(name, dialog)
-        dialog.close()
-        QApplication.sendPostedEvents(dialog, 52)  # deferred deletion: the next one of its kind is another
+        if self._is_wanted(name):
+            widget = widget or self.window
+            self._settle(widget)
+            self._save(name, widget.grab().toImage())
 
     def over(self, name: str, popup: QWidget) -> None:
-        """Take the window with a popup that lies over it; offscreen, each is a picture of its own."""
-        QApplication.processEvents()
-        self.window.grab()
-        if not self.window.thumbnails.is_idle:
-            wait(self.window.thumbnails.idle)
-        path = self._folder / f"{name}-{self._suffix}.png"
-        if self.only in name:
+        """Save the window with a popup that lies over it; offscreen, each is a picture of its own."""
+        if self._is_wanted(name):
+            self._settle(self.window)
             picture = self.window.grab()
-            ratio = picture.devicePixelRatio()
-            place = self.window.mapFromGlobal(popup.mapToGlobal(QPoint(0, 0)))
             image = picture.toImage()
-            image.setDevicePixelRatio(ratio)
-            _paint_over(image, popup, place)
-            image.save(str(path))
-            sys.stdout.write(f"{path}\n")
+            image.setDevicePixelRatio(picture.devicePixelRatio())
+            painter = QPainter(image)
+            painter.drawPixmap(self.window.mapFromGlobal(popup.mapToGlobal(QPoint(0, 0))), popup.grab())
+            painter.end()
+            self._save(name, image)
+
+    def dialog(self, name: str, kind: type[QDialog]) -> None:
+        """Save the dialog of this kind that is open, and close it."""
+        dialog = self.window.findChild(kind)
+        assert dialog is not None, kind
+        self.take(name, dialog)
+        dialog.close()
+        # Gone at once: the next one of its kind is another.
+        QCoreApplication.sendPostedEvents(dialog, QEvent.Type.DeferredDelete.value)
 
     def search(self, text: str) -> None:
         wait(self.window.search.answered, lambda: self.window.search_bar.search(text))
 
+    def _is_wanted(self, name: str) -> bool:
+        return any(word in name for word in self._only)
 
-def _paint_over(image: QImage, popup: QWidget, place: QPoint) -> None:
-    painter = QPainter(image)
-    painter.drawPixmap(place, popup.grab())
-    painter.end()
+    def _settle(self, widget: QWidget) -> None:
+        for _ in range(3):  # what was shown or hidden moves its neighbours in the next round, and these theirs
+            QApplication.processEvents()
+        widget.grab()  # asks for the pictures in sight
+        if not self.window.thumbnails.is_idle:
+            wait(self.window.thumbnails.idle)
+
+    def _save(self, name: str, image: QImage) -> None:
+        path = self._folder / f"{name}-{self._suffix}.png"
+        image.save(str(path))
+        sys.stdout.write(f"{path}\n")
 
 
-# --- scenes -----------------------------------------------------------------------------------------------------------
+# --- a first visit: the library is empty, the model is the tests' colours --------------------------------------------
 
 
 def first_minute(at: Photographer) -> None:
-    window, bridge = at.window, at.bridge
+    window = at.window
     window.resize(*USUAL)
     wait(window.library.status_changed, at.application.open)
     at.take("01-empty")
+    window.resize(*NARROW)
+    at.take("01-empty-narrow")
+    window.resize(*USUAL)
     window.drop_cover.cover()
     at.take("02-dropping")
     window.drop_cover.hide()
-    broken = at.scratch / "Broken"
-    broken.mkdir()
-    (broken / "half a film.mp4").write_text("this is no video")
-    wait(bridge.finished, lambda: window.library.add([str(at.videos), str(broken)]))
-    wait(window.search.answered)
+    wait(window.search.answered, lambda: window.library.add([str(at.stage.videos)]))
+    at.take("03-first-files")
+    wait(at.bridge.finished)
+
+
+# --- later visits: everything is indexed -----------------------------------------------------------------------------
+
+
+def browsing(at: Photographer) -> None:
+    window = at.window
+    window.resize(*USUAL)
+    wait(window.search.answered, at.application.open)
+    at.take("05-browsing")
     window.progress_line.show_progress(
-        IndexProgress(Phase.INDEXING, 12, 80, 340, 1700.0, 1, 14.2, 190.0, str(at.videos / "a long walk.mp4"))
+        IndexProgress(Phase.INDEXING, 12, 80, 340, 1700.0, 1, 14.2, 190.0, str(at.stage.videos / "a long walk.mp4"))
     )
-    at.take("03-indexing")
+    at.take("04-indexing")
+    window.resize(*NARROW)
+    at.take("04-indexing-narrow")
     window.progress_line.hide()
-    at.take("04-browsing")
+    at.take("05-browsing-narrow")
+    window.results.show_view("list")
+    at.take("06-list-narrow")
+    window.resize(*USUAL)
+    at.take("06-list")
+    window.results.show_view("filmstrip")
+    wait(window.search.answered, lambda: window.results.sort_by(Sort.DATE, True))
+    filmstrips(at)
+    at.take("07-filmstrip")
+    window.results.show_view("grid")
+    wait(window.search.answered, lambda: window.results.sort_by(Sort.RELEVANCE, False))
+
+
+def filmstrips(at: Photographer) -> None:
+    """Wait until every strip in sight has come."""
+    results = at.window.results
+    results.filmstrip.grab()
+    cards = [results.model.card(row) for row in results.filmstrip.rows_in_sight()]
+    files = [card.file for card in cards if card is not None]
+    until(lambda: all(results.filmstrips.get(file) is not None or not file.clips for file in files))
+
+
+def results(at: Photographer) -> None:
+    window, page = at.window, at.window.results
+    at.search("a car in a street")
+    at.take("10-results")
+    for name, size in (("10-results-narrow", NARROW), ("10-results-wide", WIDE)):
+        window.resize(*size)
+        at.take(name)
+    window.resize(*USUAL)
+    page.show_view("list")
+    at.take("11-results-list")
+    page.show_view("filmstrip")
+    filmstrips(at)
+    strip = page.filmstrip.row_rect(0)
+    page.filmstrip.scrub_at(QPoint(strip.width() // 2, strip.center().y()))
+    at.take("12-results-filmstrip")
+    page.filmstrip.scrub_at(QPoint(-1, -1))
+    page.show_view("grid")
+    row = next(row for row in range(page.model.rowCount()) if (card := page.model.card(row)) and card.others)
+    page.model.toggle(row)
+    place = page.grid.row_rect(row + 1)
+    page.grid.scrub_at(place.center() - QPoint(0, place.height() // 6))
+    at.take("13-moments-and-hover")
+    page.grid.scrub_at(QPoint(-1, -1))
+    page.focus_results()
+    page.grid.setSelection(page.grid.row_rect(0).united(page.grid.row_rect(2)), page.rows.SelectionFlag.ClearAndSelect)
+    at.take("14-chosen")
+    page.grid.customContextMenuRequested.emit(page.grid.row_rect(1).center())
+    menu = QApplication.activePopupWidget()
+    assert menu is not None
+    at.over("15-menu", menu)
+    menu.close()
 
 
 def searching(at: Photographer) -> None:
     window = at.window
-    at.search("green")
-    at.take("05-results")
-    for name, size in (("06-narrow", NARROW), ("07-wide", WIDE)):
-        window.resize(*size)
-        at.take(name)
-    window.resize(*USUAL)
     window.search_bar.clear()
     window.focus_search()
-    QTest.keyClicks(window.search_bar.line, "re")
-    at.over("08-suggestions", window.search_bar.line.popup)
+    wait(window.search.answered, lambda: QTest.keyClicks(window.search_bar.line, "re"))
+    at.over("20-suggestions", window.search_bar.line.popup)
     window.search_bar.line.popup.hide()
-    at.search("green dur:<2m is:favourite tag:summer")
-    at.take("09-no-match-under-filters")
-    at.search("green dur:<2m")
+    at.search("a cat dur:<2m is:favourite tag:summer")
+    at.take("21-no-match-under-filters")
+    at.search("a cat dur:<2m")
     window.searching.open_filters()
-    at.over("10-filters", window.searching.filters)
+    at.over("22-filters", window.searching.filters)
     window.searching.filters.close()
     window.resize(*NARROW)
-    at.search(f'green dur:<2m res:<720p in:"{at.videos}" ext:mp4')
+    at.search(f'a cat dur:<2m res:<720p in:"{at.stage.videos}" ext:mp4')
     window.search_bar.without_button.setChecked(True)
-    wait(window.search.answered, lambda: window.search_bar.without.set_text("red"))
-    at.take("11-chips-narrow")
+    wait(window.search.answered, lambda: window.search_bar.without.set_text("a person"))
+    at.take("23-chips-narrow")
     window.resize(*USUAL)
-    at.take("12-without")
+    at.take("23-without")
     window.search_bar.clear()
-    picture = QImage(320, 180, QImage.Format.Format_RGB32)
-    picture.fill(QColor(30, 200, 30))
-    wait(window.search.answered, lambda: window.searching.like_picture(to_picture(picture)))
-    at.take("13-picture")
+    frame = window.results.grid.grab(window.results.grid.row_rect(0)).toImage()
+    wait(window.search.answered, lambda: window.searching.like_picture(to_picture(frame)))
+    at.take("24-picture")
+    at.search("a car in a street")
+    best = window.results.model.card(0)
+    assert best is not None
+    wait(window.search.answered, lambda: window.searching.like_moment(best.moment))
+    at.take("24-more-like-this")
     window.drop_cover.cover(picture=True)
-    at.take("14-dropping-a-picture")
+    at.take("24-dropping-a-picture")
     window.drop_cover.hide()
     window.search_bar.clear()
-    at.search("a photograph of nothing in particular")
-    at.take("15-nothing-matches")
+    at.search("zxqv qqj")
+    at.take("25-nothing-matches")
+
+
+def watching(at: Photographer) -> None:
+    window, page, player = at.window, at.window.results, at.window.player
+    at.search("a car in a street")
+    page.focus_results()
+    row = next(row for row in range(page.model.rowCount()) if (card := page.model.card(row)) and card.others)
+    card = page.model.card(row)
+    assert card is not None
+    window.playback.preview(card.moment)
+    until(lambda: window.preview.surface.has_frame)
+    at.take("30-preview")
+    window.resize(*NARROW)
+    at.take("30-preview-narrow")
+    window.resize(*USUAL)
+    open_player(at, card.moment)
+    assert player.playback is not None
+    at.take("31-player")
+    player.actions_by_command["mark_start"].trigger()
+    wait(player.playback.frame_changed, lambda: player.playback.seek(card.moment.end - 0.5))
+    player.actions_by_command["mark_end"].trigger()
+    bar = player.seek_bar
+    bar.pointed.emit(card.moment.start + 0.2, bar.width() // 3)
+    at.take("32-player-marks")
+    window.resize(*NARROW)
+    bar.pointer_left.emit()
+    at.take("32-player-narrow")
+    player.show_trouble(player.tr("This video cannot be played here."))
+    at.take("33-player-trouble")
+    window.resize(*USUAL)
+    window.playback.leave()
+
+
+def open_player(at: Photographer, moment: Moment) -> None:
+    """Stand at a moment's start."""
+    player = at.window.player
+    at.window.results.selection.opened.emit(moment, moment.start)
+    until(lambda: player.surface.has_frame and player.playback is not None and not player.playback.is_seeking)
+    assert player.playback is not None
+    player.playback.pause()
+    QTest.qWait(300)  # the strip and what is known of the file; nothing tells when both are there
 
 
 def annotating(at: Photographer) -> None:
@@ -172,77 +324,108 @@ def annotating(at: Photographer) -> None:
     window.results.focus_results()
     files = window.results.selection.files()
     wait(
-        at.bridge.library_changed,
+        window.annotations.tags_changed,
         lambda: window.annotations.change_tags(files, ("summer", "family, at the sea"), ()),
     )
     window.annotations.set_favourite(files, True)
-    wait(window.annotations.tags_changed)
-    at.search("green")
-    wait(window.saved.changed, lambda: window.saved.save("Green things", window.search.wish))
+    at.search("a cat")
+    wait(window.saved.changed, lambda: window.saved.save("Cats", window.search.wish))
     wait(window.search.answered, window.search_bar.clear)
-    at.take("16-tagged")
-    window.annotation_dialogs.edit_tags(files)
-    at.dialog("17-tags", TagsEditor)
+    window.results.focus_results()
+    until(lambda: bool(window.results.selection.files()[0].tags))
+    at.take("40-tagged")
+    window.annotation_dialogs.edit_tags(window.results.selection.files())
+    at.dialog("41-tags", TagsEditor)
     window.annotation_dialogs.edit_note(files[0])
-    at.dialog("18-note", NoteEditor)
+    at.dialog("42-note", NoteEditor)
 
 
 def exporting(at: Photographer) -> None:
     window = at.window
-    at.search("green")
+    at.search("a car in a street")
     window.results.focus_results()
     window.results.selection["export"].trigger()
-    at.dialog("25-export", ExportDialog)
+    at.dialog("50-export", ExportDialog)
     window.export_line.show_started(3)
-    window.export_line.show_progress(ExportProgress(0.4, str(at.videos / "a long walk.mp4")))
-    at.take("26-exporting")
+    window.export_line.show_progress(ExportProgress(0.4, str(at.stage.videos / "a long walk.mp4")))
+    at.take("51-exporting")
     window.results.selection["export"].trigger()
     dialog = window.findChild(ExportDialog)
     assert dialog is not None
-    dialog.folder.setText(str(at.scratch / "Clips"))
-    wait(window.exports.exported, dialog.export.click)
-    at.take("27-exported")
+    with tempfile.TemporaryDirectory() as folder:
+        dialog.folder.setText(folder)
+        wait(window.exports.exported, dialog.export.click)
+        at.take("52-exported")
     window.export_line.hide()
+
+
+def everyday(at: Photographer) -> None:
+    everyday = at.window.everyday
+    everyday.show_settings()
+    settings = everyday._open["settings"]
+    for row in range(settings.pages.count()):
+        settings.pages.setCurrentRow(row)
+        QTest.qWait(50)
+        at.take(f"60-settings-{row + 1}", settings)
+    settings.close()
+    everyday.show_shortcuts()
+    at.take("61-shortcuts", everyday._open["shortcuts"])
+    everyday._open["shortcuts"].close()
+    everyday.show_about()
+    at.take("62-about", everyday._open["about"])
+    everyday._open["about"].close()
 
 
 def trouble(at: Photographer) -> None:
     window = at.window
+    window.banner.hide()  # whatever the scene before has said
     wait(window.library.failures_ready, window.library.read_failures)
-    at.dialog("19-failures", FailuresDialog)
+    at.dialog("70-failures", FailuresDialog)
     assert window.library.status is not None
     window.library_dialogs.ask_to_remove(window.library.status.folders[0])
-    at.dialog("20-remove", QMessageBox)
-    away = at.scratch / "Broken"
-    away.rename(at.scratch / "gone")
-    wait(at.bridge.finished, window.library.refresh)
-    wait(window.library.status_changed, window.library.read_status)
-    at.take("21-offline")
+    at.dialog("71-remove", QMessageBox)
+    # All processes share the drive: it comes back whatever happens.
+    unplugged = at.stage.folder / "unplugged"
+    at.stage.drive.rename(unplugged)
+    try:
+        wait(at.bridge.finished, window.library.refresh)
+        wait(window.search.answered, window.search_bar.clear)
+        wait(window.library.status_changed, window.library.read_status)
+        at.take("72-offline")
+    finally:
+        unplugged.rename(at.stage.drive)
     at.bridge.lost.emit(EngineLost("The search engine stopped (exit code -9) and is restarting.", False))
-    at.take("22-engine-lost")
+    at.take("73-engine-lost")
     defect = EngineError("Something went wrong inside the search engine: KeyError: 'frames'")
     defect.add_note("Traceback (most recent call last): ...")
     window.show_error(defect)
-    at.take("23-error")
+    at.take("74-error")
     window.show_details(defect)
-    at.dialog("24-details", ErrorDialog)
+    at.dialog("75-details", ErrorDialog)
 
 
 def at_a_glance(at: Photographer) -> None:
     """What the README shows."""
     window = at.window
     window.resize(*USUAL)
-    wait(window.library.status_changed, at.application.open)
-    wait(at.bridge.finished, lambda: window.library.add([str(at.videos)]))
-    window.progress_line.hide()
-    wait(window.search.answered)
+    wait(window.search.answered, at.application.open)
+    wait(window.search.answered, lambda: window.results.sort_by(Sort.NAME, False))
     at.take("browse")
+    wait(window.search.answered, lambda: window.results.sort_by(Sort.RELEVANCE, False))
     at.search("an astronaut dur:<1m")
     window.results.model.toggle(1)  # the divider above what matches only weakly
     at.take("search")
+    at.search("a car in a street")
+    best = window.results.model.card(0)
+    assert best is not None
+    open_player(at, best.moment)
+    at.take("player")
 
 
-README: tuple[Callable[[Photographer], None], ...] = (at_a_glance,)
-SCENES: tuple[Callable[[Photographer], None], ...] = (first_minute, searching, annotating, exporting, trouble)
+Scene = Callable[[Photographer], None]
+FIRST: tuple[Scene, ...] = (first_minute,)
+LATER: tuple[Scene, ...] = (browsing, results, searching, watching, annotating, exporting, everyday, models, trouble)
+README: tuple[Scene, ...] = (at_a_glance,)
 
 
 def wait(signal: SignalInstance, start: Callable[[], object] | None = None) -> None:
@@ -261,45 +444,68 @@ def wait(signal: SignalInstance, start: Callable[[], object] | None = None) -> N
         raise TimeoutError(f"{signal} did not come")
 
 
-def photograph(folder: Path, videos: Path, scheme: Scheme, scale: str, only: str, readme: bool) -> None:
+def until(true: Callable[[], bool]) -> None:
+    """Run Qt until something is so."""
+    deadline = time.monotonic() + WAIT / 1000
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError("what was waited for did not come about")
+        QTest.qWait(10)
+
+
+def photograph(scenes: tuple[Scene, ...], config: EngineConfig, stage: Stage, wanted: argparse.Namespace) -> None:
+    settings = Settings(theme=wanted.scheme.value, language=wanted.language)
+    application = build_application([], config, Preferences(settings))
+    suffix = f"{wanted.scheme}-{wanted.scale}" + ("" if wanted.language == "en" else f"-{wanted.language}")
+    only = (wanted.only,) if wanted.language == "en" else GERMAN
+    photographer = Photographer(application, stage, wanted.folder, suffix, only)
+    try:
+        for scene in scenes:
+            scene(photographer)
+    finally:
+        application.close_and_wait()
+        application.dispose()
+
+
+def visit(stage: Stage, wanted: argparse.Namespace) -> None:
+    """All the scenes in one process."""
     with tempfile.TemporaryDirectory() as scratch:
-        config = EngineConfig(Path(scratch, "library"))
-        if not readme:
-            config = replace(config, factory="tests.fakes:open_library")
-        application = build_application([], config, Preferences(Settings(theme=scheme.value)))
-        photographer = Photographer(application, folder, f"{scheme}-{scale}", videos, Path(scratch))
-        photographer.only = only
-        try:
-            for scene in README if readme else SCENES:
-                scene(photographer)
-        finally:
-            application.close_and_wait()
+        library = Path(scratch, "library")
+        shutil.copytree(stage.library, library)
+        if wanted.readme:
+            photograph(README, EngineConfig(library), stage, wanted)
+            return
+        photograph(FIRST, EngineConfig(Path(scratch, "empty"), factory="tests.fakes:open_library"), stage, wanted)
+        photograph(LATER, EngineConfig(library), stage, wanted)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("videos", type=Path, nargs="?")
     parser.add_argument("--only", default="")
     parser.add_argument("--readme", action="store_true")
     parser.add_argument("--scheme", type=Scheme, choices=[Scheme.LIGHT, Scheme.DARK])
     parser.add_argument("--scale", choices=["100", "200"])
+    parser.add_argument("--language", choices=["en", "de"])
     wanted = parser.parse_args()
     wanted.folder.mkdir(parents=True, exist_ok=True)
-    videos = wanted.videos
-    if videos is None:
-        videos = wanted.folder / "videos"
-        if not videos.exists():
-            make_demo_videos(videos)
-    if wanted.scheme and wanted.scale and "QT_SCALE_FACTOR" in os.environ:  # the child that this starts below
-        photograph(wanted.folder, videos, wanted.scheme, wanted.scale, wanted.only, wanted.readme)
+    if IN_HAND in os.environ:
+        visit(Stage(Path(os.environ[IN_HAND])), wanted)
         return
-    for scheme in [wanted.scheme] if wanted.scheme else [Scheme.DARK, Scheme.LIGHT]:
-        for scale in [wanted.scale] if wanted.scale else ["100", "200"]:
+    looks = [(scheme, scale, "en") for scheme in (Scheme.DARK, Scheme.LIGHT) for scale in ("100", "200")]
+    looks = [(Scheme.DARK, "100", "en")] if wanted.readme else [*looks, (Scheme.LIGHT, "100", "de")]
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage(Path(folder))
+        stage.set_up(wanted.folder / "videos")
+        for scheme, scale, language in looks:
+            asked = ((wanted.scheme, scheme), (wanted.scale, scale), (wanted.language, language))
+            if any(value is not None and value != look for value, look in asked):
+                continue
             # Qt reads the scale once, at its start: a process each.
             environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": str(int(scale) / 100)}
-            command = [sys.executable, "-m", "tests.gui.screenshots", str(wanted.folder), str(videos)]
-            command += ["--scheme", scheme.value, "--scale", scale, "--only", wanted.only]
+            environment[IN_HAND] = folder
+            command = [sys.executable, "-m", "tests.gui.screenshots", str(wanted.folder), "--only", wanted.only]
+            command += ["--scheme", scheme.value, "--scale", scale, "--language", language]
             command += ["--readme"] if wanted.readme else []
             subprocess.run(command, env=environment, check=True)
 

@@ -13,6 +13,7 @@ from cret_desktop.app import Application
 from cret_desktop.engine.protocol import Folder, FolderState, LibraryStatus, PrioritiseFolder, SavedSearch
 from cret_desktop.gui.library_model import Kind, LibraryModel, Role
 from cret_desktop.gui.library_panel import LibraryPanel
+from cret_desktop.gui.operators import token
 from cret_desktop.gui.theme import Scheme, Theme
 from tests.gui.conftest import WAIT
 from tests.gui.test_annotations import file_named
@@ -69,8 +70,8 @@ def test_everything_is_listed_under_its_heading(panel: LibraryPanel, qtbot: QtBo
     ("folder", "paused", "state", "done"),
     [
         (READY, False, "10 videos · 1 failed", None),
-        (RUNNING, False, "Indexing · 10 videos · 6 waiting", 0.4),
-        (RUNNING, True, "Paused · 10 videos · 6 waiting", 0.4),
+        (RUNNING, False, "Indexing · 4 of 10 videos", 0.4),
+        (RUNNING, True, "Paused · 4 of 10 videos", 0.4),
         (AWAY, False, "Offline · 5 videos", None),
         (Folder("/x", 1, 0, 1, 0, False, FolderState.FAILED), False, "Could not be read · 1 video", None),
     ],
@@ -168,3 +169,11 @@ def test_the_panel_can_be_hidden_by_a_key(indexed: Application, qtbot: QtBot) ->
         window.actions_by_command["folders"].trigger()
         assert window.library_panel.isVisible() is shown
     assert window.library_panel.list.viewport().mapTo(window, QPoint(0, 0)).x() >= 0
+
+
+def test_the_whole_library_is_marked_until_something_narrows_it(panel: LibraryPanel) -> None:
+    panel.show_status(status(READY, AWAY))
+    rows = [panel.model.index(row) for row in range(panel.model.rowCount())]
+    assert [row.data() for row in rows if row.data(Role.ACTIVE)] == ["All videos"]
+    panel.show_filters([token("in", AWAY.path)])
+    assert [row.data() for row in rows if row.data(Role.ACTIVE)] == ["Away"]

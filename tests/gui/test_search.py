@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QDialogButtonBox, QInputDialog
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.clips import Match, Sort
+from cret_desktop.clips import Match, Picture, Sort
 from cret_desktop.engine.protocol import SavedSearch, SearchAnswer
 from cret_desktop.gui.chips import Chip
 from cret_desktop.gui.flow_layout import FlowLayout
@@ -284,14 +284,25 @@ def test_a_picture_is_pasted(indexed: Application, qtbot: QtBot) -> None:
 
 def test_more_like_a_result(indexed: Application, qtbot: QtBot) -> None:
     window = indexed.window
-    with answered(indexed, qtbot, "green"):
-        window.search_bar.search("green")
+    with answered(indexed, qtbot, "ext:mp4 green"):
+        window.search_bar.search("green ext:mp4")
     green = moments(window)[0]
-    with answered(indexed, qtbot, like=True):
+    with answered(indexed, qtbot, "ext:mp4", like=True):
         window.results.selection.like_wanted.emit(green)
     assert window.search.like == green.clip_id
-    assert chips(window.search_bar) == ["Like this"]
-    assert window.search_bar.text() == "green", "the words stay"
+    assert sorted(chips(window.search_bar)) == ["File type: mp4", "Like this"]
+    assert window.search_bar.line.text() == "", "a picture takes the place of the words; filters stay"
+    with answered(indexed, qtbot, "ext:mp4 red", like=True):
+        qtbot.keyClicks(window.search_bar.line, "red")
+    assert window.search.like == green.clip_id, "words typed afterwards are searched with it"
+
+
+def test_no_empty_quotes_where_a_picture_finds_nothing_well(indexed: Application, qtbot: QtBot) -> None:
+    window = indexed.window
+    with answered(indexed, qtbot, "", like=True):
+        window.searching.like_picture(Picture(2, 2, bytes([255, 0, 255] * 4)))
+    assert "picture" in window.results.note.text()
+    assert "\u201c" not in window.results.note.text()
 
 
 # --- the whole window -------------------------------------------------------------------------------------------------

@@ -89,12 +89,14 @@ def test_the_window_is_there_before_the_engine(closed_application: Application, 
 
 def test_a_dropped_folder_becomes_searchable(application: Application, videos: Path, qtbot: QtBot) -> None:
     window = application.window
+    window.start_page.add.setFocus()
     phases: set[Phase] = set()
     application.bridge.progressed.connect(lambda progress: phases.add(progress.phase))
     with qtbot.waitSignal(application.bridge.finished, timeout=WAIT):
         drop(window, mime(videos))
     assert not window.drop_cover.isVisible()
     assert Phase.INDEXING in phases
+    assert window.search_bar.line.hasFocus(), "the button is gone; what comes next is a search"
     qtbot.waitUntil(lambda: [folder.clips for folder in folders(window)] == [3], timeout=WAIT)
     assert window.progress_line.text.startswith("2 videos, 3 clips indexed")
     assert "1 video could not be read" in window.progress_line.text
