@@ -129,7 +129,7 @@ class PlayerPage(QWidget):
         head.addWidget(CommandButton(act["like_frame"], "similar", theme))
         head.addWidget(CommandButton(act["player_elsewhere"], "elsewhere", theme))
 
-        self.surface = VideoSurface(theme)
+        self.surface = VideoSurface()
         self.surface.setAccessibleName(self.tr("Video"))
         self._stage = QStackedWidget()
         self._stage.addWidget(self.surface)

@@ -48,7 +48,7 @@ class PreviewPanel(QFrame):
         self.moment: Moment | None = None
         self.setProperty("kind", "preview")
         self.setAccessibleName(self.tr("Preview"))
-        self.surface = VideoSurface(theme, RADIUS)
+        self.surface = VideoSurface(RADIUS)
         self.surface.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._name = ElidedLabel()
         self._name.setProperty("kind", "heading")

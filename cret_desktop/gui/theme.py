@@ -21,6 +21,7 @@ SPACE = 8  # logical pixels; every margin is a multiple of it
 RADIUS = 6
 SCRIM, ON_SCRIM = "#b4000000", "#ffffff"  # behind words on a picture, and those words, whatever the scheme
 FAVOURITE = "#ffd257"  # on a scrim
+STAGE = "#000000"  # around a video's picture, whatever the scheme
 
 
 class Scheme(StrEnum):

@@ -12,7 +12,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, QSizeF, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from cret_desktop.gui.theme import Theme
+from cret_desktop.gui.theme import STAGE
 
 if TYPE_CHECKING:
     from PySide6.QtMultimedia import QVideoFrame
@@ -25,9 +25,8 @@ class VideoSurface(QWidget):
     double_clicked = Signal()
     pointer_moved = Signal()
 
-    def __init__(self, theme: Theme, radius: int = 0, parent: QWidget | None = None) -> None:
+    def __init__(self, radius: int = 0, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = theme
         self._radius = radius
         self._frame: QVideoFrame | None = None
         self._poster: QPixmap | None = None
@@ -37,7 +36,6 @@ class VideoSurface(QWidget):
         self.setMinimumSize(160, 90)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        theme.changed.connect(self.update)
 
     def clear(self, poster: QPixmap | None = None) -> None:
         """Show a still picture, or nothing, until the first frame comes."""
@@ -86,7 +84,7 @@ class VideoSurface(QWidget):
             outline = QPainterPath()
             outline.addRoundedRect(QRectF(self.rect()), self._radius, self._radius)
             painter.setClipPath(outline)
-        painter.fillRect(self.rect(), QColor(self._theme.colors.well))
+        painter.fillRect(self.rect(), QColor(STAGE))
         place = self.picture_rect()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.smooth or self._frame is None)
         if self._frame is not None:

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.gui.multimedia import make_playback
-from cret_desktop.gui.theme import Scheme, Theme
 from cret_desktop.gui.video_surface import VideoSurface
 from tests.gui.conftest import WAIT
 from tests.videos import read_number, write_colours, write_noise_audio, write_numbered
@@ -73,15 +72,13 @@ class Watched:
 
 
 @pytest.fixture
-def watched(qapp: QApplication, qtbot: QtBot) -> Iterator[Watched]:
-    theme = Theme(qapp, Scheme.DARK, qapp)
-    surface = VideoSurface(theme)
+def watched(qtbot: QtBot) -> Iterator[Watched]:
+    surface = VideoSurface()
     qtbot.addWidget(surface)
     surface.resize(320, 192)
     playback = make_playback(False, surface)
     yield Watched(playback, surface, qtbot)
     playback.close()
-    theme.deleteLater()
 
 
 @pytest.fixture(scope="module")
