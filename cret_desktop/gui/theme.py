@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from string import Template
 
-from PySide6.QtCore import QByteArray, QObject, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QIcon, QIconEngine, QPainter, QPalette, QPixmap
+from PySide6.QtCore import QByteArray, QObject, QRectF, Qt, Signal
+from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton, QApplication
 
@@ -21,6 +21,7 @@ SPACE = 8  # logical pixels; every margin is a multiple of it
 RADIUS = 6
 SCRIM, ON_SCRIM = "#b4000000", "#ffffff"  # behind words on a picture, and those words, whatever the scheme
 FAVOURITE = "#ffd257"  # on a scrim
+ICON_SIZES = (20, 40, 96)  # pixels; others are scaled down from the next larger one
 STAGE = "#000000"  # around a video's picture, whatever the scheme
 
 
@@ -185,40 +186,15 @@ QFrame[kind="drop"] { background: $window; border: 2px dashed $accent; }
 """)
 
 
-class _TintedSvg(QIconEngine):
-    """Draws an SVG in one colour, another where it is disabled: at the size that is asked for, and not before.
-
-    A window has some hundred icons; to draw all of them at every size took a fifth of its start.
-    """
-
-    def __init__(self, svg: str, color: str, disabled: str) -> None:
-        super().__init__()
-        self._parts = svg, color, disabled
-        self._pixmaps: dict[tuple[int, int, bool], QPixmap] = {}
-
-    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
-        svg, color, disabled = self._parts
-        key = size.width(), size.height(), mode is QIcon.Mode.Disabled
-        if key not in self._pixmaps:
-            tint = disabled if key[2] else color
-            pixmap = self._pixmaps[key] = QPixmap(size)
-            pixmap.fill(Qt.GlobalColor.transparent)
-            painter = QPainter(pixmap)
-            renderer = QSvgRenderer(QByteArray(svg.replace("currentColor", tint).encode()))
-            renderer.setAspectRatioMode(Qt.AspectRatioMode.KeepAspectRatio)
-            renderer.render(painter, QRectF(0, 0, size.width(), size.height()))
-            painter.end()
-        return self._pixmaps[key]
-
-    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
-        pixmap = self.pixmap(rect.size() * painter.device().devicePixelRatioF(), mode, state)
-        painter.drawPixmap(rect, pixmap)
-
-    def actualSize(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QSize:
-        return size
-
-    def clone(self) -> QIconEngine:
-        return _TintedSvg(*self._parts)
+def _drawn(svg: str, size: int) -> QPixmap:
+    pixmap = QPixmap(size, size)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    renderer = QSvgRenderer(QByteArray(svg.encode()))
+    renderer.setAspectRatioMode(Qt.AspectRatioMode.KeepAspectRatio)
+    renderer.render(painter, QRectF(0, 0, size, size))
+    painter.end()
+    return pixmap
 
 
 class Theme(QObject):
@@ -262,7 +238,15 @@ class Theme(QObject):
         if (name, color) in self._icons:
             return self._icons[name, color]
         svg = paths.resource("icons", f"{name}.svg").read_text(encoding="utf-8")
-        icon = self._icons[name, color] = QIcon(_TintedSvg(svg, color, self.colors.weak))
+        # Not an icon engine of ours, which would draw when asked: PySide and the icon both delete it, and the garbage
+        # collection crashes.
+        icon = self._icons[name, color] = QIcon()
+        for mode, tint, sizes in (
+            (QIcon.Mode.Normal, color, ICON_SIZES),
+            (QIcon.Mode.Disabled, self.colors.weak, ICON_SIZES[1:2]),
+        ):
+            for size in sizes:
+                icon.addPixmap(_drawn(svg.replace("currentColor", tint), size), mode)
         return icon
 
     def give_icon(self, target: QAbstractButton | QAction, name: str) -> None:
