@@ -24,7 +24,7 @@ def update(ts: Path) -> None:
     # similar words either: a near miss that nobody looked at is worse than a gap that is named.
     options = ["-silent", "-no-obsolete", "-locations", "none", "-sort-messages"]
     guessing = ["-disable-heuristic", "similartext"]
-    sources = sorted(str(path) for path in WORDS.glob("*.py"))
+    sources = sorted(str(path) for path in WORDS.rglob("*.py"))
     _run("pyside6-lupdate", *options, *guessing, *sources, "-ts", str(ts))
 
 

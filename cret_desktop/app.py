@@ -29,8 +29,8 @@ from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.gui import i18n, window_state
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.main_window import MainWindow
-from cret_desktop.gui.preferences import Preferences
-from cret_desktop.gui.shortcuts import Shortcuts
+from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.settings.shortcuts import Shortcuts
 from cret_desktop.gui.single_instance import SingleInstance
 from cret_desktop.gui.theme import Scheme, Theme
 from cret_desktop.gui.tray import Tray

@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QDialog, QWidget
 
 from cret_desktop.engine.protocol import Device, GetDevices
 from cret_desktop.gui.engine_bridge import EngineBridge
-from cret_desktop.gui.model_controller import ModelController
-from cret_desktop.gui.preferences import Preferences
-from cret_desktop.gui.shortcuts import Shortcuts
+from cret_desktop.gui.models.model_controller import ModelController
+from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.settings.shortcuts import Shortcuts
 from cret_desktop.gui.theme import Theme
 
 
@@ -47,7 +47,7 @@ class Everyday(QObject):
     # The dialogs are imported when wanted: most starts of the app never need one.
 
     def show_settings(self) -> None:
-        from cret_desktop.gui.settings_dialog import SettingsDialog
+        from cret_desktop.gui.settings.settings_dialog import SettingsDialog
 
         if not self._raise("settings"):
             dialog = SettingsDialog(self._preferences, self._window)
@@ -58,13 +58,13 @@ class Everyday(QObject):
             self._show("settings", dialog)
 
     def show_models(self) -> None:
-        from cret_desktop.gui.model_dialog import ModelDialog
+        from cret_desktop.gui.models.model_dialog import ModelDialog
 
         if not self._raise("models"):
             self._show("models", ModelDialog(self._models, self._theme, self._window))
 
     def show_shortcuts(self) -> None:
-        from cret_desktop.gui.shortcuts_dialog import ShortcutsDialog
+        from cret_desktop.gui.settings.shortcuts_dialog import ShortcutsDialog
 
         if not self._raise("shortcuts"):
             self._show("shortcuts", ShortcutsDialog(self._shortcuts, self._window))

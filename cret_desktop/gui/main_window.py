@@ -16,39 +16,39 @@ from PySide6.QtWidgets import QMainWindow, QSplitter, QStackedWidget, QVBoxLayou
 from cret_desktop.engine.protocol import EngineLost, EngineStarted, IndexFinished, LibraryStatus, SearchAnswer
 from cret_desktop.errors import ModelError
 from cret_desktop.gui import actions, wording
-from cret_desktop.gui.annotation_dialogs import AnnotationDialogs
-from cret_desktop.gui.annotations import Annotations
+from cret_desktop.gui.annotations.annotation_dialogs import AnnotationDialogs
+from cret_desktop.gui.annotations.annotations import Annotations
 from cret_desktop.gui.banner import Banner
 from cret_desktop.gui.drop_cover import DropCover
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.error_dialog import ErrorDialog, is_defect
 from cret_desktop.gui.everyday import Everyday
-from cret_desktop.gui.export_controller import ExportController
-from cret_desktop.gui.export_line import ExportLine
-from cret_desktop.gui.library_controller import LibraryController
-from cret_desktop.gui.library_dialogs import LibraryDialogs
-from cret_desktop.gui.library_panel import LibraryPanel
+from cret_desktop.gui.export.export_controller import ExportController
+from cret_desktop.gui.export.export_line import ExportLine
+from cret_desktop.gui.library.library_controller import LibraryController
+from cret_desktop.gui.library.library_dialogs import LibraryDialogs
+from cret_desktop.gui.library.library_panel import LibraryPanel
+from cret_desktop.gui.library.progress_line import ProgressLine
 from cret_desktop.gui.menus import build_menus
-from cret_desktop.gui.model_controller import STARTER, ModelController
-from cret_desktop.gui.model_offer import ModelOffer
-from cret_desktop.gui.pictures import holds_picture
-from cret_desktop.gui.playback_controller import PlaybackController
-from cret_desktop.gui.preferences import Preferences
-from cret_desktop.gui.preview_panel import PreviewPanel
-from cret_desktop.gui.progress_line import ProgressLine
-from cret_desktop.gui.results_page import ResultsPage
-from cret_desktop.gui.saved_searches import SavedSearches
-from cret_desktop.gui.search_bar import SearchBar
-from cret_desktop.gui.search_controller import SearchController, Wish
-from cret_desktop.gui.searching import Searching
-from cret_desktop.gui.shortcuts import Shortcuts
+from cret_desktop.gui.models.model_controller import STARTER, ModelController
+from cret_desktop.gui.models.model_offer import ModelOffer
+from cret_desktop.gui.playing.playback_controller import PlaybackController
+from cret_desktop.gui.playing.preview_panel import PreviewPanel
+from cret_desktop.gui.results.results_page import ResultsPage
+from cret_desktop.gui.search.pictures import holds_picture
+from cret_desktop.gui.search.saved_searches import SavedSearches
+from cret_desktop.gui.search.search_bar import SearchBar
+from cret_desktop.gui.search.search_controller import SearchController, Wish
+from cret_desktop.gui.search.searching import Searching
+from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.settings.shortcuts import Shortcuts
 from cret_desktop.gui.start_page import StartPage
 from cret_desktop.gui.theme import SPACE, Theme
 from cret_desktop.gui.thumbnail_cache import ThumbnailCache
 from cret_desktop.settings import Settings
 
 if TYPE_CHECKING:
-    from cret_desktop.gui.player_page import PlayerPage
+    from cret_desktop.gui.playing.player_page import PlayerPage
 
 PANEL_WIDTH = 232
 
@@ -234,7 +234,7 @@ class MainWindow(QMainWindow):
     @cached_property
     def player(self) -> PlayerPage:
         """Built when a video is first watched: no window waits for it before."""
-        from cret_desktop.gui.player_page import PlayerPage
+        from cret_desktop.gui.playing.player_page import PlayerPage
 
         player = PlayerPage(self._theme, self.thumbnails, self._shortcuts)
         self._pages.addWidget(player)

@@ -9,7 +9,7 @@ from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMainWindow
 
-from cret_desktop.gui.shortcuts import Shortcuts
+from cret_desktop.gui.settings.shortcuts import Shortcuts
 
 # Ids of `shortcuts.COMMANDS`, '' for a line between; a command that the window gives no slot for is left out.
 MENUS: tuple[tuple[Any, tuple[str, ...]], ...] = (

@@ -43,7 +43,7 @@ from cret_desktop.clips import VideoFile, VideoInfo
 from cret_desktop.engine.assemble import open_library
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import Prepare
-from cret_desktop.gui.preferences import Preferences
+from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.index.catalog import Catalog, NewClip
 from cret_desktop.media.demo import make_demo_videos
 from cret_desktop.media.scan import scan

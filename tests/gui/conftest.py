@@ -21,7 +21,7 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.app import Application, build_application
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import AddFolders, IndexFinished
-from cret_desktop.gui.preferences import Preferences
+from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.settings import Settings
 from tests.videos import write_colours
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cret_desktop.engine.protocol import DownloadProgress, ModelCard, ModelState
-from cret_desktop.gui.model_dialog import ModelDialog
+from cret_desktop.gui.models.model_dialog import ModelDialog
 
 if TYPE_CHECKING:
     from tests.gui.screenshots import Photographer

@@ -31,13 +31,13 @@ from cret_desktop.clips import Moment, Sort
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import AddFolders, EngineLost, ExportProgress, IndexFinished
 from cret_desktop.errors import EngineError
+from cret_desktop.gui.annotations.note_editor import NoteEditor
+from cret_desktop.gui.annotations.tags_editor import TagsEditor
 from cret_desktop.gui.error_dialog import ErrorDialog
-from cret_desktop.gui.export_dialog import ExportDialog
-from cret_desktop.gui.failures_dialog import FailuresDialog
-from cret_desktop.gui.note_editor import NoteEditor
-from cret_desktop.gui.pictures import to_picture
-from cret_desktop.gui.preferences import Preferences
-from cret_desktop.gui.tags_editor import TagsEditor
+from cret_desktop.gui.export.export_dialog import ExportDialog
+from cret_desktop.gui.library.failures_dialog import FailuresDialog
+from cret_desktop.gui.search.pictures import to_picture
+from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.theme import Scheme
 from cret_desktop.library.progress import IndexProgress, Phase
 from cret_desktop.media.demo import make_demo_videos

@@ -19,11 +19,11 @@ from cret_desktop.app import Application
 from cret_desktop.clips import LibraryFile
 from cret_desktop.engine.protocol import ChangeTags, EngineLost, GetFile, SetFavourite, SetNote
 from cret_desktop.errors import StorageError
-from cret_desktop.gui.annotations import Annotations
+from cret_desktop.gui.annotations.annotations import Annotations
+from cret_desktop.gui.annotations.note_editor import NoteEditor
+from cret_desktop.gui.annotations.tags_editor import TagsEditor
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.main_window import MainWindow
-from cret_desktop.gui.note_editor import NoteEditor
-from cret_desktop.gui.tags_editor import TagsEditor
 from tests.gui.conftest import WAIT
 
 CHECKED, PARTLY, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.PartiallyChecked, Qt.CheckState.Unchecked

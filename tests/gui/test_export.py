@@ -14,8 +14,8 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.app import Application
 from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, Passage
 from cret_desktop.gui import actions
-from cret_desktop.gui.export_dialog import ExportChoice, ExportDialog
-from cret_desktop.gui.export_line import ExportLine
+from cret_desktop.gui.export.export_dialog import ExportChoice, ExportDialog
+from cret_desktop.gui.export.export_line import ExportLine
 from tests.gui.conftest import WAIT
 
 MOMENTS = (Passage("/films/A walk.mp4", 1.0, 2.0), Passage("/films/A walk.mp4", 5.0, 7.5))

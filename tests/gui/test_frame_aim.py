@@ -7,7 +7,7 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cret_desktop.gui.frame_aim import MOST_TRIES, FrameAim
+from cret_desktop.gui.playing.frame_aim import MOST_TRIES, FrameAim
 
 
 class SimulatedPlayer:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QRect, QSize
 
-from cret_desktop.gui.grid_geometry import GridGeometry
+from cret_desktop.gui.results.grid_geometry import GridGeometry
 
 CELL = QSize(10, 20)
 grids = st.tuples(st.integers(0, 40), st.integers(1, 6)).flatmap(

@@ -21,8 +21,8 @@ from cret_desktop.app import build_application
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.gui import i18n, wording
 from cret_desktop.gui.menus import MENUS
-from cret_desktop.gui.preferences import Preferences
-from cret_desktop.gui.shortcuts import COMMANDS
+from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.settings.shortcuts import COMMANDS
 from cret_desktop.settings import Settings
 
 ROOT = Path(app.__file__).parent.parent
@@ -57,7 +57,7 @@ def _messages(ts: Path) -> Iterator[tuple[str, str, list[str], bool]]:
 
 def _calls() -> Iterator[tuple[str, ast.Call, str]]:
     """Every call in the window's sources, with where it stands and the name that is called."""
-    for path in sorted(GUI.glob("*.py")):
+    for path in sorted(GUI.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))

@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.gui.export_dialog import ExportDialog
-from cret_desktop.gui.tags_editor import TagsEditor
+from cret_desktop.gui.annotations.tags_editor import TagsEditor
+from cret_desktop.gui.export.export_dialog import ExportDialog
 from tests.gui.conftest import WAIT
 from tests.gui.test_annotations import file_named
 from tests.gui.test_search import answered, names

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.app import Application
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import ModelCard, ModelState
-from cret_desktop.gui.model_dialog import ModelDialog, ModelFrame
+from cret_desktop.gui.models.model_dialog import ModelDialog, ModelFrame
 from tests.gui.conftest import WAIT
 from tests.hub import Hub, serve
 from tests.model import tiny

@@ -17,8 +17,8 @@ from cret_desktop.engine.protocol import SearchAnswer
 from cret_desktop.errors import QueryError
 from cret_desktop.gui import actions, wording
 from cret_desktop.gui.engine_bridge import EngineBridge
-from cret_desktop.gui.search_bar import SearchBar
-from cret_desktop.gui.search_controller import SearchController
+from cret_desktop.gui.search.search_bar import SearchBar
+from cret_desktop.gui.search.search_controller import SearchController
 from cret_desktop.gui.theme import DARK, LIGHT, Colors, Scheme, Theme
 from tests.gui.conftest import WAIT
 

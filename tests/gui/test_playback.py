@@ -12,13 +12,13 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from cret_desktop.gui.multimedia import make_playback
-from cret_desktop.gui.video_surface import VideoSurface
+from cret_desktop.gui.playing.multimedia import make_playback
+from cret_desktop.gui.playing.video_surface import VideoSurface
 from tests.gui.conftest import WAIT
 from tests.videos import read_number, write_colours, write_noise_audio, write_numbered
 
 if TYPE_CHECKING:
-    from cret_desktop.gui.playback import Playback
+    from cret_desktop.gui.playing.playback import Playback
 
 NTSC = Fraction(30_000, 1001)
 B_FRAMES = {"bf": "3", "g": "48"}

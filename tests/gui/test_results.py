@@ -17,12 +17,12 @@ from cret_desktop.clips import Match, Moment, Sort, Stretch
 from cret_desktop.engine.protocol import GetFilmstrip
 from cret_desktop.errors import EngineError
 from cret_desktop.gui import actions
-from cret_desktop.gui.preferences import Preferences
-from cret_desktop.gui.results_delegate import USUAL, check_rect
-from cret_desktop.gui.results_model import PAGE
-from cret_desktop.gui.results_page import ResultsPage
-from cret_desktop.gui.results_view import ResultsView
-from cret_desktop.gui.shortcuts import Shortcuts
+from cret_desktop.gui.results.results_delegate import USUAL, check_rect
+from cret_desktop.gui.results.results_model import PAGE
+from cret_desktop.gui.results.results_page import ResultsPage
+from cret_desktop.gui.results.results_view import ResultsView
+from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.settings.shortcuts import Shortcuts
 from cret_desktop.gui.theme import Scheme, Theme
 from cret_desktop.gui.thumbnail_cache import ThumbnailCache
 from tests.gui.answers import answer, browsed, library_file, moment, thumbnails, write_strip

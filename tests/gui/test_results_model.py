@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop.clips import Match, Reason
 from cret_desktop.gui import actions
-from cret_desktop.gui.results_model import PAGE, Column, ResultsModel, Role
+from cret_desktop.gui.results.results_model import PAGE, Column, ResultsModel, Role
 from tests.gui.answers import answer, browsed, library_file, moment
 
 

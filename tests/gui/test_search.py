@@ -14,14 +14,14 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.app import Application
 from cret_desktop.clips import Match, Picture, Sort
 from cret_desktop.engine.protocol import SavedSearch, SearchAnswer
-from cret_desktop.gui.chips import Chip
-from cret_desktop.gui.flow_layout import FlowLayout
-from cret_desktop.gui.history import MOST, History
-from cret_desktop.gui.library_model import Kind
-from cret_desktop.gui.operators import choices, operator_words, token
-from cret_desktop.gui.pictures import LONGEST, PictureLoader, holds_picture, to_image, to_picture
-from cret_desktop.gui.search_bar import SearchBar
-from cret_desktop.gui.suggestions import Vocabulary, suggest
+from cret_desktop.gui.library.library_model import Kind
+from cret_desktop.gui.search.chips import Chip
+from cret_desktop.gui.search.flow_layout import FlowLayout
+from cret_desktop.gui.search.history import MOST, History
+from cret_desktop.gui.search.operators import choices, operator_words, token
+from cret_desktop.gui.search.pictures import LONGEST, PictureLoader, holds_picture, to_image, to_picture
+from cret_desktop.gui.search.search_bar import SearchBar
+from cret_desktop.gui.search.suggestions import Vocabulary, suggest
 from cret_desktop.gui.theme import Scheme, Theme
 from cret_desktop.library import query
 from tests.gui.conftest import WAIT

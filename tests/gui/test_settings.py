@@ -17,9 +17,9 @@ from cret_desktop.app import Application, build_application
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.gui import actions
 from cret_desktop.gui.about_dialog import AboutDialog
-from cret_desktop.gui.preferences import Preferences
-from cret_desktop.gui.settings_dialog import MODEL_PAGE, SettingsDialog
-from cret_desktop.gui.shortcuts_dialog import ShortcutsDialog
+from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.settings.settings_dialog import MODEL_PAGE, SettingsDialog
+from cret_desktop.gui.settings.shortcuts_dialog import ShortcutsDialog
 from cret_desktop.gui.theme import DARK, LIGHT
 from cret_desktop.settings import Settings
 from tests.gui.conftest import WAIT

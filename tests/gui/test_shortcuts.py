@@ -12,9 +12,9 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
 from cret_desktop.gui.menus import MENUS
-from cret_desktop.gui.preferences import Preferences
-from cret_desktop.gui.shortcuts import COMMANDS, Command, Scope, Shortcuts
-from cret_desktop.gui.shortcuts_dialog import ShortcutsDialog
+from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.settings.shortcuts import COMMANDS, Command, Scope, Shortcuts
+from cret_desktop.gui.settings.shortcuts_dialog import ShortcutsDialog
 from cret_desktop.settings import Settings
 
 FEW = (

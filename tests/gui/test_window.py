@@ -24,8 +24,8 @@ from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import Folder, SearchAnswer
 from cret_desktop.errors import EngineError
 from cret_desktop.gui.error_dialog import ErrorDialog
-from cret_desktop.gui.failures_dialog import FailuresDialog
-from cret_desktop.gui.library_model import Kind, Role
+from cret_desktop.gui.library.failures_dialog import FailuresDialog
+from cret_desktop.gui.library.library_model import Kind, Role
 from cret_desktop.gui.main_window import MainWindow
 from cret_desktop.library.progress import Phase
 from tests.gui.conftest import WAIT, DragPlace

@@ -1,0 +1,74 @@
+"""What the library asks a person: which folder or files to add, whether one may go, what to do about failures.
+
+Every answer goes to the LibraryController. Nothing here waits: dialogs are opened, not run.
+"""
+
+from __future__ import annotations
+
+import os
+
+from PySide6.QtCore import QObject, QStandardPaths, Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from cret_desktop.engine.protocol import FailedFile, Folder
+from cret_desktop.gui import wording
+from cret_desktop.gui.library.library_controller import LibraryController
+
+
+class LibraryDialogs(QObject):
+    def __init__(self, library: LibraryController, window: QWidget) -> None:
+        super().__init__(window)
+        self._library = library
+        self._window = window
+        # Where the next dialog begins: where the last one was, and at first where the system keeps videos.
+        kinds = (QStandardPaths.StandardLocation.MoviesLocation, QStandardPaths.StandardLocation.HomeLocation)
+        self._place = next(place for kind in kinds if os.path.isdir(place := QStandardPaths.writableLocation(kind)))
+        library.failures_ready.connect(self._show_failures)
+
+    def choose_folder(self) -> None:
+        dialog = QFileDialog(self._window, self.tr("Add a folder of videos"))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        self._open(dialog)
+
+    def choose_files(self) -> None:
+        dialog = QFileDialog(self._window, self.tr("Add videos"))
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        self._open(dialog)
+
+    def _open(self, dialog: QFileDialog) -> None:
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setDirectory(self._place)
+        dialog.directoryEntered.connect(self._keep_place)
+        dialog.filesSelected.connect(self._library.add)
+        dialog.open()
+
+    def _keep_place(self, folder: str) -> None:
+        self._place = folder
+
+    def ask_to_remove(self, folder: Folder) -> None:
+        question = QMessageBox(self._window)
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        question.setTextFormat(Qt.TextFormat.PlainText)
+        question.setWindowTitle(self.tr("Remove a folder"))
+        question.setText(
+            self.tr("Remove \u201c{name}\u201d from the library?").format(name=wording.file_name(folder.path))
+        )
+        question.setInformativeText(
+            self.tr("Search will no longer find its {videos}. The files themselves stay where they are.").format(
+                videos=wording.videos(folder.files)
+            )
+        )
+        remove = question.addButton(self.tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
+        keep = question.addButton(self.tr("Keep"), QMessageBox.ButtonRole.RejectRole)
+        question.setDefaultButton(keep)
+        question.setEscapeButton(keep)
+        remove.clicked.connect(lambda: self._library.remove(folder.path))
+        question.open()
+
+    def _show_failures(self, failures: tuple[FailedFile, ...]) -> None:
+        from cret_desktop.gui.library.failures_dialog import FailuresDialog  # most starts of the app never need it
+
+        dialog = FailuresDialog(failures, self._window)
+        dialog.retry_wanted.connect(self._library.retry_failures)
+        dialog.open()

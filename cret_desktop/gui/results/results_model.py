@@ -1,0 +1,419 @@
+"""The videos and moments that are shown, as an item model of flat rows: moments, grouped by video, and one divider.
+
+An answer to a query is whole; of a browsed library only the pages that have been in sight are there, the other rows are
+empty until `put` fills them. What is on the screen keeps its identity where a new answer holds the same files.
+This module never loads a picture and never asks the engine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QObject, Qt
+
+from cret_desktop.clips import LibraryFile, Match, Moment
+from cret_desktop.engine.protocol import SearchAnswer
+from cret_desktop.gui import actions, wording
+from cret_desktop.gui.model_index import Index
+
+PAGE = 100  # videos of a browsed library that are asked for at once
+
+
+class Role(IntEnum):
+    MOMENT = Qt.ItemDataRole.UserRole + 1
+    FILE = Qt.ItemDataRole.UserRole + 2
+
+
+class Column(IntEnum):
+    """The columns of the list view; the other views show all of a row at once."""
+
+    PICTURE = 0
+    NAME = 1
+    FOLDER = 2
+    TIME = 3
+    LENGTH = 4
+    RESOLUTION = 5
+    SIZE = 6
+    DATE = 7
+    MATCH = 8
+    TAGS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One video with the moments that were found in it, the best first."""
+
+    file: LibraryFile
+    moments: tuple[Moment, ...]
+
+    @property
+    def match(self) -> Match:
+        return self.moments[0].match
+
+
+class Card(NamedTuple):
+    """What one row shows. `place` counts the moments of its video; `others` are those that are folded away."""
+
+    file: LibraryFile
+    moment: Moment
+    place: int
+    others: int
+    is_open: bool
+
+
+class Fold(NamedTuple):
+    """The divider above the videos that match only weakly."""
+
+    videos: int
+    is_open: bool
+
+
+class _Row(NamedTuple):
+    video: int
+    moment: int
+
+
+_DIVIDER = _Row(-1, -1)
+
+
+class ResultsModel(QAbstractTableModel):
+    """Attributes: `browsed` whether files are listed without a query; `total` how many videos there are."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.browsed = False
+        self.confident = True
+        self.total = 0
+        self._videos: list[Video | None] = []
+        self._rows: list[_Row] = []  # of an answer to a query; a browsed list has one row a video
+        self._open: set[int] = set()  # ids of files whose moments are all shown
+        self._weak: list[int] = []  # videos below the divider
+        self._fold_open = False
+        self._fresh: set[int] = set()  # pages of a browsed list that need not be asked for
+        self._asked: set[int] = set()
+
+    # --- answers ----------------------------------------------------------------------------------------------
+
+    def show(self, answer: SearchAnswer, keep: bool = False) -> bool:
+        """Show an answer. With `keep` it is the same query again: what was opened stays open, pages stay until asked.
+
+        Rows change in place where they show the same files as before, and True is returned; otherwise the model is
+        reset.
+        """
+        videos: list[Video | None] = list(_by_video(answer))
+        if answer.browsed:
+            rest = max(answer.total - len(videos), 0)
+            kept = self._videos[len(videos) :] if keep and self.browsed and self.total == answer.total else []
+            videos += kept or [None] * rest
+        if not keep:
+            self._open.clear()
+            self._fold_open = False
+        weak = self._weak_of(videos, answer)
+        rows = [] if answer.browsed else self._flatten(videos, weak)
+        same = keep and self.browsed == answer.browsed and len(videos) == len(self._videos) and rows == self._rows
+        same = same and all(old is None or new is None or old.file.id == new.file.id
+                            for old, new in zip(self._videos, videos, strict=True))  # fmt: skip
+        if not same:
+            self.beginResetModel()
+        self.browsed, self.confident, self.total = answer.browsed, answer.confident, answer.total
+        self._videos, self._rows, self._weak = videos, rows, weak
+        self._asked.clear()
+        self._fresh = set(range(len(answer.files) // PAGE)) if answer.browsed else set()
+        if len(answer.files) == len(videos):
+            self._fresh = set(range(-(-len(videos) // PAGE)))
+        if not same:
+            self.endResetModel()
+        elif answer.moments:
+            self._changed(0, (len(answer.files) if answer.browsed else len(rows)) - 1)
+        return same
+
+    def put(self, answer: SearchAnswer, offset: int) -> None:
+        """Fill in a page of a browsed list."""
+        page = offset // PAGE
+        self._asked.discard(page)
+        videos = _by_video(answer)
+        if not self.browsed or offset >= len(self._videos):
+            return
+        last = min(offset + len(videos), len(self._videos)) - 1
+        self._videos[offset : last + 1] = videos[: last + 1 - offset]
+        self._fresh.update(range(page, page + -(-len(videos) // PAGE)))
+        if last >= offset:
+            self._changed(offset, last)
+
+    def clear(self) -> None:
+        self.beginResetModel()
+        self._videos, self._rows, self._weak = [], [], []
+        self.browsed, self.total = False, 0
+        self._fresh.clear()
+        self._asked.clear()
+        self.endResetModel()
+
+    def update_files(self, files: Iterable[LibraryFile]) -> None:
+        """Show what has just changed about files (a tag, a favourite), before the engine says so."""
+        new = {file.id: file for file in files}
+        for number, video in enumerate(self._videos):
+            if video is not None and video.file.id in new:
+                self._videos[number] = replace(video, file=new[video.file.id])
+        if self.rowCount():
+            self._changed(0, self.rowCount() - 1)
+
+    def missing_pages(self, first: int, last: int) -> list[int]:
+        """Pages of a browsed list that rows `first` to `last` need; each is named once, until it has come."""
+        if not self.browsed or last < first:
+            return []
+        pages = [page for page in range(first // PAGE, last // PAGE + 1) if page not in self._fresh | self._asked]
+        self._asked.update(pages)
+        return pages
+
+    # --- folding ----------------------------------------------------------------------------------------------
+
+    def toggle(self, row: int) -> None:
+        """Open or close the divider, or the other moments of the row's video."""
+        if self.fold(row) is not None:
+            self._fold_open = not self._fold_open
+            self._refold(row + 1)
+            return
+        card = self.card(row)
+        if card is None or not (card.others or card.is_open):
+            return
+        self._open ^= {card.file.id}
+        self._refold(row - card.place + 1)
+
+    def close_all(self) -> None:
+        """Show one moment a video."""
+        for row in range(self.rowCount() - 1, -1, -1):
+            if (card := self.card(row)) is not None and card.is_open and card.place == 0:
+                self.toggle(row)
+
+    def _refold(self, at: int) -> None:
+        """Insert or take away the rows from `at` on that folding makes or hides, the selection staying as it is."""
+        rows = self._flatten(self._videos, self._weak)
+        count = len(rows) - len(self._rows)
+        if count > 0:
+            self.beginInsertRows(QModelIndex(), at, at + count - 1)
+            self._rows = rows
+            self.endInsertRows()
+        else:
+            self.beginRemoveRows(QModelIndex(), at, at - count - 1)
+            self._rows = rows
+            self.endRemoveRows()
+        self._changed(at - 1, at - 1)
+
+    def _flatten(self, videos: Sequence[Video | None], weak: Sequence[int]) -> list[_Row]:
+        below = set(weak)
+        rows = self._rows_of(videos, [number for number in range(len(videos)) if number not in below])
+        if weak:
+            rows.append(_DIVIDER)
+        if self._fold_open:
+            rows += self._rows_of(videos, weak)
+        return rows
+
+    def _rows_of(self, videos: Sequence[Video | None], numbers: Iterable[int]) -> list[_Row]:
+        rows = []
+        for number in numbers:
+            video = videos[number]
+            assert video is not None  # only browsed lists have gaps, and those are not flattened
+            count = _shown(video) if video.file.id in self._open else 1
+            rows += [_Row(number, moment) for moment in range(count)]
+        return rows
+
+    @staticmethod
+    def _weak_of(videos: Sequence[Video | None], answer: SearchAnswer) -> list[int]:
+        if answer.browsed or not answer.confident:  # where all are weak, there is nothing to stand back from
+            return []
+        return [number for number, video in enumerate(videos) if video is not None and video.match is Match.WEAK]
+
+    # --- rows -------------------------------------------------------------------------------------------------
+
+    def card(self, row: int) -> Card | None:
+        """What a row shows; None for the divider and for rows that have not come yet."""
+        if self.browsed:
+            video = self._videos[row]
+            return None if video is None else Card(video.file, video.moments[0], 0, 0, False)
+        place = self._rows[row]
+        if place is _DIVIDER:
+            return None
+        video = self._videos[place.video]
+        assert video is not None
+        is_open = video.file.id in self._open
+        others = 0 if is_open or place.moment else _shown(video) - 1
+        return Card(video.file, video.moments[place.moment], place.moment, others, is_open)
+
+    def fold(self, row: int) -> Fold | None:
+        """The divider, where the row is it."""
+        if self.browsed or self._rows[row] is not _DIVIDER:
+            return None
+        return Fold(len(self._weak), self._fold_open)
+
+    @property
+    def divider(self) -> int | None:
+        """The divider's row."""
+        return self._rows.index(_DIVIDER) if self._weak else None
+
+    def row_of(self, moment: Moment) -> int | None:
+        """The row that shows the same moment, or else the same file."""
+        numbers = [n for n, video in enumerate(self._videos) if video is not None and video.file.id == moment.file_id]
+        if self.browsed or not numbers:
+            return numbers[0] if numbers else None
+        rows = [row for row, place in enumerate(self._rows) if place.video == numbers[0]]
+        same = [row for row in rows if (card := self.card(row)) and card.moment.clip_id == moment.clip_id]
+        return next(iter(same or rows), None)
+
+    def rows_of(self, moments: Iterable[Moment]) -> list[int]:
+        """The rows of all that are still there, in order."""
+        moments = list(moments)
+        wanted = {moment.file_id for moment in moments}
+        if self.browsed:
+            return [n for n, video in enumerate(self._videos) if video is not None and video.file.id in wanted]
+        return sorted({row for moment in moments if (row := self.row_of(moment)) is not None})
+
+    def has_come(self, row: int) -> bool:
+        """Whether a row is a result, and there."""
+        return self._videos[row] is not None if self.browsed else self._rows[row] is not _DIVIDER
+
+    def videos_shown(self) -> int:
+        return sum(video is not None for video in self._videos)
+
+    def moments_shown(self) -> int:
+        return sum(_shown(video) for video in self._videos if video is not None)
+
+    # --- Qt ---------------------------------------------------------------------------------------------------
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        if parent.isValid():
+            return 0
+        return len(self._videos) if self.browsed else len(self._rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(Column)
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        if not index.isValid():
+            return Qt.ItemFlag.NoItemFlags
+        card = self.card(index.row())
+        if card is None:
+            return Qt.ItemFlag.ItemIsEnabled
+        return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsDragEnabled
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        card = self.card(index.row())
+        if card is None:
+            fold = self.fold(index.row())
+            words = (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole)
+            return wording.weaker_matches(fold.videos) if fold is not None and role in words else None
+        match role:
+            case Role.MOMENT:
+                return card.moment
+            case Role.FILE:
+                return card.file
+            case Qt.ItemDataRole.DisplayRole:
+                return self._words(card, index.column())
+            case Qt.ItemDataRole.ToolTipRole:
+                return wording.tooltip(self._described(card))
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return self._read_out(card) if index.column() == 0 else self._words(card, index.column())
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation is not Qt.Orientation.Horizontal or role != Qt.ItemDataRole.DisplayRole:
+            return None
+        return {
+            Column.PICTURE: "",
+            Column.NAME: self.tr("Name"),
+            Column.FOLDER: self.tr("Folder"),
+            Column.TIME: self.tr("Time"),
+            Column.LENGTH: self.tr("Length"),
+            Column.RESOLUTION: self.tr("Resolution"),
+            Column.SIZE: self.tr("Size"),
+            Column.DATE: self.tr("Date"),
+            Column.MATCH: self.tr("Match"),
+            Column.TAGS: self.tr("Tags"),
+        }[Column(section)]
+
+    def mimeTypes(self) -> list[str]:
+        return ["text/uri-list", "text/plain"]
+
+    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
+        """The files of the rows, each once, for other programs."""
+        cards = [self.card(row) for row in sorted({index.row() for index in indexes})]
+        paths = list(dict.fromkeys(card.file.path for card in cards if card is not None))
+        data = QMimeData()
+        data.setUrls([actions.file_url(path) for path in paths])
+        data.setText("\n".join(wording.shown(path) for path in paths))
+        return data
+
+    def supportedDragActions(self) -> Qt.DropAction:
+        return Qt.DropAction.CopyAction  # never a move: what is dragged out stays where it is
+
+    def _words(self, card: Card, column: int) -> str:
+        file, moment = card.file, card.moment
+        match column:
+            case Column.NAME:
+                return wording.file_name(file.path)
+            case Column.FOLDER:
+                return wording.shown(os.path.dirname(file.path))
+            case Column.TIME:
+                return "" if moment.match is Match.BROWSED else wording.span(moment.start, moment.end)
+            case Column.LENGTH:
+                return "" if file.duration is None else wording.clock(file.duration)
+            case Column.RESOLUTION:
+                return wording.resolution(file)
+            case Column.SIZE:
+                return wording.size(file.size)
+            case Column.DATE:
+                return wording.date(file.modified)
+            case Column.MATCH:
+                return "" if moment.match is Match.BROWSED else wording.match(moment.match)
+            case Column.TAGS:
+                return ", ".join(file.tags)
+        return ""
+
+    def _described(self, card: Card) -> str:
+        """The tool tip: what a card has no room for, each on a line of its own."""
+        file, moment = card.file, card.moment
+        lines = [wording.shown(file.path), wording.about(file)]
+        if moment.match is not Match.BROWSED:
+            lines.append(f"{wording.span(moment.start, moment.end)} \u00b7 {wording.match(moment.match)}")
+        lines += [wording.reason(reason) for reason in moment.reasons]
+        lines += [wording.state(file), file.reason, ", ".join(file.tags), file.note]
+        return "\n".join(line for line in lines if line)
+
+    def _read_out(self, card: Card) -> str:
+        file, moment = card.file, card.moment
+        name = wording.file_name(file.path)
+        if moment.match is Match.BROWSED:
+            parts = [name, wording.about(file)]
+        else:
+            words = self.tr("{name}, {start} to {end}, {match} match")
+            parts = [words.format(name=name, start=wording.clock(moment.start), end=wording.clock(moment.end),
+                                  match=wording.match(moment.match))]  # fmt: skip
+        parts += [wording.state(file), self.tr("favourite") if file.favourite else ""]
+        return ", ".join(part for part in parts if part)
+
+    def _changed(self, first: int, last: int) -> None:
+        self.dataChanged.emit(self.index(first, 0), self.index(last, len(Column) - 1))
+
+
+def _by_video(answer: SearchAnswer) -> list[Video]:
+    """The videos of an answer in the order they first appear in, each with its moments, the best first."""
+    files = {file.id: file for file in answer.files}
+    moments: dict[int, list[Moment]] = {}
+    for moment in answer.moments:
+        moments.setdefault(moment.file_id, []).append(moment)
+    return [
+        Video(files[file_id], tuple(sorted(found, key=lambda moment: -moment.score)))
+        for file_id, found in moments.items()
+    ]
+
+
+def _shown(video: Video) -> int:
+    """How many moments an opened video shows: weak ones only where it has no better."""
+    if video.match is Match.WEAK:
+        return len(video.moments)
+    return sum(moment.match is not Match.WEAK for moment in video.moments)

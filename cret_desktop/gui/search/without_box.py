@@ -1,0 +1,70 @@
+"""The second line of a search: what the moments must not show. Negation inside a description is lost on the models.
+
+Live while typing like the line above it. Never asks the engine.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidget
+
+from cret_desktop.gui.search.search_frame import SearchFrame
+from cret_desktop.gui.theme import SPACE, Theme
+
+DEBOUNCE_MS = 40
+
+
+class WithoutBox(SearchFrame):
+    """Signals: `excluded(text, live)`, with '' when it was cleared; `closed()` by Esc or the cross."""
+
+    excluded = Signal(str, bool)
+    closed = Signal()
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        line = QLineEdit()
+        super().__init__(line, parent)
+        self.line = line
+        caption = QLabel(self.tr("Without"))
+        caption.setProperty("kind", "caption")
+        self.line.setAcceptDrops(False)
+        self.line.setPlaceholderText(self.tr("What the moments must not show: people"))
+        self.line.setAccessibleName(self.tr("Without"))
+        self.close_button = QToolButton()
+        self.close_button.setToolTip(self.tr("Leave nothing out"))
+        self.close_button.setAccessibleName(self.tr("Leave nothing out"))
+        theme.give_icon(self.close_button, "close")
+        caption.setBuddy(self.line)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(SPACE * 3 // 2, SPACE // 2, SPACE // 2, SPACE // 2)
+        row.setSpacing(SPACE)
+        row.addWidget(caption)
+        row.addWidget(self.line, 1)
+        row.addWidget(self.close_button)
+        self.setFocusProxy(self.line)
+        self._debounce = QTimer(self, singleShot=True, interval=DEBOUNCE_MS)
+        self._connect_signals()
+
+    def _connect_signals(self) -> None:
+        self.line.textEdited.connect(lambda _: self._debounce.start())
+        self.line.returnPressed.connect(lambda: self._send(live=False))
+        self._debounce.timeout.connect(lambda: self._send(live=True))
+        self.close_button.clicked.connect(self.closed)
+
+    def text(self) -> str:
+        return self.line.text().strip()
+
+    def set_text(self, text: str) -> None:
+        if text != self.line.text():
+            self.line.setText(text)
+            self._send(live=False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.closed.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def _send(self, live: bool) -> None:
+        self._debounce.stop()
+        self.excluded.emit(self.text(), live)

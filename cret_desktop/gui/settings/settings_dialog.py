@@ -1,0 +1,310 @@
+"""The settings, each with a word about it. What is chosen holds at once; there is nothing to confirm.
+
+Shows and changes `Preferences`, never carries a setting out itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QItemSelectionModel, Qt, Signal
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QPlainTextEdit,
+    QPushButton,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from cret_desktop.clips import DEVICES
+from cret_desktop.engine.protocol import Device
+from cret_desktop.gui import i18n
+from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.theme import SPACE
+from cret_desktop.gui.tray import Tray
+from cret_desktop.settings import Settings
+
+MODEL_PAGE = 2
+PATTERN_LINES = 4
+CONTROL_WIDTH = 320
+
+
+class SettingsDialog(QDialog):
+    """Signals: `models_wanted()`, `shortcuts_wanted()`, `history_cleared()`, `devices_wanted()`: `show_devices` or
+    `show_no_devices` is to follow."""
+
+    models_wanted = Signal()
+    shortcuts_wanted = Signal()
+    history_cleared = Signal()
+    devices_wanted = Signal()
+
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
+        self._showers: list[Callable[[Settings], object]] = []  # each brings one control to the present value
+        self.setWindowTitle(self.tr("Settings"))
+        self.resize(760, 560)
+        self.pages = QListWidget()
+        self.pages.setProperty("kind", "pages")
+        self.pages.setAccessibleName(self.tr("Pages of the settings"))
+        self._stack = QStackedWidget()
+        self._add_page(self.tr("General"), self._general())
+        self._add_page(self.tr("Indexing"), self._indexing())
+        self._add_page(self.tr("Model"), self._model())
+        self._add_page(self.tr("Playing and export"), self._playing())
+        self.pages.setFixedWidth(self.pages.sizeHintForColumn(0) + 7 * SPACE)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        middle = QHBoxLayout()
+        middle.setSpacing(SPACE)
+        middle.addWidget(self.pages)
+        middle.addWidget(self._stack, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(SPACE * 2, SPACE * 2, SPACE * 2, SPACE * 2)
+        column.setSpacing(SPACE)
+        column.addLayout(middle, 1)
+        column.addWidget(buttons)
+        self._show(preferences.settings)
+        self._connect_signals()
+        self.pages.setCurrentRow(0, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+
+    def _connect_signals(self) -> None:
+        self.pages.currentRowChanged.connect(self._on_page)
+        self._preferences.changed.connect(lambda _before, now: self._show(now))
+        self.finished.connect(self._take_patterns)
+
+    def _on_page(self, number: int) -> None:
+        self._stack.setCurrentIndex(number)
+        if number == MODEL_PAGE:  # not before: the engine loads torch to answer
+            self.devices_wanted.emit()
+
+    # --- the pages --------------------------------------------------------------------------------------------
+
+    def _general(self) -> QVBoxLayout:
+        themes = {"system": self.tr("As the system has it"), "light": self.tr("Light"), "dark": self.tr("Dark")}
+        own_names = {i18n.SOURCE: "English", "de": "Deutsch"}  # each in itself: nobody need read another to find it
+        languages = {"system": self.tr("As the system has it")}
+        languages |= {code: own_names.get(code, code) for code in i18n.available()}
+        closing = {"quit": self.tr("Quit"), "tray": self.tr("Go on in the tray")}
+        closing_box = self._combo("closing", closing)
+        tray_words = self.tr("In the tray, new videos are still found and indexed while the window is closed.")
+        if not Tray.is_available():
+            _enable(closing_box, "tray", False)
+            tray_words = self.tr("This system has no tray to go on in.")
+        history = self._check("history", self.tr("Remember what was searched"))
+        clear = QPushButton(self.tr("Clear the history"))
+        clear.clicked.connect(self.history_cleared)
+        clear.clicked.connect(lambda: clear.setEnabled(False))
+        keys = QPushButton(self.tr("Keyboard shortcuts\u2026"))
+        keys.clicked.connect(self.shortcuts_wanted)
+        page = QVBoxLayout()
+        _row(page, self.tr("Colours"), self._combo("theme", themes))
+        _row(page, self.tr("Language"), self._combo("language", languages), self.tr("Holds from the next start on."))
+        _row(page, self.tr("When the window is closed"), closing_box, tray_words)
+        _row(page, self.tr("History"), history, self.tr("Kept on this computer only."))
+        page.addWidget(clear, alignment=Qt.AlignmentFlag.AlignLeft)
+        _row(page, self.tr("Keys"), keys, self.tr("All shortcuts, and other keys for them."))
+        return page
+
+    def _indexing(self) -> QVBoxLayout:
+        self.patterns = QPlainTextEdit()
+        self.patterns.setTabChangesFocus(True)
+        self.patterns.setPlaceholderText(self.tr("*.proxy.mp4\nRenders/*"))
+        self.patterns.setFixedHeight(
+            self.patterns.fontMetrics().lineSpacing() * PATTERN_LINES + 2 * SPACE + 2 * self.patterns.frameWidth()
+        )
+        self._showers.append(lambda settings: self.patterns.setPlainText("\n".join(settings.leave_out)))
+        self.patterns.installEventFilter(self)
+        page = QVBoxLayout()
+        gentle = self._check("gentle", self.tr("Let other programs go first"))
+        _row(page, self.tr("Priority"), gentle, self.tr("Indexing takes longer while the computer is busy."))
+        battery = self._check("pause_on_battery", self.tr("Wait while on battery"))
+        _row(page, self.tr("Power"), battery, self.tr("Indexing goes on by itself when the computer is plugged in."))
+        _row(
+            page,
+            self.tr("Leave out"),
+            self.patterns,
+            self.tr("One pattern a line, of files or folders; * stands for any letters."),
+        )
+        return page
+
+    def _model(self) -> QVBoxLayout:
+        name = QLabel(textFormat=Qt.TextFormat.PlainText)
+        self._showers.append(lambda settings: name.setText(settings.model))
+        models = QPushButton(self.tr("Models\u2026"))
+        models.clicked.connect(self.models_wanted)
+        line = QWidget()
+        row = QHBoxLayout(line)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(name)
+        row.addWidget(models)
+        row.addStretch()
+        devices = {
+            "auto": self.tr("The fastest there is"),
+            "cuda": self.tr("NVIDIA GPU (cuda)"),
+            "mps": self.tr("Apple GPU (mps)"),
+            "cpu": self.tr("Processor (cpu)"),
+        }
+        assert tuple(devices) == DEVICES
+        self.device = self._combo("device", devices)
+        page = QVBoxLayout()
+        _row(
+            page,
+            self.tr("Model"),
+            line,
+            self.tr("Compares pictures with words. Another one needs an index of its own."),
+        )
+        self.found = _row(page, self.tr("Runs on"), self.device, self.tr("Looking for what there is\u2026"))
+        return page
+
+    def _playing(self) -> QVBoxLayout:
+        self.player = QLineEdit()
+        self.player.setPlaceholderText(self.tr("The system's own"))
+        self.player.editingFinished.connect(
+            lambda: self._preferences.change(external_player=self.player.text().strip())
+        )
+        self._showers.append(lambda settings: self.player.setText(settings.external_player))
+        self.folder = QLineEdit()
+        self.folder.setPlaceholderText(self.tr("The one used last"))
+        self.folder.editingFinished.connect(lambda: self._preferences.change(export_folder=self.folder.text().strip()))
+        self._showers.append(lambda settings: self.folder.setText(settings.export_folder))
+        handles = QDoubleSpinBox(minimum=0.0, maximum=60.0, singleStep=0.5, decimals=1)
+        handles.setSuffix(self.tr(" s"))
+        handles.valueChanged.connect(lambda value: self._preferences.change(export_handles=round(value, 1)))
+        self._showers.append(lambda settings: handles.setValue(settings.export_handles))
+        modes = {"copy": self.tr("Copied: fast, starts at a keyframe"), "exact": self.tr("Exact to a frame: slower")}
+        page = QVBoxLayout()
+        _row(
+            page,
+            self.tr("Other player"),
+            self._with_chooser(self.player, self._choose_player),
+            self.tr("Plays a video outside of this window."),
+        )
+        _row(page, self.tr("Exported moments are"), self._combo("export_mode", modes))
+        _row(page, self.tr("Handles"), handles, self.tr("Added before and after each moment, where the video has it."))
+        _row(
+            page,
+            self.tr("Export to"),
+            self._with_chooser(self.folder, self._choose_folder),
+            self.tr("The folder that an export begins with."),
+        )
+        return page
+
+    # --- controls ---------------------------------------------------------------------------------------------
+
+    def _add_page(self, title: str, rows: QVBoxLayout) -> None:
+        rows.setContentsMargins(SPACE * 2, SPACE, SPACE * 2, SPACE)
+        rows.setSpacing(SPACE // 2)
+        rows.addStretch()
+        inside = QWidget()
+        inside.setLayout(rows)
+        page = QScrollArea(widgetResizable=True)
+        page.setFrameShape(QFrame.Shape.NoFrame)
+        page.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it has the focus, and is scrolled into view
+        page.setWidget(inside)
+        self.pages.addItem(title)
+        self._stack.addWidget(page)
+
+    def _combo(self, name: str, choices: dict[str, str]) -> QComboBox:
+        combo = QComboBox()
+        for value, words in choices.items():
+            combo.addItem(words, value)
+        combo.activated.connect(lambda _: self._preferences.change(**{name: combo.currentData()}))
+        self._showers.append(lambda settings: combo.setCurrentIndex(combo.findData(getattr(settings, name))))
+        return combo
+
+    def _check(self, name: str, words: str) -> QCheckBox:
+        box = QCheckBox(words)
+        box.toggled.connect(lambda on: self._preferences.change(**{name: on}))
+        self._showers.append(lambda settings: box.setChecked(getattr(settings, name)))
+        return box
+
+    def _with_chooser(self, line: QLineEdit, choose: Callable[[], object]) -> QWidget:
+        button = QPushButton(self.tr("Choose\u2026"))
+        button.clicked.connect(choose)
+        both = QWidget()
+        row = QHBoxLayout(both)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(line, 1)
+        row.addWidget(button)
+        both.setFocusProxy(line)
+        return both
+
+    def _choose_player(self) -> None:
+        self._choose(QFileDialog.FileMode.ExistingFile, self.tr("Choose a player"), "external_player")
+
+    def _choose_folder(self) -> None:
+        self._choose(QFileDialog.FileMode.Directory, self.tr("Choose a folder for exports"), "export_folder")
+
+    def _choose(self, mode: QFileDialog.FileMode, title: str, name: str) -> None:
+        dialog = QFileDialog(self, title)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setFileMode(mode)
+        dialog.fileSelected.connect(lambda path: self._preferences.change(**{name: path}))
+        dialog.open()
+
+    # --- what is shown ----------------------------------------------------------------------------------------
+
+    def _show(self, settings: Settings) -> None:
+        for show in self._showers:
+            show(settings)
+
+    def show_devices(self, found: tuple[Device, ...]) -> None:
+        names = [device.name for device in found]
+        for name in DEVICES[1:]:
+            _enable(self.device, name, name in names or name == self._preferences.settings.device)
+        self.found.setText(self.tr("Found: {devices}.").format(devices=", ".join(device.title for device in found)))
+
+    def show_no_devices(self, error: BaseException) -> None:
+        self.found.setText(self.tr("What there is could not be found out: {reason}").format(reason=str(error)))
+
+    def _take_patterns(self) -> None:
+        lines = (line.strip() for line in self.patterns.toPlainText().splitlines())
+        self._preferences.change(leave_out=tuple(line for line in lines if line))
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        # Not at every letter: each change of the patterns starts the engine anew.
+        if watched is self.patterns and event.type() == event.Type.FocusOut:
+            self._take_patterns()
+        return super().eventFilter(watched, event)
+
+
+def _row(page: QVBoxLayout, title: str, control: QWidget, words: str = "") -> QLabel:
+    """A caption, its control, and a quiet line about it, which is returned."""
+    caption = QLabel(title)
+    caption.setProperty("kind", "caption")
+    caption.setContentsMargins(0, SPACE, 0, 0)
+    target = control.focusProxy() or control
+    caption.setBuddy(target)
+    target.setAccessibleName(title)
+    target.setAccessibleDescription(words)
+    if isinstance(control, QComboBox | QDoubleSpinBox):
+        control.setMaximumWidth(CONTROL_WIDTH)
+    side = Qt.AlignmentFlag.AlignLeft if isinstance(control, QPushButton) else Qt.AlignmentFlag(0)
+    line = QLabel(words, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+    line.setProperty("kind", "muted")
+    line.setVisible(bool(words))
+    page.addWidget(caption)
+    page.addWidget(control, alignment=side)
+    page.addWidget(line)
+    return line
+
+
+def _enable(combo: QComboBox, value: str, enabled: bool) -> None:
+    model = combo.model()
+    assert isinstance(model, QStandardItemModel)
+    model.item(combo.findData(value)).setEnabled(enabled)

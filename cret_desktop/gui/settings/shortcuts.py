@@ -1,0 +1,198 @@
+"""Every command of the window with its words and keys, in one table, and the QActions that carry them.
+
+`Shortcuts.action` is how a QAction with keys is made anywhere in the window; a person may give a command other keys,
+and every action follows at once. No other module names a key of a command. This module never knows what a command does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QWidget
+
+from cret_desktop.gui.settings.preferences import Preferences
+
+
+class Scope(Enum):
+    """Where a command's keys are heard. Keys of the whole window may stand nowhere else; other scopes never meet."""
+
+    WINDOW = "window"
+    RESULTS = "results"
+    PLAYER = "player"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`words` are those of menus, with their mnemonic; `keys` are the command's own, in Qt's portable form."""
+
+    id: str
+    words: Any  # a str; what Qt's NOOP gives is annotated as an object
+    keys: tuple[str, ...] = ()
+    scope: Scope = Scope.WINDOW
+
+    @property
+    def text(self) -> str:
+        """The words in the window's language."""
+        return QCoreApplication.translate("shortcuts", self.words)
+
+    @property
+    def title(self) -> str:
+        """The words as they stand in a list: without mnemonic and dots."""
+        return self.text.replace("&", "").removesuffix("\u2026")
+
+
+W, R, P = Scope.WINDOW, Scope.RESULTS, Scope.PLAYER
+
+COMMANDS = (
+    Command("add_folder", QT_TRANSLATE_NOOP("shortcuts", "&Add folder\u2026"), ("Ctrl+O",)),
+    Command("add_files", QT_TRANSLATE_NOOP("shortcuts", "Add &files\u2026"), ("Ctrl+Shift+O",)),
+    Command("look_again", QT_TRANSLATE_NOOP("shortcuts", "&Look for new videos"), ("F5",)),
+    Command("failures", QT_TRANSLATE_NOOP("shortcuts", "&Videos that could not be read\u2026")),
+    Command("settings", QT_TRANSLATE_NOOP("shortcuts", "&Settings\u2026"), ("Ctrl+,",)),
+    Command("models", QT_TRANSLATE_NOOP("shortcuts", "&Models\u2026")),
+    Command("close_window", QT_TRANSLATE_NOOP("shortcuts", "&Close window"), ("Ctrl+W",)),
+    Command("quit", QT_TRANSLATE_NOOP("shortcuts", "&Quit"), ("Ctrl+Q",)),
+    Command("undo", QT_TRANSLATE_NOOP("shortcuts", "&Undo"), ("Ctrl+Z",)),
+    Command("redo", QT_TRANSLATE_NOOP("shortcuts", "&Redo"), ("Ctrl+Shift+Z", "Ctrl+Y")),
+    Command("paste_picture", QT_TRANSLATE_NOOP("shortcuts", "Search by the &picture that was copied"), ("Ctrl+V",)),
+    Command("filters", QT_TRANSLATE_NOOP("shortcuts", "F&ilters\u2026"), ("Ctrl+Shift+F",)),
+    Command("without", QT_TRANSLATE_NOOP("shortcuts", "&Without\u2026"), ("Ctrl+Shift+X",)),
+    Command("save_search", QT_TRANSLATE_NOOP("shortcuts", "Sa&ve or forget this search"), ("Ctrl+S",)),
+    Command("show_everything", QT_TRANSLATE_NOOP("shortcuts", "Show &all videos"), ("Ctrl+Shift+A",)),
+    Command("search", QT_TRANSLATE_NOOP("shortcuts", "&Search"), ("Ctrl+F",)),
+    Command("folders", QT_TRANSLATE_NOOP("shortcuts", "&Folders"), ("F9",)),
+    Command("as_grid", QT_TRANSLATE_NOOP("shortcuts", "As a &grid"), ("Ctrl+1",)),
+    Command("as_list", QT_TRANSLATE_NOOP("shortcuts", "As a &list"), ("Ctrl+2",)),
+    Command("as_filmstrip", QT_TRANSLATE_NOOP("shortcuts", "As film&strips"), ("Ctrl+3",)),
+    Command("larger", QT_TRANSLATE_NOOP("shortcuts", "La&rger pictures"), ("Ctrl++", "Ctrl+=")),
+    Command("smaller", QT_TRANSLATE_NOOP("shortcuts", "S&maller pictures"), ("Ctrl+-",)),
+    Command("open", QT_TRANSLATE_NOOP("shortcuts", "&Open"), ("Return", "Enter"), R),
+    Command("preview", QT_TRANSLATE_NOOP("shortcuts", "&Preview"), ("Space",), R),
+    Command("play_elsewhere", QT_TRANSLATE_NOOP("shortcuts", "Open in another pla&yer"), ("Shift+Return",), R),
+    Command("more_like_this", QT_TRANSLATE_NOOP("shortcuts", "&More like this"), ("L",), R),
+    Command("other_moments", QT_TRANSLATE_NOOP("shortcuts", "Show or &hide its other moments"), ("M",), R),
+    Command("favourite", QT_TRANSLATE_NOOP("shortcuts", "&Favourite"), ("F",), R),
+    Command("tags", QT_TRANSLATE_NOOP("shortcuts", "&Tags\u2026"), ("T",), R),
+    Command("note", QT_TRANSLATE_NOOP("shortcuts", "&Note\u2026"), ("N",), R),
+    Command("export", QT_TRANSLATE_NOOP("shortcuts", "&Export\u2026"), ("E",), R),
+    Command("reveal", QT_TRANSLATE_NOOP("shortcuts", "&Show in folder"), ("Ctrl+R",), R),
+    Command("copy_paths", QT_TRANSLATE_NOOP("shortcuts", "&Copy path"), ("Ctrl+C",), R),
+    Command("search_folder", QT_TRANSLATE_NOOP("shortcuts", "Search in this fol&der"), (), R),
+    Command("shortcuts", QT_TRANSLATE_NOOP("shortcuts", "&Keyboard shortcuts\u2026"), ("F1",)),
+    Command("about", QT_TRANSLATE_NOOP("shortcuts", "&About CRET Desktop\u2026")),
+    Command("player_back", QT_TRANSLATE_NOOP("shortcuts", "&Back to the results"), ("Esc", "Backspace"), P),
+    Command("play_pause", QT_TRANSLATE_NOOP("shortcuts", "&Play or pause"), ("Space", "K"), P),
+    Command("play_faster", QT_TRANSLATE_NOOP("shortcuts", "Play, again for &faster"), ("L",), P),
+    Command("play_backwards", QT_TRANSLATE_NOOP("shortcuts", "Play back&wards, again for faster"), ("J",), P),
+    Command("frame_back", QT_TRANSLATE_NOOP("shortcuts", "One frame back"), (",", "Shift+Left"), P),
+    Command("frame_forward", QT_TRANSLATE_NOOP("shortcuts", "One frame forward"), (".", "Shift+Right"), P),
+    Command("previous_moment", QT_TRANSLATE_NOOP("shortcuts", "P&revious moment"), ("Left",), P),
+    Command("next_moment", QT_TRANSLATE_NOOP("shortcuts", "&Next moment"), ("Right",), P),
+    Command("mark_start", QT_TRANSLATE_NOOP("shortcuts", "Mark the &start"), ("I",), P),
+    Command("mark_end", QT_TRANSLATE_NOOP("shortcuts", "Mark the &end"), ("O",), P),
+    Command("clear_marks", QT_TRANSLATE_NOOP("shortcuts", "&Clear the marks"), ("X",), P),
+    Command("export_marked", QT_TRANSLATE_NOOP("shortcuts", "E&xport what is marked\u2026"), ("E",), P),
+    Command("repeat", QT_TRANSLATE_NOOP("shortcuts", "Repea&t"), ("R",), P),
+    Command("mute", QT_TRANSLATE_NOOP("shortcuts", "Sound &off or on"), ("M",), P),
+    Command("louder", QT_TRANSLATE_NOOP("shortcuts", "Louder"), ("Up",), P),
+    Command("softer", QT_TRANSLATE_NOOP("shortcuts", "Softer"), ("Down",), P),
+    Command("player_favourite", QT_TRANSLATE_NOOP("shortcuts", "&Favourite"), ("F",), P),
+    Command("player_tags", QT_TRANSLATE_NOOP("shortcuts", "&Tags\u2026"), ("T",), P),
+    Command("like_frame", QT_TRANSLATE_NOOP("shortcuts", "More &like this frame"), ("S",), P),
+    Command("player_elsewhere", QT_TRANSLATE_NOOP("shortcuts", "Open in another pla&yer"), ("Shift+Return",), P),
+    Command("full_screen", QT_TRANSLATE_NOOP("shortcuts", "F&ull screen"), ("F11",), P),
+)
+
+
+class Shortcuts(QObject):
+    """Signals: `changed()` after keys have been given anew."""
+
+    changed = Signal()
+
+    def __init__(
+        self, preferences: Preferences, parent: QObject | None = None, commands: Iterable[Command] = COMMANDS
+    ) -> None:
+        super().__init__(parent)
+        self.commands = {command.id: command for command in commands}
+        self._preferences = preferences
+        preferences.changed.connect(self._on_preferences)
+
+    def action(self, parent: QWidget, id: str, slot: Callable[..., object]) -> QAction:
+        """A QAction of `parent` for the command `id`, named "action_" + id, with its words and keys.
+
+        Keys of the window's scope are heard in the whole window, others while `parent` or a child has the focus.
+        Raises: KeyError for a command that is not in the table.
+        """
+        command = self.commands[id]
+        action = QAction(command.text, parent)
+        action.setObjectName(f"action_{id}")
+        if command.scope is not Scope.WINDOW:
+            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+
+        def give_keys() -> None:
+            action.setShortcuts(self.keys(id))
+            action.setToolTip(self.hint(id))
+
+        give_keys()
+        connection = self.changed.connect(give_keys)
+        action.destroyed.connect(lambda: QObject.disconnect(connection))
+        action.triggered.connect(slot)
+        parent.addAction(action)
+        return action
+
+    def keys(self, id: str) -> list[QKeySequence]:
+        """The keys of a command as they are now."""
+        chosen = self._preferences.settings.shortcuts.get(id, self.commands[id].keys)
+        return [QKeySequence(text, QKeySequence.SequenceFormat.PortableText) for text in chosen]
+
+    def shown_keys(self, id: str) -> str:
+        """The keys as this system writes them: 'K, Space'."""
+        return ", ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in self.keys(id))
+
+    def hint(self, id: str) -> str:
+        """Words and keys, for a tool tip."""
+        keys = self.shown_keys(id)
+        return f"{self.commands[id].title} ({keys})" if keys else self.commands[id].title
+
+    def is_own(self, id: str) -> bool:
+        """Whether a command has the keys that it came with."""
+        return id not in self._preferences.settings.shortcuts
+
+    def holder(self, id: str, key: QKeySequence) -> Command | None:
+        """The other command that `key` belongs to where command `id` would be heard; None where it is free."""
+        scope = self.commands[id].scope
+        for other in self.commands.values():
+            meets = Scope.WINDOW in (scope, other.scope) or scope is other.scope
+            if other.id != id and meets and any(_clash(key, taken) for taken in self.keys(other.id)):
+                return other
+        return None
+
+    def give(self, id: str, keys: Iterable[QKeySequence]) -> None:
+        """Give a command other keys, or none. Raises: ValueError where one belongs to another command."""
+        wanted = list(keys)
+        if any(self.holder(id, key) for key in wanted):
+            raise ValueError(f"a key of {id} is taken")
+        texts = tuple(key.toString(QKeySequence.SequenceFormat.PortableText) for key in wanted)
+        chosen = {name: value for name, value in self._preferences.settings.shortcuts.items() if name != id}
+        if texts != self.commands[id].keys:
+            chosen[id] = texts
+        self._preferences.change(shortcuts=chosen)
+
+    def reset(self) -> None:
+        """Give every command the keys that it came with."""
+        self._preferences.change(shortcuts={})
+
+    def _on_preferences(self, before: object, now: object) -> None:
+        if before.shortcuts != now.shortcuts:  # type: ignore[attr-defined]
+            self.changed.emit()
+
+
+def _clash(first: QKeySequence, second: QKeySequence) -> bool:
+    """Whether one of two sequences is, or begins with, the other: Qt could not tell them apart in time."""
+    none = QKeySequence.SequenceMatch.NoMatch
+    return first.matches(second) != none or second.matches(first) != none
