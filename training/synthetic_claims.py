@@ -40,7 +40,7 @@ from training.trainer import LAST, TrainingError
 
 AT_ONCE = 2
 # Of every cell of the table alike, so few that a cell of 16 frames takes four minutes on one thread.
-TABLE_STEPS = 400
+TABLE_STEPS = 1000
 FRAMES = (2, 4, 8, 16)
 
 PROOF: Mapping[str, tuple[str, ...]] = {"whole": (), "no-temporal": ("model.temporal.layers=0",)}
