@@ -1,7 +1,7 @@
 """The paper's ablations on a data set, trained and measured cell by cell into one table beside the paper's figures.
 
-    python -m training.claims frames msrvtt-7k --data DIR --out DIR [--frames 2 4 8 16] [field=value …]
-    python -m training.claims ccm msrvtt-7k --data DIR --out DIR [field=value …]
+    python -m training.claims frames msrvtt-7k [field=value …] --data DIR --out DIR [--frames 2 4 8 16]
+    python -m training.claims ccm msrvtt-7k [field=value …] --data DIR --out DIR
 
 frames: GEES against NCE over the number of frames; ccm: center queries and weights shared or not, and none. A cell is a
 run of `training.train` with its `training.evaluate`, below DIR: the same command goes on where it was stopped and skips

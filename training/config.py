@@ -57,7 +57,8 @@ class OptimiserConfig:
     text_rate: the text tower's learning rate as a share of that. Open: 1. Where hard negatives differ in one fact, a
         text tower that learns as fast as the video's stops telling apart what the video side cannot see yet, and then
         the video side is never asked for it: see docs/synthetic.md.
-    betas: open. weight_decay: open, decoupled from the gradient (AdamW); biases, norms and other vectors have none.
+    betas: open. weight_decay: open, decoupled from the gradient (AdamW). Parameters of one axis have none: biases, and
+        the scales of norms and layers. All others have it, embeddings, class tokens and queries among them.
     warmup: share of all steps on which the rate rises. Open.
     gradient_norm: gradients longer than this are shortened to it. Open.
     """
@@ -84,7 +85,7 @@ class TrainConfig:
     seed: of weights, order, frames, captions, crops and dropout: everything random follows from it and the step.
     precision: `bf16` is autocast with logits, variances and losses in float32; `auto` is that on CUDA.
     gradient_checkpointing: the spatial encoder's blocks are computed again on the way back instead of kept.
-    compile: torch.compile for the spatial encoder.
+    compile: torch.compile for the spatial encoder; a run may go on with it or without.
     validate_every, save_every: in steps; 0 is once an epoch. The end of the run always does both.
     log_every: in steps.
     """
@@ -121,6 +122,7 @@ class TrainConfig:
             (0 < low <= high <= 1, "data.crop_scale must be two shares of the area, the smaller first"),
             (1 <= self.data.group <= self.batch, "data.group must be from 1 to batch"),
             (self.batch % max(self.data.group, 1) == 0, "batch must be a multiple of data.group"),
+            (not self.data.train.startswith("test"), "data.train must not be a test split"),
             (self.data.validation != self.data.train, "data.validation must not be the training split"),
             (not self.data.validation.startswith("test"), "data.validation must not be a test split"),
             (self.optimiser.learning_rate > 0, "optimiser.learning_rate must be positive"),

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import Parameter
 
-from cret_desktop.errors import CretError
+from cret_desktop.errors import CretError, UsageError
 
 
 class ProcessLost(CretError):
@@ -43,15 +43,19 @@ class World:
 
 
 @contextmanager
-def join(device: str = "auto", timeout: timedelta = timedelta(minutes=10)) -> Iterator[World]:
+def join(device: str = "auto", timeout: timedelta = timedelta(hours=1)) -> Iterator[World]:
     """Joins the process group that torchrun's environment describes, and leaves it at the end; alone without one.
 
     device: auto, cuda or cpu. nccl joins GPUs, gloo CPUs. `timeout` is how long others may keep this process waiting
-    before it gives up; a process that died is usually noticed at once.
+    before it gives up: as long as the first one may take to validate. A process that died is noticed at once, by gloo
+    or by torchrun.
 
-    Raises: ProcessLost where the others are gone, in place of the error that the collective raised.
+    Raises: UsageError where there is no GPU to be had; ProcessLost where the others are gone, in place of the error
+        that the collective raised.
     """
-    cuda = torch.cuda.is_available() if device == "auto" else device == "cuda"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("There is no GPU that this torch can use: give --device cpu, or install torch for CUDA.")
+    cuda = device != "cpu" and torch.cuda.is_available()
     if "WORLD_SIZE" not in os.environ:
         yield World(device=torch.device("cuda" if cuda else "cpu"))
         return

@@ -108,7 +108,14 @@ def encode(
             text_globals, text_centers, *words = _joined(texts)
             texts_done = time.monotonic()
             clips = _Clips(data, frames or config.frames.frames, config.frames)
-            loader = DataLoader(clips, batch, num_workers=workers, pin_memory=device.type == "cuda")
+            loader = DataLoader(
+                clips,
+                batch,
+                num_workers=workers,
+                # Forked workers would inherit torch's and OpenCV's threads.
+                multiprocessing_context="spawn" if workers else None,
+                pin_memory=device.type == "cuda",
+            )
             videos = []
             for pixels in loader:
                 normalised = normalise_pixels(pixels.to(device, non_blocking=True), config.mean, config.std)

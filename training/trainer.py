@@ -17,13 +17,13 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -37,14 +37,16 @@ from training import distributed, logs, pairwise
 from training.config import ConfigError, TrainConfig
 from training.datasets.pairs import Sample, TrainingPairs
 from training.distributed import World
+from training.interruption import StopRequest, outlive_requests
 from training.losses import Features, Losses, TokenFeatures, cret_losses
 from training.pairwise import PairScorer, TextTokens, VideoTokens
 from training.validation import Validation
 
 RUN, LAST, BEST = "run.json", "last", "best"
 OPTIMISER, STATE = "optimiser.safetensors", "state.json"
-# May differ between a run and its continuation: they change how fast it is, or how much is written.
-_FREE = ("data.workers", "log_every", "save_every", "validate_every")
+# May differ between a run and its continuation: they change how fast it is, or how much is written. (Compiled
+# arithmetic rounds in another way, as another machine's would.)
+_FREE = ("data.workers", "compile", "log_every", "save_every", "validate_every")
 
 Batch = tuple[Tensor, list[str]]  # frames uint8 [B, M, H, W, 3], captions
 AnyFeatures = Features | TokenFeatures
@@ -145,6 +147,7 @@ class Trainer:
         if config.compile and spatial is not None:
             spatial.compile()
         self.step, self.best = 0, -math.inf
+        self.stopping = False  # whether a process of this run was asked to stop before it took its last step
         self.parameters = dict(model.named_parameters())
         if self.scorer is not None:
             self.parameters |= {f"pairwise.{name}": value for name, value in self.scorer.named_parameters()}
@@ -153,8 +156,10 @@ class Trainer:
             lr=config.optimiser.learning_rate,
             betas=config.optimiser.betas,
         )
+        self._stop = StopRequest()
         self._recover()
         self._restore()
+        self._agree()
         self._encoder = PairEncoder(model, tokens=self.scorer is not None)
         self._parallel = DistributedDataParallel(self._encoder) if world.size > 1 else None
         self.sampler = StepSampler(len(pairs), config, world, self.step)
@@ -175,18 +180,23 @@ class Trainer:
         }
 
     def fit(self) -> None:
-        """Trains to the end. Raises: TrainingError where the loss is no longer a number, naming the step."""
+        """Trains to the end.
+
+        Raises: TrainingError where the loss is no longer a number, naming the step; and where a process was sent
+            SIGTERM, after all have taken one more step and saved it.
+        """
         config, total, epoch = self.config, self.sampler.total, self.sampler.steps_per_epoch
         since: list[Step] = []  # the last line of the log
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self._stop)
+            self._write_run(None)
             log = stack.enter_context(logs.Log(self.run, self.step, total)) if self.world.first else None
             if log and self.step:
                 print(f"resuming “{self.run}” after step {self.step}", flush=True)
             if log and not self._validate:
                 print("no validation split: nothing is selected, the last step is the result", flush=True)
-            self._write_run(None)
             first = self.step + 1
-            for step in self.steps():
+            for step in stack.enter_context(contextlib.closing(self.steps())):
                 at_end = self.step == total
                 if self.step > first:  # the first waits for workers to start
                     since.append(step)
@@ -196,23 +206,29 @@ class Trainer:
                 if self._validate and (at_end or self.step % (config.validate_every or epoch) == 0):
                     self._validate_and_keep_best(log)
                 # After validation, so that a resumed run knows its best so far.
-                if at_end or self.step % (config.save_every or epoch) == 0:
+                if at_end or self.stopping or self.step % (config.save_every or epoch) == 0:
                     self._save()
+                if self.stopping and not at_end:
+                    raise TrainingError(
+                        f"Asked to stop, “{self.run}” did so after step {self.step} of {total} and saved it: "
+                        "the same command goes on from there."
+                    )
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Generator[Step, None, None]:
         """Takes the steps that are left, one at a time; `step` counts them. What is done between two is not timed."""
-        batches = self._batches()
-        while True:
-            began = time.perf_counter()
-            batch = next(batches, None)
-            if batch is None:
-                return
-            loaded = time.perf_counter()
-            figures = self._train_step(*batch)  # its figures are numbers: a GPU has done its work by then
-            self.step += 1
-            yield Step(figures, loaded - began, time.perf_counter() - loaded)
+        # Closed even where a traceback keeps this frame: workers that nobody tells to end would outlive the run.
+        with contextlib.closing(self._batches()) as batches:
+            while True:
+                began = time.perf_counter()
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                loaded = time.perf_counter()
+                figures = self._train_step(*batch)  # its figures are numbers: a GPU has done its work by then
+                self.step += 1
+                yield Step(figures, loaded - began, time.perf_counter() - loaded)
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Generator[Batch, None, None]:
         workers = self.config.data.workers
         loader = DataLoader(
             cast(Any, self._pairs),
@@ -221,9 +237,10 @@ class Trainer:
             num_workers=workers,
             # Forked workers would inherit torch's threads and the process group's sockets.
             multiprocessing_context="spawn" if workers else None,
+            worker_init_fn=outlive_requests,
             pin_memory=self.world.device.type == "cuda",
         )
-        yield from islice(loader, len(self.sampler))
+        yield from loader
 
     def _train_step(self, frames: Tensor, texts: Sequence[str]) -> dict[str, float]:
         """One step of the optimiser, on this process' rows; returns what is logged."""
@@ -242,8 +259,18 @@ class Trainer:
                 f"Step {self.step + 1} does not fit into the memory of {self.world.device}: set chunks to more than "
                 f"{self.config.chunks}, or gradient_checkpointing=true."
             ) from error
+        except RuntimeError as error:
+            if self.config.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                reason = " ".join(str(error).partition("\n\n")[0].split())  # after it comes advice for debugging
+                raise TrainingError(
+                    f"torch.compile failed at step {self.step + 1} ({reason}); it needs a C++ "
+                    "compiler. Set compile=false: that changes how fast the run is, and lets it go on where it stopped."
+                ) from error
+            raise
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), optimiser.gradient_norm)
-        mean = distributed.mean(torch.stack([*losses, norm]), self.world).tolist()
+        # Sent along, so that all processes learn in one and the same step that one was asked to stop.
+        stop = norm.new_full((), self._stop.received)
+        *mean, stopping = distributed.mean(torch.stack([*losses, norm, stop]), self.world).tolist()
         if not all(map(math.isfinite, mean)):
             last = self.run / LAST
             kept = f"“{last}” holds the last good state" if last.exists() else "nothing was saved yet"
@@ -252,6 +279,7 @@ class Trainer:
                 "Start again with a lower optimiser.learning_rate, or a higher loss.temperature."
             )
         self.optimiser.step()
+        self.stopping = stopping > 0
         names = ("loss", "gaussian_loss", "center_loss", "gradient_norm")
         return dict(zip(names, mean, strict=True)) | {"learning_rate": rate, "variance_weight": self.variance_weight()}
 
@@ -362,6 +390,7 @@ class Trainer:
                 "step": self.step,
                 "best": self.best if self.best > -math.inf else None,
                 "processes": self.world.size,
+                "items": len(self._pairs),
                 "config": self.config.to_json(),
             }
             (fresh / STATE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -389,12 +418,13 @@ class Trainer:
         try:
             state = json.loads((last / STATE).read_text(encoding="utf-8"))
             begun = TrainConfig.from_json(state["config"])
-            step, best, processes = int(state["step"]), state["best"], int(state["processes"])
+            step, best = int(state["step"]), state["best"]
+            there = {"processes": int(state["processes"]), "items": int(state["items"])}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"“{last / STATE}” cannot be read ({error}); begin in another folder.") from error
         faults = [fault for fault in self.config.differences(begun) if not fault.startswith(_FREE)]
-        if processes != self.world.size:
-            faults.append(f"processes: {self.world.size} here, {processes} there")
+        here = {"processes": self.world.size, "items": len(self._pairs)}  # the order of the data follows from both
+        faults += [f"{name}: {here[name]} here, {there[name]} there" for name in here if here[name] != there[name]]
         if faults:
             raise ConfigError(
                 f"“{self.run}” was begun with other settings ({'; '.join(faults)}): "
@@ -407,8 +437,20 @@ class Trainer:
             if scorer is None:
                 raise TrainingError(f"“{last / pairwise.WEIGHTS}” is missing; begin in another folder.")
             self.scorer.load_state_dict(scorer.state_dict())
-        self._load_optimiser(load_file(last / OPTIMISER))
+        try:
+            self._load_optimiser(load_file(last / OPTIMISER))
+        except (OSError, SafetensorError, KeyError) as error:
+            raise TrainingError(f"“{last / OPTIMISER}” cannot be read ({error}); begin in another folder.") from error
         self.step, self.best = step, -math.inf if best is None else float(best)
+
+    def _agree(self) -> None:
+        """Raises: TrainingError where another machine has other data, or does not see this run's folder."""
+        mine = torch.tensor([self.step, len(self._pairs)], dtype=torch.float64, device=self.world.device)
+        if not distributed.mean(mine, self.world).equal(mine):
+            raise TrainingError(
+                f"The processes of this run do not see the same folders (this one is at step {self.step} of "
+                f"“{self.run}”, with {len(self._pairs)} items): put --data and --out where all machines find the same."
+            )
 
     def _optimiser_tensors(self) -> dict[str, Tensor]:
         return {
@@ -426,6 +468,7 @@ class Trainer:
     def _write_run(self, validation: Mapping[str, float] | None) -> None:
         if not self.world.first:
             return
+        self.run.mkdir(parents=True, exist_ok=True)
         file = self.run / RUN
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() and self.step else {}
         content = {

@@ -1,27 +1,37 @@
 """What a training step costs: NCE and GEES over frames, compiled or not, blocks kept or computed again, data included.
 
-    python -m tests.benchmarks.training_steps [--recipe msrvtt-7k] [--batch 20] [--frames 2 4 8 16] [--steps 10]
-        [--variants plain compile checkpointing] [--workers 4] [--device cpu]
+    python -m tests.benchmarks.training_steps --out FILE.json [--recipe msrvtt-7k] [--batch 20] [--frames 2 4 8 16]
+        [--variants plain compile checkpointing compile+checkpointing] [--steps 30] [--workers 4] [--device cpu]
+    python -m tests.benchmarks.training_steps --out FILE.json --render
+
+A row is a variant with a number of frames, NCE and GEES one after the other in one process, so that their ratio stands
+side by side. FILE is written after every row: who has a GPU for minutes only gives the same command again, and it goes
+on with the rows that are left. It ends with the table in Markdown; `--render` prints what FILE holds, and measures
+nothing.
 
 The run's own loader, its worker processes among it, reads a real frame store of noise that is made first: as large as
-prepared videos are, and slower to decode. Weights are new, which changes nothing of the cost. "data" is the share of a
-step for which the run waited for its loader; memory is the peak of what torch has allocated. The forms are measured one
-after the other in one process, so that their ratio stands side by side.
+prepared videos are, and slower to decode. Weights are new, which changes nothing of the cost. "data" is the share of
+all steps for which the run waited for its loader, once the batches are used up that were read before the first step
+ended; memory is the peak of what torch has allocated.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
+import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,9 +45,11 @@ from training.datasets.base import Split, Video
 from training.datasets.pairs import TrainingPairs
 from training.datasets.store import FrameStore, StoredSplit, StoredVideo, StoreSettings, StoreWriter
 from training.distributed import World
-from training.trainer import Trainer
+from training.trainer import Trainer, TrainingError
 
+FORMS = {"NCE": "nce", "GEES": "paper"}
 WARMUP = 3  # steps before the clock starts: workers begin in the first, compiling happens there
+PREFETCHED = 2  # batches that each worker reads ahead, torch's default: all of them while the first step compiles
 TEXT = "a red square moves left then two blue circles move up"
 VARIANTS: dict[str, list[str]] = {
     "plain": [],
@@ -49,9 +61,14 @@ VARIANTS: dict[str, list[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Medians of a step: seconds it worked, share of it that it waited for data; peak of memory in GiB (0 on a CPU)."""
+    """seconds: the median that a step worked; first: what the first did, compiling included.
+
+    data_share: of all the time of all steps, the share that the run waited for data. memory: its peak in GiB (0 on a
+    CPU).
+    """
 
     seconds: float
+    first: float
     data_share: float
     memory: float
 
@@ -75,19 +92,24 @@ def open_store(folder: Path, videos: int) -> StoredSplit:
 
 
 def cost(config: TrainConfig, world: World, steps: int, data: StoredSplit, tokenizer: Path) -> Cost:
+    """Raises: TrainingError where a step does not fit into memory."""
     crop = config.data.crop_scale if config.data.crop else None
     pairs = TrainingPairs(data, config.model.frames, config.seed, crop_scale=crop, flip=config.data.flip)
+    cuda = world.device.type == "cuda"
+    # What was compiled for other sizes would be taken for this one's, until torch gives up compiling at all.
+    torch.compiler.reset()
+    gc.collect()
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, pairs, Path(folder), world, CRET(config.model), tokenizer)
-        cuda = world.device.type == "cuda"
+        if cuda:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
         with closing(trainer.steps()) as taken:
-            list(islice(taken, WARMUP))
-            if cuda:
-                torch.cuda.reset_peak_memory_stats()
+            first, *_ = islice(taken, WARMUP + PREFETCHED * config.data.workers)
             measured = list(islice(taken, steps))
-        shares = [step.waited / (step.waited + step.worked) for step in measured]
-        memory = torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0
-        return Cost(statistics.median(step.worked for step in measured), statistics.median(shares), memory)
+    waited, worked = (sum(getattr(step, name) for step in measured) for name in ("waited", "worked"))
+    memory = torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0
+    return Cost(statistics.median(step.worked for step in measured), first.worked, waited / (waited + worked), memory)
 
 
 def machine(device: torch.device) -> str:
@@ -112,7 +134,7 @@ def without_sources(model: CRETConfig) -> CRETConfig:
     )
 
 
-def settings(
+def step_config(
     base: TrainConfig, changes: Sequence[str], batch: int, workers: int, frames: int, form: str
 ) -> TrainConfig:
     return base.changed(
@@ -128,47 +150,105 @@ def settings(
     )
 
 
+Rows = dict[str, dict[str, Any]]  # by name: what `measure` gives
+
+
+def name_of(variant: str, frames: int) -> str:
+    return f"{variant}, M = {frames}"
+
+
+def measure(configs: Mapping[str, TrainConfig], world: World, steps: int, data: StoredSplit, tokenizer: Path) -> Any:
+    """The cost of each form as plain JSON values, or the sentence that says why there is none."""
+    try:
+        return {form: asdict(cost(config, world, steps, data, tokenizer)) for form, config in configs.items()}
+    except TrainingError as error:
+        return {"error": str(error)}
+
+
+def table(content: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Markdown; rows that have not been measured stay empty, and those that could not be say why below."""
+    conditions = ", ".join(f"{name} {value}" for name, value in content["settings"].items() if name != "machine")
+    columns = ["NCE, s", "GEES, s", "GEES / NCE", "clips/s", "data, NCE", "data, GEES", "first step, s"]
+    columns += ["NCE, GiB", "GEES, GiB"]
+    lines = [f"{content['settings']['machine']}; {conditions}", "", f"| | {' | '.join(columns)} |"]
+    lines += ["|---" * (1 + len(columns)) + "|"]
+    notes = []
+    for name in names:
+        row = content["rows"].get(name, {})
+        if "NCE" not in row:
+            lines.append(f"| {name} |{' |' * len(columns)}")
+            notes += [f"{name}: {row['error']}"] if row else []
+            continue
+        nce, gees = row["NCE"], row["GEES"]
+        cells = [f"{nce['seconds']:.3f}", f"{gees['seconds']:.3f}", f"{gees['seconds'] / nce['seconds']:.3f}"]
+        cells += [f"{content['settings']['batch'] / gees['seconds']:.1f}"]
+        cells += [f"{form['data_share']:.1%}" for form in (nce, gees)] + [f"{gees['first']:.1f}"]
+        cells += [f"{form['memory']:.1f}" for form in (nce, gees)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *notes])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="what has been measured, as JSON")
     parser.add_argument("--recipe", default="msrvtt-7k", choices=recipes.RECIPES)
     parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--frames", type=int, nargs="+", default=[2, 4, 8, 16])
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=30, help="that are measured, for each form of the loss")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--device", default="auto", choices=("auto", "cuda", "cpu"))
-    parser.add_argument("--variants", nargs="+", default=["plain"], choices=VARIANTS)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument("--render", action="store_true", help="print the table of what is there, measure nothing")
     options = parser.parse_args(arguments)
-    base = recipes.recipe(options.recipe)
-    base = dataclasses.replace(base, model=without_sources(base.model), data=dataclasses.replace(base.data, group=1))
-    videos = 4 * options.batch
-    with tempfile.TemporaryDirectory() as name, distributed.join(options.device) as world:
-        folder = Path(name)
-        synthetic.write_tokenizer(folder / synthetic.TOKENIZER)
-        write_store(folder / "frames", videos)
-        data = open_store(folder / "frames", videos)
-        print(f"{machine(world.device)}; `{options.recipe}`, batch {options.batch}, {options.workers} workers\n")
-        print("| variant | M | NCE, s | GEES, s | GEES / NCE | clips/s | data, NCE | GEES | NCE, GiB | GEES, GiB |")
-        print("|---" * 10 + "|", flush=True)
-        for variant in options.variants:
-            for frames in options.frames:
-                nce, gees = (
-                    cost(
-                        settings(base, VARIANTS[variant], options.batch, options.workers, frames, form),
-                        world,
-                        options.steps,
-                        data,
-                        folder / synthetic.TOKENIZER,
-                    )
-                    for form in ("nce", "paper")
-                )
-                print(
-                    f"| {variant} | {frames} | {nce.seconds:.3f} | {gees.seconds:.3f} "
-                    f"| {gees.seconds / nce.seconds:.3f} | {options.batch / gees.seconds:.1f} "
-                    f"| {nce.data_share:.1%} | {gees.data_share:.1%} | {nce.memory:.1f} | {gees.memory:.1f} |",
-                    flush=True,
-                )
+    names = [name_of(variant, frames) for variant in options.variants for frames in options.frames]
+    if options.render:
+        print(table(json.loads(options.out.read_text(encoding="utf-8")), names))
+        return 0
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    with distributed.join(options.device) as world:
+        settings = {name: getattr(options, name) for name in ("recipe", "batch", "workers", "steps")}
+        content = {"settings": {"machine": machine(world.device), **settings}, "rows": {}}
+        if options.out.exists():
+            before = json.loads(options.out.read_text(encoding="utf-8"))
+            if before["settings"] != content["settings"]:
+                parser.error(f"{options.out} was measured otherwise ({before['settings']}): name another --out.")
+            content = before
+        fill(content["rows"], options, world, lambda: write(options.out, content))
+    print(table(content, names))
     return 0
 
 
+def write(out: Path, content: Mapping[str, Any]) -> None:
+    partial = out.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(out)
+
+
+def fill(rows: Rows, options: argparse.Namespace, world: World, keep: Callable[[], None]) -> None:
+    """Measures the rows that are not there yet; `keep` is called after each."""
+    base = recipes.recipe(options.recipe)
+    base = dataclasses.replace(base, model=without_sources(base.model), data=dataclasses.replace(base.data, group=1))
+    videos = 4 * options.batch
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokenizer = folder / synthetic.TOKENIZER
+        synthetic.write_tokenizer(tokenizer)
+        write_store(folder / "frames", videos)
+        data = open_store(folder / "frames", videos)
+        for variant in options.variants:
+            for frames in options.frames:
+                row = name_of(variant, frames)
+                if row in rows:
+                    continue
+                configs = {
+                    form: step_config(base, VARIANTS[variant], options.batch, options.workers, frames, loss)
+                    for form, loss in FORMS.items()
+                }
+                rows[row] = measure(configs, world, options.steps, data, tokenizer)
+                keep()
+                print(f"{row}: {rows[row]}", flush=True)
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

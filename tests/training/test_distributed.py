@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cret_desktop.errors import UsageError
 from tests.training import worlds
 from training.distributed import World, gather, join, mean
 
@@ -84,3 +85,9 @@ def test_alone_there_is_nothing_to_gather() -> None:
         assert gather(rows, world) is rows
         assert mean(rows, world).equal(rows)
         assert world.first
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_a_sentence() -> None:
+    with pytest.raises(UsageError, match="give --device cpu"), join("cuda"):
+        pass

@@ -7,10 +7,12 @@ import json
 import math
 import os
 import random
+import shutil
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -40,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def killed_at() -> int:
-    return random.randrange(1, worlds.STEPS)
+    return random.randrange(1, worlds.STEPS - 1)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,37 @@ def test_the_others_end_clearly_when_one_process_dies(runs: Path) -> None:
     assert "another process of this training has ended" in message
     assert "start the same command again to resume" in message
     assert "Traceback" not in message
+
+
+def test_all_processes_stop_and_save_after_one_was_asked_to(runs: Path, killed_at: int) -> None:
+    assert (runs / "2-asked.status").read_text().split() == ["1", "1"]
+    for rank in (0, 1):
+        message = (runs / f"2-asked-errors-{rank}.txt").read_text()
+        assert f"after step {killed_at + 1} of {worlds.STEPS} and saved it" in message
+    state = json.loads((runs / "2-asked" / trainer.LAST / trainer.STATE).read_text())
+    assert state["step"] == killed_at + 1
+
+
+def test_processes_that_see_different_folders_are_stopped(runs: Path) -> None:
+    assert (runs / "2-apart.status").read_text().split() == ["1", "1"]
+    assert "do not see the same folders" in (runs / "2-apart-errors-1.txt").read_text()
+    assert not (runs / "2-apart" / trainer.LAST).exists()
+
+
+def test_a_run_that_a_cluster_asks_to_stop_goes_on_bit_for_bit(
+    data: Path, tmp_path: Path, fit: Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The worker that reads frames is sent the signal, too, as SLURM does it."""
+    whole = fit("data.validation=", name="whole")
+    settings = ["data.validation=", "data.workers=1"]
+    assert worlds.train_synthetic(data, tmp_path / "run", 4, settings, by=signal.SIGTERM) == 1
+    assert f"after step 5 of {worlds.STEPS} and saved it: the same command goes on" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    resumed = fit("data.validation=")
+    for file in (checkpoint.WEIGHTS, trainer.OPTIMISER):
+        expected, found = (load_file(run / trainer.LAST / file) for run in (whole, resumed))
+        assert all(torch.equal(expected[name], found[name]) for name in expected), file
+    assert rows(whole / logs.STEPS) == rows(resumed / logs.STEPS)
 
 
 def test_a_run_leaves_models_logs_and_its_circumstances(runs: Path) -> None:
@@ -239,6 +272,64 @@ def test_another_config_names_the_fields(fit: Fit, data: Path, capsys: pytest.Ca
     assert "steps: 2 here, 1 there" in message
     assert "loss.form: 'nce' here, 'paper' there" in message
     assert worlds.train_synthetic(data, run, settings=["steps=1", "log_every=7"]) == 0
+
+
+def test_data_of_another_size_is_not_resumed_with(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = tmp_path / "world"
+    shutil.copytree(data, world)
+    assert worlds.train_synthetic(world, tmp_path / "run", settings=["steps=1", "data.validation="]) == 0
+    lines = (world / "train.jsonl").read_text().splitlines(keepends=True)
+    (world / "train.jsonl").write_text("".join(lines[: -synthetic.FAMILY]))
+    assert worlds.train_synthetic(world, tmp_path / "run", settings=["steps=1", "data.validation="]) == 2
+    assert f"items: {len(lines) - synthetic.FAMILY} here, {len(lines)} there" in capsys.readouterr().err
+
+
+def test_a_damaged_state_is_named(fit: Fit, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = fit("steps=1", "data.validation=")
+    file = run / trainer.LAST / trainer.OPTIMISER
+    file.write_bytes(file.read_bytes()[:100])
+    assert worlds.train_synthetic(data, run, settings=["steps=1", "data.validation="]) == 1
+    assert f"“{file}” cannot be read" in capsys.readouterr().err
+
+
+@pytest.fixture
+def compiled() -> Iterator[Callable[[torch.nn.Module], None]]:
+    """torch.compile up to where kernels would be generated, which takes minutes; every call is noted."""
+    compile_module = torch.nn.Module.compile
+    note = mock.Mock(side_effect=lambda module: compile_module(module, backend="eager"))
+    with mock.patch.object(torch.nn.Module, "compile", lambda module: note(module)):
+        yield note
+    torch.compiler.reset()
+
+
+def test_a_run_may_go_on_compiled_or_not(compiled: mock.Mock, data: Path, tmp_path: Path, fit: Fit) -> None:
+    settings = ("data.validation=", "chunks=2", "precision=bf16", "steps=3")
+    plain = rows(fit(*settings, name="plain") / logs.STEPS)
+    assert not compiled.called
+    for first, then in (("true", "false"), ("false", "true")):
+        before = [*settings, f"compile={first}"]
+        assert worlds.train_synthetic(data, tmp_path / first, 1, before, by=signal.SIGTERM) == 1
+        run = fit(*settings, f"compile={then}", name=first)
+        found = [float(row["loss"]) for row in rows(run / logs.STEPS)]
+        assert found == pytest.approx([float(row["loss"]) for row in plain], rel=1e-4)
+        checkpoint.load(checkpoint.read_manifest(run / trainer.LAST))
+    assert compiled.call_count == 2
+
+
+def test_what_cannot_be_compiled_is_a_sentence(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("no compiler")
+
+    compile_module = torch.nn.Module.compile
+    with mock.patch.object(torch.nn.Module, "compile", lambda module: compile_module(module, backend=fails)):
+        assert worlds.train_synthetic(data, tmp_path / "run", settings=["compile=true"]) == 1
+    torch.compiler.reset()
+    message = capsys.readouterr().err
+    assert "torch.compile failed at step 1" in message
+    assert "no compiler" in message
+    assert "Set compile=false" in message
 
 
 def test_a_loss_that_is_no_number_stops_at_its_step_and_keeps_the_last_state(
@@ -399,7 +490,8 @@ def test_the_score_at_inference_follows_the_loss() -> None:
         ("loss=nce", "no setting “loss”"),
         ("steps", "write field=value"),
         ("batch=1", "batch must be at least 2"),
-        ("data.validation=test", "must not be a test split"),
+        ("data.validation=test", "validation must not be a test split"),
+        ("data.train=test", "train must not be a test split"),
         ("data.validation=train", "must not be the training split"),
         ("loss.temperature=0", "must be positive"),
         ("batch=21", "multiple of data.group"),
@@ -419,6 +511,20 @@ def test_values_of_the_wrong_kind_are_named(setting: str) -> None:
 def test_an_unknown_recipe_names_a_near_one(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(["msrvt-7k", "--data", str(data)]) == 2
     assert "did you mean msrvtt-7k?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_every_recipe_names_what_it_misses_in_a_folder(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    (data / "videos").mkdir(parents=True)
+    assert train.main([name, "--data", str(data), "--out", str(run), "--device", "cpu"]) == 2
+    message = capsys.readouterr().err
+    assert str(data) in message
+    assert "training.synthetic" in message if name == "synthetic" else "there is no such folder" in message
+    assert len(message.splitlines()) == 1
+    assert not run.exists()
 
 
 def test_weights_may_be_named_as_local_files(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import multiprocessing
 import os
 import signal
 import socket
@@ -176,21 +177,32 @@ def write_gradients(folder: Path) -> int:
     return 0
 
 
-def train_synthetic(data: Path, run: Path, killed_at: int | None = None, settings: Sequence[str] = ()) -> int:
-    """training.train as a person starts it; the last process is killed as it begins step `killed_at`."""
+def train_synthetic(
+    data: Path,
+    run: Path,
+    killed_at: int | None = None,
+    settings: Sequence[str] = (),
+    by: signal.Signals = signal.SIGKILL,
+) -> int:
+    """training.train as a person starts it; the last process and its workers are sent `by` as it begins `killed_at`."""
     step = Trainer._train_step
 
-    def dies(self: Trainer, frames: Tensor, texts: Sequence[str]) -> dict[str, float]:
+    def struck(self: Trainer, frames: Tensor, texts: Sequence[str]) -> dict[str, float]:
         if self.step == killed_at and self.world.rank == self.world.size - 1:
-            os.kill(os.getpid(), signal.SIGKILL)
+            for worker in multiprocessing.active_children():
+                os.kill(worker.pid or 0, by)
+            os.kill(os.getpid(), by)
         return step(self, frames, texts)
 
-    with mock.patch.object(Trainer, "_train_step", dies):
+    with mock.patch.object(Trainer, "_train_step", struck):
         return train.main(["synthetic", "--data", str(data), "--out", str(run), "--device", "cpu", *SMALL, *settings])
 
 
 def write_runs(data: Path, folder: Path, killed_at: int) -> int:
-    """For one and for two processes: a run without interruption, one that is killed, and the same resumed."""
+    """For one and for two processes: a run without interruption, one that is killed, and the same resumed.
+
+    Besides, of two: a run that is asked to stop, and one whose processes have folders of their own.
+    """
     for count in (1, 2):
         for name, run, when in (
             ("whole", "whole", None),
@@ -200,6 +212,11 @@ def write_runs(data: Path, folder: Path, killed_at: int) -> int:
             body = lambda run=run, when=when: train_synthetic(data, folder / f"{count}-{run}", when)  # noqa: E731, B023
             statuses = run_processes(count, body, folder / f"{count}-{name}-errors")
             (folder / f"{count}-{name}.status").write_text(" ".join(map(str, statuses)))
+    asked = lambda: train_synthetic(data, folder / "2-asked", killed_at, by=signal.SIGTERM)  # noqa: E731
+    apart = lambda: train_synthetic(data, folder / ("2-whole", "2-apart")[int(os.environ["RANK"])])  # noqa: E731
+    for name, body in (("asked", asked), ("apart", apart)):
+        statuses = run_processes(2, body, folder / f"2-{name}-errors")
+        (folder / f"2-{name}.status").write_text(" ".join(map(str, statuses)))
     return 0
 
 
