@@ -39,10 +39,10 @@ class Annotations:
 
     def change_tags(self, file_ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> None:
         """Files that have left the library meanwhile are passed over. Raises: QueryError for a bad tag."""
-        names = [_checked_tag(tag) for tag in add]
+        names = [checked_tag(tag) for tag in add]
         with self._catalog.write(durable=True) as db:
             present = _present(db, file_ids)
-            _add_tags(db, present, names)
+            add_tags(db, present, names)
             for tag in remove:
                 db.executemany(
                     "DELETE FROM file_tags WHERE file_id = ? AND tag_id = (SELECT id FROM tags WHERE folded = ?)",
@@ -61,7 +61,7 @@ class Annotations:
         if len(note) > LONGEST_NOTE:
             raise QueryError(f"The note has {len(note):,} characters; at most {LONGEST_NOTE:,} can be kept.")
         with self._catalog.write(durable=True) as db:
-            if not db.execute("UPDATE files SET note = ? WHERE id = ?", (_storable(note), file_id)).rowcount:
+            if not db.execute("UPDATE files SET note = ? WHERE id = ?", (storable(note), file_id)).rowcount:
                 raise PathError("The note was not kept: the file has left the library.")
 
     def saved_searches(self) -> list[tuple[str, str, str, Sort, bool]]:
@@ -72,13 +72,13 @@ class Annotations:
 
     def save_search(self, name: str, text: str, without: str, sort: Sort, reverse: bool) -> None:
         """Keep a search; one of the same name is replaced. Raises: QueryError for a bad name."""
-        name = _storable(" ".join(name.split()))
+        name = storable(" ".join(name.split()))
         if not name or len(name) > LONGEST_NAME:
             raise QueryError(f"A saved search needs a name of 1 to {LONGEST_NAME} characters.")
         with self._catalog.write(durable=True) as db:
             db.execute(
                 "INSERT OR REPLACE INTO saved_searches (name, text, without, sort, reverse) VALUES (?, ?, ?, ?, ?)",
-                (name, _storable(text), _storable(without), sort.value, reverse),
+                (name, storable(text), storable(without), sort.value, reverse),
             )
 
     def forget_search(self, name: str) -> None:
@@ -130,11 +130,11 @@ def give_back_annotations(db: sqlite3.Connection, file_id: int, fingerprint: byt
         "UPDATE files SET favourite = favourite OR ?, note = CASE WHEN note = '' THEN ? ELSE note END WHERE id = ?",
         (favourite, note, file_id),
     )
-    _add_tags(db, [file_id], json.loads(tags))
+    add_tags(db, [file_id], json.loads(tags))
     db.execute("DELETE FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
 
 
-def _add_tags(db: sqlite3.Connection, file_ids: Iterable[int], names: Sequence[str]) -> None:
+def add_tags(db: sqlite3.Connection, file_ids: Iterable[int], names: Sequence[str]) -> None:
     for name in names:
         db.execute("INSERT OR IGNORE INTO tags (name, folded) VALUES (?, ?)", (name, fold_tag(name)))
         (tag_id,) = db.execute("SELECT id FROM tags WHERE folded = ?", (fold_tag(name),)).fetchone()
@@ -147,13 +147,13 @@ def _present(db: sqlite3.Connection, file_ids: Sequence[int]) -> list[int]:
     return [i for i in dict.fromkeys(file_ids) if db.execute("SELECT 1 FROM files WHERE id = ?", (i,)).fetchone()]
 
 
-def _checked_tag(tag: str) -> str:
-    name = _storable(" ".join(tag.split()))
+def checked_tag(tag: str) -> str:
+    name = storable(" ".join(tag.split()))
     if not fold_tag(name) or len(name) > LONGEST_TAG:
         raise QueryError(f"A tag needs 1 to {LONGEST_TAG} characters.")
     return name
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Without lone surrogates, which SQLite refuses."""
     return text.encode("utf-8", "replace").decode("utf-8")

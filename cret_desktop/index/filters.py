@@ -13,7 +13,7 @@ from dataclasses import dataclass
 State = str  # "offline", "favourite", "failed", "pending", "noted", "tagged"
 
 STATES: dict[str, str] = {
-    "offline": "r.offline",
+    "offline": "(r.offline OR f.away)",
     "favourite": "f.favourite",
     "failed": "f.state = 'failed'",
     "pending": "f.state = 'pending'",

@@ -23,6 +23,8 @@ from pathlib import Path
 import hnswlib
 import numpy as np
 
+from cret_desktop.index.flush import flush_folder
+
 SPACE = "ip"  # on unit vectors the inner product is the cosine, without the copy that "cosine" would normalise
 M = 16
 EF_CONSTRUCTION = 200
@@ -162,17 +164,6 @@ def run(request: BuildRequest, connection: Connection) -> None:
         os.nice(_PATIENCE)
     connection.send_bytes(build_graph(request).to_bytes())
     connection.close()
-
-
-def flush_folder(folder: str | Path) -> None:
-    """Makes the names in a folder survive a power cut. Windows has no such call and needs none."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _grown(request: BuildRequest) -> hnswlib.Index:

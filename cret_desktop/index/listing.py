@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import LibraryFile, Sort
-from cret_desktop.index.catalog import Catalog, joined_path
+from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import Condition, Filters, condition
+from cret_desktop.index.rows import joined_path
 
 _FROM = "FROM files f JOIN roots r ON r.id = f.root_id"
 # The column, and whether its natural order descends. Files not probed yet come last by length.
@@ -28,10 +30,22 @@ class Listing:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._counted = threading.local()
 
     def count(self, filters: Filters, without: Sequence[int] = ()) -> int:
+        if filters == Filters() and not without:
+            return self._count_all()
         where = self._where(filters, without)
         return int(self._execute(f"SELECT count(*) {_source(filters)} WHERE {where.sql}", where).fetchone()[0])
+
+    def _count_all(self) -> int:
+        """Counted when something has changed: it takes milliseconds, and every search asks."""
+        db = self._catalog.reader()
+        version = (db, int(db.execute("PRAGMA data_version").fetchone()[0]))  # a connection counts for itself
+        if getattr(self._counted, "version", None) != version:
+            row = db.execute("SELECT count(*) FROM files WHERE missing_since IS NULL").fetchone()
+            self._counted.version, self._counted.files = version, int(row[0])
+        return int(self._counted.files)
 
     def admitted(self, filters: Filters) -> NDArray[np.int64]:
         """Ids of the files that the operators admit, in no order."""
@@ -79,7 +93,7 @@ class Listing:
             tags.setdefault(file_id, []).append(name)
         rows = db.execute(
             "SELECT f.id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration, f.width, f.height,"
-            " f.frame_rate, (SELECT max(c.ordinal) + 1 FROM clips c WHERE c.file_id = f.id), r.offline,"
+            " f.frame_rate, (SELECT max(c.ordinal) + 1 FROM clips c WHERE c.file_id = f.id), r.offline OR f.away,"
             f" f.missing_since IS NOT NULL, f.favourite, f.note {_FROM} WHERE f.id IN ({marks})",
             ids,
         )

@@ -9,6 +9,7 @@ import unicodedata
 from pathlib import Path
 
 from cret_desktop.errors import LibraryTooNew
+from cret_desktop.index.copying import copy_catalog
 
 APPLICATION_ID = 0x43524554  # "CRET"; tells our catalogs from other people's SQLite files
 
@@ -198,26 +199,47 @@ STEPS = (
     CREATE INDEX clips_by_sprite ON clips(sprite);                      -- copies share their thumbnails
     CREATE INDEX files_by_absence ON files(missing_since) WHERE missing_since IS NOT NULL;
     """,
+    """
+    -- What cannot be made again is in the catalog twice, on pages of its own each time, so that one damaged page loses
+    -- none of it (see index.recovery). Tags and the notes of files are there twice already.
+    CREATE INDEX files_by_favourite ON files(favourite) WHERE favourite;
+    CREATE INDEX saved_searches_again ON saved_searches(name, text, without, sort, reverse);
+    CREATE INDEX kept_annotations_again ON kept_annotations(fingerprint, favourite, note, tags);
+    CREATE INDEX models_again ON models(fingerprint, name, width, centers);
+    """,
+    """
+    -- A file that is not gone and cannot be reached: on a drive within its root that is unplugged, say.
+    ALTER TABLE files ADD COLUMN away INTEGER NOT NULL DEFAULT 0;
+    """,
+    """
+    -- When a person took it out of the library. Until it is purged it can be brought back, with all that it held.
+    ALTER TABLE roots ADD COLUMN removed_at REAL;
+    CREATE INDEX roots_again ON roots(path, added_at, offline, volume, within, device, inode, removed_at);
+    """,
 )
 
 SCHEMA_VERSION = len(STEPS)
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the catalog to SCHEMA_VERSION, one transaction a step, with a backup beside it before the first.
+    """Bring the catalog to SCHEMA_VERSION, with a backup beside it before the first step; the last one is kept.
 
-    Raises: LibraryTooNew. sqlite3.Error as it comes (the catalog translates).
+    Raises: LibraryTooNew. OSError and sqlite3.Error as they come (the catalog translates).
     """
     version = check_version(connection, path)
     if 0 < version < SCHEMA_VERSION:
         backup = path.with_name(f"{path.stem}.v{version}.backup{path.suffix}")
-        target = sqlite3.connect(backup)
-        try:
-            connection.backup(target)
-        finally:
-            target.close()
+        copy_catalog(connection, backup)
+        for older in path.parent.glob(f"{path.stem}.v*.backup{path.suffix}"):
+            if older != backup:
+                older.unlink()
+    prepare(connection)
+
+
+def prepare(connection: sqlite3.Connection, version: int = SCHEMA_VERSION) -> None:
+    """Take the steps to a version, one transaction each. Raises: sqlite3.Error."""
     connection.create_function("name_sort_key", 1, name_sort_key, deterministic=True)
-    for number in range(version, SCHEMA_VERSION):
+    for number in range(int(connection.execute("PRAGMA user_version").fetchone()[0]), version):
         # executescript would commit first; the step and its version must be one transaction.
         connection.executescript(
             f"BEGIN IMMEDIATE;\n{STEPS[number]}\n"

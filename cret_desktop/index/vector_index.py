@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 from cret_desktop.errors import EngineError, StorageError
 from cret_desktop.index import graph_builder
-from cret_desktop.index.catalog import GraphManifest
 from cret_desktop.index.graph_builder import BadGraph, BuildReport, BuildRequest, GraphFile
+from cret_desktop.index.rows import GraphManifest
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import Features, Vector
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.library.ports import Model
 from cret_desktop.library.relevance import SAMPLE_CLIPS, Calibration, Likeness, standing
 from cret_desktop.library.score import score, unit
@@ -57,6 +58,7 @@ class Calibrator:
 
     def __init__(self, catalog: Catalog, model: Model, references: Sequence[str], folder: Path) -> None:
         self._catalog = catalog
+        self._embeddings = Embeddings(catalog)
         self._model = model
         self._texts = tuple(references)
         self._file = folder / f"{model.info.fingerprint[:32]}.npz"
@@ -127,7 +129,7 @@ class Calibrator:
 
     def _sample(self, count: int) -> Judged:
         wanted = self._catalog.sample_clips(count)
-        ids, features = self._catalog.embeddings(self._model.info, [i for i, _ in wanted])
+        ids, features = self._embeddings.features(self._model.info, [i for i, _ in wanted])
         files = dict(wanted)
         return Judged(ids, np.array([files[int(i)] for i in ids], np.int64), features)
 

@@ -21,24 +21,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import (
+    USUAL_SAMPLING,
     ClipDecoded,
     DecodedClip,
     FileDecoded,
     FileFailed,
     FileOpened,
+    Sampling,
     VideoFile,
     VideoInfo,
 )
 from cret_desktop.errors import StorageError
-from cret_desktop.index.catalog import Catalog, NewClip, Root
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings
+from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.filters import is_inside
+from cret_desktop.index.rows import NewClip, Root
 from cret_desktop.index.texts import Texts
-from cret_desktop.library import subtitles
+from cret_desktop.library import subtitles, thumbnails
+from cret_desktop.library.estimate import SOON, Estimate, keep_pace, read_pace
 from cret_desktop.library.leave_out import left_out
 from cret_desktop.library.ports import Decoder, Model
-from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, IndexTotals, Listener, Phase
+from cret_desktop.library.progress import (
+    FileIndexed,
+    FilesMeasured,
+    FolderScanned,
+    IndexProgress,
+    IndexTotals,
+    Listener,
+    Phase,
+)
+from cret_desktop.library.settled import age, has_changed, is_being_written
 from cret_desktop.library.volumes import Volumes, unseen_volumes
-from cret_desktop.media.scan import ScanProblem, fingerprint, scan, video_file
+from cret_desktop.media.scan import ScanProblem, fingerprint, scan
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +61,8 @@ FILES_IN_FLIGHT = 8  # files begun and not committed, at most: what a kill can c
 BATCH_SECONDS = 0.1  # a query that comes in the middle of a batch waits no longer than this on a CPU
 LARGEST_BATCH = 64  # clips
 PROGRESS_SECONDS = 0.2
+MEASURE_SECONDS = 10.0  # before indexing begins, for lengths; of what is left over they are read in its turn
+TELL_LENGTHS_SECONDS = 1.0
 BATTERY_SECONDS = 5.0  # between two looks at the computer's power
 STILL_SECONDS = 2.0  # without a change between two looks, after which a file is taken to be whole
 
@@ -151,12 +168,16 @@ class Indexer:
         leave_out: Sequence[str] = (),
         still_seconds: float = STILL_SECONDS,
         volumes: Callable[[], Volumes] = Volumes,
+        sampling: Sampling = USUAL_SAMPLING,
+        pace: Path | None = None,
     ) -> None:
-        """`leave_out`: patterns of what is not indexed (see `library.leave_out`).
+        """`leave_out`: patterns of what is not indexed (see `library.leave_out`). `pace`: a file to keep it in.
 
         A file that changed less than `still_seconds` ago is looked at twice, that far apart, before it is taken.
         """
         self._catalog = catalog
+        self._changes = FileChanges(catalog)
+        self._embeddings = Embeddings(catalog)
         self._texts = Texts(catalog)
         self._leave_out = tuple(leave_out)
         self._index = index
@@ -166,6 +187,9 @@ class Indexer:
         self._listener = listener
         self.still_seconds = still_seconds
         self._volumes = volumes
+        self._shares: tuple[str, ...] = ()
+        self._sampling = sampling
+        self._pace = pace
         self._run: _Run | None = None
 
     @property
@@ -190,7 +214,7 @@ class Indexer:
 
     def _waiting(self) -> set[int]:
         model = self._model.info.fingerprint
-        return {i for root in self._catalog.roots() for i, _ in self._catalog.pending(root.id, model)}
+        return {i for root in self._catalog.roots() for i, _ in self._changes.pending(root.id, model)}
 
     def look(self, places: Iterable[tuple[Root, str]], run: _Run) -> dict[int, VideoFile]:
         """Bring the catalog to what lies in these places now; returns what waits for indexing there."""
@@ -204,15 +228,22 @@ class Indexer:
             if root is None or not self._scan(root, within, run):
                 run.offline.append(known.path)
             elif not run.control.cancelled:
-                pending.update(self._catalog.pending(root.id, self._model.info.fingerprint, within))
+                pending.update(self._changes.pending(root.id, self._model.info.fingerprint, within))
             if run.control.cancelled:
                 break
         return pending
+
+    def is_fresh(self, path: str) -> bool:
+        """Whether a file changed a moment ago, so that it is to be looked at twice. Raises: OSError."""
+        if any(is_inside(path, share) for share in self._shares):
+            return self.still_seconds > 0  # by a clock that may not be ours
+        return age(path) < self.still_seconds
 
     def _find_roots(self) -> dict[int, Root]:
         """The roots that are there, by id, where they are now; the catalog learns which are not and which went."""
         volumes = self._volumes()
         roots = self._catalog.roots()
+        self._shares = tuple(root.path for root in roots if volumes.is_network(root.path))
         present: dict[int, Root] = {}
         for root in roots:
             now = volumes.find(root, partial(self._catalog.files, root.id), roots)
@@ -244,30 +275,33 @@ class Indexer:
         known = self._catalog.files(root.id, within)
         files: list[VideoFile] = []
         problems: list[tuple[str, str]] = []
-        unseen: list[str] = []
+        unseen: set[str] = set()
         for entry in scan(within, left_out(root.path, self._leave_out)) if self._leave_out else scan(within):
             if isinstance(entry, ScanProblem):
                 problems.append((entry.path, entry.reason))
                 if entry.hides:
-                    unseen.append(entry.path)
+                    unseen.add(entry.path)
             else:
                 files.append(entry)
+                run.found += 1
+                run.tell(Phase.SCANNING, entry.path)
             if run.control.cancelled:
                 return True  # half a scan would make the rest look missing
         if not _is_there(root):  # unplugged while it was looked at
             self._catalog.set_offline(root.id, True)
             return False
-        unseen += unseen_volumes(known, {file.path for file in files})
-        contents = _fingerprints(self._catalog.may_be_known(files, known))
-        result = self._catalog.apply_scan(root, files, problems, within, contents, unseen)
+        unseen |= unseen_volumes(known, {file.path for file in files})
+        contents = _fingerprints(self._changes.may_be_known(files, known))
+        result = self._changes.apply_scan(root, files, problems, within, contents, unseen)
         if result.dropped_clips:
             self._index.remove(np.asarray(result.dropped_clips, np.int64))
         if result.restored_clips:
-            self._index.add(*self._catalog.vectors(self._model.info.fingerprint, ids=result.restored_clips))
+            self._index.add(*self._embeddings.vectors(self._model.info.fingerprint, ids=result.restored_clips))
         run.drop_sprites(result.stale_sprites)
         run.failed += result.new_problems
         run.seen += len(files)
         changed = result.added + result.changed + result.moved + result.missing + result.restored + result.new_problems
+        changed += result.away + result.back
         changed += self._read_subtitles(root, files)
         self._listener(FolderScanned(within, changed))
         return True
@@ -315,41 +349,85 @@ class _Run:
         self._work_started = self._started
         self._told = 0.0
         self._open: dict[str, _OpenFile] = {}
+        self._twins: dict[bytes, dict[int, VideoFile]] = {}  # files of a content that is under way already
         self._batch: list[tuple[_OpenFile, DecodedClip]] = []
         self._batch_size = 4
         self._clips_seen = 0.0
         self.files = self.clips = self.failed = self.seen = self.skipped = self.frames = 0
+        self.found = 0
         self._total = 0
-        self._pending_bytes = 0
-        self._done_bytes = 0
+        self._idle = 0.0  # seconds of the work's time in which others went first, or nobody wanted it
+        pace = read_pace(indexer._pace, indexer._model.info.fingerprint) if indexer._pace else None
+        self._estimate = Estimate(pace)
         self.seconds = 0.0
         self.offline: list[str] = []
         self.unsettled: dict[str, None] = {}  # in order, each once
 
     def index(self, pending: dict[int, VideoFile]) -> None:
         self._total = len(pending)
-        self._pending_bytes = sum(file.size for file in pending.values())
-        self._work_started = time.monotonic()
-        self._model_id = self._i._catalog.record_model(self._i._model.info)
+        self._model_id = self._i._embeddings.record_model(self._i._model.info)
         decoder = self._i._open_decoder()
         try:
-            events = decoder.decode(self._feed(pending))
-            for event in events:
-                if self.control.cancelled:
-                    break
-                self._take(event)
-                self.control.wait_turn()
-            else:
-                self._encode()
+            self._measure(decoder, pending)
+            self._work_started = time.monotonic()
+            self.tell(Phase.INDEXING, "", now=True)  # with the estimate
+            while pending:
+                for event in decoder.decode(self._feed(pending), self._i._sampling):
+                    if self.control.cancelled:
+                        break
+                    self._take(event)
+                    self._wait_turn()
+                else:
+                    self._encode()
+                # What waited for a file of its own content is that one's copy now; or does its own, where that failed.
+                twins, self._twins = self._twins, {}
+                pending = {} if self.control.cancelled else {i: f for same in twins.values() for i, f in same.items()}
         finally:
             decoder.close()
             self._i._model.video.release()
+            if self._i._pace and self._worked() >= SOON and self._estimate.done:
+                keep_pace(self._i._pace, self._i._model.info.fingerprint, self._estimate.rate(self._worked()))
+
+    def _measure(self, decoder: Decoder, pending: dict[int, VideoFile]) -> None:
+        """Read the lengths of what waits, as far as there is time, for the estimate and for who looks at the files."""
+        lengths = self._i._changes.lengths(list(pending))
+        unknown = {file.path: file_id for file_id, file in pending.items() if file_id not in lengths}
+        infos: dict[int, VideoInfo] = {}
+        told = time.monotonic()
+        self.tell(Phase.MEASURING, "", now=True)
+        for event in decoder.probe([pending[file_id] for file_id in unknown.values()], MEASURE_SECONDS):
+            infos[unknown[event.file.path]] = event.info
+            lengths[unknown[event.file.path]] = event.info.duration
+            if time.monotonic() - told > TELL_LENGTHS_SECONDS:
+                told = time.monotonic()
+                self._record(infos)
+            if self.control.cancelled or self.control.paused:
+                break
+        self._record(infos)
+        for file_id, file in pending.items():
+            self._estimate.add(file_id, file.size, lengths.get(file_id))
+
+    def _record(self, infos: dict[int, VideoInfo]) -> None:
+        if infos:
+            self._i._changes.record_infos(infos)
+            self._i._listener(FilesMeasured(len(infos)))
+            infos.clear()
+
+    def _wait_turn(self) -> None:
+        began = time.monotonic()
+        self.control.wait_turn()
+        self._idle += time.monotonic() - began
+
+    def _worked(self) -> float:
+        return time.monotonic() - self._work_started - self._idle
 
     def _feed(self, pending: dict[int, VideoFile]) -> Iterator[VideoFile]:
         waiting = dict(pending)
         fresh: dict[int, tuple[VideoFile, float]] = {}  # changed a moment ago, and when they were looked at
         while (waiting or fresh) and not self.control.cancelled:
             self._look_around(waiting, fresh)
+            for content in self._twins.keys() - {open_file.fingerprint for open_file in self._open.values()}:
+                waiting.update(self._twins.pop(content))
             looked = None
             if waiting:
                 file_id = self._next_of(waiting)
@@ -362,11 +440,14 @@ class _Run:
             if len(self._open) >= FILES_IN_FLIGHT:
                 self._encode()  # files that are decoded wait only for their batch
             try:
-                if _has_changed(file) or file.path in self._open:  # the one before it under this name
+                if has_changed(file) or file.path in self._open:  # the one before it under this name
                     self.unsettled[file.path] = None
                     continue
-                if looked is None and _age(file.path) < self._i.still_seconds:
+                if looked is None and self._i.is_fresh(file.path):
                     fresh[file_id] = file, time.monotonic()
+                    continue
+                if is_being_written(file.path):
+                    self.unsettled[file.path] = None
                     continue
                 content = fingerprint(file.path)
             except FileNotFoundError:
@@ -375,9 +456,27 @@ class _Run:
             except OSError as error:
                 self._fail(file_id, file, f"The file cannot be read: {error.strerror or error}.")
                 continue
-            self._open[file.path] = _OpenFile(file_id, file, content)
+            if any(open_file.fingerprint == content for open_file in self._open.values()):
+                self._twins.setdefault(content, {})[file_id] = file
+            elif not self._index_as_copy(file_id, file, content):
+                self._open[file.path] = _OpenFile(file_id, file, content)
+                self.tell(Phase.INDEXING, file.path)
+                yield file
+
+    def _index_as_copy(self, file_id: int, file: VideoFile, content: bytes) -> bool:
+        copied = self._i._changes.index_as_copy(file_id, file, content, self._model_id)
+        ids = copied.restored_clips
+        if ids:
+            if copied.dropped_clips:
+                self._i._index.remove(np.asarray(copied.dropped_clips, np.int64))
+            self.drop_sprites(copied.stale_sprites)
+            self._i._index.add(*self._i._embeddings.vectors(self._i._model.info.fingerprint, ids=ids))
+            self.files += 1
+            self.clips += len(ids)
+            self._estimate.drop(file_id)
+            self._i._listener(FileIndexed(file.path, len(ids)))
             self.tell(Phase.INDEXING, file.path)
-            yield file
+        return bool(ids)
 
     def _look_around(self, waiting: dict[int, VideoFile], fresh: dict[int, tuple[VideoFile, float]]) -> None:
         """Take up what has changed in the library's folders since the run began."""
@@ -385,6 +484,9 @@ class _Run:
             now = self._i.look([(root, within)], self)
             for open_file in self._open.values():
                 now.pop(open_file.id, None)
+            for twins in self._twins.values():
+                waiting.update(twins)
+            self._twins.clear()
             for file_id, (file, _) in list(fresh.items()):
                 if now.get(file_id) == file:
                     del now[file_id]  # its second look is still to come
@@ -395,7 +497,11 @@ class _Run:
                 del waiting[file_id]
             waiting.update(now)
             self._total += len(now) - len(before)
-            self._pending_bytes += sum(f.size for f in now.values()) - sum(f.size for f in before.values())
+            lengths = self._i._changes.lengths(list(now))
+            for file_id in before:
+                self._estimate.drop(file_id)
+            for file_id, file in now.items():
+                self._estimate.add(file_id, file.size, lengths.get(file_id))
 
     def _next_of(self, waiting: dict[int, VideoFile]) -> int:
         first = self.control.first
@@ -412,6 +518,7 @@ class _Run:
         assert open_file is not None, f"the decoder speaks of {event.file.path}, which it was not given"
         if isinstance(event, FileOpened):
             open_file.info = event.info
+            self._estimate.learn(open_file.id, event.info.duration)
         elif isinstance(event, ClipDecoded):
             open_file.waiting += 1
             self._batch.append((open_file, event.clip))
@@ -431,7 +538,7 @@ class _Run:
         if not self._batch:
             return
         batch, self._batch = self._batch, []
-        self.control.wait_turn()
+        self._wait_turn()
         if self._clips_seen == 0:
             self.tell(Phase.LOADING_MODEL, batch[0][0].file.path, now=True)
         began = time.monotonic()
@@ -441,10 +548,13 @@ class _Run:
         took = time.monotonic() - began
         if self._clips_seen:  # the first batch pays for loading the weights
             self._batch_size = int(np.clip(len(batch) * BATCH_SECONDS / max(took, 1e-4), 1, LARGEST_BATCH))
+        else:
+            self._idle += took
         self._clips_seen += len(batch)
         for (open_file, clip), frames, centers in zip(batch, features.globals, features.centers, strict=True):
             open_file.clips.append(self._store_sprite(open_file, clip, frames, centers))
             open_file.waiting -= 1
+            self._estimate.advance(open_file.id, clip.end - clip.start)
         for open_file in {id(f): f for f, _ in batch}.values():
             self._commit_if_complete(open_file)
 
@@ -478,7 +588,7 @@ class _Run:
         if not self._stands_still(open_file.file):
             return
         clips = sorted(open_file.clips, key=lambda clip: clip.ordinal)
-        ids, gone, stale = self._i._catalog.commit_file(
+        ids, gone, stale = self._i._changes.commit_file(
             open_file.id, open_file.file, open_file.info, open_file.fingerprint, clips, self._model_id,
             open_file.decoded.partial,
         )  # fmt: skip
@@ -488,19 +598,19 @@ class _Run:
             self.unsettled[open_file.file.path] = None
             self.drop_sprites(stale)
             return
-        self._i._index.add(*self._i._catalog.vectors(self._i._model.info.fingerprint, ids=ids))
+        self._i._index.add(*self._i._embeddings.vectors(self._i._model.info.fingerprint, ids=ids))
         self.drop_sprites(stale)
         self.files += 1
         self.clips += len(clips)
         self.seconds += open_file.info.duration
-        self._done_bytes += open_file.file.size
+        self._estimate.drop(open_file.id)
         self._i._listener(FileIndexed(open_file.file.path, len(clips), open_file.decoded.partial))
         self.tell(Phase.INDEXING, open_file.file.path)
 
     def _stands_still(self, file: VideoFile) -> bool:
         """Whether a file that was decoded is the one that was seen; else it waits, and is to be looked at again."""
         try:
-            if not _has_changed(file):
+            if not has_changed(file):
                 return True
         except OSError:
             return True  # gone or moved meanwhile: what was read of it is good
@@ -508,40 +618,36 @@ class _Run:
         return False
 
     def _fail(self, file_id: int, file: VideoFile, reason: str) -> None:
-        gone, stale = self._i._catalog.fail_file(file_id, file, reason)
+        gone, stale = self._i._changes.fail_file(file_id, file, reason)
         if gone:
             self._i._index.remove(np.asarray(gone, np.int64))
         self.drop_sprites(stale)
         self.failed += 1
-        self._done_bytes += file.size
+        self._estimate.drop(file_id)
         self._i._listener(FileIndexed(file.path, 0, reason))
         self.tell(Phase.INDEXING, file.path)
 
     def drop_sprites(self, names: Iterable[str]) -> None:
         # A file of the same content that is on its way has written its own by these names; the catalog does not know.
-        for name in set(names) - {clip.sprite for open_file in self._open.values() for clip in open_file.clips}:
-            try:
-                (self._i._thumbnails / name).unlink(missing_ok=True)
-            except OSError as error:
-                log.warning("The thumbnail %s could not be removed: %s", name, error)
+        being_written = {clip.sprite for open_file in self._open.values() for clip in open_file.clips}
+        thumbnails.drop(self._i._thumbnails, set(names) - being_written)
 
     def tell(self, phase: Phase, current: str, now: bool = False) -> None:
         moment = time.monotonic()
         if not now and moment - self._told < PROGRESS_SECONDS:
             return
         self._told = moment
-        worked = moment - self._work_started
-        share = self._done_bytes / self._pending_bytes if self._pending_bytes else 0.0
+        worked = self._worked()
         self._i._listener(
             IndexProgress(
                 phase=self._held() or phase,
                 files_done=self.files + self.failed,
-                files_total=self._total,
+                files_total=self.found if phase is Phase.SCANNING else self._total,
                 clips_done=self.clips,
                 video_seconds=self.seconds,
                 failed=self.failed,
-                rate=self.seconds / worked if worked > 0 else 0.0,
-                remaining=worked * (1 - share) / share if share > 0.01 else None,
+                rate=self._estimate.rate(worked),
+                remaining=self._estimate.remaining(worked) if phase is Phase.INDEXING else None,
                 current=current,
             )
         )
@@ -564,15 +670,3 @@ class _Run:
             offline=tuple(self.offline),
             unsettled=tuple(self.unsettled),
         )
-
-
-def _has_changed(file: VideoFile) -> bool:
-    """Whether a file is another one than was seen. Raises: OSError."""
-    now = video_file(file.path)
-    return (now.size, now.mtime_ns) != (file.size, file.mtime_ns)
-
-
-def _age(path: str) -> float:
-    """Seconds since a file's content or name changed; copies keep their source's time, but not of the change of it."""
-    status = os.stat(path)
-    return abs(time.time() - max(status.st_mtime, status.st_ctime))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cret_desktop.clips import LibraryFile, Match, Moment, Thumbnail
-from cret_desktop.index.catalog import ClipRow
+from cret_desktop.index.rows import ClipRow
 from cret_desktop.library.relevance import classify
 
 

@@ -12,7 +12,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import DecodeEvent, Features, FrameFormat, Frames, ModelInfo, Picture, VideoFile
+from cret_desktop.clips import (
+    USUAL_SAMPLING,
+    DecodeEvent,
+    Features,
+    FileOpened,
+    FrameFormat,
+    Frames,
+    ModelInfo,
+    Picture,
+    Sampling,
+    VideoFile,
+)
 
 
 class VideoEncoder(Protocol):
@@ -45,7 +56,10 @@ class FitPicture(Protocol):
 
 
 class Model(Protocol):
-    """A pair of encoders and what must be known of them. `info` is cheap: it never loads weights."""
+    """A pair of encoders and what must be known of them. `info` is cheap: it never loads weights.
+
+    `device_lost` is a sentence once a GPU has failed and the CPU has taken its place, until then ''.
+    """
 
     @property
     def info(self) -> ModelInfo: ...
@@ -53,6 +67,8 @@ class Model(Protocol):
     def video(self) -> VideoEncoder: ...
     @property
     def text(self) -> TextEncoder: ...
+    @property
+    def device_lost(self) -> str: ...
 
 
 class Decoder(Protocol):
@@ -62,6 +78,10 @@ class Decoder(Protocol):
     from the iterable only as capacity frees, so that what is under way is bounded. Closing the iterator stops the work.
     """
 
-    def decode(self, files: Iterable[VideoFile]) -> Iterator[DecodeEvent]: ...
+    def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]: ...
+
+    def probe(self, files: Iterable[VideoFile], seconds: float) -> Iterator[FileOpened]:
+        """What the headers of files tell, of as many as can be read in about `seconds`. Bad files are left out."""
+        ...
 
     def close(self) -> None: ...

@@ -9,16 +9,19 @@ from enum import StrEnum
 
 class Phase(StrEnum):
     SCANNING = "scanning"
+    MEASURING = "reading lengths"
     LOADING_MODEL = "loading model"
     INDEXING = "indexing"
     PAUSED = "paused"
     ON_BATTERY = "waiting for mains power"
-    BUILDING = "building the search graph"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """Where indexing stands, at most a few times a second. `remaining` is seconds, None while it cannot be told."""
+    """Where indexing stands, at most a few times a second. `remaining` is seconds, None while it cannot be told.
+
+    While SCANNING, `files_total` is how many have been found so far.
+    """
 
     phase: Phase
     files_done: int
@@ -49,6 +52,13 @@ class FolderScanned:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesMeasured:
+    """What the headers of waiting files tell is known now, of so many."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexTotals:
     """What one run of indexing did. `files` were indexed in it; `skipped` were unchanged since an earlier run."""
 
@@ -64,4 +74,4 @@ class IndexTotals:
     unsettled: tuple[str, ...] = ()  # files that changed, or went, while they were to be taken: to be looked at again
 
 
-Listener = Callable[[IndexProgress | FileIndexed | FolderScanned], None]
+Listener = Callable[[IndexProgress | FileIndexed | FolderScanned | FilesMeasured], None]

@@ -6,9 +6,10 @@ Reads only; any number of searches may run beside indexing. Never opens a video 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import LibraryFile, Match, Moment, Picture, Reason, Sort, Stretch, Vector
 from cret_desktop.errors import PathError, QueryError
-from cret_desktop.index.catalog import Catalog, query_vector
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings, query_vector
 from cret_desktop.index.filters import Filters
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.texts import Texts
@@ -35,11 +37,16 @@ NAMED_CANDIDATES = 200  # besides, of the files that the words were found at
 FEWEST_JUDGED = 200  # clips that the relevance is told of, or four a video that is asked for
 MOMENTS_OF_A_VIDEO = 20
 POSTERS = 12  # of a file that is listed
+TEXTS_KEPT = 64  # a query is asked again when the order changes, for filmstrips, when files have come in
 # From where on a clip shows what it must not, and goes away, or may show it, and goes down. Of the benchmark's
 # photographs a fifth to a quarter of what is meant goes away, with 1 to 3 % of the rest; 40 to 70 % go down, with 3 to
 # 13 % of the rest.
 AVOIDED_STEPS, DOUBTFUL_STEPS = 0.0, -1.0
 WEAKENED = 0.9 * POSSIBLE  # the relevance of the doubtful, at most
+
+
+class Abandoned(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class SearchIndex(Protocol):
@@ -83,12 +90,14 @@ class Searcher:
         fit_picture: FitPicture,
     ) -> None:
         self._catalog = catalog
+        self._embeddings = Embeddings(catalog)
         self._listing = Listing(catalog)
         self._texts = Texts(catalog)
         self._index = index
         self._model = model
         self._thumbnails = thumbnails
         self._fit_picture = fit_picture
+        self._text_probe = lru_cache(TEXTS_KEPT)(self._encoded)
         self._calibrator = Calibrator(catalog, model, references, calibration)
         self._clip_ids = np.empty(0, np.int64)  # of all clips, ascending, with their files: see `_clip_files`
         self._file_ids = np.empty(0, np.int64)
@@ -103,48 +112,61 @@ class Searcher:
         sort: Sort = Sort.RELEVANCE,
         reverse: bool = False,
         offset: int = 0,
+        wanted_still: Callable[[], bool] = lambda: True,
     ) -> Answer:
         """The best `limit` videos with their moments, from the `offset`-th on; see `engine.protocol.Search`.
 
-        Raises: QueryError, ModelError, PathError where the clip to be like has left the library.
+        Raises: QueryError, ModelError, PathError where the clip to be like has left the library, Abandoned between two
+        of its steps once it is not `wanted_still`.
         """
         began = time.perf_counter()
         parts: dict[str, float] = {}
         parsed = query_language.parse(typed)
         unwanted = _plain_words(without)
-        with _timed(parts, "text"):
+
+        @contextmanager
+        def step(name: str) -> Iterator[None]:
+            if not wanted_still():
+                raise Abandoned
+            with _timed(parts, name):
+                yield
+
+        with step("text"):
             wanted = self._probes(parsed.text, like)
             avoided = self._text_probe(unwanted) if unwanted else None
         if not wanted:
             return self._browse(parsed.filters, avoided, sort, reverse, limit, offset, began, parts)
-        with _timed(parts, "filter"):
+        with step("filter"):
             admitted, allowed = self._admitted(parsed.filters)
             total = self._listing.count(parsed.filters) if admitted is None else len(admitted)
-        with _timed(parts, "words"):
+        with step("words"):
             everything = total if admitted is None else self._listing.count(Filters())
             among = None if admitted is None else set(admitted.tolist())
             evidence = words.find(self._texts, parsed.text, everything, among)
-        with _timed(parts, "candidates"):
+        with step("candidates"):
             reach = limit + offset
             ids = self._candidates(wanted, allowed, max(CANDIDATES, 4 * reach), evidence)
             if isinstance(like, int):
                 ids = ids[ids != like]
-        with _timed(parts, "rescore"):
+        with step("rescore"):
             clips = self._judged(ids)
             raw = [self._compared(probe, clips) for probe in wanted]
-        with _timed(parts, "relevance"):
+        said = bool(evidence.files or evidence.lines)
+        with step("relevance"):
             rows = _worth_judging(raw, clips, reach, evidence)
-            hits = self._hits(wanted, avoided, raw, clips, rows)
-        with _timed(parts, "moments"):
+            # What is found by its words, or in another order, may be shown from any place of the list.
+            as_seen = sort is Sort.RELEVANCE and not reverse and not said
+            hits, confident = self._hits(wanted, avoided, raw, clips, rows, reach if as_seen else None)
+        with step("moments"):
             moments = [moment_of(group, self._thumbnails) for group in merge(hits)]
-            if evidence.files or evidence.lines:
+            if said:
                 moments = self._fused(moments, evidence, only_seen=avoided is not None)
+                confident = any(moment.match is not Match.WEAK for moment in moments)
             shown = _page(self._ordered(moments, sort, reverse), limit, offset)
-        with _timed(parts, "files"):
+        with step("files"):
             files = self._listing.files([moment.file_id for moment in shown])
             shown = [moment for moment in shown if moment.file_id in files]  # none that was removed meanwhile
             described = tuple(files[i] for i in dict.fromkeys(moment.file_id for moment in shown))
-        confident = any(moment.match is not Match.WEAK for moment in moments)
         took = (time.perf_counter() - began) * 1000
         return Answer(parsed.text, tuple(shown), confident, len(self._index), took, parts, described, False, total)
 
@@ -190,13 +212,13 @@ class Searcher:
             frames = np.repeat(square[None, None], self._model.info.frame_format.frames, axis=1)  # [1, M, H, W, 3]
             probes.append(Probe(clip_as_query(self._model.video.encode(frames)), is_text=False))
         elif like is not None:
-            ids, features = self._catalog.embeddings(self._model.info, [like])
+            ids, features = self._embeddings.features(self._model.info, [like])
             if not len(ids):
                 raise PathError("The moment to look for similar ones of has left the library.")
             probes.append(Probe(clip_as_query(features), is_text=False))
         return probes
 
-    def _text_probe(self, text: str) -> Probe:
+    def _encoded(self, text: str) -> Probe:
         return Probe(self._model.text.encode([text]), is_text=True)
 
     def _admitted(self, filters: Filters) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
@@ -231,7 +253,7 @@ class Searcher:
         return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
 
     def _judged(self, ids: NDArray[np.int64]) -> Judged:
-        found, features = self._catalog.embeddings(self._model.info, ids.tolist())
+        found, features = self._embeddings.features(self._model.info, ids.tolist())
         clip_ids, file_ids = self._clip_files()
         return Judged(found, file_ids[np.searchsorted(clip_ids, found)], features)
 
@@ -255,10 +277,14 @@ class Searcher:
         raw: Sequence[tuple[Vector, NDArray[np.int64]]],
         clips: Judged,
         rows: NDArray[np.int64],
-    ) -> list[Hit]:
-        """The clips of these rows, judged, best first; those that show what is to be avoided are left out."""
+        videos: int | None,
+    ) -> tuple[list[Hit], bool]:
+        """The clips of these rows, judged, best first, and whether any of them is more than weak.
+
+        Those that show what is to be avoided are left out; with `videos`, so are all of others than the first so many.
+        """
         if not len(rows):
-            return []
+            return [], False
         clips = clips.only(rows)
         steps = self._steps(wanted, [scores[rows] for scores, _ in raw], clips)
         # One probe's scores order as the model says; those of several are only comparable as steps.
@@ -271,12 +297,17 @@ class Searcher:
             scores = scores - doubtful * (1.0 + float(np.ptp(scores)))  # below all others, in their order
             likely = np.where(doubtful, np.minimum(likely, WEAKENED), likely)
             kept = kept[against < AVOIDED_STEPS]
-        found = self._catalog.clips(clips.ids[kept].tolist())
-        return [
+        order = kept[np.argsort(-scores[kept], kind="stable")]
+        if videos is not None:
+            _, first = np.unique(clips.file_ids[order], return_index=True)
+            order = order[np.isin(clips.file_ids[order], clips.file_ids[order[np.sort(first)[:videos]]])]
+        found = self._catalog.clips(clips.ids[order].tolist())
+        hits = [
             Hit(found[int(clips.ids[i])], float(scores[i]), float(likely[i]), int(frames[i]))
-            for i in kept[np.argsort(-scores[kept], kind="stable")]
+            for i in order
             if int(clips.ids[i]) in found
         ]
+        return hits, bool(np.any(likely[kept] >= POSSIBLE))
 
     # --- what is shown ----------------------------------------------------------------------------------------
 

@@ -43,6 +43,8 @@ def beside(videos: Iterable[str]) -> dict[str, set[Sidecar]]:
 
 def read(sidecar: Sidecar) -> list[Line]:
     """The lines of a subtitle file, as they stand; none where it cannot be read."""
+    if not sidecar.size:  # a file of the kernel, as /proc/kmsg, is empty and has no end
+        return []
     if sidecar.size > LARGEST:
         log.warning("The subtitles %s are not read: %d bytes are too many.", sidecar.path, sidecar.size)
         return []

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from cret_desktop.index.catalog import FileRow, Root
+from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import is_inside
+from cret_desktop.index.rows import FileRow, Root
 
 NETWORK_FILE_SYSTEMS = frozenset(
     "9p afpfs afs ceph cifs davfs fuse.rclone fuse.sshfs fuse.glusterfs glusterfs ncpfs nfs nfs4 smb smb3 smbfs"
@@ -97,12 +98,12 @@ class Volumes:
 
         `files` reads its files, where they are needed. The very folder is believed, and another one on the same
         device unless it is empty; else the place must hold a file that is known, and half of them where it is another
-        path or another volume. Places of `others` are not taken.
+        path of the same volume or another volume. Places of `others` are not taken.
         """
         here = self.placed(root)
         if here is not None and _is_same_folder(root, here):
             return here
-        known = [row for row in files().values() if not row.missing and row.size >= 0]
+        known = [row for row in files().values() if not (row.missing or row.away) and row.size >= 0]
         if here is not None:
             if not known:
                 return here
@@ -117,7 +118,10 @@ class Volumes:
             if any(is_inside(path, other) or is_inside(other, path) for other in taken):
                 continue
             there = self.placed(root, path)
-            if there is not None and _share_of(root.path, path, known) >= HALF:
+            if there is None:
+                continue
+            same_place = bool(root.volume) and there.within == root.within and _is_same_folder(root, there)
+            if same_place or _share_of(root.path, path, known) >= HALF:
                 return there
         return None
 
@@ -141,14 +145,24 @@ class Volumes:
                 return  # the folder around it is gone too
 
 
-def unseen_volumes(known: Mapping[str, FileRow], seen: set[str]) -> list[str]:
+def add_root(catalog: Catalog, path: str, volumes: Volumes) -> Root:
+    """Make a place part of the library, known by where it lies now; returns the root that covers it."""
+    root = catalog.add_root(path)
+    now = volumes.placed(root)
+    if root.inode or now is None:
+        return root
+    catalog.place_root(now)
+    return now
+
+
+def unseen_volumes(known: Mapping[str, FileRow], seen: set[str]) -> set[str]:
     """Files not seen in a scan because the volume they lie on, mounted within the root, is not there.
 
     So it is when no file of their device was seen, and the nearest folder on their way is on another device.
     """
     devices = {row.device for path, row in known.items() if path in seen}
     device_of: dict[str, int] = {}
-    away = []
+    away = set()
     for path, row in known.items():
         if path in seen or row.missing or not row.device or row.device in devices:
             continue
@@ -156,7 +170,7 @@ def unseen_volumes(known: Mapping[str, FileRow], seen: set[str]) -> list[str]:
         if folder not in device_of:
             device_of[folder] = _device_of_nearest(folder)
         if device_of[folder] != row.device:
-            away.append(path)
+            away.add(path)
     return away
 
 

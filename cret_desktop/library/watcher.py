@@ -82,15 +82,19 @@ class Agenda:
         self._bursts: dict[str, _Burst] = {}
         self._later: dict[tuple[str, str], float] = {}
 
-    def note(self, root: str, folder: str, now: float) -> None:
-        """Something happened in a folder of a root."""
-        burst = self._bursts.setdefault(root, _Burst(now, now))
+    def note(self, root: str, folder: str | None, now: float) -> bool:
+        """Something happened in a folder of a root; None: what is of no interest in itself. True for the first."""
+        burst = self._bursts.get(root)
+        first = burst is None
+        if burst is None:
+            burst = self._bursts[root] = _Burst(now, now)
         burst.last = now
         burst.events += 1
-        if burst.folders != {root}:
+        if folder is not None and burst.folders != {root}:
             burst.folders.add(folder)
             if len(burst.folders) > self.LARGEST_SET:
                 burst.folders = {root}
+        return first
 
     def later(self, root: str, folder: str, when: float) -> None:
         """Look at a folder at a time, or before."""
@@ -134,12 +138,19 @@ class Agenda:
 class Native(Protocol):
     """The system's own telling of changes, as far as the watcher needs it."""
 
-    def watch(self, root: str, tell: Callable[[str], None]) -> None:
-        """Call `tell` with every folder below a root in which something changes. Raises: OSError where it cannot."""
+    def watch(self, root: str, tell: Callable[[str | None], None]) -> None:
+        """Call `tell` with every folder below a root in which something changes, and with None for other events.
+
+        Raises: OSError where it cannot.
+        """
         ...
 
     def unwatch(self, root: str) -> None: ...
-    def is_alive(self, root: str) -> bool: ...
+
+    def check(self, root: str) -> None:
+        """Raises: OSError where changes of a root are no longer told, or not all of them."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -147,29 +158,31 @@ class Watchdog:
     """`Native` by watchdog: inotify, FSEvents or ReadDirectoryChanges; one observer a root, so that one falls alone."""
 
     def __init__(self) -> None:
-        self._observers: dict[str, BaseObserver] = {}
+        self._observers: dict[str, tuple[BaseObserver, _Handler]] = {}
 
-    def watch(self, root: str, tell: Callable[[str], None]) -> None:
-        observer = Observer()
+    def watch(self, root: str, tell: Callable[[str | None], None]) -> None:
+        observer, handler = Observer(), _Handler(tell)
         try:
             observer.start()
-            observer.schedule(_Handler(tell), root, recursive=True, event_filter=_EVENTS)
-            # A folder below that could not be watched is passed over in silence; one more watch shows whether any is
-            # left. It is of the folder around the root, which no other watch of this observer is of.
-            observer.unschedule(observer.schedule(_Handler(_nothing), os.path.dirname(root), event_filter=_EVENTS))
+            observer.schedule(handler, root, recursive=True, event_filter=_EVENTS)
+            _try_another_watch(observer, root)
         except BaseException:
             _stop(observer)
             raise
-        self._observers[root] = observer
+        self._observers[root] = observer, handler
 
     def unwatch(self, root: str) -> None:
-        observer = self._observers.pop(root, None)
+        observer, _ = self._observers.pop(root, (None, None))
         if observer is not None:
             _stop(observer)
 
-    def is_alive(self, root: str) -> bool:
-        observer = self._observers.get(root)
-        return observer is not None and observer.is_alive() and all(e.is_alive() for e in observer.emitters)
+    def check(self, root: str) -> None:
+        observer, handler = self._observers[root]
+        if not observer.is_alive() or not all(emitter.is_alive() for emitter in observer.emitters):
+            raise OSError("the observer has ended")
+        if handler.has_new_folders:
+            handler.has_new_folders = False
+            _try_another_watch(observer, root)
 
     def close(self) -> None:
         for root in list(self._observers):
@@ -179,15 +192,28 @@ class Watchdog:
 class _Handler(FileSystemEventHandler):
     """Tells the folder that an event is of: a folder itself, or the one around a file that could be the library's."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str | None], None]) -> None:
         self._tell = tell
+        self.has_new_folders = False  # each of which needs a watch of its own
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        if isinstance(event, DirCreatedEvent | DirMovedEvent):
+            self.has_new_folders = True
+        told = False
         for path in (os.fsdecode(event.src_path), os.fsdecode(event.dest_path)):
-            if path and event.is_directory:
-                self._tell(path)
-            elif path and _matters(path):
-                self._tell(os.path.dirname(path))
+            if path and (event.is_directory or _matters(path)):
+                self._tell(path if event.is_directory else os.path.dirname(path))
+                told = True
+        if not told:
+            self._tell(None)  # it took room that the system had for others
+
+
+def _try_another_watch(observer: BaseObserver, root: str) -> None:
+    """Show whether there are watches left: a folder that could not be watched is passed over in silence.
+
+    The watch is of the folder around the root, which no other one of this observer is of. Raises: OSError.
+    """
+    observer.unschedule(observer.schedule(_Handler(_nothing), os.path.dirname(root), event_filter=_EVENTS))
 
 
 def _stop(observer: BaseObserver) -> None:
@@ -196,7 +222,7 @@ def _stop(observer: BaseObserver) -> None:
         observer.join()
 
 
-def _nothing(path: str) -> None:
+def _nothing(path: str | None) -> None:
     """For a watch that is only tried."""
 
 
@@ -323,10 +349,15 @@ class Watcher:
                 roots[root] = watched = self._begin(root, folder, volumes)
                 # What came between the library's own first look and the beginning of the watch would be missed.
                 due.append((root, root))
-            elif folder and not watched.every and not self._native.is_alive(root):
-                log.warning("Changes in %s are no longer told; it is looked at now and then.", root)
-                self._native.unwatch(root)
-                roots[root] = watched = _Watched(folder, self._pace.poll)
+            elif folder and not watched.every:
+                try:
+                    self._native.check(root)
+                except OSError as error:
+                    log.warning(
+                        "Changes in %s are no longer told (%s); it is looked at now and then.", root, _why(error)
+                    )
+                    self._native.unwatch(root)
+                    roots[root] = watched = _Watched(folder, self._pace.poll)
             now = time.monotonic()
             if all_of_them and not new:
                 due.append((root, root))
@@ -346,18 +377,25 @@ class Watcher:
                 self._native.watch(root, partial(self._tell, root))
                 return _Watched(folder)
             except OSError as error:
-                reason = "all watches are used up" if error.errno in (errno.ENOSPC, errno.EMFILE) else str(error)
-                log.warning("Changes in %s are not told (%s); it is looked at now and then.", root, reason)
+                log.warning("Changes in %s are not told (%s); it is looked at now and then.", root, _why(error))
         return _Watched(folder, self._pace.poll, time.monotonic() + self._pace.poll)
 
-    def _tell(self, root: str, folder: str) -> None:
-        if not is_inside(folder, root):
+    def _tell(self, root: str, folder: str | None) -> None:
+        if folder is not None and not is_inside(folder, root):
             folder = root  # the root is a file, or has itself been moved
-        elif folder != root and any(name.startswith(".") for name in os.path.relpath(folder, root).split(os.sep)):
-            return
+        elif folder is not None and folder != root and _is_hidden(folder, root):
+            folder = None
         with self._wake:
-            self._agenda.note(root, folder, time.monotonic())
-            self._wake.notify()
+            if self._agenda.note(root, folder, time.monotonic()):
+                self._wake.notify()  # those that follow only put the look off
+
+
+def _is_hidden(folder: str, root: str) -> bool:
+    return any(name.startswith(".") for name in os.path.relpath(folder, root).split(os.sep))
+
+
+def _why(error: OSError) -> str:
+    return "all watches are used up" if error.errno in (errno.ENOSPC, errno.EMFILE) else str(error)
 
 
 def _known_volumes(mounted: Iterable[Mount]) -> list[Mount]:

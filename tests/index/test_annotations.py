@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cret_desktop.clips import LibraryFile, Sort
 from cret_desktop.errors import PathError, QueryError, StorageError
 from cret_desktop.index.annotations import LONGEST_TAG, Annotations
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.texts import Texts
 from tests.index.test_catalog import MODEL, indexed, video
@@ -67,25 +69,25 @@ def test_annotations_live_through_indexing_again_absence_and_changes(catalog: Ca
     file_id, _ = indexed(catalog, "a.mp4", 2)
     annotate(catalog, file_id)
     root = catalog.roots()[0]
-    catalog.apply_scan(root, [], [])
+    FileChanges(catalog).apply_scan(root, [], [])
     assert told(catalog, file_id) == ANNOTATED
     assert Annotations(catalog).tags() == (), "what is not there is not counted"
-    catalog.apply_scan(root, [video("/videos/a.mp4", size=777)], [])
+    FileChanges(catalog).apply_scan(root, [video("/videos/a.mp4", size=777)], [])
     assert told(catalog, file_id) == ANNOTATED
-    ((again, file),) = catalog.pending(root.id, MODEL.fingerprint)
-    catalog.fail_file(again, file, "It will not decode.")
+    ((again, file),) = FileChanges(catalog).pending(root.id, MODEL.fingerprint)
+    FileChanges(catalog).fail_file(again, file, "It will not decode.")
     assert (again, told(catalog, again)) == (file_id, ANNOTATED)
 
 
 def test_annotations_move_with_a_file_that_was_never_indexed(catalog: Catalog) -> None:
     root = catalog.add_root("/videos")
-    catalog.apply_scan(root, [video("/videos/old.mp4")], [])
-    ((file_id, old),) = catalog.pending(root.id, MODEL.fingerprint)
+    FileChanges(catalog).apply_scan(root, [video("/videos/old.mp4")], [])
+    ((file_id, old),) = FileChanges(catalog).pending(root.id, MODEL.fingerprint)
     annotate(catalog, file_id)
-    catalog.apply_scan(root, [], [])
+    FileChanges(catalog).apply_scan(root, [], [])
     assert told(catalog, file_id) == ANNOTATED
     moved = type(old)("/videos/new/name.mp4", old.size, old.mtime_ns, old.device, old.inode)
-    assert catalog.apply_scan(root, [moved], []).moved == 1
+    assert FileChanges(catalog).apply_scan(root, [moved], []).moved == 1
     assert Listing(catalog).files([file_id])[file_id].path == moved.path
     assert told(catalog, file_id) == ANNOTATED
 
@@ -95,6 +97,7 @@ def test_annotations_wait_for_a_folder_that_was_removed(catalog: Catalog) -> Non
     annotate(catalog, file_id)
     catalog.remove_root(catalog.roots()[0].id)
     assert Annotations(catalog).tags() == ()
+    FileChanges(catalog).purge(time.time() + 1)
     other, _ = indexed(catalog, "b.mp4", 1, content=b"another")
     again, _ = indexed(catalog, "renamed meanwhile.mp4", 1, content=b"the same")
     assert told(catalog, other) == (False, (), "")

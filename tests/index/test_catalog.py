@@ -5,19 +5,24 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from cret_desktop.clips import FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryTooNew, StorageError
 from cret_desktop.index import migrations
 from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.catalog import Catalog, GraphManifest, NewClip, Root
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings
+from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.filters import Filters
 from cret_desktop.index.listing import Listing
+from cret_desktop.index.rows import GraphManifest, NewClip, Root
 from cret_desktop.index.texts import Texts
 
 MODEL = ModelInfo("m", "M", "print-1", 8, 2, FrameFormat(4, 32), ScoreConfig())
@@ -43,39 +48,47 @@ def clip(ordinal: int, seed: int = 0) -> NewClip:
 
 
 def indexed(catalog: Catalog, name: str, clips: int, content: bytes | None = None) -> tuple[int, list[int]]:
+    changes = FileChanges(catalog)
     root = catalog.add_root("/videos")
-    catalog.apply_scan(root, [video(f"/videos/{name}")], [], within=f"/videos/{name}")
-    ((file_id, file),) = [p for p in catalog.pending(root.id, MODEL.fingerprint) if p[1].path.endswith(name)]
-    ids, _, _ = catalog.commit_file(
-        file_id, file, INFO, content or name.encode(), [clip(i) for i in range(clips)], catalog.record_model(MODEL)
+    changes.apply_scan(root, [video(f"/videos/{name}")], [], within=f"/videos/{name}")
+    ((file_id, file),) = [p for p in changes.pending(root.id, MODEL.fingerprint) if p[1].path.endswith(name)]
+    ids, _, _ = changes.commit_file(
+        file_id,
+        file,
+        INFO,
+        content or name.encode(),
+        [clip(i) for i in range(clips)],
+        Embeddings(catalog).record_model(MODEL),
     )
     return file_id, ids
 
 
 def test_a_committed_file_reads_back(catalog: Catalog) -> None:
+    embeddings = Embeddings(catalog)
     _, ids = indexed(catalog, "a.mp4", 3)
     rows = catalog.clips(ids)
     assert [rows[i].ordinal for i in ids] == [0, 1, 2]
     assert rows[ids[1]].path == "/videos/a.mp4"
     assert rows[ids[1]].times == (1.0, 2.0, 3.0, 4.0)
-    found, features = catalog.embeddings(MODEL, [ids[2], 999, ids[0]])
+    found, features = embeddings.features(MODEL, [ids[2], 999, ids[0]])
     assert list(found) == [ids[2], ids[0]]
     assert features.globals.shape == (2, 4, 8)
     assert features.centers.shape == (2, 2, 8)
     assert features.globals[0] == pytest.approx(clip(2).globals, abs=2e-3)
-    labels, vectors = catalog.vectors(MODEL.fingerprint, ids=ids)
-    assert list(labels) == ids == list(catalog.clip_ids(MODEL.fingerprint))
+    labels, vectors = embeddings.vectors(MODEL.fingerprint, ids=ids)
+    assert list(labels) == ids == list(embeddings.clip_ids(MODEL.fingerprint))
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_indexing_again_keeps_ids_where_clips_stand_where_they_stood(catalog: Catalog) -> None:
+    changes = FileChanges(catalog)
     file_id, ids = indexed(catalog, "a.mp4", 3)
-    model = catalog.record_model(MODEL)
-    again, gone, _ = catalog.commit_file(
+    model = Embeddings(catalog).record_model(MODEL)
+    again, gone, _ = changes.commit_file(
         file_id, video("/videos/a.mp4"), INFO, b"a.mp4", [clip(i, seed=1) for i in range(3)], model
     )
     assert (again, gone) == (ids, [])
-    other, gone, sprites = catalog.commit_file(
+    other, gone, sprites = changes.commit_file(
         file_id, video("/videos/a.mp4"), INFO, b"other content", [clip(0)], model
     )
     assert gone == ids
@@ -84,79 +97,114 @@ def test_indexing_again_keeps_ids_where_clips_stand_where_they_stood(catalog: Ca
 
 
 def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
+    embeddings = Embeddings(catalog)
     file_id, _ = indexed(catalog, "a.mp4", 2)
     broken = [clip(0), clip(0)]  # the same ordinal twice
     with pytest.raises(sqlite3.IntegrityError):
-        catalog.commit_file(file_id, video("/videos/a.mp4"), INFO, b"x", broken, catalog.record_model(MODEL))
-    assert len(catalog.clip_ids(MODEL.fingerprint)) == 2
+        FileChanges(catalog).commit_file(
+            file_id, video("/videos/a.mp4"), INFO, b"x", broken, embeddings.record_model(MODEL)
+        )
+    assert len(embeddings.clip_ids(MODEL.fingerprint)) == 2
 
 
 def test_of_two_models_each_knows_what_it_lacks(catalog: Catalog) -> None:
     """What a model has embedded is not done again, whichever indexed last; taken away, it all waits again."""
+    changes, embeddings = FileChanges(catalog), Embeddings(catalog)
     other = replace(MODEL, fingerprint="another")
     indexed(catalog, "a.mp4", 2)
     indexed(catalog, "b.mp4", 1)
     (root,) = catalog.roots()
-    assert (catalog.count_behind(MODEL.fingerprint), catalog.count_behind("another")) == (0, 2)
-    ((file_id, file), *_) = catalog.pending(root.id, "another")
-    catalog.commit_file(file_id, file, INFO, b"a.mp4", [clip(0), clip(1)], catalog.record_model(other))
-    assert catalog.count_embedded() == {MODEL.fingerprint: 3, "another": 2}
-    assert (catalog.count_behind(MODEL.fingerprint), catalog.count_behind("another")) == (0, 1)
-    assert catalog.pending(root.id, MODEL.fingerprint) == []
-    assert catalog.embedding_bytes("another") * 3 == catalog.embedding_bytes(MODEL.fingerprint) * 2 > 0
-    catalog.remove_model("another")
-    assert catalog.count_embedded() == {MODEL.fingerprint: 3}
-    assert (catalog.count_behind(MODEL.fingerprint), catalog.count_behind("another")) == (0, 2)
-    assert catalog.embedding_bytes("another") == 0
+    assert (embeddings.count_behind(MODEL.fingerprint), embeddings.count_behind("another")) == (0, 2)
+    ((file_id, file), *_) = changes.pending(root.id, "another")
+    changes.commit_file(file_id, file, INFO, b"a.mp4", [clip(0), clip(1)], embeddings.record_model(other))
+    assert embeddings.count_embedded() == {MODEL.fingerprint: 3, "another": 2}
+    assert (embeddings.count_behind(MODEL.fingerprint), embeddings.count_behind("another")) == (0, 1)
+    assert changes.pending(root.id, MODEL.fingerprint) == []
+    assert embeddings.embedding_bytes("another") * 3 == embeddings.embedding_bytes(MODEL.fingerprint) * 2 > 0
+    embeddings.remove_model("another")
+    assert embeddings.count_embedded() == {MODEL.fingerprint: 3}
+    assert (embeddings.count_behind(MODEL.fingerprint), embeddings.count_behind("another")) == (0, 2)
+    assert embeddings.embedding_bytes("another") == 0
 
 
 def test_another_model_waits_beside_the_old_one(catalog: Catalog) -> None:
+    changes = FileChanges(catalog)
     indexed(catalog, "a.mp4", 2)
     root = catalog.roots()[0]
-    assert catalog.pending(root.id, MODEL.fingerprint) == []
-    assert [f.path for _, f in catalog.pending(root.id, "another")] == ["/videos/a.mp4"]
+    assert changes.pending(root.id, MODEL.fingerprint) == []
+    assert [f.path for _, f in changes.pending(root.id, "another")] == ["/videos/a.mp4"]
     assert [c.pending for c in catalog.counts("another")] == [1]
     assert [c.pending for c in catalog.counts(MODEL.fingerprint)] == [0]
-    assert len(catalog.clip_ids(MODEL.fingerprint)) == 2
+    assert len(Embeddings(catalog).clip_ids(MODEL.fingerprint)) == 2
 
 
-def test_removing_a_root_removes_what_it_holds(catalog: Catalog) -> None:
+def test_a_removed_root_comes_back_as_it_was_until_it_is_purged(catalog: Catalog) -> None:
+    embeddings, changes = Embeddings(catalog), FileChanges(catalog)
     _, ids = indexed(catalog, "a.mp4", 2)
-    gone, sprites = catalog.remove_root(catalog.roots()[0].id)
-    assert gone == ids
-    assert sprites == ["aa/bb/0.jpg", "aa/bb/1.jpg"]
-    assert catalog.counts(MODEL.fingerprint) == []
+    (root,) = catalog.roots()
+    for _ in range(2):
+        assert catalog.remove_root(root.id) == ids
+        assert (catalog.roots(), catalog.counts(MODEL.fingerprint)) == ([], [])
+        assert len(embeddings.clip_ids(MODEL.fingerprint)) == 0
+        assert changes.apply_scan(root, [], []).missing == 0, "a look that was under way changes nothing"
+        assert catalog.restore_root(root.path) == ids
+        assert embeddings.clip_ids(MODEL.fingerprint).tolist() == ids
+    assert catalog.restore_root(root.path) is None, "it is there already"
+    catalog.remove_root(root.id)
+    assert changes.purge(time.time() + 1) == (ids, ["aa/bb/0.jpg", "aa/bb/1.jpg"])
+    assert catalog.restore_root(root.path) is None
     with sqlite3.connect(catalog.path) as db:
-        assert db.execute("SELECT count(*) FROM embeddings").fetchone() == (0,)
+        assert db.execute("SELECT (SELECT count(*) FROM embeddings), (SELECT count(*) FROM roots)").fetchone() == (0, 0)
     db.close()
 
 
+@pytest.mark.parametrize("added", ["/videos", "/", "/videos/inner"])
+def test_what_was_removed_is_taken_up_by_the_root_that_is_added_over_it(catalog: Catalog, added: str) -> None:
+    _, ids = indexed(catalog, "inner/a.mp4", 1)
+    (root,) = catalog.roots()
+    file = next(iter(catalog.files(root.id).values()))
+    annotations = Annotations(catalog)
+    annotations.set_note(file.id, "mine")
+    missing = [("/videos/gone.mp4", "It is a folder.")]
+    FileChanges(catalog).apply_scan(root, [video(file.path)], missing)
+    catalog.remove_root(root.id)
+    now = catalog.add_root(added)
+    seen = FileChanges(catalog).apply_scan(now, [video(file.path)], [])
+    assert (seen.restored, seen.restored_clips, seen.added) == (1, ids, 0)
+    assert [(r.path, f.path) for r in catalog.roots() for f in catalog.files(r.id).values() if not f.missing] == [
+        (added, "/videos/inner/a.mp4")
+    ]
+    assert Listing(catalog).files([file.id])[file.id].note == "mine"
+
+
 def test_moved_files_are_those_whose_old_place_is_empty(catalog: Catalog, tmp_path: Path) -> None:
+    changes = FileChanges(catalog)
     root = catalog.add_root(str(tmp_path))
     old, new = str(tmp_path / "old.mp4"), str(tmp_path / "new.mp4")
-    catalog.apply_scan(root, [video(old)], [])
-    ((file_id, file),) = catalog.pending(root.id, MODEL.fingerprint)
-    catalog.commit_file(file_id, file, INFO, b"content", [clip(0)], catalog.record_model(MODEL))
-    assert catalog.may_be_known([video(new), video(new, size=5)], catalog.files(root.id)) == [video(new)]
-    result = catalog.apply_scan(root, [video(new)], [], fingerprints={new: b"content"})
+    changes.apply_scan(root, [video(old)], [])
+    ((file_id, file),) = changes.pending(root.id, MODEL.fingerprint)
+    changes.commit_file(file_id, file, INFO, b"content", [clip(0)], Embeddings(catalog).record_model(MODEL))
+    assert changes.may_be_known([video(new), video(new, size=5)], catalog.files(root.id)) == [video(new)]
+    result = changes.apply_scan(root, [video(new)], [], fingerprints={new: b"content"})
     assert (result.moved, result.missing, result.added) == (1, 0, 0)
-    assert catalog.pending(root.id, MODEL.fingerprint) == []
+    assert changes.pending(root.id, MODEL.fingerprint) == []
     assert list(catalog.files(root.id)) == [new]
 
 
 def test_problems_are_listed_once_and_leave_with_their_cause(catalog: Catalog) -> None:
+    changes = FileChanges(catalog)
     root = catalog.add_root("/videos")
-    assert catalog.apply_scan(root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 1
-    assert catalog.apply_scan(root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 0
+    assert changes.apply_scan(root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 1
+    assert changes.apply_scan(root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 0
     assert catalog.failures() == [("/videos/dir.mp4", "It is a folder.")]
-    catalog.apply_scan(root, [], [])
+    changes.apply_scan(root, [], [])
     assert catalog.failures() == []
 
 
 def test_a_root_taken_up_meanwhile_is_left_alone(catalog: Catalog) -> None:
     inner = catalog.add_root("/videos/inner")
     outer = catalog.add_root("/videos")
-    result = catalog.apply_scan(inner, [video("/videos/inner/a.mp4")], [])
+    result = FileChanges(catalog).apply_scan(inner, [video("/videos/inner/a.mp4")], [])
     assert result.added == 0
     assert [r.path for r in catalog.roots()] == [outer.path]
 
@@ -165,7 +213,7 @@ def test_absorbed_roots_keep_their_files(catalog: Catalog) -> None:
     for place in ("/videos/one", "/videos/two/b.mp4"):
         root = catalog.add_root(place)
         path = place if place.endswith(".mp4") else f"{place}/a.mp4"
-        catalog.apply_scan(root, [video(path)], [])
+        FileChanges(catalog).apply_scan(root, [video(path)], [])
     outer = catalog.add_root("/videos")
     assert sorted(catalog.files(outer.id)) == ["/videos/one/a.mp4", "/videos/two/b.mp4"]
     assert [r.path for r in catalog.roots()] == ["/videos"]
@@ -174,13 +222,14 @@ def test_absorbed_roots_keep_their_files(catalog: Catalog) -> None:
 
 
 def test_graph_manifests(catalog: Catalog) -> None:
+    embeddings = Embeddings(catalog)
     manifests = [GraphManifest(g, f"{g}.hnsw", 1, "d", 9, 3, 8, "cosine", 16, 200, "print-1", "0.8") for g in (1, 2, 3)]
     for manifest in manifests:
-        catalog.record_graph(manifest)
-    assert catalog.graphs("print-1") == manifests[::-1]
-    assert catalog.graphs("other") == []
-    catalog.forget_graph(3)
-    assert catalog.graphs("print-1")[0].generation == 2
+        embeddings.record_graph(manifest)
+    assert embeddings.graphs("print-1") == manifests[::-1]
+    assert embeddings.graphs("other") == []
+    embeddings.forget_graph(3)
+    assert embeddings.graphs("print-1")[0].generation == 2
 
 
 def test_readers_never_see_half_a_file(catalog: Catalog) -> None:
@@ -190,7 +239,7 @@ def test_readers_never_see_half_a_file(catalog: Catalog) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            counts.add(len(catalog.clip_ids(MODEL.fingerprint)))
+            counts.add(len(Embeddings(catalog).clip_ids(MODEL.fingerprint)))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -228,7 +277,7 @@ def test_foreign_newer_missing_and_damaged_catalogs(tmp_path: Path) -> None:
 def test_reading_only_refuses_changes(catalog: Catalog) -> None:
     indexed(catalog, "a.mp4", 1)
     with Catalog.open(catalog.path, read_only=True) as reader:
-        assert len(reader.clip_ids(MODEL.fingerprint)) == 1
+        assert len(Embeddings(reader).clip_ids(MODEL.fingerprint)) == 1
         with pytest.raises(StorageError, match="reading only"):
             reader.add_root("/other")
 
@@ -262,7 +311,7 @@ def test_an_older_catalog_is_backed_up_and_brought_up_to_date(tmp_path: Path) ->
     with pytest.raises(LibraryDamaged, match="older version"):
         Catalog.open(path, read_only=True)
     with Catalog.open(path) as catalog:
-        assert len(catalog.clip_ids(MODEL.fingerprint)) == 1
+        assert len(Embeddings(catalog).clip_ids(MODEL.fingerprint)) == 1
         texts, listing = Texts(catalog), Listing(catalog)
         assert [hit.file_id for hit in texts.files(["plaza"], 5)] == [1], "names of old files are found"
         assert [hit.file_id for hit in texts.files(["cordoba"], 5)] == [1], "folders as well"
@@ -289,7 +338,7 @@ def test_a_step_that_fails_leaves_the_older_catalog(tmp_path: Path, monkeypatch:
         assert db.execute("SELECT name FROM sqlite_master WHERE name = 'tags'").fetchone() is None
     db.close()
     with Catalog.open(path) as catalog:
-        assert len(catalog.clip_ids(MODEL.fingerprint)) == 1
+        assert len(Embeddings(catalog).clip_ids(MODEL.fingerprint)) == 1
 
 
 FULL_DISK = """
@@ -308,7 +357,7 @@ with Catalog.open(Path({path!r})) as catalog:
     except StorageError as error:
         print(error)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    print(len(catalog.clip_ids(MODEL.fingerprint)) % 20)
+    print(len(Embeddings(catalog).clip_ids(MODEL.fingerprint)) % 20)
 """
 
 
@@ -324,3 +373,20 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert catalog.roots() == [Root(1, "/videos", False)]
     db.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="counts what Unix calls file descriptors")
+def test_the_connections_of_threads_that_have_ended_are_closed(catalog: Catalog) -> None:
+    catalog.roots()
+
+    def read_in_another() -> None:
+        thread = threading.Thread(target=catalog.roots)
+        thread.start()
+        thread.join()
+
+    read_in_another()
+    before = psutil.Process().num_fds()
+    for _ in range(20):
+        read_in_another()
+    assert psutil.Process().num_fds() <= before + 3  # SQLite keeps some open while another connection reads
+    assert catalog.roots() == []

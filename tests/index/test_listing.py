@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from cret_desktop.clips import Sort, VideoFile, VideoInfo
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings
+from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.filters import Filters
 from cret_desktop.index.listing import Listing
 from cret_desktop.library.query import operator_text, parse
@@ -40,18 +43,18 @@ FILES = [
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
     with Catalog.open(tmp_path / "catalog.sqlite") as opened:
         roots = {"/videos": opened.add_root("/videos"), "/other": opened.add_root("/other/single.mp4")}
-        model = opened.record_model(MODEL)
+        model = Embeddings(opened).record_model(MODEL)
         for root in roots.values():
             seen = [
                 VideoFile(f.name, f.bytes_, int(datetime.fromisoformat(f.day).timestamp() * 1e9), 1, 0)
                 for f in FILES
                 if f.name.startswith(root.path)
             ]
-            opened.apply_scan(root, seen, [])
-            for file_id, file in opened.pending(root.id, MODEL.fingerprint):
+            FileChanges(opened).apply_scan(root, seen, [])
+            for file_id, file in FileChanges(opened).pending(root.id, MODEL.fingerprint):
                 made = next(f for f in FILES if f.name == file.path)
                 info = VideoInfo(made.duration, *made.size, 25.0, "h264", "mp4")
-                opened.commit_file(file_id, file, info, made.name.encode(), [clip(0), clip(1)], model)
+                FileChanges(opened).commit_file(file_id, file, info, made.name.encode(), [clip(0), clip(1)], model)
         yield opened
 
 
@@ -138,7 +141,7 @@ def test_names_that_are_not_text_are_listed_and_found(tmp_path: Path) -> None:
         folder = "/videos " + os.fsdecode(b"\xfe")
         root = catalog.add_root(folder)
         path = f"{folder}/caf{os.fsdecode(bytes([0xE9]))} one.mp4"
-        catalog.apply_scan(root, [VideoFile(path, 1, 1, 1, 1)], [])
+        FileChanges(catalog).apply_scan(root, [VideoFile(path, 1, 1, 1, 1)], [])
         assert [f.path for f in Listing(catalog).files([1]).values()] == [path]
         for typed in ('"one"', operator_text("in", folder), "ext:mp4"):
             assert Listing(catalog).admitted(parse(typed).filters).tolist() == [1], typed
@@ -147,7 +150,23 @@ def test_names_that_are_not_text_are_listed_and_found(tmp_path: Path) -> None:
 def test_a_missing_file_is_told_of_but_not_listed(catalog: Catalog) -> None:
     root = catalog.roots()[-1]
     gone = {row.id for row in catalog.files(root.id).values()}
-    catalog.apply_scan(root, [], [])
+    FileChanges(catalog).apply_scan(root, [], [])
     listing = Listing(catalog)
     assert gone.isdisjoint(listing.admitted(Filters()).tolist())
     assert all(listing.files([i])[i].missing for i in gone)
+
+
+def test_counting_sees_every_change(tmp_path: Path) -> None:
+    """Also what another program has changed, and from threads that have counted before."""
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog, ThreadPoolExecutor(1) as other:
+        listing = Listing(catalog)
+        root = catalog.add_root("/videos")
+        changes = FileChanges(catalog)
+        counts = []
+        for count in (0, 2, 3, 1):
+            changes.apply_scan(
+                root, [VideoFile(f"/videos/{number}.mp4", 1, 1, 1, number) for number in range(count)], ()
+            )
+            here, there = listing.count(Filters()), other.submit(listing.count, Filters()).result()
+            counts.append((here, there, listing.count(Filters())))
+        assert counts == [(n, n, n) for n in (0, 2, 3, 1)]

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cret_desktop.errors import EngineError
-from cret_desktop.index.catalog import GraphManifest
+from cret_desktop.index.rows import GraphManifest
 from cret_desktop.index.vector_index import GraphStore, Limits, VectorIndex
 
 ROOT = Path(__file__).parents[2]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.ports import Decoder
@@ -76,7 +77,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     videos.mkdir()
     model = ColourModel()
     with Catalog.open(folder / "catalog.sqlite") as catalog:
-        index = VectorIndex.open(folder / "graphs", catalog, model.info.fingerprint, model.info.width + 1)
+        index = VectorIndex.open(folder / "graphs", Embeddings(catalog), model.info.fingerprint, model.info.width + 1)
         searcher = Searcher(
             catalog, index, model, folder / "thumbnails", REFERENCES, folder / "calibration", fit_picture
         )

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
-from cret_desktop.clips import DecodeEvent, VideoFile
+from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
 from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.catalog import Root
-from cret_desktop.library.indexer import Control
+from cret_desktop.index.file_changes import FileChanges
+from cret_desktop.index.listing import Listing
+from cret_desktop.index.rows import Root
+from cret_desktop.library.indexer import Control, Indexer
+from cret_desktop.library.volumes import Mount, Volumes, add_root
 from cret_desktop.media.scan import video_file
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
@@ -124,6 +130,17 @@ def test_a_renamed_root_is_followed_with_the_words_of_its_name(bench: Bench) -> 
     assert bench.found("in:iceland") == ["a.mp4"]
 
 
+def test_a_folder_around_others_is_known_from_the_moment_it_is_added(bench: Bench) -> None:
+    bench.write("a/one.mp4", "red")
+    volumes = Volumes(list)
+    add_root(bench.catalog, str(bench.videos / "a"), volumes)
+    bench.run(within=bench.videos / "a")
+    add_root(bench.catalog, str(bench.videos), volumes)
+    (bench.videos / "a" / "one.mp4").unlink()  # all that was known of it, before it was ever looked at
+    assert bench.run().offline == ()
+    assert bench.found("") == []
+
+
 def test_a_folder_that_cannot_be_listed_hides_its_files_and_loses_none(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,8 +169,8 @@ def test_what_is_gone_for_long_is_forgotten_but_not_what_was_said_of_it(bench: B
     Annotations(bench.catalog).set_note(file_id(bench, "a.mp4"), "ours")
     path.unlink()
     bench.run()
-    assert bench.catalog.purge(time.time() - 3600) == ([], [])
-    clips, sprites = bench.catalog.purge(time.time() + 1)
+    assert FileChanges(bench.catalog).purge(time.time() - 3600) == ([], [])
+    clips, sprites = FileChanges(bench.catalog).purge(time.time() + 1)
     assert (len(clips), len(sprites)) == (2, 2)
     (row,) = bench.catalog.files(bench.catalog.roots()[0].id).values()
     assert row.path.endswith("b.mp4")
@@ -170,7 +187,7 @@ def test_a_copy_keeps_its_thumbnails_when_the_original_is_forgotten(bench: Bench
     bench.run()
     path.unlink()
     bench.run()
-    clips, sprites = bench.catalog.purge(time.time() + 1)
+    clips, sprites = FileChanges(bench.catalog).purge(time.time() + 1)
     assert (len(clips), sprites) == (1, [])
 
 
@@ -192,7 +209,7 @@ def test_a_file_that_changes_while_it_is_to_be_taken_waits(bench: Bench) -> None
 def test_what_waited_before_can_be_left_waiting(bench: Bench) -> None:
     root = bench.catalog.add_root(str(bench.videos))
     bench.write("stopped.mp4", "red")
-    bench.catalog.apply_scan(root, [video_file(str(bench.videos / "stopped.mp4"))], [])
+    FileChanges(bench.catalog).apply_scan(root, [video_file(str(bench.videos / "stopped.mp4"))], [])
     bench.write("new.mp4", "green")
     assert bench.run(only_new=True).files == 1
     assert bench.decoded == ["new.mp4"]
@@ -274,7 +291,7 @@ def test_a_name_taken_by_another_file_does_not_take_what_was_said(bench: Bench) 
 @pytest.mark.parametrize("afterwards", ["green", ""])
 def test_a_file_replaced_or_deleted_while_it_is_decoded_is_what_it_is_now(bench: Bench, afterwards: str) -> None:
     for number in range(6):
-        bench.write(f"{number}.mp4", "red red")
+        bench.write(f"{number}.mp4", "red red" + " " * number)
     path = bench.videos / "0.mp4"
     before, content = path.stat().st_mtime_ns, path.read_text(encoding="utf-8")
     root = bench.catalog.add_root(str(bench.videos))
@@ -290,7 +307,7 @@ def test_a_file_replaced_or_deleted_while_it_is_decoded_is_what_it_is_now(bench:
         return [(root, str(bench.videos))] if turn in (1, 2) else []
 
     class Late(FakeDecoder):
-        def decode(self, files: Iterable[VideoFile]) -> Iterator[DecodeEvent]:
+        def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]:
             given = iter(files)
             taken = [next(given) for _ in range(4)]
             # What it had read by then, it tells now.
@@ -321,3 +338,152 @@ def test_files_that_swap_their_names_keep_what_was_said(bench: Bench) -> None:
     assert bench.run().frames_decoded == 0
     assert [file_id(bench, name) for name in ("b.mp4", "c.mp4", "a.mp4")] == ids
     assert len(bench.index) == 6
+
+
+def test_copies_that_come_together_are_decoded_once(bench: Bench) -> None:
+    for number in range(20):
+        bench.write(f"{number:02}.mp4", "red blue")
+    bench.write("other.mp4", "green")
+    assert bench.run().files == 21
+    assert sorted(bench.decoded) == ["00.mp4", "other.mp4"]
+    assert len(bench.index) == 41
+    Annotations(bench.catalog).set_note(file_id(bench, "07.mp4"), "mine")
+    assert [f.note for f in Listing(bench.catalog).files(range(1, 30)).values() if f.note] == ["mine"]
+    assert bench.run().skipped == 21
+
+
+def test_a_file_written_anew_as_a_copy_of_another_new_one_loses_what_it_had(bench: Bench) -> None:
+    bench.write("b.mp4", "yellow yellow yellow")
+    bench.run()
+    bench.write("a.mp4", "red blue")
+    bench.write("b.mp4", "red blue")
+    bench.run()
+    assert bench.decoded == ["a.mp4"]
+    assert len(bench.index) == 4
+    assert len(list((bench.folder / "thumbnails").rglob("*.jpg"))) == 2
+
+
+def test_copies_of_what_cannot_be_read_are_tried_and_told_each(bench: Bench) -> None:
+    for number in range(4):
+        bench.write(f"{number}.mp4", "broken")
+    totals = bench.run()
+    assert (totals.files, totals.failed, totals.unsettled) == (0, 4, ())
+    assert len(bench.catalog.failures()) == 4
+    assert bench.run().failed == 0
+
+
+def test_a_copy_goes_with_its_folder_while_it_waits_for_its_original(bench: Bench) -> None:
+    for name in ("a.mp4", "b/copy.mp4", "c.mp4"):
+        bench.write(name, "red" if name != "c.mp4" else "green")
+    root = bench.catalog.add_root(str(bench.videos))
+    control = Control()
+    turns = iter(range(100))
+
+    def take() -> list[tuple[Root, str]]:
+        if next(turns) != 2:
+            return []
+        (bench.videos / "b").rename(bench.videos / "d")
+        return [(root, str(bench.videos))]
+
+    control.take_looks = take
+    bench.run(control)
+    bench.run()
+    assert sorted(bench.found("")) == ["a.mp4", "c.mp4", "copy.mp4"]
+    assert [row.state for row in bench.catalog.files(root.id).values()] == ["indexed"] * 3
+    assert len(bench.index) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell who writes to a file")
+def test_a_file_that_a_recorder_keeps_open_waits_however_long_it_stands_still(bench: Bench) -> None:
+    path = bench.write("recording.mp4", "red")
+    bench.write("whole.mp4", "green")
+    with path.open("a", encoding="utf-8") as recorder:
+        for _ in range(2):
+            assert bench.run().unsettled == (str(path),)
+        recorder.write(" blue")
+    with path.open(encoding="utf-8"):  # a player does not keep it from being taken
+        assert bench.run().unsettled == ()
+    assert set(bench.found("blue", 1)) == {"recording.mp4"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell who writes to a file")
+def test_a_file_that_is_open_and_untouched_for_long_is_taken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = bench.write("edited.mp4", "red")
+    monkeypatch.setattr("cret_desktop.library.settled.HELD_SECONDS", -1.0)
+    with path.open("a", encoding="utf-8"):
+        assert bench.run().files == 1
+
+
+@pytest.fixture
+def another_disk() -> Iterator[Path]:
+    """A folder on another file system than the temporary files' one: a link to it is a drive mounted there."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == os.stat(tempfile.gettempdir()).st_dev:
+        pytest.skip("there is one file system only")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("leaves_a_folder", [False, True])
+def test_what_lies_on_a_drive_within_a_root_is_offline_while_that_is_away(
+    bench: Bench, another_disk: Path, leaves_a_folder: bool
+) -> None:
+    stick = bench.videos / "stick"
+    stick.symlink_to(another_disk)
+    bench.write("here.mp4", "red")
+    bench.write("stick/a.mp4", "green blue")
+    bench.run()
+    (another_disk / "waits.mp4").write_text("yellow")
+    bench.catalog.add_root(str(bench.videos))
+    cancelled = Control()
+    cancelled.take_looks = lambda: cancelled.cancel() or ()  # type: ignore[func-returns-value]
+    bench.run(cancelled)  # it is known, and not indexed
+    owner = file_id(bench, "stick/a.mp4")
+    Annotations(bench.catalog).set_note(owner, "ours")
+
+    def offline() -> dict[str, bool]:
+        return {Path(file.path).name: file.offline for file in Listing(bench.catalog).files(range(1, 9)).values()}
+
+    assert offline() == {"here.mp4": False, "a.mp4": False, "waits.mp4": False}
+    shutil.copy(another_disk / "a.mp4", bench.videos / "copy.mp4")
+    stick.unlink()
+    if leaves_a_folder:
+        stick.mkdir()
+    totals = bench.run()
+    assert (totals.files, totals.unsettled) == (0, ()), "what cannot be reached is not tried"
+    assert offline() == {"here.mp4": False, "a.mp4": True, "waits.mp4": True, "copy.mp4": False}
+    assert sorted(bench.found("is:offline")) == ["a.mp4", "waits.mp4"]
+    assert set(bench.found("blue", 2)) == {"a.mp4", "copy.mp4"}
+    assert sum(counts.pending for counts in bench.catalog.counts(bench.model.info.fingerprint)) == 0
+    assert file_id(bench, "stick/a.mp4") == owner, "the copy has not taken its place"
+    if leaves_a_folder:
+        stick.rmdir()
+    stick.symlink_to(another_disk)
+    bench.run()
+    assert bench.decoded == ["waits.mp4"]
+    assert not any(offline().values())
+    (another_disk / "a.mp4").unlink()
+    bench.run()
+    assert "a.mp4" not in bench.found(""), "the drive is there, and the file is not"
+
+
+def test_a_file_on_a_share_is_looked_at_twice_whatever_its_time_says(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's clock may be hours behind."""
+    monkeypatch.setattr("cret_desktop.library.indexer.age", lambda path: 7200.0)
+    path = bench.write("copied.mp4", "red")
+    root = bench.catalog.add_root(str(bench.videos))
+
+    class Copying(Control):
+        def rest(self, seconds: float) -> None:
+            path.write_text("red blue")
+
+    for on_share, unsettled in ((False, ()), (True, (str(path),))):
+        path.write_text(f"red {'green' * on_share}")
+        mounted = [Mount(str(bench.videos), "//server/share", on_share)]
+        indexer = Indexer(
+            bench.catalog, bench.index, bench.model, FakeDecoder, bench.folder / "thumbnails",
+            still_seconds=5.0, volumes=lambda mounted=mounted: Volumes(lambda: mounted),  # type: ignore[misc]
+        )  # fmt: skip
+        assert indexer.run([(root, root.path)], Copying()).unsettled == unsettled

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cret_desktop.clips import DecodeEvent, VideoFile
+from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
 from cret_desktop.errors import StorageError
+from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control
 from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, Phase
 from tests.fakes import FakeDecoder
@@ -68,7 +69,7 @@ def test_a_bad_file_is_one_line_and_not_tried_again_until_it_changes(bench: Benc
 def test_retry_failures_tries_them_once_more(bench: Bench) -> None:
     bench.write("bad.mp4", "broken")
     bench.run()
-    assert bench.catalog.retry_failures() == 1
+    assert FileChanges(bench.catalog).retry_failures() == 1
     assert bench.run().failed == 1
     assert bench.decoded == ["bad.mp4"]
 
@@ -170,13 +171,13 @@ class _Calling(list[object]):
 
 def test_files_in_flight_are_bounded(bench: Bench) -> None:
     for number in range(40):
-        bench.write(f"{number:02}.mp4", "red")
+        bench.write(f"{number:02}.mp4", "red" + " " * number)
     high = 0
 
     class Watching(FakeDecoder):
-        def decode(self, files: Iterable[VideoFile]) -> Iterator[DecodeEvent]:
+        def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]:
             nonlocal high
-            for event in super().decode(files):
+            for event in super().decode(files, sampling):
                 done = sum(isinstance(e, FileIndexed) for e in bench.events)
                 high = max(high, len(self.taken) - done)
                 yield event
@@ -259,8 +260,8 @@ def test_a_scan_tells_how_much_has_changed(bench: Bench) -> None:
 
 
 def test_a_folder_can_go_first(bench: Bench) -> None:
-    for name in ("a/1.mp4", "a/2.mp4", "b/1.mp4", "z/1.mp4", "z/2.mp4"):
-        bench.write(name, "red")
+    for number, name in enumerate(("a/1.mp4", "a/2.mp4", "b/1.mp4", "z/1.mp4", "z/2.mp4")):
+        bench.write(name, "red" + " " * number)  # no two of the same content
     control = Control()
     control.first = str(bench.videos / "z")
     bench.run(control)

@@ -9,6 +9,7 @@ import pytest
 from cret_desktop.clips import Match, Picture, Sort
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.index.annotations import Annotations
+from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.library.searcher import POSTERS, Answer
 from tests.fakes import COLOURS
 from tests.library.conftest import Bench
@@ -81,7 +82,7 @@ def test_files_wait_in_the_list_before_they_are_indexed(bench: Bench) -> None:
     root = bench.catalog.add_root(str(bench.videos))
     from cret_desktop.media.scan import video_file
 
-    bench.catalog.apply_scan(root, [video_file(str(bench.videos / "a.mp4"))], [])
+    FileChanges(bench.catalog).apply_scan(root, [video_file(str(bench.videos / "a.mp4"))], [])
     answer = bench.searcher.search("is:pending", 5)
     assert [file.state for file in answer.files] == ["pending"]
     assert answer.moments[0].clip_id == 0
@@ -237,3 +238,23 @@ def test_subtitles_are_read_again_when_they_change(colours: Bench) -> None:
     sidecar.unlink()
     colours.run()
     assert not colours.searcher.search("second", 5).moments[0].reasons
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("поезд ночью.mp4", "ПОЕЗД"),
+        ("東京タワー.mp4", "東京"),
+        ("Frühling in Zürich.mp4", "zurich"),
+        ("قطار الليل.mp4", "قطار"),
+        ("été à la mer.mp4", "ÉTÉ"),
+    ],
+)
+def test_words_of_any_language_find_names(bench: Bench, name: str, query: str) -> None:
+    """Whatever languages a model knows."""
+    bench.write(name, "red")
+    bench.write("other.mp4", "blue")
+    bench.run()
+    (first, *_) = bench.searcher.search(query, 5).moments
+    assert Path(first.path).name == name
+    assert [reason.kind for reason in first.reasons] == ["name"]

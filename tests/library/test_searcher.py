@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from cret_desktop.clips import Match
+from cret_desktop.clips import Match, Sort
 from cret_desktop.errors import QueryError
 from cret_desktop.library import searcher as searcher_module
 from cret_desktop.library.moments import Hit, merge
@@ -70,6 +72,44 @@ def test_limit_counts_videos_and_a_video_has_at_most_twenty_moments(bench: Bench
     assert rest.files[0] not in answer.files
 
 
+@pytest.mark.parametrize("typed", ["red", "red in:odd", "red beach"])
+def test_the_first_videos_are_those_of_the_whole_answer(bench: Bench, typed: str) -> None:
+    """What is not shown is not looked at; what is shown must not tell."""
+    for number in range(24):
+        words = ["red blue", "blue red red", "green", "red green blue blue"][number % 4]
+        bench.write(f"{'odd' if number % 2 else 'even'}/{'beach' if number % 5 == 0 else 'clip'} {number}.mp4", words)
+    bench.run()
+    whole = bench.searcher.search(typed, 100)
+    places = {file.id: place for place, file in enumerate(whole.files)}
+    assert len(places) > 8
+    for offset in (0, 3):
+        part = bench.searcher.search(typed, 3, offset=offset)
+        assert [places[file.id] for file in part.files] == list(range(offset, offset + 3))
+        assert list(part.moments) == [m for m in whole.moments if m.file_id in {file.id for file in part.files}]
+        assert (part.confident, part.total) == (whole.confident, whole.total)
+
+
+def test_a_search_that_nobody_waits_for_is_given_up(bench: Bench) -> None:
+    bench.write("a.mp4", "red blue")
+    bench.run()
+    steps = iter([True, True, False])
+    with pytest.raises(searcher_module.Abandoned):
+        bench.searcher.search("red", 1, wanted_still=lambda: next(steps))
+    assert next(steps, None) is None, "it went on after it was given up, or never asked"
+
+
+def test_a_query_that_is_asked_again_is_not_encoded_again(bench: Bench) -> None:
+    bench.write("a.mp4", "red blue")
+    bench.run()
+    bench.searcher.prepare()
+    asked: list[Sequence[str]] = []
+    encode = bench.model.text.encode
+    bench.model.text.encode = lambda texts: asked.append(texts) or encode(texts)  # type: ignore[method-assign]
+    answers = [bench.searcher.search("red", 1, sort=sort) for sort in (Sort.RELEVANCE, Sort.NAME)]
+    assert answers[0].moments == answers[1].moments
+    assert asked == [["red"]]
+
+
 def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.write("a.mp4", "red")
     bench.run()
@@ -110,7 +150,7 @@ def test_more_clips_than_candidates_are_rescored_exactly(bench: Bench, monkeypat
 
 
 def hit(clip_id: int, ordinal: int, shot: int, relevance: float, file_id: int = 1) -> Hit:
-    from cret_desktop.index.catalog import ClipRow
+    from cret_desktop.index.rows import ClipRow
 
     row = ClipRow(clip_id, file_id, "v.mp4", ordinal, shot, ordinal * 10.0, ordinal * 10.0 + 10, "s", 4, 3, 0, (0.0,))
     return Hit(row, relevance, relevance, 0)

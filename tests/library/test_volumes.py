@@ -4,10 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from cret_desktop.index.catalog import FileRow, Root
+from cret_desktop.index.rows import FileRow, Root
 from cret_desktop.library.volumes import Mount, Volumes, mounts, unseen_volumes
 
 
@@ -112,6 +113,27 @@ def test_a_volume_is_known_by_its_identity_and_not_by_its_mount_point(tmp_path: 
     assert found(Volumes(lambda: both[:2]), root, files) == root.path, "a clone of the stick is as good"
 
 
+def test_an_empty_folder_is_known_by_its_volume_and_number(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    (one / "films").mkdir(parents=True)
+    root = known_root(Volumes(lambda: [Mount(str(one), "stick", False)]), one / "films")
+    one.rename(two)
+    after = Volumes(lambda: [Mount(str(two), "stick", False)])
+    assert found(after, root, {}) == str(two / "films")
+    (two / "films").rename(two / "old")
+    (two / "films").mkdir()
+    assert found(after, root, {}) is None, "another folder of that name"
+
+
+def test_file_systems_over_a_network_are_known_by_their_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ("ext4", "nfs4", "cifs", "fuse.sshfs", "smbfs", "tmpfs")
+    parts = [SimpleNamespace(device=f"dev-{kind}", mountpoint=f"/{kind}", fstype=kind, opts="rw") for kind in kinds]
+    parts.append(SimpleNamespace(device="Z:\\", mountpoint="Z:\\", fstype="NTFS", opts="rw,remote"))
+    monkeypatch.setattr("cret_desktop.library.volumes.psutil.disk_partitions", lambda all: parts)
+    assert [mount.network for mount in mounts()] == [False, True, True, True, True, False, True]
+    assert {mount.point: mount.volume for mount in mounts()}["/nfs4"] == "dev-nfs4", "the server and its share"
+
+
 def test_shares_are_told_from_disks(tmp_path: Path) -> None:
     volumes = Volumes(lambda: [Mount("/", "disk", False), Mount(str(tmp_path), "//server/share", True)])
     assert volumes.is_network(str(tmp_path / "folder" / "not there"))
@@ -126,10 +148,10 @@ def test_files_of_a_drive_mounted_within_a_root_are_unseen_and_not_gone(tmp_path
     )
     here = str(tmp_path / "here.mp4")
     stick = str(tmp_path / "stick" / "a.mp4")
-    assert unseen_volumes(rows, {here}) == [stick]
+    assert unseen_volumes(rows, {here}) == {stick}
     (tmp_path / "stick").mkdir()
-    assert unseen_volumes(rows, {here}) == [stick], "an empty mount point"
+    assert unseen_volumes(rows, {here}) == {stick}, "an empty mount point"
     rows |= held(tmp_path / "stick", "seen.mp4", device=device + 9)
-    assert unseen_volumes(rows, {here, str(tmp_path / "stick" / "seen.mp4")}) == [], "the drive is there: deleted"
+    assert unseen_volumes(rows, {here, str(tmp_path / "stick" / "seen.mp4")}) == set(), "the drive is there: deleted"
     gone = held(tmp_path, "deleted.mp4", device=device) | held(tmp_path, "unknown.mp4", device=0)
-    assert unseen_volumes(gone, set()) == []
+    assert unseen_volumes(gone, set()) == set()

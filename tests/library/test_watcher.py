@@ -53,6 +53,18 @@ def test_a_storm_is_a_look_at_the_whole_root_and_another_one_later() -> None:
     assert agenda.next_due() is None
 
 
+def test_a_storm_of_what_is_no_video_is_one_too() -> None:
+    """It fills the kernel's queue all the same, and what came after it was dropped."""
+    agenda = Agenda(Pace(quiet=1, longest=15))
+    agenda.note("/r", None, 0.0)
+    assert agenda.due(1.0) == [], "a few other files are of no interest"
+    for _ in range(5000):
+        agenda.note("/r", None, 2.0)
+    agenda.note("/r", "/r/a", 2.0)
+    assert agenda.due(3.0) == [("/r", "/r")]
+    assert agenda.due(18.0) == [("/r", "/r")]
+
+
 def test_a_root_that_is_let_go_is_not_looked_at() -> None:
     agenda = Agenda(Pace())
     agenda.note("/r", "/r/a", 0.0)
@@ -91,8 +103,9 @@ class Silent:
     def unwatch(self, root: str) -> None:
         self.tells.pop(root, None)
 
-    def is_alive(self, root: str) -> bool:
-        return root in self.tells and root not in self.fallen
+    def check(self, root: str) -> None:
+        if root in self.fallen:
+            raise OSError("it fell")
 
     def close(self) -> None:
         self.closed = True
@@ -269,7 +282,7 @@ def test_watches_that_run_out_below_a_root_are_noticed(tmp_path: Path, monkeypat
 
     for number in range(20):
         (tmp_path / "videos" / str(number)).mkdir(parents=True)
-    add, left = inotify_c.inotify_add_watch, [10]
+    add, left = inotify_c.inotify_add_watch, [40]
 
     def runs_out(*arguments: object) -> int:
         left[0] -= 1
@@ -279,9 +292,20 @@ def test_watches_that_run_out_below_a_root_are_noticed(tmp_path: Path, monkeypat
         return int(add(*arguments))
 
     monkeypatch.setattr(inotify_c, "inotify_add_watch", runs_out)
-    native = Watchdog()
-    with pytest.raises(OSError, match="watch limit") as raised:
-        native.watch(str(tmp_path / "videos"), lambda folder: None)
+    native, told = Watchdog(), queue.SimpleQueue[str | None]()
+    root = tmp_path / "videos"
+    native.watch(str(root), told.put)
+    native.check(str(root))
+    for number in range(40):
+        (root / "new" / str(number)).mkdir(parents=True)
+    (root / "last.mp4").touch()
+    while told.get(timeout=WAIT) != str(root):
+        pass
+    with pytest.raises(OSError, match="watch limit"):  # later on, by new folders
+        native.check(str(root))
+    native.unwatch(str(root))
+    with pytest.raises(OSError, match="watch limit") as raised:  # from the beginning
+        native.watch(str(root), told.put)
     assert raised.value.errno == errno.ENOSPC
     native.close()
 

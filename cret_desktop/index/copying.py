@@ -1,0 +1,39 @@
+"""A copy of a catalog as it is at one moment, also while it is being written to. Never changes what it copies."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from cret_desktop.index.flush import flush_folder
+
+_PAGES = 512  # copied between two words about progress
+
+
+def copy_catalog(
+    source: sqlite3.Connection, target: Path, progress: Callable[[float], None] = lambda share: None
+) -> None:
+    """Copy to `target`, which has its name only once it is whole and on the disk; one file, without a log beside it.
+
+    `progress` is told the share done, in [0, 1]; what it raises ends the copying. Raises: OSError, sqlite3.Error.
+    """
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    # Within a transaction the source stays as it is seen now: else each change would begin the copying anew.
+    source.execute("BEGIN")
+    try:
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        with closing(sqlite3.connect(part)) as copy:
+            source.backup(
+                copy, pages=_PAGES, progress=lambda _, remaining, total: progress(1 - remaining / max(total, 1))
+            )
+            copy.execute("PRAGMA journal_mode = DELETE")  # so that it can be read where nothing can be written
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    finally:
+        source.execute("ROLLBACK")
+    part.replace(target)
+    flush_folder(target.parent)

@@ -1,0 +1,194 @@
+"""The catalog's rows as values, and what SQL's columns of them are. Pure: nothing here opens a catalog."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cret_desktop.clips import VideoFile
+
+
+@dataclass(frozen=True, slots=True)
+class GraphManifest:
+    """One generation of the vector index: a graph file, and all that must hold before it is believed."""
+
+    generation: int
+    file: str
+    size: int
+    digest: str
+    last_clip_id: int
+    count: int
+    width: int
+    space: str
+    m: int
+    ef_construction: int
+    model: str  # fingerprint
+    library_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder (or a single file) of the library, and what it is known by where its path fails (`library.volumes`)."""
+
+    id: int
+    path: str
+    offline: bool
+    volume: str = ""
+    within: str = ""
+    device: int = 0
+    inode: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file as the catalog knows it."""
+
+    id: int
+    root_id: int
+    path: str  # absolute
+    size: int
+    mtime_ns: int
+    state: str
+    reason: str
+    duration: float | None
+    missing: bool
+    device: int = 0
+    inode: int = 0
+    away: bool = False  # not gone, and cannot be reached: what it lies on within its root is not there
+
+    def is_unchanged(self, file: VideoFile) -> bool:
+        return (self.size, self.mtime_ns) == (file.size, file.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRow:
+    """A clip with what is needed to show it. `times` are seconds, one a frame and a sprite tile."""
+
+    id: int
+    file_id: int
+    path: str  # of the video, absolute
+    ordinal: int
+    shot: int
+    start: float
+    end: float
+    sprite: str
+    tile_width: int
+    tile_height: int
+    poster: int
+    times: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ThumbnailRow:
+    """The thumbnails of a clip: their file's name, their size, and the video. `missing`: it cannot be reached."""
+
+    sprite: str
+    tile_width: int
+    tile_height: int
+    file_id: int
+    file: VideoFile
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewClip:
+    """A clip about to be committed: geometry, name of its sprite, and features (globals [M, D], centers [C, D])."""
+
+    ordinal: int
+    shot: int
+    start: float
+    end: float
+    sprite: str
+    tile_width: int
+    tile_height: int
+    poster: int
+    times: tuple[float, ...]
+    globals: NDArray[np.float32]
+    centers: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class RootCounts:
+    root: Root
+    files: int
+    clips: int
+    failed: int
+    pending: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class ScanResult:
+    """What a scan changed. Everything in it is committed."""
+
+    added: int = 0
+    changed: int = 0
+    moved: int = 0
+    missing: int = 0
+    unchanged: int = 0
+    restored: int = 0
+    new_problems: int = 0
+    away: int = 0  # that cannot be reached now, and could before
+    back: int = 0  # the other way round
+    dropped_clips: list[int] = field(default_factory=list)  # no longer searchable
+    restored_clips: list[int] = field(default_factory=list)  # searchable again, or by what is known of a copy
+    stale_sprites: set[str] = field(default_factory=set)  # that no clip shows any more
+
+
+FILE_COLUMNS = (
+    "SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration,"
+    " f.missing_since IS NOT NULL, f.device, f.inode, f.away FROM files f JOIN roots r ON r.id = f.root_id"
+)
+
+CLIP_COLUMNS = (
+    "SELECT c.id, c.file_id, r.path, f.path, c.ordinal, c.shot, c.start, c.end, c.sprite, c.tile_width,"
+    " c.tile_height, c.poster, c.times FROM clips c JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id"
+)
+
+# A file `f`, last indexed with the model `m`, that has clips without embeddings of another model, given twice.
+BEHIND = (
+    "(f.state = 'indexed' AND m.fingerprint IS NOT ? AND EXISTS (SELECT 1 FROM clips c WHERE c.file_id = f.id"
+    " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id"
+    " AND e.model_id = (SELECT id FROM models WHERE fingerprint = ?))))"
+)
+
+
+def clip_row(row: tuple[int, int, bytes, bytes, int, int, float, float, str, int, int, int, bytes]) -> ClipRow:
+    i, file_id, root, relative, ordinal, shot, start, end, sprite, width, height, poster, times = row
+    seconds = tuple(np.frombuffer(times, "<f8").tolist())
+    return ClipRow(
+        i, file_id, joined_path(root, relative), ordinal, shot, start, end, sprite, width, height, poster, seconds
+    )
+
+
+def file_row(row: tuple[int, int, bytes, bytes, int, int, str, str, float | None, int, int, int, int]) -> FileRow:
+    i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing, device, inode, away = row
+    path = joined_path(root, relative)
+    return FileRow(i, root_id, path, size, mtime_ns, state, reason, duration, bool(missing), device, inode, bool(away))
+
+
+def joined_path(root: bytes, relative: bytes) -> str:
+    """A file's absolute path of its root's and its own, as `os.fsdecode` gives it."""
+    return os.fsdecode(os.path.join(root, relative) if relative else root)
+
+
+def relative_path(path: str, root: str) -> bytes:
+    return b"" if path == root else os.fsencode(os.path.relpath(path, root))
+
+
+def unused_sprites(db: sqlite3.Connection, names: Collection[str]) -> list[str]:
+    """Of these thumbnails, those that no clip shows any more: files of the same content share theirs."""
+    return sorted(
+        name for name in names if name and not db.execute("SELECT 1 FROM clips WHERE sprite = ?", (name,)).fetchone()
+    )
+
+
+def parts(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
+    """SQLite bounds the number of parameters of a statement."""
+    for at in range(0, len(ids), size):
+        yield [int(i) for i in ids[at : at + size]]

@@ -1,0 +1,35 @@
+"""Which thumbnails the catalog shows, and others in their place. Never looks at the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cret_desktop.index.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSprite:
+    """A strip that clips show: its name under the thumbnails' folder, the size of a tile in pixels, how many."""
+
+    name: str
+    tile_width: int
+    tile_height: int
+    tiles: int
+
+
+def shown_sprites(catalog: Catalog) -> list[ShownSprite]:
+    """Each once, also where copies of a file share it. Raises: as every method of the catalog."""
+    rows = catalog.reader().execute(
+        "SELECT sprite, tile_width, tile_height, length(times) / 8 FROM clips WHERE sprite != '' GROUP BY sprite"
+    )
+    return [ShownSprite(*row) for row in rows]
+
+
+def swap_sprites(catalog: Catalog, pairs: Iterable[tuple[str, ShownSprite]]) -> None:
+    """Show other strips in place of those of these names, in one transaction."""
+    with catalog.write() as db:
+        db.executemany(
+            "UPDATE clips SET sprite = ?, tile_width = ?, tile_height = ? WHERE sprite = ?",
+            [(new.name, new.tile_width, new.tile_height, old) for old, new in pairs],
+        )

@@ -1,0 +1,95 @@
+"""How long indexing will still take: by the length of what waits, and by how fast this computer has been so far.
+
+Lengths that nobody has read yet are guessed from sizes, as those of the files that were read. Where neither a run nor
+one before it has been measured, there is no estimate. Pure arithmetic, but for one small file that keeps the pace of
+earlier runs; it is a cache, and losing it costs the first minute's estimate.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+BELIEF = 30.0  # seconds of work that the pace of earlier runs counts for
+SOON = 3.0  # seconds of work before which a run's own pace says nothing
+
+
+class Estimate:
+    """What waits and what is done, in seconds of video. Files are known by their ids."""
+
+    def __init__(self, pace: float | None) -> None:
+        """`pace`: seconds of video a second in earlier runs, None where there was none."""
+        self._earlier = pace
+        self._lengths: dict[int, float] = {}  # of what waits, as far as known
+        self._sizes: dict[int, int] = {}  # in bytes, of what waits and has no known length
+        self._seen_seconds = self._seen_bytes = 0.0  # of all files whose length is known: how much a byte holds
+        self._waiting_seconds = self._waiting_bytes = 0.0
+        self.done = 0.0
+
+    def add(self, file_id: int, size: int, length: float | None) -> None:
+        """A file waits. One that waits already is counted once."""
+        self.drop(file_id)
+        if length:
+            self._lengths[file_id] = length
+            self._waiting_seconds += length
+            self._seen_seconds, self._seen_bytes = self._seen_seconds + length, self._seen_bytes + size
+        else:
+            self._sizes[file_id] = size
+            self._waiting_bytes += size
+
+    def learn(self, file_id: int, length: float) -> None:
+        """The length of a file that waits has been read."""
+        if length and file_id in self._sizes:
+            self.add(file_id, self._sizes[file_id], length)
+
+    def advance(self, file_id: int, seconds: float) -> None:
+        """So much of a file is done."""
+        self.done += seconds
+        if file_id in self._lengths:
+            seconds = min(seconds, self._lengths[file_id])
+            self._lengths[file_id] -= seconds
+            self._waiting_seconds -= seconds
+
+    def drop(self, file_id: int) -> None:
+        """A file waits no longer: it is done, has failed or is gone."""
+        self._waiting_seconds -= self._lengths.pop(file_id, 0.0)
+        self._waiting_bytes -= self._sizes.pop(file_id, 0)
+
+    def rate(self, worked: float) -> float:
+        """Seconds of video a second in this run, after so many seconds of work."""
+        return self.done / worked if worked > 0 else 0.0
+
+    def remaining(self, worked: float) -> float | None:
+        """Seconds, None where it cannot be told yet."""
+        if self._earlier:
+            pace = (self.done + self._earlier * BELIEF) / (worked + BELIEF)
+        elif self.done and worked >= SOON:
+            pace = self.rate(worked)
+        else:
+            return None
+        if self._waiting_bytes > 0 and not self._seen_bytes:
+            return None
+        guessed = self._waiting_bytes * self._seen_seconds / self._seen_bytes if self._seen_bytes else 0.0
+        return max(0.0, self._waiting_seconds + guessed) / pace
+
+
+def read_pace(path: Path, model: str) -> float | None:
+    """The pace of earlier runs with a model (a fingerprint), None where there is none to be believed."""
+    try:
+        paces = json.loads(path.read_text(encoding="utf-8"))
+        pace = float(paces[model])
+    except (OSError, ValueError, TypeError, LookupError):  # a cache that cannot be read is as good as none
+        return None
+    return pace if math.isfinite(pace) and pace > 0 else None
+
+
+def keep_pace(path: Path, model: str, pace: float) -> None:
+    """Remember how fast a run was. A disk that takes no more has been told of elsewhere."""
+    try:
+        path.write_text(json.dumps({model: pace}), encoding="utf-8")
+    except OSError as error:
+        log.info("The pace of indexing was not kept: %s", error)
