@@ -59,6 +59,18 @@ class FrameFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How finely videos are looked at, as a person has chosen: clips of at most `clip_seconds`, tiles of at most
+    `tile_width` pixels."""
+
+    clip_seconds: float = 10.0
+    tile_width: int = 320
+
+
+USUAL_SAMPLING = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
 class Sprite:
     """A strip of thumbnails, `len(times)` tiles side by side from left to right, encoded as one JPEG."""
 
@@ -145,7 +157,7 @@ class Features:
 
     Clips: `globals` [N, M, D], `centers` [N, C, D]. Texts: `globals` [N, D], `centers` [N, C, D].
     A frame's vector is at most 1 long (exactly 1 where the model normalises), so that clips can be indexed (see
-    `index.catalog`).
+    `index.embeddings`).
     """
 
     globals: Vector

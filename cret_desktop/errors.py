@@ -12,6 +12,7 @@ CretError
 ├── ModelError            weights missing, foreign or unfit (exit 4)
 │   └── DownloadCancelled     the person stopped it; it can go on
 ├── StorageError          disk full, read-only, permission (exit 5)
+│   └── CopyCancelled         the person stopped the copying of a library; nothing of it is left
 ├── EngineError           the engine process ended or does not answer (exit 6)
 ├── ExportError           a clip or a list could not be written (exit 7)
 │   └── ExportCancelled       the person stopped it
@@ -71,6 +72,10 @@ class DownloadCancelled(ModelError):
 
 class StorageError(CretError):
     exit_status = 5
+
+
+class CopyCancelled(StorageError):
+    pass
 
 
 class EngineError(CretError):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
+from cret_desktop.errors import StorageError
+
 APP_NAME = "CRET Desktop"
-LIBRARY_VARIABLE = "CRET_DESKTOP_LIBRARY"
+LIBRARY_VARIABLE, DEVICE_VARIABLE = "CRET_DESKTOP_LIBRARY", "CRET_DESKTOP_DEVICE"  # in the environment
 
 
 def version() -> str:
@@ -22,6 +25,18 @@ def version() -> str:
         return "(source tree, not installed)"
 
 
+def releases_page() -> str:
+    """Where newer versions are to be had: the project's URL of the name Releases, or '' where it has none."""
+    import importlib.metadata
+
+    try:
+        urls = importlib.metadata.metadata("cret-desktop").get_all("Project-URL") or []
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    named = dict(str(url).split(", ", 1) for url in urls)
+    return named.get("Releases", "")
+
+
 def resource(*parts: str) -> Path:
     """A file that ships with the app: inside the package in a wheel, beside it in the source tree."""
     package = Path(__file__).resolve().parent
@@ -30,29 +45,43 @@ def resource(*parts: str) -> Path:
 
 
 def default_library() -> Path:
-    """The folder named by CRET_DESKTOP_LIBRARY, else `library` in the user's data folder."""
+    """The folder named by CRET_DESKTOP_LIBRARY, else `library` in the user's data folder. Raises: StorageError."""
     named = os.environ.get(LIBRARY_VARIABLE)
-    return Path(named) if named else Path(platformdirs.user_data_dir(APP_NAME, appauthor=False)) / "library"
+    return Path(named) if named else data_folder() / "library"
+
+
+def data_folder() -> Path:
+    """The user's own: the library and the models brought here. Raises: StorageError for an account without a home."""
+    return _users(platformdirs.user_data_dir)
 
 
 def settings_file() -> Path:
     """What a person has chosen."""
-    return Path(platformdirs.user_config_dir(APP_NAME, appauthor=False)) / "settings.json"
+    return _users(platformdirs.user_config_dir) / "settings.json"
 
 
 def window_state_file() -> Path:
     """How the window was left: its size, its view, what was searched."""
-    return Path(platformdirs.user_state_dir(APP_NAME, appauthor=False)) / "window.json"
+    return _users(platformdirs.user_state_dir) / "window.json"
 
 
 def instance_folder() -> Path:
     """Where a running app can be found by a second start of the same person."""
-    return Path(platformdirs.user_cache_dir(APP_NAME, appauthor=False)) / "running"
+    return _users(platformdirs.user_cache_dir) / "running"
+
+
+def _users(place: Callable[..., str]) -> Path:
+    try:
+        return Path(place(APP_NAME, appauthor=False))
+    except RuntimeError as error:  # platformdirs found neither HOME nor an entry for this account
+        raise StorageError(
+            "This account has no home folder to keep a library in: set the variable HOME to a folder of yours."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryPaths:
-    """The files of one library. The catalog is the truth; thumbnails, graphs and calibration can be made again."""
+    """The files of one library. The catalog is the truth; all but it and the lock can be made again."""
 
     root: Path
 
@@ -79,3 +108,7 @@ class LibraryPaths:
     @property
     def calibration(self) -> Path:
         return self.root / "calibration"
+
+    @property
+    def pace(self) -> Path:
+        return self.root / "pace.json"

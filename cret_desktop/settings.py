@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from cret_desktop.clips import DEVICES
+from cret_desktop.clips import DEVICES, USUAL_SAMPLING
 from cret_desktop.errors import StorageError
 
 T = TypeVar("T")
@@ -22,6 +22,8 @@ T = TypeVar("T")
 THEMES = ("system", "light", "dark")
 EXPORT_MODES = ("copy", "exact")
 CLOSING = ("quit", "tray")
+CLIP_SECONDS = (5.0, 10.0, 20.0)
+THUMBNAIL_WIDTHS = (320, 240, 160)
 
 
 def _choice(default: Any, *choices: Any) -> Any:
@@ -33,12 +35,15 @@ def _choice(default: Any, *choices: Any) -> Any:
 class Settings:
     """Each field is one choice; the window's words about them are in `gui.settings_dialog`.
 
+    library:          the folder that the library was moved to; '' for the usual one (see `paths`)
     theme:            light, dark, or as the system has it
     language:         of the window, from its next start on: a code such as de, or as the system has it
     model:            a model's name, or its folder
     device:           what the model runs on; auto takes the fastest there is
     gentle:           index in the background's priority, so that other programs go first
     pause_on_battery: index only on mains power
+    clip_seconds:     the longest a clip may be, of videos that are indexed from now on
+    thumbnail_width:  the widest a thumbnail may be, in pixels, from now on
     leave_out:        patterns of files and folders, relative to a library's folder, that are not indexed
     external_player:  the program that plays a file outside of the window; '' for the system's
     closing:          what closing the window does: end the app, or leave it in the tray
@@ -51,12 +56,15 @@ class Settings:
     unknown:          what a newer version has written; kept as it is
     """
 
+    library: str = ""
     theme: str = _choice("system", *THEMES)
     language: str = "system"
     model: str = "starter"
     device: str = _choice("auto", *DEVICES)
     gentle: bool = True
     pause_on_battery: bool = True
+    clip_seconds: float = _choice(USUAL_SAMPLING.clip_seconds, *CLIP_SECONDS)
+    thumbnail_width: int = _choice(USUAL_SAMPLING.tile_width, *THUMBNAIL_WIDTHS)
     leave_out: tuple[str, ...] = ()
     external_player: str = ""
     closing: str = _choice("quit", *CLOSING)

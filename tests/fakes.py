@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cret_desktop.clips import (
+    USUAL_SAMPLING,
     ClipDecoded,
     DecodedClip,
     DecodeEvent,
@@ -27,6 +28,7 @@ from cret_desktop.clips import (
     Frames,
     ModelInfo,
     Picture,
+    Sampling,
     ScoreConfig,
     Sprite,
     VideoFile,
@@ -111,6 +113,7 @@ class ColourModel:
     info: ModelInfo = INFO
     video: ColourVideo = field(default_factory=ColourVideo)
     text: ColourText = field(default_factory=ColourText)
+    device_lost: str = ""
 
 
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
@@ -120,6 +123,22 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
 
     # Tests write the files that they index; without a second look at each, they need not wait.
     return wire(library, ColourModel(), lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.0)
+
+
+class NoVideo(ColourVideo):
+    """Where nothing may be encoded."""
+
+    def encode(self, frames: Frames) -> Features:
+        raise AssertionError("something was encoded")
+
+
+def open_library_that_cannot_encode(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, with a model that encodes no video."""
+    from cret_desktop.engine.assemble import wire
+    from cret_desktop.media.decoder_pool import DecoderPool
+
+    unable = ColourModel(video=NoVideo())
+    return wire(library, unable, lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.0)
 
 
 def open_library_with_models(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
@@ -166,7 +185,7 @@ class FakeDecoder:
     taken: list[str] = field(default_factory=list)
     closed: bool = False
 
-    def decode(self, files: Iterable[VideoFile]) -> Iterator[DecodeEvent]:
+    def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]:
         for file in files:
             self.taken.append(file.path)
             words = Path(file.path).read_text(encoding="utf-8").split()
@@ -178,6 +197,9 @@ class FakeDecoder:
                 yield ClipDecoded(file, colour_clip(word, ordinal))
             yield FileDecoded(file, "", FORMAT.frames * len(words))
 
+    def probe(self, files: Iterable[VideoFile], seconds: float) -> Iterator[FileOpened]:
+        yield from ()
+
     def close(self) -> None:
         self.closed = True
 
@@ -187,7 +209,7 @@ def colour_clip(colour: str, ordinal: int, shot: int | None = None) -> DecodedCl
     times = tuple(start + 0.5 + i for i in range(FORMAT.frames))
     frames = np.empty((FORMAT.frames, FORMAT.size, FORMAT.size, 3), np.uint8)
     frames[:] = COLOURS[colour]
-    sprite = Sprite(b"not a picture", 32, 18, times, 0)
+    sprite = Sprite(b"\xff\xd8 no picture \xff\xd9", 32, 18, times, 0)
     return DecodedClip(ordinal, ordinal if shot is None else shot, start, start + 4.0, times, frames, sprite)
 
 
@@ -200,11 +222,14 @@ class LoggedDecoder:
         self._pool = DecoderPool(FORMAT, workers=2)
         self._log = log
 
-    def decode(self, files: Iterable[VideoFile]) -> Iterator[DecodeEvent]:
-        for event in self._pool.decode(self._begun(files)):
+    def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]:
+        for event in self._pool.decode(self._begun(files), sampling):
             if isinstance(event, FileDecoded):
                 self._write(f"ended\t{event.file.path}\t{event.frames_decoded}")
             yield event
+
+    def probe(self, files: Iterable[VideoFile], seconds: float) -> Iterator[FileOpened]:
+        return self._pool.probe(files, seconds)
 
     def _begun(self, files: Iterable[VideoFile]) -> Iterator[VideoFile]:
         for file in files:
@@ -254,3 +279,20 @@ def open_library_held(library: Path, model: str, device: str, read_only: bool) -
 
     held = ColourModel(text=HeldText(library.with_name("go")))
     return wire(library, held, lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.0)
+
+
+def open_library_slow_graph(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, but two clips make a graph worth building, which waits for `go`."""
+    from cret_desktop.index.vector_index import Limits
+
+    opened = open_library(library, model, device, read_only)
+    index, build = opened.index, opened.index.build
+
+    def held() -> None:
+        while not library.with_name("go").exists():
+            time.sleep(0.01)
+        build()
+
+    index._limits = Limits(tail=1)
+    index.build = held  # type: ignore[method-assign]
+    return opened

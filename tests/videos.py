@@ -34,6 +34,13 @@ def write_colours(
     return path
 
 
+def write_unlike(template: Path, path: Path, number: int) -> Path:
+    """A video that shows what another one does, and is not a copy of it: with an atom more, which players pass over."""
+    content = number.to_bytes(32, "big")
+    path.write_bytes(template.read_bytes() + (len(content) + 8).to_bytes(4, "big") + b"free" + content)
+    return path
+
+
 def write_noise_audio(path: Path, seconds: float = 1.0) -> Path:
     """A file with sound and no picture."""
     with av.open(str(path), "w") as container:

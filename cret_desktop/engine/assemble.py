@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import FrameFormat, Picture
+from cret_desktop.clips import FrameFormat, Picture, Sampling
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings
+from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import STILL_SECONDS, Indexer
 from cret_desktop.library.ports import Decoder, Model
 from cret_desktop.library.progress import Listener
 from cret_desktop.library.searcher import Searcher
+from cret_desktop.library.shrinking import shrink_thumbnails
 from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.model.encoder import open_model
 from cret_desktop.model.installed import with_fingerprint
@@ -44,6 +47,8 @@ class OpenLibrary:
     paths: LibraryPaths
     catalog: Catalog
     annotations: Annotations
+    changes: FileChanges
+    embeddings: Embeddings
     listing: Listing
     index: VectorIndex
     model: Model
@@ -57,11 +62,15 @@ class OpenLibrary:
         """What searches go to."""
         return self.before or Answering(self.model, self.index, self.searcher)
 
-    def indexer(self, listener: Listener, leave_out: Sequence[str]) -> Indexer:
+    def indexer(self, listener: Listener, leave_out: Sequence[str], sampling: Sampling) -> Indexer:
         return Indexer(
             self.catalog, self, self.model, self.open_decoder, self.paths.thumbnails, listener, leave_out,
-            self.still_seconds,
+            self.still_seconds, sampling=sampling, pace=self.paths.pace,
         )  # fmt: skip
+
+    def shrink_thumbnails(self, sampling: Sampling, stop: Callable[[], bool]) -> None:
+        """See `library.shrinking`. Raises: StorageError."""
+        shrink_thumbnails(self.catalog, self.paths.thumbnails, _shrink, sampling.tile_width, stop)
 
     # The index as the indexer knows it (library.indexer.SearchIndex): what is gone is gone from every search.
 
@@ -72,6 +81,11 @@ class OpenLibrary:
         self.index.remove(ids)
         if self.before is not None:
             self.before.index.remove(ids)
+
+    def restore(self, ids: Sequence[int]) -> None:
+        """Clips that were removed can be found again, by each model that knows them."""
+        for index, model in [(self.index, self.model)] + [(b.index, b.model) for b in (self.before,) if b is not None]:
+            index.add(*self.embeddings.vectors(model.info.fingerprint, ids=ids))
 
     def close(self) -> None:
         self.index.close()
@@ -110,33 +124,35 @@ def wire(
     """
     paths = LibraryPaths(library)
     catalog = Catalog.open(paths.catalog, read_only)
+    embeddings = Embeddings(catalog)
     texts = resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
     references = [text for text in texts if text and not text.startswith("#")]
 
     def answering(model: Model) -> Answering:
         info = model.info
-        index = VectorIndex.open(paths.graphs, catalog, info.fingerprint, info.width + 1, read_only=read_only)
+        index = VectorIndex.open(paths.graphs, embeddings, info.fingerprint, info.width + 1, read_only=read_only)
         searcher = Searcher(catalog, index, model, paths.thumbnails, references, paths.calibration, fit_picture)
         return Answering(model, index, searcher)
 
     try:
-        now = answering(model)
-        old = _model_before(catalog, model.info.fingerprint, reopen)
-        before = answering(old) if old is not None else None
+        with catalog.guarded():
+            now = answering(model)
+            old = _model_before(embeddings, model.info.fingerprint, reopen)
+            before = answering(old) if old is not None else None
     except BaseException:
         catalog.close()
         raise
     return OpenLibrary(
-        paths, catalog, Annotations(catalog), Listing(catalog), now.index, model, now.searcher, open_decoder,
-        still_seconds, before,
+        paths, catalog, Annotations(catalog), FileChanges(catalog), embeddings, Listing(catalog), now.index, model,
+        now.searcher, open_decoder, still_seconds, before,
     )  # fmt: skip
 
 
-def _model_before(catalog: Catalog, wanted: str, reopen: Callable[[str], Model | None]) -> Model | None:
+def _model_before(embeddings: Embeddings, wanted: str, reopen: Callable[[str], Model | None]) -> Model | None:
     """The model that most of the library is indexed with, where `wanted` (a fingerprint) is behind it."""
-    if not catalog.count_behind(wanted):
+    if not embeddings.count_behind(wanted):
         return None
-    embedded = catalog.count_embedded()
+    embedded = embeddings.count_embedded()
     for fingerprint in sorted(embedded, key=lambda fingerprint: -embedded[fingerprint]):
         if embedded[fingerprint] <= embedded.get(wanted, 0):
             return None
@@ -151,3 +167,9 @@ def fit_picture(picture: Picture, frame_format: FrameFormat) -> NDArray[np.uint8
 
     pixels = np.frombuffer(picture.rgb, np.uint8).reshape(picture.height, picture.width, 3)
     return fit_frame(pixels, frame_format)
+
+
+def _shrink(jpeg: bytes, tiles: int, widest: int) -> tuple[bytes, int, int]:
+    from cret_desktop.media.thumbnails import shrink_sprite  # OpenCV, only where space is to be freed
+
+    return shrink_sprite(jpeg, tiles, widest)

@@ -16,12 +16,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cret_desktop import errors
+from cret_desktop import errors, paths
+from cret_desktop.clips import DEVICES, USUAL_SAMPLING, Sampling
 from cret_desktop.engine import protocol
+from cret_desktop.settings import Settings
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +38,10 @@ SHUTDOWN_SECONDS = 20.0  # a file's transaction and the decoders' end fit in wel
 class EngineConfig:
     """What the child needs to open a library. `factory` names the function that wires it ("module:function").
 
-    `leave_out` are patterns of files and folders, relative to a library's folder, that are not indexed; `gentle`
-    indexes in the background's priority, `pause_on_battery` only on mains power. `watch`: take up what changes in the
-    folders for as long as the engine lives.
+    `leave_out` are patterns of files and folders, relative to a library's folder, that are not indexed;
+    `clip_seconds` and `thumbnail_width` say how finely videos are looked at (`clips.Sampling`). `gentle` indexes in the
+    background's priority, `pause_on_battery` only on mains power. `watch`: take up what changes in the folders for as
+    long as the engine lives. `moved`: a person has moved the library to its place; where it is not there, none is made.
     """
 
     library: Path
@@ -44,10 +49,38 @@ class EngineConfig:
     device: str = "auto"
     read_only: bool = False
     leave_out: tuple[str, ...] = ()
+    clip_seconds: float = USUAL_SAMPLING.clip_seconds
+    thumbnail_width: int = USUAL_SAMPLING.tile_width
     gentle: bool = False
     pause_on_battery: bool = False
     watch: bool = False
+    moved: bool = False
     factory: str = "cret_desktop.engine.assemble:open_library"
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.clip_seconds, self.thumbnail_width)
+
+
+def chosen_config(
+    settings: Settings, library: Path | None = None, device: str = "", model: str = "", read_only: bool = False
+) -> EngineConfig:
+    """What is given here, the rest as a person has set it in the window. Raises: UsageError, StorageError."""
+    device = device or settings.device
+    if device not in DEVICES:
+        raise errors.UsageError(f"There is no device {device!r}; choose one of {', '.join(DEVICES)}.")
+    moved = library is None and bool(settings.library)
+    place = (library or (Path(settings.library) if moved else paths.default_library())).absolute()
+    return EngineConfig(
+        place,
+        model or settings.model,
+        device,
+        read_only,
+        moved=moved,
+        leave_out=settings.leave_out,
+        clip_seconds=settings.clip_seconds,
+        thumbnail_width=settings.thumbnail_width,
+    )
 
 
 def _run_engine(connection: Connection, config: EngineConfig) -> None:
@@ -69,6 +102,7 @@ class EngineClient:
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
+        self.notice = ""  # on what was done to the library when it was last opened
         self._context = multiprocessing.get_context("spawn")
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
@@ -177,7 +211,8 @@ class EngineClient:
         if closed_meanwhile:
             ours.send(protocol.Envelope(0, protocol.Shutdown()))
         assert isinstance(first, protocol.EngineStarted)
-        return protocol.EngineStarted(first.read_only, restarted)
+        self.notice = first.notice
+        return protocol.EngineStarted(first.read_only, restarted, first.notice)
 
     def _send(self, envelope: protocol.Envelope) -> None:
         assert self._connection is not None

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from cret_desktop.engine.models import cards
+from cret_desktop.engine.older_profile import older_libraries
 from cret_desktop.engine.protocol import Device, ModelState
 from cret_desktop.errors import CretError, ModelError
 from cret_desktop.index.catalog import Catalog
@@ -24,8 +25,7 @@ from cret_desktop.model.encoder import available_devices, choose_device, describ
 from cret_desktop.paths import LibraryPaths, version
 
 PACKAGES = (
-    "PySide6", "torch", "timm", "transformers", "open_clip_torch", "av", "opencv-python", "hnswlib", "numpy",
-    "safetensors", "tokenizers",
+    "PySide6", "torch", "timm", "av", "opencv-python", "hnswlib", "numpy", "safetensors", "tokenizers",
 )  # fmt: skip
 
 
@@ -59,6 +59,8 @@ def report(library: Path, device: str) -> Iterator[tuple[str, str]]:
 
 def _library(library: Path) -> Iterator[tuple[str, str]]:
     yield "Library", _private(library)
+    for older in older_libraries():
+        yield "Older library", f"{_private(older)}, not used; the window offers to move it when it has no library yet"
     try:
         with Catalog.open(LibraryPaths(library).catalog, read_only=True) as catalog:
             counts = catalog.counts(open_model("starter").info.fingerprint)

@@ -33,6 +33,7 @@ from cret_desktop.errors import BadFile, CretError, DecoderFailed, ExportCancell
 from cret_desktop.library import export as lists
 from cret_desktop.media.timecode import EditSource
 
+MEMORY_BYTES = 6 << 30  # that the child may take: against damaged files, far above what honest ones need
 STALL_SECONDS = 60.0  # of silence, after which a child is given up
 _START_SECONDS = 120.0  # to import the codecs, on a slow disk and a busy machine
 _LISTEN_SECONDS = 0.1  # how soon a cancellation is noticed
@@ -311,7 +312,8 @@ class _Worker:
                         raise ExportError(message["reason"])
                     case "defect":
                         raise RuntimeError(message["details"])
-        except (EOFError, ConnectionError, OSError) as error:
+        except (EOFError, OSError, LookupError, ValueError) as error:
+            # Gone, or what it says makes no sense, as after damage to its memory.
             self.end()
             raise DecoderFailed("A codec crashed on it.") from error
 
@@ -333,7 +335,10 @@ def _run_child(pipe: Connection) -> None:
     from cret_desktop.media.cutter import Cut, copy_clip
     from cret_desktop.media.edit_source import read_edit_source
     from cret_desktop.media.exact_cut import cut_exactly
+    from cret_desktop.media.memory import bound_memory
+    from cret_desktop.media.probe import TOO_MUCH_MEMORY
 
+    bound_memory(MEMORY_BYTES)
     told = 0.0
 
     def tell(kind: str, **content: Any) -> None:
@@ -364,6 +369,8 @@ def _run_child(pipe: Connection) -> None:
                 work(job)
             except BadFile as error:
                 tell("bad", reason=str(error))
+            except MemoryError:
+                tell("bad", reason=TOO_MUCH_MEMORY)
             except CretError as error:
                 tell("failed", reason=str(error))
             except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,7 +23,6 @@ class WriterLock:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-            self._note.write_text(str(os.getpid()), encoding="ascii")
         except Timeout:
             raise LibraryLocked(
                 f"The library {self._path.parent} is being changed by another program{self._holder()}. "
@@ -32,14 +32,17 @@ class WriterLock:
             raise StorageError(
                 f"The library folder {self._path.parent} cannot be used: {error.strerror or error}."
             ) from error
+        with suppress(OSError):  # on a full disk: the note is a courtesy, the lock is what counts
+            self._note.write_text(str(os.getpid()), encoding="ascii")
 
     def release(self) -> None:
         if self._lock.is_locked:
-            self._note.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._note.unlink(missing_ok=True)
             self._lock.release()
 
     def _holder(self) -> str:
         try:
             return f" (process {int(self._note.read_text(encoding='ascii'))})"
         except (OSError, ValueError):
-            return ""  # the note is a courtesy; the lock is what counts
+            return ""

@@ -40,7 +40,7 @@ def cards(library: OpenLibrary | None = None, downloading: frozenset[str] = froz
     Reads descriptions only.
     """
     here = installed.installed()
-    embedded = library.catalog.count_embedded() if library is not None else {}
+    embedded = library.embeddings.count_embedded() if library is not None else {}
     found = []
     for name in sorted({*here, *PRESETS}, key=lambda name: (name not in here, name not in PRESETS, _place(name), name)):
         manifest = here.get(name)
@@ -66,7 +66,7 @@ def _present(name: str, manifest: Manifest, clips: int, library: OpenLibrary | N
         licence=known.licence if known else "",
         languages=known.languages if known else "",
         clips=clips,
-        index_bytes=library.catalog.embedding_bytes(fingerprint) if library is not None and clips else 0,
+        index_bytes=library.embeddings.embedding_bytes(fingerprint) if library is not None and clips else 0,
         wanted=library is not None and fingerprint == library.model.info.fingerprint,
         answers=library is not None and fingerprint == library.answering.model.info.fingerprint,
         removable=installed.is_removable(manifest),
@@ -175,7 +175,7 @@ class Models:
         used = {self._library.model.info.fingerprint, self._library.answering.model.info.fingerprint}
         if manifest.fingerprint in used:
             raise ModelError(f"“{manifest.config.title}” is in use. Use another model first.")
-        for graph in self._library.catalog.remove_model(manifest.fingerprint):
+        for graph in self._library.embeddings.remove_model(manifest.fingerprint):
             (self._library.paths.graphs / graph).unlink(missing_ok=True)
         if installed.is_removable(manifest):
             installed.remove(name)

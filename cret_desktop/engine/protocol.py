@@ -29,7 +29,10 @@ class AddFolders(Change):
 
 @dataclass(frozen=True, slots=True)
 class RemoveFolder(Change):
-    """Forget a folder with all it holds in the library; the videos themselves are never touched. Reply: None."""
+    """Take a folder with all it holds out of the library; the videos themselves are never touched. Reply: None.
+
+    For 30 days it can be brought back as it was, by AddFolders; then it is forgotten.
+    """
 
     path: str
 
@@ -64,8 +67,9 @@ class Search:
 
     `like` is a picture, or the id of a clip, to find similar moments by; `without` describes what they must not show.
     With neither words nor `like` it lists the files that the operators admit, one moment a file. `limit` counts
-    videos, from the `offset`-th on; `reverse` turns the order of `sort` round. Of several `live` searches that wait,
-    only the newest is answered, the others get a Failure with `superseded`. Raises: QueryError, ModelError.
+    videos, from the `offset`-th on; `reverse` turns the order of `sort` round. Of several `live` searches that wait or
+    are under way, only the newest is answered, the others get a Failure with `superseded`.
+    Raises: QueryError, ModelError.
     """
 
     text: str
@@ -152,6 +156,24 @@ class ForgetSearch(Change):
 @dataclass(frozen=True, slots=True)
 class GetSavedSearches:
     """Reply: tuple[SavedSearch, ...], by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAgain(Change):
+    """Let every video of a folder wait for indexing once more, as it is told to be done now. Reply: None.
+
+    Until its turn comes, each is found as before.
+    """
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """Take away pictures that nothing shows, and make larger ones as small as thumbnails are wanted now.
+
+    Reply: library.backup.LibrarySize, once it is done. Indexing goes on afterwards. Raises: StorageError.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +284,70 @@ class RemoveModel:
 
 
 @dataclass(frozen=True, slots=True)
+class GetLibrarySize:
+    """Reply: library.backup.LibrarySize. Looks at every thumbnail: seconds, in a large library."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackUpLibrary:
+    """Copy the library to `folder`, which must not be there yet. Reply: library.backup.Contents of the copy.
+
+    CopyProgress events come meanwhile, here and in the next two. Raises: PathError, StorageError, LibraryDamaged,
+    CopyCancelled; then nothing of the copy is left.
+    """
+
+    folder: str
+    thumbnails: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreLibrary:
+    """Copy a backup to where the next start of the engine puts it in the library's place, which is set aside.
+
+    Reply: library.backup.Contents, when the engine is to be started anew. Raises: LibraryMissing, LibraryTooNew,
+    LibraryDamaged, PathError, StorageError, CopyCancelled.
+    """
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLibrary:
+    """Copy the library to `folder`, which must not be there yet, and take no more changes here: they would be lost.
+
+    Reply: library.backup.Contents, when the engine is to be started anew on the copy. The library here stays. Raises:
+    as BackUpLibrary, and changes are taken again.
+    """
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCopy:
+    """Stop the copying under way; nothing of the copy is left. Reply: None, at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportTags:
+    """Write tags, notes, favourites and saved searches to a file; its ending, .json or .csv, tells the form.
+
+    A file that is there is replaced. Reply: (files, saved searches) written. Raises: UsageError, StorageError.
+    """
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTags(Change):
+    """Add what such a file holds to what is here; nothing is replaced. Reply: index.annotation_records.Merged.
+
+    Safe to repeat. Raises: UsageError, QueryError, StorageError; then nothing has changed.
+    """
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class GetStatus:
     """Reply: LibraryStatus. Answered from the catalog, before any model is loaded."""
 
@@ -294,6 +380,8 @@ Request = (
     | ForgetSearch
     | GetSavedSearches
     | PrioritiseFolder
+    | IndexAgain
+    | FreeSpace
     | ExportClips
     | ExportList
     | CancelExport
@@ -304,6 +392,13 @@ Request = (
     | CancelDownload
     | ImportModel
     | RemoveModel
+    | GetLibrarySize
+    | BackUpLibrary
+    | RestoreLibrary
+    | MoveLibrary
+    | CancelCopy
+    | ExportTags
+    | ImportTags
     | GetStatus
     | GetFailures
     | Shutdown
@@ -446,11 +541,21 @@ class FailedFile:
 
 @dataclass(frozen=True, slots=True)
 class IndexFinished:
-    """Indexing came to rest. `error` is a sentence where something larger than one file ended it (a full disk, say)."""
+    """Indexing came to rest: what could be indexed is found; the graph may still be under way (Optimising).
+
+    `error` is a sentence where something larger than one file ended it (a full disk, say).
+    """
 
     totals: IndexTotals
     error: str = ""
     exit_status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Optimising:
+    """The search graph is being built, or no longer. Answers are whole meanwhile, also after IndexFinished."""
+
+    running: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,8 +577,23 @@ class DownloadProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyProgress:
+    """`done` of `total` bytes of a library."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsChanged:
     """There is another model, one less, or searches use another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLost:
+    """A GPU has failed, and the CPU has taken its place until the engine is started again; `message` says so."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,10 +604,11 @@ class LibraryChanged:
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
     """The engine answers. `read_only` where another program holds the library. `restarted` after a crash, or with
-    another configuration."""
+    another configuration. `notice` is a sentence on what was done to the library while it was opened, or ''."""
 
     read_only: bool
     restarted: bool = False
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,10 +622,13 @@ class EngineLost:
 Event = (
     IndexProgress
     | IndexFinished
+    | Optimising
     | FileIndexed
     | ExportProgress
     | DownloadProgress
+    | CopyProgress
     | ModelsChanged
+    | DeviceLost
     | LibraryChanged
     | EngineStarted
     | EngineLost

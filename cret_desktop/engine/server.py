@@ -10,13 +10,13 @@ from __future__ import annotations
 import importlib
 import logging
 import logging.handlers
+import math
 import os
 import queue
 import sys
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,39 +30,55 @@ import psutil
 from cret_desktop.engine import doctor, protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.client import EngineConfig
+from cret_desktop.engine.copies import COPIES, Copies
 from cret_desktop.engine.exports import Exports
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.engine.models import Models
 from cret_desktop.engine.watching import KEEP_SECONDS, Watching
-from cret_desktop.errors import CretError, EngineError, PathError, QueryError
-from cret_desktop.index.catalog import Root, RootCounts
+from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, PathError, QueryError
 from cret_desktop.index.filters import is_inside
+from cret_desktop.index.rows import Root, RootCounts
+from cret_desktop.library import backup
 from cret_desktop.library.indexer import Control
-from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, Phase
+from cret_desktop.library.progress import FileIndexed, FilesMeasured, FolderScanned, IndexProgress, Phase
 from cret_desktop.library.query import parse
+from cret_desktop.library.searcher import Abandoned
+from cret_desktop.library.thumbnails import ThumbnailFolder, drop
+from cret_desktop.library.volumes import Volumes, add_root
 from cret_desktop.paths import LibraryPaths
 
 log = logging.getLogger(__name__)
 
+PURGE_SECONDS = 86400.0  # between two times of forgetting what is gone for good
 IDLE_SECONDS = 120.0  # without a search, after which the video tower's memory is given back
 
 
 def serve(connection: Connection, config: EngineConfig) -> None:
     """Open the library, say so (EngineStarted or Failure), and serve until Shutdown or the pipe's end."""
-    lock = WriterLock(LibraryPaths(config.library).lock)
+    lock, restored = WriterLock(LibraryPaths(config.library).lock), ""
     try:
+        if config.moved and not LibraryPaths(config.library).catalog.exists():
+            raise LibraryMissing(
+                f"The library was moved to {config.library}, and is not there now. Plug in its drive and try again; or "
+                "open Backup and storage in the Library menu to say where it is."
+            )
         if not config.read_only:
             lock.acquire()
             if config.gentle:
                 _step_back()
             _log_to(LibraryPaths(config.library).log)
+            restored = backup.finish(config.library)
         module, _, function = config.factory.partition(":")
         factory: Callable[..., OpenLibrary] = getattr(importlib.import_module(module), function)
-        library = factory(config.library, config.model, config.device, config.read_only)
+        try:
+            library = factory(config.library, config.model, config.device, config.read_only)
+        except LibraryDamaged:  # met while it was opened: it is repaired when the catalog is opened once more
+            library = factory(config.library, config.model, config.device, config.read_only)
     except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear of it
         connection.send(_failure(0, error))
         lock.release()
         return
+    library.catalog.notice = f"{restored} {library.catalog.notice}".strip()
     try:
         _Engine(connection, config, library).run()
     finally:
@@ -94,6 +110,19 @@ class _Remove:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Add:
+    """Asked for while a removal waits: in its turn, so that what is taken back stays."""
+
+    request: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Free:
+    request: int
+
+
 class _Engine:
     def __init__(self, connection: Connection, config: EngineConfig, library: OpenLibrary) -> None:
         self._connection = connection
@@ -101,17 +130,23 @@ class _Engine:
         self._library = library
         self._send_lock = threading.Lock()
         self._searches: queue.SimpleQueue[tuple[int, _Question] | None] = queue.SimpleQueue()
+        self._newest_live = 0  # the last search of who is still typing: those before it are given up
         self._browsing: queue.SimpleQueue[tuple[int, _Question] | None] = queue.SimpleQueue()
-        self._jobs: queue.SimpleQueue[_Index | _Look | _Remove | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Index | _Look | _Remove | _Add | _Free | None] = queue.SimpleQueue()
         self._exports = Exports(self._answer, self._send)
         self._models = Models(library, self._answer, self._send)
+        self._copies = Copies(library, self._answer, self._send)
         self._control = Control(_on_battery if config.pause_on_battery else lambda: False)
         self._watching = Watching(library.catalog, lambda: self._jobs.put(_Look()))
         self._control.take_looks = self._watching.take
+        self._thumbnails = ThumbnailFolder(library.catalog, library.paths.thumbnails)
         self._told_progress = False  # of the run under way
+        self._purged = -math.inf  # when, by the monotonic clock
+        self._told_lost = False  # that the GPU has failed
         self._stopped = False  # by a person or an error: what waits is not taken up again before somebody asks for it
         self._builder: threading.Thread | None = None
         self._running: _Index | None = None
+        self._removals: list[str] = []  # of folders, asked for and not done
         self._closing = False
 
     def run(self) -> None:
@@ -122,7 +157,7 @@ class _Engine:
         ]
         for thread in threads:
             thread.start()
-        self._send(protocol.EngineStarted(self._config.read_only))
+        self._send(protocol.EngineStarted(self._config.read_only, notice=self._library.catalog.notice))
         if self._config.watch and not self._config.read_only:
             self._watching.start()
         try:
@@ -133,6 +168,7 @@ class _Engine:
             self._control.cancel()
             self._exports.close()
             self._models.close()
+            self._copies.close()
             self._searches.put(None)
             self._browsing.put(None)
             self._jobs.put(None)
@@ -151,10 +187,15 @@ class _Engine:
             if isinstance(body, protocol.Shutdown):
                 return
             if isinstance(body, _QUESTIONS):
+                if _is_live(body):
+                    self._newest_live = envelope.id
                 (self._browsing if _is_browsing(body) else self._searches).put((envelope.id, body))
                 continue
             if isinstance(body, protocol.ExportClips | protocol.ExportList):
                 self._exports.submit(envelope.id, body)
+                continue
+            if isinstance(body, COPIES):
+                self._copies.submit(envelope.id, body)
                 continue
             if isinstance(body, protocol.DownloadModel | protocol.ImportModel | protocol.RemoveModel):
                 self._models.submit(envelope.id, body)
@@ -162,17 +203,44 @@ class _Engine:
             if isinstance(body, protocol.RemoveFolder):
                 # Between two runs, so that no file of the folder is on its way; the runs are begun again after it.
                 self._control.cancel()
+                self._removals.append(body.path)
                 self._jobs.put(_Remove(envelope.id, body.path))
+                continue
+            if isinstance(body, protocol.FreeSpace):
+                self._control.cancel()  # between two runs as well: no picture is on its way then
+                self._jobs.put(_Free(envelope.id))
+                continue
+            if isinstance(body, protocol.AddFolders) and self._removals:
+                self._jobs.put(_Add(envelope.id, body.paths))
                 continue
             self._answer(envelope.id, partial(self._handle, body))
 
     def _answer(self, number: int, work: Callable[[], Any]) -> None:
         try:
-            value = work()
+            with self._library.catalog.guarded():
+                value = work()
+        except Abandoned:
+            self._send(protocol.Failure(number, "Superseded", "", superseded=True))
         except Exception as error:  # noqa: BLE001 - every request gets its one answer
             self._send(_failure(number, error))
+            self._fall_if_damaged(error)
         else:
             self._send(protocol.Reply(number, value))
+        self._tell_if_lost()
+
+    def _fall_if_damaged(self, error: BaseException) -> None:
+        """A catalog is repaired where it is opened: this process ends as in a crash, and is started again."""
+        if isinstance(error, LibraryDamaged) and not self._config.read_only:
+            log.error("The engine ends, so that the catalog is repaired: %s", error)
+            os._exit(LibraryDamaged.exit_status)
+
+    def _tell_if_lost(self) -> None:
+        """Say once that a GPU has failed; whichever model was on it, no other can use it either."""
+        library = self._library
+        sentence = library.model.device_lost or library.answering.model.device_lost
+        if sentence and not self._told_lost:
+            self._told_lost = True
+            self._send(protocol.DeviceLost(sentence))
 
     def _handle(self, body: protocol.Request) -> object:
         catalog = self._library.catalog
@@ -182,19 +250,14 @@ class _Engine:
             case protocol.GetFailures():
                 return tuple(protocol.FailedFile(path, reason) for path, reason in catalog.failures())
             case protocol.AddFolders(paths):
-                for path in paths:
-                    if not os.path.lexists(path):
-                        raise PathError(f"There is no file or folder {path}. Check the name, or plug in its drive.")
-                whole = [os.path.abspath(path) for path in paths]
-                self._jobs.put(_Index(tuple((catalog.add_root(path), path) for path in whole)))
-                self._watching.roots_changed()
+                self._add(paths)
             case protocol.Refresh(paths):
                 wanted = {os.path.abspath(path) for path in paths}
                 roots = [root for root in catalog.roots() if not wanted or root.path in wanted]
                 if roots:
                     self._jobs.put(_Index(tuple((root, root.path) for root in roots)))
             case protocol.RetryFailures():
-                if catalog.retry_failures():
+                if self._library.changes.retry_failures():
                     self._jobs.put(_Index(tuple((root, root.path) for root in catalog.roots())))
             case protocol.Pause(paused):
                 self._control.pause(paused)
@@ -202,17 +265,39 @@ class _Engine:
                 return self._models.cards()
             case protocol.CancelDownload(name):
                 self._models.cancel(name)
+            case protocol.CancelCopy():
+                self._copies.cancel()
             case protocol.CancelExport():
                 self._exports.cancel()
             case protocol.CancelIndexing():
                 self._stopped = True
                 self._control.cancel()
                 self._queued_runs()
+            case protocol.IndexAgain(path):
+                root = self._root_of(path)
+                if self._library.changes.index_root_again(root.id):
+                    self._send(protocol.LibraryChanged())
+                self._jobs.put(_Index(((root, root.path),)))
             case protocol.PrioritiseFolder(path):
                 self._prioritise(path)
             case _:
                 return self._annotate(body)
         return None
+
+    def _add(self, paths: Sequence[str]) -> None:
+        """What was removed before is back at once, also where its drive is not there; then all is looked at."""
+        catalog, paths = self._library.catalog, [os.path.abspath(path) for path in paths]
+        back = {path: clips for path in paths if (clips := catalog.restore_root(path)) is not None}
+        for clips in back.values():
+            self._library.restore(clips)
+        for path in paths:
+            if path not in back and not os.path.lexists(path):
+                raise PathError(f"There is no file or folder {path}. Check the name, or plug in its drive.")
+        volumes = Volumes()
+        self._jobs.put(_Index(tuple((add_root(catalog, path, volumes), path) for path in paths)))
+        self._watching.roots_changed()
+        if back:
+            self._send(protocol.LibraryChanged())
 
     def _annotate(self, body: protocol.Request) -> object:
         """What people say of their files. What changes is on the disk before the reply, and told to everybody."""
@@ -245,7 +330,7 @@ class _Engine:
     def _queued_runs(self) -> list[_Index]:
         """Takes the runs that wait off the queue; what else waits there stays."""
         taken: list[_Index] = []
-        kept: list[_Look | _Remove | None] = []
+        kept: list[_Look | _Remove | _Add | _Free | None] = []
         while True:
             try:
                 job = self._jobs.get_nowait()
@@ -299,11 +384,15 @@ class _Engine:
             return protocol.FolderState.FAILED
         return protocol.FolderState.READY
 
-    def _prioritise(self, path: str) -> None:
-        path = os.path.abspath(path)
+    def _root_of(self, path: str) -> Root:
         root = next((root for root in self._library.catalog.roots() if is_inside(path, root.path)), None)
         if root is None:
             raise PathError(f"{path} is not a folder of this library.")
+        return root
+
+    def _prioritise(self, path: str) -> None:
+        path = os.path.abspath(path)
+        root = self._root_of(path)
         running = self._running
         if running is not None and any(is_inside(path, place) for _, place in running.places):
             self._control.first = path
@@ -319,29 +408,22 @@ class _Engine:
     # --- the search thread ------------------------------------------------------------------------------------
 
     def _search_loop(self) -> None:
-        waiting: deque[tuple[int, _Question]] = deque()
         while True:
-            while not waiting or not self._searches.empty():
-                try:
-                    item = self._searches.get(timeout=IDLE_SECONDS)
-                except queue.Empty:
-                    if self._running is None:  # a search by picture has loaded it; the next one loads it again
-                        self._library.answering.model.video.release()
-                    continue
-                if item is None:
-                    return
-                waiting.append(item)
-            number, request = waiting.popleft()
-            if _is_live(request) and any(_is_live(newer) for _, newer in waiting):
-                self._send(protocol.Failure(number, "Superseded", "", superseded=True))
+            try:
+                item = self._searches.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                if self._running is None:  # a search by picture has loaded it; the next one loads it again
+                    self._library.answering.model.video.release()
                 continue
+            if item is None or self._closing:
+                return
             self._control.give_way(True)
             try:
-                self._answer(number, partial(self._search, request))
+                self._answer(item[0], partial(self._search, *item))
             finally:
                 self._control.give_way(False)
 
-    def _search(self, request: _Question) -> object:
+    def _search(self, number: int, request: _Question) -> object:
         answering = self._library.answering
         searcher = answering.searcher
         match request:
@@ -360,6 +442,7 @@ class _Engine:
                     sort=request.sort,
                     reverse=request.reverse,
                     offset=request.offset,
+                    wanted_still=lambda: not _is_live(request) or number >= self._newest_live,
                 )
                 return protocol.SearchAnswer(
                     query=answer.query,
@@ -377,26 +460,62 @@ class _Engine:
     def _browse_loop(self) -> None:
         """What the catalog alone answers: never behind a query, nor behind a model that is being loaded."""
         while (item := self._browsing.get()) is not None:
-            number, request = item
-            self._answer(number, partial(self._search, request))
+            self._answer(item[0], partial(self._search, *item))
 
     # --- the indexing thread ----------------------------------------------------------------------------------
 
     def _job_loop(self) -> None:
         if not self._config.read_only:
-            self._purge()
-        while (job := self._jobs.get()) is not None:
+            self._purge_if_due()
+            self._tidy_thumbnails()
+        while (job := self._next_job()) is not None:
             if isinstance(job, _Remove):
                 self._answer(job.request, partial(self._remove, job.path))
+                self._removals.remove(job.path)
+            elif isinstance(job, _Free):
+                self._answer(job.request, self._free)
+            elif isinstance(job, _Add):
+                self._answer(job.request, partial(self._add, job.paths))
             elif isinstance(job, _Index):
                 self._index(job)
             elif places := self._watching.take():
                 self._index(_Index(tuple(places), quiet=True))
 
-    def _purge(self) -> None:
-        """Forget what has been gone for so long that nobody will bring it back."""
+    def _next_job(self) -> _Index | _Look | _Remove | _Add | _Free | None:
+        """The next one; while none waits, thumbnails that are missing are drawn."""
         try:
-            self._forget_clips(*self._library.catalog.purge(time.time() - KEEP_SECONDS))
+            drawn = self._thumbnails.redraw(
+                self._library.open_decoder,
+                self._config.sampling,
+                lambda: self._closing or self._control.paused or self._control.on_battery or not self._jobs.empty(),
+            )
+            if drawn:
+                self._send(protocol.LibraryChanged())
+        except (CretError, OSError) as error:
+            log.warning("Missing thumbnails could not be drawn: %s", error)
+        while True:
+            self._purge_if_due()
+            try:
+                return self._jobs.get(timeout=PURGE_SECONDS)
+            except queue.Empty:
+                continue
+
+    def _tidy_thumbnails(self) -> None:
+        catalog = self._library.catalog
+        try:
+            if catalog.unclean:
+                self._thumbnails.sweep()
+            self._thumbnails.look(closely=catalog.unclean)
+        except (CretError, OSError) as error:
+            log.warning("The thumbnails could not be looked at: %s", error)
+
+    def _purge_if_due(self) -> None:
+        """Forget what has been gone for so long that nobody will bring it back; once a day, since we may live long."""
+        if self._config.read_only or time.monotonic() - self._purged < PURGE_SECONDS:
+            return
+        self._purged = time.monotonic()
+        try:
+            self._forget_clips(*self._library.changes.purge(time.time() - KEEP_SECONDS))
         except CretError as error:
             log.warning("Videos that are gone for long are still remembered: %s", error)
 
@@ -408,14 +527,16 @@ class _Engine:
         self._told_progress = not job.quiet
         self._stopped = self._stopped and job.quiet
         error, exit_status = "", 0
-        indexer = self._library.indexer(self._on_progress, self._config.leave_out)
+        indexer = self._library.indexer(self._on_progress, self._config.leave_out, self._config.sampling)
         try:
-            totals = indexer.run(job.places, self._control, only_new=self._stopped)
+            with self._library.catalog.guarded():
+                totals = indexer.run(job.places, self._control, only_new=self._stopped)
             if totals.files and not totals.cancelled:
                 self._library.searcher.encode_references()  # encoded now, so that the first search need not
             self._build_graph_if_due()
             self._settle_model()
         except CretError as failure:
+            self._fall_if_damaged(failure)
             totals, error, exit_status = indexer.totals, str(failure), failure.exit_status
         except Exception as failure:
             log.exception("indexing failed")
@@ -423,8 +544,6 @@ class _Engine:
             error = f"Indexing stopped on a defect: {type(failure).__name__}: {failure}"
         finally:
             self._running = None
-        if self._builder is not None and not self._closing:
-            self._builder.join()
         self._stopped = self._stopped or bool(error)
         self._watching.look_again(totals.unsettled)
         self._watching.roots_changed()  # their places may have
@@ -434,24 +553,28 @@ class _Engine:
     def _settle_model(self) -> None:
         """Searches change over to the model that is indexed with, once they find with it what they found before."""
         library = self._library
-        if library.before is None or library.catalog.count_behind(library.model.info.fingerprint):
+        if library.before is None or library.embeddings.count_behind(library.model.info.fingerprint):
             return
         library.searcher.prepare()  # loaded now, so that the first search need not
         library.before = None  # and with it its weights; a search that is under way in it still ends
         self._send(protocol.ModelsChanged())
         self._send(protocol.LibraryChanged())
 
-    def _on_progress(self, event: IndexProgress | FileIndexed | FolderScanned) -> None:
+    def _on_progress(self, event: IndexProgress | FileIndexed | FolderScanned | FilesMeasured) -> None:
         if isinstance(event, FolderScanned):
             self._watching.looked(event)
             if event.changed:
                 self._send(protocol.LibraryChanged())
+            return
+        if isinstance(event, FilesMeasured):
+            self._send(protocol.LibraryChanged())
             return
         if not self._told_progress:
             if isinstance(event, IndexProgress) and event.phase is Phase.SCANNING:
                 return
             self._told_progress = True
         self._send(event)
+        self._tell_if_lost()
         if isinstance(event, FileIndexed):
             self._build_graph_if_due()
 
@@ -460,6 +583,7 @@ class _Engine:
         if self._closing or (self._builder is not None and self._builder.is_alive()):
             return
         if self._library.index.needs_build():
+            self._send(protocol.Optimising(True))
             self._builder = threading.Thread(target=self._build_graph, name="graph")
             self._builder.start()
 
@@ -468,6 +592,8 @@ class _Engine:
             self._library.index.build()
         except CretError as error:
             log.warning("The search graph was not built, search stays exact: %s", error)
+        finally:
+            self._send(protocol.Optimising(False))
 
     def _remove(self, path: str) -> None:
         catalog = self._library.catalog
@@ -475,7 +601,7 @@ class _Engine:
         try:
             if root is None:
                 raise PathError(f"{path} is not a folder of this library.")
-            self._forget_clips(*catalog.remove_root(root.id))
+            self._library.remove(np.asarray(catalog.remove_root(root.id), np.int64))
             self._watching.roots_changed()
             self._send(protocol.LibraryChanged())
         finally:
@@ -483,10 +609,21 @@ class _Engine:
             if rest:
                 self._jobs.put(_Index(tuple((root, root.path) for root in rest)))
 
+    def _free(self) -> object:
+        self._library.catalog.check_writable()
+        try:
+            self._thumbnails.sweep()
+            self._library.shrink_thumbnails(self._config.sampling, lambda: self._closing)
+            self._send(protocol.LibraryChanged())  # pictures have other names now
+            self._library.catalog.compact()
+            return backup.measure(self._config.library)
+        finally:
+            if roots := self._library.catalog.roots():
+                self._jobs.put(_Index(tuple((root, root.path) for root in roots), quiet=True))
+
     def _forget_clips(self, clips: Sequence[int], sprites: Sequence[str]) -> None:
         self._library.remove(np.asarray(clips, np.int64))
-        for sprite in sprites:
-            (self._library.paths.thumbnails / sprite).unlink(missing_ok=True)
+        drop(self._library.paths.thumbnails, sprites)
 
     def _send(self, message: object) -> None:
         with self._send_lock:
@@ -505,7 +642,10 @@ def _step_back() -> None:
 
 
 def _on_battery() -> bool:
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    try:
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    except OSError:  # a system that tells nothing of its power: a container, a bare kernel
+        battery = None
     return battery is not None and battery.power_plugged is False
 
 

@@ -9,8 +9,9 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 
-from cret_desktop.index.catalog import Catalog, Root
+from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import is_inside
+from cret_desktop.index.rows import Root
 from cret_desktop.library.progress import FolderScanned
 from cret_desktop.library.watcher import Watcher
 

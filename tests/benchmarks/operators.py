@@ -17,7 +17,10 @@ import numpy as np
 from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
 from cret_desktop.engine.assemble import fit_picture
 from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.catalog import Catalog, NewClip
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings
+from cret_desktop.index.file_changes import FileChanges
+from cret_desktop.index.rows import NewClip
 from cret_desktop.index.texts import Line, Sidecar, Texts
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.searcher import Searcher
@@ -72,10 +75,11 @@ def generate(catalog: Catalog, clips: int) -> None:
     files = clips // OF_A_FILE
     names = [f"/videos/{WORDS[n % len(WORDS)]} {n % 40}/clip {n} rare{n}.mp4" for n in range(files)]
     seen = [VideoFile(name, 10_000 + n, 10**18 + 10**12 * n, 1, n) for n, name in enumerate(names)]
-    catalog.apply_scan(root, seen, [])
-    model = catalog.record_model(INFO)
+    changes = FileChanges(catalog)
+    changes.apply_scan(root, seen, [])
+    model = Embeddings(catalog).record_model(INFO)
     centres = _unit(random.normal(size=(500, WIDTH)))
-    for n, (file_id, file) in enumerate(catalog.pending(root.id, INFO.fingerprint)):
+    for n, (file_id, file) in enumerate(changes.pending(root.id, INFO.fingerprint)):
         about = centres[random.integers(len(centres), size=OF_A_FILE)]
         frames = _unit(about[:, None] + 0.05 * random.normal(size=(OF_A_FILE, FRAMES, WIDTH)))
         new = [
@@ -84,7 +88,7 @@ def generate(catalog: Catalog, clips: int) -> None:
             for i in range(OF_A_FILE)
         ]  # fmt: skip
         length = float(random.uniform(10, 110))
-        catalog.commit_file(file_id, file, VideoInfo(length, 1920, 1080, 25.0, "h264", "mp4"), None, new, model)
+        changes.commit_file(file_id, file, VideoInfo(length, 1920, 1080, 25.0, "h264", "mp4"), None, new, model)
         if n % 50 == 0:
             said = [Line(5.0 * i, 5.0 * i + 4, f"we were at the {WORDS[i % len(WORDS)]} again") for i in range(500)]
             Texts(catalog).set_subtitles(file_id, [Sidecar(file.path, 1, 1)], said)
@@ -103,7 +107,7 @@ def main() -> None:
         if not catalog.roots():
             generate(catalog, arguments.clips)
         model = Table()
-        index = VectorIndex.open(arguments.work / "graphs", catalog, INFO.fingerprint, WIDTH + 1)
+        index = VectorIndex.open(arguments.work / "graphs", Embeddings(catalog), INFO.fingerprint, WIDTH + 1)
         if index.needs_build():
             index.build()
         searcher = Searcher(

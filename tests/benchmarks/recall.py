@@ -30,8 +30,11 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
 from cret_desktop.engine.assemble import fit_picture
-from cret_desktop.index.catalog import Catalog, NewClip, query_vector
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings, query_vector
+from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.graph_builder import EF_SEARCH, SPACE
+from cret_desktop.index.rows import NewClip
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.ports import VideoEncoder
 from cret_desktop.library.score import score, unit
@@ -145,10 +148,10 @@ def fill(catalog: Catalog, world: World, info: ModelInfo) -> None:
     count = len(world.frames)
     starts = range(0, count, CLIPS_PER_VIDEO)
     root = catalog.add_root("/benchmark")
-    catalog.apply_scan(root, [VideoFile(f"/benchmark/{at:09}.mp4", 1, 1, 1, at + 1) for at in starts], [])
-    model_id = catalog.record_model(info)
+    FileChanges(catalog).apply_scan(root, [VideoFile(f"/benchmark/{at:09}.mp4", 1, 1, 1, at + 1) for at in starts], [])
+    model_id = Embeddings(catalog).record_model(info)
     probed = VideoInfo(10.0 * CLIPS_PER_VIDEO, 1920, 1080, 25.0, "h264", "mp4")
-    for file_id, file in catalog.pending(root.id, info.fingerprint):
+    for file_id, file in FileChanges(catalog).pending(root.id, info.fingerprint):
         at = file.inode - 1
         clips = [
             NewClip(
@@ -157,13 +160,13 @@ def fill(catalog: Catalog, world: World, info: ModelInfo) -> None:
             )
             for ordinal, row in enumerate(range(at, min(at + CLIPS_PER_VIDEO, count)))
         ]  # fmt: skip
-        catalog.commit_file(file_id, file, probed, None, clips, model_id)
+        FileChanges(catalog).commit_file(file_id, file, probed, None, clips, model_id)
 
 
 def check_kept(catalog: Catalog, world: World, info: ModelInfo) -> None:
     """Raises: SystemExit where the folder's library is not of this world."""
-    ids, last = catalog.clip_ids(info.fingerprint), len(world.frames)
-    kept = catalog.embeddings(info, [last])[1].globals
+    ids, last = Embeddings(catalog).clip_ids(info.fingerprint), len(world.frames)
+    kept = Embeddings(catalog).features(info, [last])[1].globals
     expected = world.frames[-1:].astype(np.float32)
     if len(ids) != last or ids[-1] != last or not np.array_equal(kept, expected):
         raise SystemExit(f"{catalog.path.parent} holds other clips than this run makes; remove that folder.")
@@ -218,7 +221,7 @@ def measure(clips: int, width: int, with_centers: bool, queries: int, spread: fl
             print(f"   committed in {time.perf_counter() - start:.0f} s")
         check_kept(catalog, world, info)
         start = time.perf_counter()
-        index = VectorIndex.open(paths.graphs, catalog, info.fingerprint, width + 1)
+        index = VectorIndex.open(paths.graphs, Embeddings(catalog), info.fingerprint, width + 1)
         print(f"   opened in {time.perf_counter() - start:.2f} s")
         if index.needs_build():
             start = time.perf_counter()
@@ -231,7 +234,8 @@ def measure(clips: int, width: int, with_centers: bool, queries: int, spread: fl
 
 def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: LibraryPaths) -> None:
     queries, clips = world.queries, len(world.frames)
-    ids, vectors = catalog.vectors("benchmark", ids=[int(i) for i in catalog.clip_ids("benchmark")])
+    embeddings = Embeddings(catalog)
+    ids, vectors = embeddings.vectors("benchmark", ids=embeddings.clip_ids("benchmark").tolist())
     typed = [f"text {number}" for number in range(len(world.described))]
     searched = [query_vector(text) for text in queries.globals]
     cosines = np.stack([vectors @ query for query in searched])
@@ -273,7 +277,7 @@ def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: Li
         print(f"      0.99 takes {takes}; Searcher, with {CANDIDATES}: {recalls(best, answered):.4f}")
         parts.clear()
         times = timed(
-            runs(index, vectors, searched, str(paths.graphs / catalog.graphs("benchmark")[0].file))
+            runs(index, vectors, searched, str(paths.graphs / Embeddings(catalog).graphs("benchmark")[0].file))
             | {"Searcher.search": ask},
             min(len(typed), TIMED),
         )

@@ -28,9 +28,10 @@ def as_ordinary_user() -> None:
                 raise OSError(ctypes.get_errno(), "the capability could not be dropped")
 
 
-def cret(*arguments: str, library: Path, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+def cret(*arguments: str, library: Path | None = None, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+    named = ["--library", str(library)] if library is not None else []
     done = subprocess.run(
-        [sys.executable, "-m", "cret_desktop", *arguments, "--library", str(library)],
+        [sys.executable, "-m", "cret_desktop", *arguments, *named],
         capture_output=True,
         text=True,
         timeout=WAIT,

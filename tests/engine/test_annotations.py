@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,14 +83,33 @@ def test_a_tag_typed_while_the_engine_dies_is_kept(config: EngineConfig, videos:
         assert files(client)["first.mp4"].tags == ("kept",)
 
 
-def test_removing_a_folder_and_adding_it_again_keeps_what_was_said(config: EngineConfig, videos: Path) -> None:
-    with EngineClient(config) as client:
-        index(client, videos)
+def test_a_removed_folder_comes_back_whole_and_at_once(config: EngineConfig, tmp_path: Path) -> None:
+    drive = tmp_path / "drive" / "videos"
+    drive.mkdir(parents=True)
+    write_colours(drive / "first.mp4", ["red", "blue"])
+    with EngineClient(replace(config, factory="tests.fakes:open_logged_library")) as client:
+        index(client, drive)
         client.request(protocol.SetNote(files(client)["first.mp4"].id, "mine")).result(WAIT)
-        client.request(protocol.RemoveFolder(str(videos))).result(WAIT)
-        assert files(client) == {}
-        index(client, videos)
-        assert files(client)["first.mp4"].note == "mine"
+        decoded = (tmp_path / "decoder.log").read_text()
+
+        def ask_blue() -> list[str]:
+            answer: protocol.SearchAnswer = client.request(protocol.Search("blue")).result(WAIT)
+            return [Path(moment.path).name for moment in answer.moments[:1]]
+
+        # Asked for without waiting in between: what is taken back stays.
+        client.request(protocol.RemoveFolder(str(drive)))
+        client.request(protocol.AddFolders((str(drive),))).result(WAIT)
+        assert ask_blue() == ["first.mp4"]
+        client.request(protocol.RemoveFolder(str(drive))).result(WAIT)
+        assert (files(client), ask_blue()) == ({}, [])
+        drive.parent.rename(tmp_path / "unplugged")  # it comes back all the same, to be searched
+        index(client, drive)
+        assert (files(client)["first.mp4"].note, ask_blue()) == ("mine", ["first.mp4"])
+        (tmp_path / "unplugged").rename(drive.parent)
+        index(client, drive)
+        (folder,) = client.request(protocol.GetStatus()).result(WAIT).folders
+        assert (folder.clips, folder.offline) == (2, False)
+        assert (tmp_path / "decoder.log").read_text() == decoded, "nothing was decoded again"
 
 
 def test_searches_of_every_kind(config: EngineConfig, videos: Path) -> None:

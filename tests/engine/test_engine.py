@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cret_desktop.engine import protocol
+from cret_desktop.engine import protocol, server
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import EngineError, LibraryLocked, LibraryMissing, LibraryTooNew, PathError, QueryError
 from cret_desktop.library.progress import FileIndexed
@@ -115,7 +115,7 @@ def test_removing_a_folder_leaves_the_videos(config: EngineConfig, videos: Path)
         assert client.request(protocol.Search("green")).result(WAIT).moments == ()
         assert client.request(protocol.GetStatus()).result(WAIT).folders == ()
     assert len(list(videos.iterdir())) == 3
-    assert not list((config.library / "thumbnails").rglob("*.jpg"))
+    assert len(list((config.library / "thumbnails").rglob("*.jpg"))) == 3, "kept for when it is taken back"
 
 
 def test_pause_holds_and_resume_goes_on(config: EngineConfig, videos: Path) -> None:
@@ -216,6 +216,22 @@ def test_live_searches_give_way_to_newer_ones(config: EngineConfig, videos: Path
         assert None in answers[:-1]
 
 
+def test_a_live_search_under_way_is_given_up_for_a_newer_one(tmp_path: Path, videos: Path) -> None:
+    from cret_desktop.engine.client import Superseded
+
+    config = EngineConfig(tmp_path / "library", factory="tests.fakes:open_library_held")
+    with EngineClient(config) as client:
+        index(client, videos)
+        typed = [client.request(protocol.Search(text, live=True)) for text in ("re", "red")]
+        asked = client.request(protocol.Search("blue"))
+        client.request(protocol.GetStatus()).result(WAIT)  # the engine has heard of all of them; the first one is held
+        (tmp_path / "go").touch()
+        with pytest.raises(Superseded):
+            typed[0].result(WAIT)
+        assert typed[1].result(WAIT).query == "red"
+        assert asked.result(WAIT).query == "blue", "what was asked by Enter takes no other's place"
+
+
 def test_browsing_waits_for_no_model(tmp_path: Path, videos: Path) -> None:
     config = EngineConfig(tmp_path / "library", factory="tests.fakes:open_library_held")
     with EngineClient(config) as client:
@@ -229,3 +245,30 @@ def test_browsing_waits_for_no_model(tmp_path: Path, videos: Path) -> None:
         assert not query.done()
         (tmp_path / "go").touch()
         assert query.result(WAIT).query == "red"
+
+
+def test_nobody_waits_for_the_graph(tmp_path: Path, videos: Path) -> None:
+    config = EngineConfig(tmp_path / "library", factory="tests.fakes:open_library_slow_graph")
+    with EngineClient(config) as client:
+        events = Events(client)
+        client.request(protocol.AddFolders((str(videos),))).result(WAIT)
+        assert events.until(lambda e: isinstance(e, protocol.Optimising | protocol.IndexFinished)) == (
+            protocol.Optimising(True)
+        ), "said before the end, so that who must wait can know"
+        assert events.finished().totals.clips == 3
+        assert client.request(protocol.Search("green")).result(WAIT).moments[0].path.endswith("green.mp4")
+        assert index(client, videos).totals.files == 0, "other runs need not wait for it either"
+        (tmp_path / "go").touch()
+        assert events.until(lambda e: isinstance(e, protocol.Optimising)) == protocol.Optimising(False)
+        assert list((config.library / "graphs").iterdir())
+        assert client.request(protocol.Search("green")).result(WAIT).moments[0].path.endswith("green.mp4")
+
+
+def test_a_system_that_tells_nothing_of_its_power_is_on_mains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """psutil looks into /sys, which containers may lack."""
+
+    def look() -> None:
+        raise FileNotFoundError(2, "No such file or directory", "/sys/class/power_supply")
+
+    monkeypatch.setattr(psutil, "sensors_battery", look, raising=False)
+    assert server._on_battery() is False

@@ -13,7 +13,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.library.indexer import FILES_IN_FLIGHT
 from cret_desktop.library.progress import FileIndexed, IndexTotals
-from tests.videos import write_colours
+from tests.videos import write_colours, write_unlike
 
 FILES = 24
 WAIT = 120
@@ -42,8 +42,12 @@ def whole_run(folder: Path, videos: Path) -> IndexTotals:
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos")
-    for number in range(FILES):
-        write_colours(folder / f"{number:02}.mp4", ["red", "blue"][: 1 + number % 2], seconds=1)
+    short, long = (
+        write_colours(tmp_path_factory.mktemp("templates") / f"{len(colours)}.mp4", colours, seconds=1)
+        for colours in (["red"], ["red", "blue"])
+    )
+    for number in range(FILES):  # no copies of each other, which would be decoded once
+        write_unlike(long if number % 2 else short, folder / f"{number:02}.mp4", number)
     return folder
 
 

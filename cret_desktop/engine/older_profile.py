@@ -1,0 +1,87 @@
+"""Finds a profile that an older build kept elsewhere, and moves it to where this one looks: whole, or not at all.
+
+Early builds asked `appdirs` for their places, with the program's name as its maker's too, or under the name of the
+command. This module never copies, never merges two libraries and never touches a profile that a program has open.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import appdirs
+
+from cret_desktop import paths
+from cret_desktop.engine.lock import WriterLock
+from cret_desktop.errors import StorageError
+from cret_desktop.paths import LibraryPaths
+
+OLD_NAMES = ("CRET Desktop", "cret-desktop")
+
+
+@dataclass(frozen=True, slots=True)
+class OlderProfile:
+    """`moves` are (where something of the profile lies, where this build looks for it), the library first."""
+
+    moves: tuple[tuple[Path, Path], ...]
+
+    @property
+    def library(self) -> Path:
+        return self.moves[0][0]
+
+    def move(self) -> None:
+        """Raises: LibraryLocked where a program has the library open, StorageError; then all is where it was."""
+        lock = WriterLock(LibraryPaths(self.library).lock)
+        lock.acquire()  # while this program looks, no other may write; on Windows an open file cannot be moved, though
+        lock.release()
+        done: list[tuple[Path, Path]] = []
+        try:
+            for old, new in self.moves:
+                new.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(old, new)
+                done.append((old, new))
+        except OSError as error:
+            for old, new in reversed(done):
+                os.rename(new, old)
+            reason = "it lies on another disk" if error.errno == errno.EXDEV else error.strerror or str(error)
+            raise StorageError(
+                f"The library {self.library} could not be moved to {self.moves[0][1]} ({reason}): "
+                "move it there yourself while CRET Desktop is closed. Nothing was changed."
+            ) from error
+        with suppress(OSError):  # an empty folder that stays harms nobody
+            self.library.parent.rmdir()
+
+
+def find() -> OlderProfile | None:
+    """The first older profile, where this build has made no library yet; else None. Reads nothing but names."""
+    new_library = paths.data_folder() / "library"
+    if new_library.exists():
+        return None
+    for old_data, old_settings in _old_places():
+        wanted = [
+            (old_data / "library", new_library),
+            (old_data / "models", paths.data_folder() / "models"),
+            (old_settings / "settings.json", paths.settings_file()),
+        ]
+        return OlderProfile(tuple((old, new) for old, new in wanted if old.exists() and not new.exists()))
+    return None
+
+
+def older_libraries() -> list[Path]:
+    """The libraries that lie where older builds kept theirs, used or not."""
+    return [data / "library" for data, _ in _old_places()]
+
+
+def _old_places() -> Iterator[tuple[Path, Path]]:
+    """(data folder, settings folder) of older builds that have a library, without this build's own."""
+    seen = {paths.data_folder()}
+    for name in OLD_NAMES:
+        for roaming in (False, True):
+            data = Path(appdirs.user_data_dir(name, roaming=roaming))
+            if data not in seen and LibraryPaths(data / "library").catalog.exists():
+                yield data, Path(appdirs.user_config_dir(name, roaming=roaming))
+            seen.add(data)

@@ -1,0 +1,82 @@
+"""The commands that keep a library: backup, restore, move, tags out and in. Real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+from cret_desktop import paths
+from cret_desktop.engine.lock import WriterLock
+from cret_desktop.settings import Settings, load
+from tests.end2end.test_commands import cret
+from tests.library.test_backup import make_library, notes
+
+
+def test_backup_and_restore(tmp_path: Path) -> None:
+    library, copy = make_library(tmp_path / "library", "old"), tmp_path / "copy"
+    assert "(3 videos, 3 clips)" in cret("backup", str(copy), library=library).stdout
+    assert "there already" in cret("backup", str(copy), library=library, status=2).stderr
+    shutil.rmtree(library)
+    make_library(library, "new", videos=2)
+    restored = cret("restore", str(copy), library=library).stdout
+    (aside,) = library.glob("set-aside-*")
+    assert str(aside) in restored
+    assert (notes(library), notes(aside)) == (["old"], ["new"])
+    # A library that cannot be opened at all is what a backup is for.
+    (library / "catalog.sqlite").write_text("no catalog of ours")
+    cret("restore", str(copy), library=library)
+    assert notes(library) == ["old"]
+
+    lock = WriterLock(paths.LibraryPaths(library).lock)
+    lock.acquire()
+    try:
+        cret("backup", str(tmp_path / "while it is in use"), library=library)
+        assert "another program" in cret("restore", str(copy), library=library, status=3).stderr
+    finally:
+        lock.release()
+    with sqlite3.connect(copy / "catalog.sqlite") as db:
+        db.execute("PRAGMA user_version = 999")
+    db.close()
+    assert "newer version" in cret("restore", str(copy), library=library, status=3).stderr
+    assert notes(library) == ["old"]
+
+
+def test_a_move_is_remembered_by_every_command(tmp_path: Path) -> None:
+    usual, disk = paths.data_folder() / "library", tmp_path / "disk"
+    make_library(usual)
+    try:
+        moved = cret("move", str(disk / "library")).stdout
+        assert "from now on" in moved
+        assert str(usual) in moved
+        assert load(Settings, paths.settings_file())[0].library == str(disk / "library")
+        assert json.loads(cret("status", "--json").stdout)["library"] == str(disk / "library")
+        assert json.loads(cret("status", "--json", library=usual).stdout)["library"] == str(usual)
+        disk.rename(tmp_path / "unplugged")
+        assert "Plug in its drive" in cret("import-tags", "tags.json", status=3).stderr
+        assert "Plug in its drive" in cret("restore", str(usual), status=3).stderr
+        assert not disk.exists()
+    finally:
+        paths.settings_file().unlink()
+        shutil.rmtree(usual)
+    elsewhere = make_library(tmp_path / "elsewhere")
+    assert "--library" in cret("move", str(tmp_path / "moved"), library=elsewhere).stdout
+    assert not paths.settings_file().exists()
+
+
+def test_tags_go_out_and_come_in(tmp_path: Path) -> None:
+    library = make_library(tmp_path / "library", "one")
+    file = tmp_path / "tags.json"
+    cret("export-tags", str(file), library=library)
+    other = make_library(tmp_path / "other", "two", videos=1)
+    content = file.read_text().replace("/videos/one 0.mp4", "/videos/two 0.mp4")
+    entry = json.loads(content)
+    entry["files"][0]["fingerprint"] = ""
+    file.write_text(json.dumps(entry))
+    said = cret("import-tags", str(file), library=other).stdout
+    assert "Videos known again           1" in said
+    assert "Notes put below another      1" in said
+    assert notes(other) == ["two\n\none"]
+    assert os.listdir(tmp_path).count("tags.json") == 1
