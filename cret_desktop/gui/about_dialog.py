@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import platform
 
-from PySide6.QtCore import Qt, qVersion
-from PySide6.QtGui import QFontDatabase
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QUrl, qVersion
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QTextBrowser, QVBoxLayout, QWidget
 
 from cret_desktop import paths
 from cret_desktop.gui.theme import SPACE
@@ -40,13 +40,15 @@ class AboutDialog(QDialog):
         )
         caption = QLabel(self.tr("Licences (in English)"))
         caption.setProperty("kind", "caption")
-        self.licences = QPlainTextEdit(_licences(), readOnly=True)
+        self.licences = _Notices()
         self.licences.setAccessibleName(self.tr("Licences"))
-        self.licences.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self.licences.setTabChangesFocus(True)
         caption.setBuddy(self.licences)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
+        if page := paths.releases_page():
+            updates = buttons.addButton(self.tr("Look for a newer version"), QDialogButtonBox.ButtonRole.HelpRole)
+            updates.setToolTip(self.tr("Opens {page} in your browser").format(page=page))
+            updates.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(page)))
         names = QVBoxLayout()
         names.setSpacing(SPACE // 2)
         names.addWidget(title)
@@ -65,5 +67,14 @@ class AboutDialog(QDialog):
         column.addWidget(buttons)
 
 
-def _licences() -> str:
-    return paths.resource("licences", "NOTICES.md").read_text(encoding="utf-8")
+class _Notices(QTextBrowser):
+    """The notices as a document that loads nothing: a link opens in the system's browser, and only by a click."""
+
+    def __init__(self) -> None:
+        super().__init__(openExternalLinks=True)
+        self.setTabChangesFocus(True)
+        self.document().setDocumentMargin(SPACE)
+        self.setMarkdown(paths.resource("licences", "NOTICES.md").read_text(encoding="utf-8"))
+
+    def loadResource(self, kind: int, name: QUrl | str) -> None:
+        return None

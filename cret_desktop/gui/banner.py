@@ -15,6 +15,7 @@ class Banner(QFrame):
         super().__init__(parent)
         self._theme = theme
         self._act: Callable[[], object] | None = None
+        self._mark_icon = "warning"
         self.setProperty("kind", "banner")
         self._mark = QLabel()
         self._text = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
@@ -46,7 +47,15 @@ class Banner(QFrame):
         return self._text.text()
 
     def say(self, text: str, action: str = "", act: Callable[[], object] | None = None) -> None:
-        """Show a sentence, with a button where there is something to do."""
+        """Show what went wrong, with a button where there is something to do."""
+        self._show("warning", text, action, act)
+
+    def tell(self, text: str, action: str = "", act: Callable[[], object] | None = None) -> None:
+        """Show what was done, with a button where it can be undone, say."""
+        self._show("check", text, action, act)
+
+    def _show(self, mark: str, text: str, action: str, act: Callable[[], object] | None) -> None:
+        self._mark_icon = mark
         self._text.setText(text)
         self.setAccessibleName(text)
         self._action.setText(action)
@@ -56,7 +65,9 @@ class Banner(QFrame):
         self.show()
 
     def _paint_mark(self) -> None:
-        self._mark.setPixmap(self._theme.icon("warning", self._theme.colors.danger).pixmap(20, 20))
+        colors = self._theme.colors
+        color = colors.danger if self._mark_icon == "warning" else colors.strong
+        self._mark.setPixmap(self._theme.icon(self._mark_icon, color).pixmap(20, 20))
 
     def _on_action(self) -> None:
         self.hide()

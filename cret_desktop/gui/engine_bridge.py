@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from cret_desktop import errors
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
+from cret_desktop.gui import sentences
 from cret_desktop.gui.background import Deliveries
 from cret_desktop.library.progress import FileIndexed, IndexProgress
 
@@ -32,8 +33,11 @@ class EngineBridge(QObject):
         locked_out()  another program holds the library: it was opened for reading only
         lost(EngineLost)
         progressed(IndexProgress), finished(IndexFinished), file_indexed(FileIndexed)
+        optimising(Optimising)  the search graph is being built, or no longer
         export_progressed(ExportProgress)
         download_progressed(DownloadProgress)
+        copy_progressed(CopyProgress)  of the library
+        device_lost(DeviceLost)  a GPU has failed
         models_changed(ModelsChanged)  there is another model, one less, or searches use another one
         library_changed(LibraryChanged)  tags, notes, saved searches or files are no longer what was read before
         closed()  the engine has ended; the last signal there is
@@ -46,8 +50,11 @@ class EngineBridge(QObject):
     progressed = Signal(object)
     finished = Signal(object)
     file_indexed = Signal(object)
+    optimising = Signal(object)
     export_progressed = Signal(object)
     download_progressed = Signal(object)
+    copy_progressed = Signal(object)
+    device_lost = Signal(object)
     models_changed = Signal(object)
     library_changed = Signal(object)
     closed = Signal()
@@ -67,8 +74,11 @@ class EngineBridge(QObject):
             IndexProgress: self.progressed,
             protocol.IndexFinished: self.finished,
             FileIndexed: self.file_indexed,
+            protocol.Optimising: self.optimising,
             protocol.ExportProgress: self.export_progressed,
             protocol.DownloadProgress: self.download_progressed,
+            protocol.CopyProgress: self.copy_progressed,
+            protocol.DeviceLost: self.device_lost,
             protocol.ModelsChanged: self.models_changed,
             protocol.LibraryChanged: self.library_changed,
         }
@@ -83,7 +93,7 @@ class EngineBridge(QObject):
 
         May be called again after `start_failed`.
         """
-        self._deliveries.deliver(self._worker.submit(self._start), lambda _: None, self.start_failed.emit)
+        self._deliveries.deliver(self._worker.submit(self._start), lambda _: None, self._on_not_started)
 
     def restart(self, **changes: Any) -> None:
         """End the engine and start it with other values in its EngineConfig; what is asked meanwhile waits for it.
@@ -91,9 +101,7 @@ class EngineBridge(QObject):
         `started` or `start_failed` follows.
         """
         if not self._closing:
-            self._deliveries.deliver(
-                self._worker.submit(self._restart, changes), lambda _: None, self.start_failed.emit
-            )
+            self._deliveries.deliver(self._worker.submit(self._restart, changes), lambda _: None, self._on_not_started)
 
     def request(
         self, body: protocol.Request, then: Callable[[Any], object], otherwise: Callable[[BaseException], object]
@@ -137,11 +145,14 @@ class EngineBridge(QObject):
     def _ask(
         self, body: protocol.Request, then: Callable[[Any], object], otherwise: Callable[[BaseException], object]
     ) -> None:
-        self._deliveries.deliver(self._client.request(body), then, otherwise)
+        self._deliveries.deliver(self._client.request(body), then, lambda error: otherwise(_translated(error)))
+
+    def _on_not_started(self, error: BaseException) -> None:
+        self.start_failed.emit(_translated(error))
 
     def _publish(self, event: protocol.Event) -> None:
         if not self._closing:
-            self._signals[type(event)].emit(event)
+            self._signals[type(event)].emit(_in_words(event))
 
     def _ended(self, outcome: BaseException | None) -> None:
         if outcome is not None:
@@ -153,4 +164,25 @@ class EngineBridge(QObject):
 
 def engine_is_lost(error: BaseException) -> bool:
     """Whether a request failed because the engine fell under it: `lost` tells that already, once for all of them."""
-    return isinstance(error, errors.EngineError) and not hasattr(error, "__notes__")
+    return isinstance(error, errors.EngineError) and not is_defect(error)
+
+
+def is_defect(error: BaseException) -> bool:
+    """Whether there is more to an error than its sentence (the engine attaches its traceback as a note)."""
+    return bool(getattr(error, "__notes__", ()))
+
+
+def _translated(error: BaseException) -> BaseException:
+    """The same error, its sentence in the person's language."""
+    if isinstance(error, errors.CretError):
+        error.args = (sentences.told(str(error)),)
+    return error
+
+
+def _in_words(event: protocol.Event) -> protocol.Event:
+    match event:
+        case protocol.EngineLost() | protocol.DeviceLost():
+            return replace(event, message=sentences.told(event.message))
+        case protocol.IndexFinished() if event.error:
+            return replace(event, error=sentences.told(event.error))
+    return event

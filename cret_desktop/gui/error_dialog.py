@@ -44,11 +44,6 @@ class ErrorDialog(QDialog):
         self._copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._details.toPlainText()))
 
 
-def is_defect(error: BaseException) -> bool:
-    """Whether there is more to an error than its sentence (the engine attaches its traceback as a note)."""
-    return bool(getattr(error, "__notes__", ()))
-
-
 def describe(error: BaseException) -> str:
     """The error, its traceback and notes, and the versions that a report needs."""
     system = f"{platform.system()} {platform.release()} · Python {platform.python_version()} · Qt {qVersion()}"

@@ -7,13 +7,15 @@ Decides nothing: the settings themselves are `Preferences`, their effects are th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QDialog, QWidget
 
-from cret_desktop.engine.protocol import Device, GetDevices
+from cret_desktop.engine.protocol import Device, FreeSpace, GetDevices, GetLibrarySize
 from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.library.storage_controller import StorageController
 from cret_desktop.gui.models.model_controller import ModelController
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.shortcuts import Shortcuts
@@ -21,9 +23,13 @@ from cret_desktop.gui.theme import Theme
 
 
 class Everyday(QObject):
-    """Signals: `history_cleared()`."""
+    """Signals: `history_cleared()`, `restart_wanted()`; `told(str)` and `failed(Exception)`: what came of something
+    that was begun in a dialog which is closed by now."""
 
     history_cleared = Signal()
+    restart_wanted = Signal()
+    told = Signal(str)
+    failed = Signal(object)
 
     def __init__(
         self,
@@ -33,16 +39,21 @@ class Everyday(QObject):
         preferences: Preferences,
         shortcuts: Shortcuts,
         models: ModelController,
+        storage: StorageController,
     ) -> None:
         super().__init__(window)
         self._theme = theme
         self._models = models
+        self._storage = storage
         self._window = window
         self._bridge = bridge
         self._preferences = preferences
         self._shortcuts = shortcuts
         self._open: dict[str, Any] = {}  # the dialogs that are shown, by name
         self._devices: tuple[Device, ...] = ()
+
+        storage.told.connect(lambda words: self._unless_open("storage", self.told, words))
+        storage.failed.connect(lambda error: self._unless_open("storage", self.failed, error))
 
     # The dialogs are imported when wanted: most starts of the app never need one.
 
@@ -55,6 +66,11 @@ class Everyday(QObject):
             dialog.models_wanted.connect(self.show_models)
             dialog.history_cleared.connect(self.history_cleared)
             dialog.shortcuts_wanted.connect(self.show_shortcuts)
+            dialog.restart_wanted.connect(self.restart_wanted)
+            dialog.space_wanted.connect(lambda: self._ask_space(GetLibrarySize()))
+            dialog.free_wanted.connect(lambda: self._ask_space(FreeSpace()))
+            self._models.changed.connect(dialog.show_models)
+            dialog.show_models(self._models.cards)
             self._show("settings", dialog)
 
     def show_models(self) -> None:
@@ -62,6 +78,12 @@ class Everyday(QObject):
 
         if not self._raise("models"):
             self._show("models", ModelDialog(self._models, self._theme, self._window))
+
+    def show_storage(self) -> None:
+        from cret_desktop.gui.library.storage_dialog import StorageDialog
+
+        if not self._raise("storage"):
+            self._show("storage", StorageDialog(self._storage, self._theme, self._window))
 
     def show_shortcuts(self) -> None:
         from cret_desktop.gui.settings.shortcuts_dialog import ShortcutsDialog
@@ -84,12 +106,27 @@ class Everyday(QObject):
 
     def _show_devices(self, found: tuple[Device, ...]) -> None:
         self._devices = found
-        if "settings" in self._open:
-            self._open["settings"].show_devices(found)
+        self._tell("settings", lambda dialog: dialog.show_devices(found))
 
     def _show_no_devices(self, error: BaseException) -> None:
-        if "settings" in self._open:
-            self._open["settings"].show_no_devices(error)
+        self._tell("settings", lambda dialog: dialog.show_no_devices(error))
+
+    def _ask_space(self, request: GetLibrarySize | FreeSpace) -> None:
+        self._bridge.request(
+            request,
+            lambda size: self._tell("settings", lambda dialog: dialog.show_space(size)),
+            lambda error: self._tell("settings", lambda dialog: dialog.show_no_space(error)),
+        )
+
+    def _tell(self, name: str, what: Callable[[Any], object]) -> None:
+        """To a dialog that is still there."""
+        if name in self._open:
+            what(self._open[name])
+
+    def _unless_open(self, name: str, signal: SignalInstance, content: object) -> None:
+        """A dialog that is open shows it itself."""
+        if name not in self._open:
+            signal.emit(content)
 
     def _raise(self, name: str) -> bool:
         dialog = self._open.get(name)

@@ -20,8 +20,7 @@ from cret_desktop.gui.annotations.annotation_dialogs import AnnotationDialogs
 from cret_desktop.gui.annotations.annotations import Annotations
 from cret_desktop.gui.banner import Banner
 from cret_desktop.gui.drop_cover import DropCover
-from cret_desktop.gui.engine_bridge import EngineBridge
-from cret_desktop.gui.error_dialog import ErrorDialog, is_defect
+from cret_desktop.gui.engine_bridge import EngineBridge, is_defect
 from cret_desktop.gui.everyday import Everyday
 from cret_desktop.gui.export.export_controller import ExportController
 from cret_desktop.gui.export.export_line import ExportLine
@@ -29,6 +28,7 @@ from cret_desktop.gui.library.library_controller import LibraryController
 from cret_desktop.gui.library.library_dialogs import LibraryDialogs
 from cret_desktop.gui.library.library_panel import LibraryPanel
 from cret_desktop.gui.library.progress_line import ProgressLine
+from cret_desktop.gui.library.storage_controller import StorageController
 from cret_desktop.gui.menus import build_menus
 from cret_desktop.gui.models.model_controller import STARTER, ModelController
 from cret_desktop.gui.models.model_offer import ModelOffer
@@ -76,7 +76,8 @@ class MainWindow(QMainWindow):
         self.saved = SavedSearches(bridge, self)
         self._build()
         self.models = ModelController(bridge, preferences, self)
-        self.everyday = Everyday(self, bridge, self._theme, preferences, shortcuts, self.models)
+        self.storage = StorageController(bridge, self)
+        self.everyday = Everyday(self, bridge, self._theme, preferences, shortcuts, self.models, self.storage)
         self.exports = ExportController(bridge, preferences, self.export_line, self)
         self.searching = Searching(self.search_bar, self.search, self.saved, self.thumbnails, theme, self)
         self.library_dialogs = LibraryDialogs(self.library, self)
@@ -141,6 +142,7 @@ class MainWindow(QMainWindow):
             "add_files": self.library_dialogs.choose_files,
             "look_again": lambda: self.library.refresh(),
             "failures": self.library.read_failures,
+            "storage": self.everyday.show_storage,
             "models": self.everyday.show_models,
             "settings": self.everyday.show_settings,
             "close_window": self.close,
@@ -172,8 +174,10 @@ class MainWindow(QMainWindow):
         self._bridge.start_failed.connect(self._on_start_failed)
         self._bridge.locked_out.connect(self._on_locked_out)
         self._bridge.lost.connect(self._on_lost)
+        self._bridge.device_lost.connect(lambda lost: self.banner.say(lost.message))
         self._bridge.progressed.connect(self.progress_line.show_progress)
         self._bridge.finished.connect(self._on_finished)
+        self._bridge.optimising.connect(self.progress_line.show_optimising)
         self._preferences.changed.connect(self._follow_settings)
 
     def _connect_search(self) -> None:
@@ -196,6 +200,9 @@ class MainWindow(QMainWindow):
         panel, library, dialogs = self.library_panel, self.library, self.library_dialogs
         library.status_changed.connect(self._on_status)
         library.failed.connect(self.show_error)
+        library.removed.connect(self._on_removed)
+        self.everyday.told.connect(self.banner.tell)
+        self.everyday.failed.connect(self.show_error)
         self.start_page.add_wanted.connect(dialogs.choose_folder)
         self.progress_line.pause_wanted.connect(library.pause)
         self.progress_line.cancel_wanted.connect(library.cancel)
@@ -203,6 +210,7 @@ class MainWindow(QMainWindow):
         panel.remove_wanted.connect(dialogs.ask_to_remove)
         panel.refresh_wanted.connect(lambda path: library.refresh([path]))
         panel.first_wanted.connect(library.index_first)
+        panel.again_wanted.connect(library.index_again)
         panel.open_wanted.connect(actions.open_file)
         panel.failures_wanted.connect(library.read_failures)
         panel.everything_wanted.connect(self.search_bar.clear)
@@ -268,7 +276,9 @@ class MainWindow(QMainWindow):
     # --- the engine -------------------------------------------------------------------------------------------
 
     def _on_started(self, started: EngineStarted) -> None:
-        if started.restarted:
+        if started.notice:
+            self.banner.say(started.notice)
+        elif started.restarted:
             self.banner.hide()
 
     def _on_locked_out(self) -> None:
@@ -342,6 +352,10 @@ class MainWindow(QMainWindow):
         if finished.error:
             self.banner.say(finished.error, self.tr("Try again"), self.library.refresh)
 
+    def _on_removed(self, path: str) -> None:
+        words = self.tr("Removed \u201c{name}\u201d").format(name=wording.file_name(path))
+        self.banner.tell(words, self.tr("Undo"), lambda: self.library.take_back(path))
+
     # --- moments ----------------------------------------------------------------------------------------------
 
     def _open_elsewhere(self, path: str) -> None:
@@ -380,6 +394,8 @@ class MainWindow(QMainWindow):
             self.banner.say(str(error))
 
     def show_details(self, error: BaseException) -> None:
+        from cret_desktop.gui.error_dialog import ErrorDialog  # seldom needed, and it imports much
+
         ErrorDialog(error, self).open()
 
     # --- the window itself ------------------------------------------------------------------------------------

@@ -15,7 +15,19 @@ from cret_desktop.gui.settings.shortcuts import Shortcuts
 MENUS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (
         QT_TRANSLATE_NOOP("menus", "&Library"),
-        ("add_folder", "add_files", "look_again", "failures", "", "models", "settings", "", "close_window", "quit"),
+        (
+            "add_folder",
+            "add_files",
+            "look_again",
+            "failures",
+            "",
+            "storage",
+            "models",
+            "settings",
+            "",
+            "close_window",
+            "quit",
+        ),
     ),
     (QT_TRANSLATE_NOOP("menus", "&Edit"), ("undo", "redo")),
     (

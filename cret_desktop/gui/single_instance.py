@@ -6,7 +6,6 @@ local socket in a folder that only this person may enter. Nothing listens on a n
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -14,10 +13,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QLockFile, QObject, Signal
-from PySide6.QtNetwork import QLocalServer, QLocalSocket
+from PySide6.QtCore import QCryptographicHash, QLockFile, QObject, QTimer, Signal
+
+# Qt's part for sockets is imported when one is needed: no window waits for it.
+if TYPE_CHECKING:
+    from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,8 @@ class SingleInstance(QObject):
 
     def __init__(self, library: Path, folder: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        key = hashlib.sha256(os.fsencode(library.resolve())).hexdigest()[:16]
+        digest = QCryptographicHash.hash(os.fsencode(library.resolve()), QCryptographicHash.Algorithm.Sha256)
+        key = bytes(digest.toHex().data()).decode("ascii")[:16]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Qt's, because filelock, which the engine uses, takes longer to import than the window to build.
         self._lock = QLockFile(str(folder / f"{key}.lock"))
@@ -42,29 +45,41 @@ class SingleInstance(QObject):
         # A path on Unix, the name of a pipe on Windows.
         self._name = f"cret-desktop-{key}" if sys.platform == "win32" else str(folder / f"{key}.socket")
         self._sockets: list[QLocalSocket] = []
-        self._server = QLocalServer(self)
-        self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
-        self._server.newConnection.connect(self._on_connection)
+        self._server: QLocalServer | None = None
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._listen)
 
     def claim(self, query: str = "", paths: Sequence[str] = ()) -> bool:
         """Become the first, or hand `query` and `paths` to it. False: handed over, there is nothing left to do here.
 
         True also where a first there is does not answer: two windows are better than none, and the engine's own lock
-        keeps the library safe.
+        keeps the library safe. The first listens as soon as Qt's event loop runs; who calls before that waits for it.
         """
         if not self._lock.tryLock(0):
             return not self._call(query, paths)
-        QLocalServer.removeServer(self._name)  # of a first that crashed
-        if not self._server.listen(self._name):
-            log.warning("A second start will not find this one: %s", self._server.errorString())
+        self._soon.start()
         return True
 
     def release(self) -> None:
         """Stop listening and let another be the first. Safe to call twice."""
-        self._server.close()
+        self._soon.stop()
+        if self._server is not None:
+            self._server.close()
         self._lock.unlock()
 
+    def _listen(self) -> None:
+        from PySide6.QtNetwork import QLocalServer
+
+        self._server = QLocalServer(self)
+        self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
+        self._server.newConnection.connect(self._on_connection)
+        QLocalServer.removeServer(self._name)  # of a first that crashed
+        if not self._server.listen(self._name):
+            log.warning("A second start will not find this one: %s", self._server.errorString())
+
     def _call(self, query: str, paths: Sequence[str]) -> bool:
+        from PySide6.QtNetwork import QLocalSocket
+
         deadline = time.monotonic() + WAIT_MS / 1000
         while time.monotonic() < deadline:
             socket = QLocalSocket()
@@ -79,6 +94,7 @@ class SingleInstance(QObject):
         return False
 
     def _on_connection(self) -> None:
+        assert self._server is not None
         while self._server.hasPendingConnections():
             socket = self._server.nextPendingConnection()
             self._sockets.append(socket)
@@ -104,7 +120,7 @@ class SingleInstance(QObject):
         self.called.emit(*message)
 
     def _forget(self) -> None:
-        gone = [socket for socket in self._sockets if socket.state() is QLocalSocket.LocalSocketState.UnconnectedState]
+        gone = [socket for socket in self._sockets if socket.state() is socket.LocalSocketState.UnconnectedState]
         for socket in gone:
             self._sockets.remove(socket)
             socket.deleteLater()

@@ -82,7 +82,7 @@ class Tray(QObject):
         words = self.tr("Paused: {done} of {total} videos") if self._paused else self.tr("{done} of {total} videos")
         words = words.format(done=done, total=total)
         if progress.remaining is not None and not self._paused:
-            words = self.tr("{progress}, {time} left").format(progress=words, time=wording.clock(progress.remaining))
+            words = self.tr("{progress}, {time} left").format(progress=words, time=wording.roughly(progress.remaining))
         self._progress.setText(words)
         self._progress.setVisible(True)
         self._pause.setText(self.tr("Resume indexing") if self._paused else self.tr("Pause indexing"))

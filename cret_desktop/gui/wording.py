@@ -24,6 +24,18 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def roughly(seconds: float) -> str:
+    """'about 5 min', 'about 2 h', 'about 3 days': how long something will still take, as far as anybody can know."""
+    minutes = ceil(seconds / 60)
+    if seconds < 60:
+        return translate("wording", "less than a minute")
+    if minutes < 90:
+        return translate("wording", "about {count} min").format(count=minutes)
+    if minutes < 36 * 60:
+        return translate("wording", "about {count} h").format(count=round(minutes / 60))
+    return translate("wording", "about {count} days").format(count=round(minutes / 1440))
+
+
 def exact_clock(seconds: float) -> str:
     """'0:42.08', for a frame's place: hundredths are kept, what is smaller is dropped."""
     hundredths = max(0, int(seconds * 100 + 1e-6))

@@ -20,6 +20,14 @@
         <translation>Lizenzen (auf Englisch)</translation>
     </message>
     <message>
+        <source>Look for a newer version</source>
+        <translation>Nach einer neueren Version sehen</translation>
+    </message>
+    <message>
+        <source>Opens {page} in your browser</source>
+        <translation>Öffnet {page} im Browser</translation>
+    </message>
+    <message>
         <source>Version {version} · Python {python} · Qt {qt}</source>
         <translation>Version {version} · Python {python} · Qt {qt}</translation>
     </message>
@@ -386,8 +394,8 @@
         <translation>„{name}“ aus der Bibliothek entfernen?</translation>
     </message>
     <message>
-        <source>Search will no longer find its {videos}. The files themselves stay where they are.</source>
-        <translation>Die Suche findet dann nichts mehr daraus ({videos}). Die Dateien selbst bleiben, wo sie sind.</translation>
+        <source>Search will no longer find its {videos}. The files themselves stay where they are; for 30 days, adding the folder again brings all back.</source>
+        <translation>Die Suche findet {videos} daraus nicht mehr. Die Dateien selbst bleiben, wo sie sind; wird der Ordner binnen 30 Tagen wieder hinzugefügt, ist alles wieder da.</translation>
     </message>
 </context>
 <context>
@@ -460,6 +468,10 @@
         <translation>Diese Suche löschen</translation>
     </message>
     <message>
+        <source>Index again</source>
+        <translation>Neu indizieren</translation>
+    </message>
+    <message>
         <source>Index this first</source>
         <translation>Zuerst indizieren</translation>
     </message>
@@ -511,8 +523,16 @@
         <translation>Einzelheiten…</translation>
     </message>
     <message>
+        <source>Removed “{name}”</source>
+        <translation>„{name}“ wurde entfernt</translation>
+    </message>
+    <message>
         <source>Try again</source>
         <translation>Erneut versuchen</translation>
+    </message>
+    <message>
+        <source>Undo</source>
+        <translation>Rückgängig</translation>
     </message>
     <message>
         <source>Use the starter model</source>
@@ -692,6 +712,39 @@
     </message>
 </context>
 <context>
+    <name>OlderProfileQuestion</name>
+    <message>
+        <source>A library of an older version</source>
+        <translation>Eine Bibliothek einer älteren Version</translation>
+    </message>
+    <message>
+        <source>An older version of CRET Desktop kept its library elsewhere. Move it here?</source>
+        <translation>Eine ältere Version von CRET Desktop hatte ihre Bibliothek an anderer Stelle. Hierher verschieben?</translation>
+    </message>
+    <message>
+        <source>Begin anew</source>
+        <translation>Neu beginnen</translation>
+    </message>
+    <message>
+        <source>From: {old}
+To: {new}
+
+Your videos stay where they are. If you begin anew, the old library stays, too, and you will not be asked again.</source>
+        <translation>Von: {old}
+Nach: {new}
+
+Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliothek, und diese Frage kommt nicht wieder.</translation>
+    </message>
+    <message>
+        <source>Move the library</source>
+        <translation>Bibliothek verschieben</translation>
+    </message>
+    <message>
+        <source>Quit</source>
+        <translation>Beenden</translation>
+    </message>
+</context>
+<context>
     <name>PictureChip</name>
     <message>
         <source>Like this</source>
@@ -751,6 +804,10 @@
         <translation>In anderem Programm öffnen</translation>
     </message>
     <message>
+        <source>This file keeps no index of its pictures: moments are shown near their place, not to the frame.</source>
+        <translation>Diese Datei hat kein Verzeichnis ihrer Bilder: Momente werden ungefähr getroffen, nicht auf das Bild genau.</translation>
+    </message>
+    <message>
         <source>Video</source>
         <translation>Video</translation>
     </message>
@@ -801,8 +858,12 @@
         <translation>Videos werden gesucht…</translation>
     </message>
     <message>
-        <source>Making the search faster…</source>
-        <translation>Die Suche wird beschleunigt…</translation>
+        <source>Looking for videos… {videos} found</source>
+        <translation>Videos werden gesucht … {videos} gefunden</translation>
+    </message>
+    <message>
+        <source>Optimising the index; search is ready meanwhile</source>
+        <translation>Der Index wird optimiert; gesucht werden kann schon</translation>
     </message>
     <message>
         <source>Pause</source>
@@ -811,6 +872,14 @@
     <message>
         <source>Paused</source>
         <translation>Angehalten</translation>
+    </message>
+    <message>
+        <source>Reading the lengths of {videos}…</source>
+        <translation>Länge wird gelesen: {videos}…</translation>
+    </message>
+    <message>
+        <source>Ready to search; the index is being optimised</source>
+        <translation>Bereit zur Suche; der Index wird noch optimiert</translation>
     </message>
     <message>
         <source>Resume</source>
@@ -1072,6 +1141,14 @@ Renders/*</translation>
         <translation>Verlauf löschen</translation>
     </message>
     <message>
+        <source>Clips</source>
+        <translation>Clips</translation>
+    </message>
+    <message>
+        <source>Coarse: at most 20 seconds</source>
+        <translation>Grob: höchstens 20 Sekunden</translation>
+    </message>
+    <message>
         <source>Colours</source>
         <translation>Farben</translation>
     </message>
@@ -1100,8 +1177,20 @@ Renders/*</translation>
         <translation>Exportierte Momente</translation>
     </message>
     <message>
+        <source>Fine: at most 5 seconds</source>
+        <translation>Fein: höchstens 5 Sekunden</translation>
+    </message>
+    <message>
         <source>Found: {devices}.</source>
         <translation>Gefunden: {devices}.</translation>
+    </message>
+    <message>
+        <source>Free space</source>
+        <translation>Platz schaffen</translation>
+    </message>
+    <message>
+        <source>Freeing space…</source>
+        <translation>Platz wird geschaffen…</translation>
     </message>
     <message>
         <source>General</source>
@@ -1118,6 +1207,10 @@ Renders/*</translation>
     <message>
         <source>History</source>
         <translation>Verlauf</translation>
+    </message>
+    <message>
+        <source>Holds for videos indexed from now on; freeing space makes the others as small.</source>
+        <translation>Gilt für Videos, die von nun an indiziert werden; „Platz schaffen“ verkleinert auch die anderen.</translation>
     </message>
     <message>
         <source>Holds from the next start on.</source>
@@ -1156,6 +1249,10 @@ Renders/*</translation>
         <translation>Sprache</translation>
     </message>
     <message>
+        <source>Large</source>
+        <translation>Groß</translation>
+    </message>
+    <message>
         <source>Leave out</source>
         <translation>Auslassen</translation>
     </message>
@@ -1170,6 +1267,18 @@ Renders/*</translation>
     <message>
         <source>Looking for what there is…</source>
         <translation>Es wird nachgesehen…</translation>
+    </message>
+    <message>
+        <source>Looking how much space it takes…</source>
+        <translation>Belegter Platz wird ermittelt…</translation>
+    </message>
+    <message>
+        <source>Makes larger thumbnails as small as chosen, and takes away what nothing shows</source>
+        <translation>Verkleinert größere Vorschaubilder auf die gewählte Größe und entfernt, was nicht mehr gebraucht wird</translation>
+    </message>
+    <message>
+        <source>Medium</source>
+        <translation>Mittel</translation>
     </message>
     <message>
         <source>Model</source>
@@ -1224,12 +1333,24 @@ Renders/*</translation>
         <translation>Gesuchtes merken</translation>
     </message>
     <message>
+        <source>Restart now</source>
+        <translation>Jetzt neu starten</translation>
+    </message>
+    <message>
         <source>Runs on</source>
         <translation>Läuft auf</translation>
     </message>
     <message>
         <source>Settings</source>
         <translation>Einstellungen</translation>
+    </message>
+    <message>
+        <source>Shorter clips find briefer moments, but take longer to index and more space. Holds for videos indexed from now on; “Index again” in a folder&apos;s menu does it for the others.</source>
+        <translation>Kürzere Clips finden kürzere Momente, brauchen aber mehr Zeit und Platz. Gilt für Videos, die von nun an indiziert werden; für die anderen gibt es „Neu indizieren“ im Menü eines Ordners.</translation>
+    </message>
+    <message>
+        <source>Small</source>
+        <translation>Klein</translation>
     </message>
     <message>
         <source>The fastest there is</source>
@@ -1250,6 +1371,18 @@ Renders/*</translation>
     <message>
         <source>This system has no tray to go on in.</source>
         <translation>Dieses System hat keinen Infobereich dafür.</translation>
+    </message>
+    <message>
+        <source>Thumbnails</source>
+        <translation>Vorschaubilder</translation>
+    </message>
+    <message>
+        <source>Thumbnails take {thumbnails}, all else that is known of the videos {rest}; {free} are free.</source>
+        <translation>Vorschaubilder belegen {thumbnails}, alles andere Wissen über die Videos {rest}; {free} sind frei.</translation>
+    </message>
+    <message>
+        <source>Usual: at most 10 seconds</source>
+        <translation>Üblich: höchstens 10 Sekunden</translation>
     </message>
     <message>
         <source>Wait while on battery</source>
@@ -1348,6 +1481,216 @@ Renders/*</translation>
     <message>
         <source>They appear here at once, and can be searched as soon as the first one is indexed.</source>
         <translation>Sie erscheinen hier sofort und sind durchsuchbar, sobald das erste indiziert ist.</translation>
+    </message>
+</context>
+<context>
+    <name>StorageController</name>
+    <message>
+        <source>Backed up to {folder}: {videos}.</source>
+        <translation>Nach {folder} gesichert: {videos}.</translation>
+    </message>
+    <message>
+        <source>Backing up</source>
+        <translation>Sicherung</translation>
+    </message>
+    <message>
+        <source>Known again: {videos}.</source>
+        <translation>Wiedererkannt: {videos}.</translation>
+    </message>
+    <message>
+        <source>Moving</source>
+        <translation>Verschieben</translation>
+    </message>
+    <message>
+        <source>Not here, and kept until they come: {videos}.</source>
+        <translation>Für nicht vorhandene ({videos}) wird es aufbewahrt, bis sie kommen.</translation>
+    </message>
+    <message>
+        <source>Not known here, and left out: {videos}.</source>
+        <translation>Hier nicht bekannt und ausgelassen: {videos}.</translation>
+    </message>
+    <message>
+        <source>Note put below the one that was there: {videos}.</source>
+        <translation>Unter eine vorhandene Notiz gesetzt: {videos}.</translation>
+    </message>
+    <message>
+        <source>Reading</source>
+        <translation>Lesen</translation>
+    </message>
+    <message>
+        <source>Restoring</source>
+        <translation>Wiederherstellen</translation>
+    </message>
+    <message>
+        <source>Tags, notes and favourites were written to {path}: {videos}.</source>
+        <translation>Tags, Notizen und Favoriten wurden nach {path} geschrieben: {videos}.</translation>
+    </message>
+    <message>
+        <source>The library is in {folder} now. The old one is not used any more and can be deleted: {before}</source>
+        <translation>Die Bibliothek liegt jetzt in {folder}. Die alte wird nicht mehr gebraucht und kann gelöscht werden: {before}</translation>
+    </message>
+    <message>
+        <source>Writing</source>
+        <translation>Schreiben</translation>
+    </message>
+</context>
+<context>
+    <name>StorageDialog</name>
+    <message>
+        <source>A backup is a whole library. Keep it on another disk. Your videos are not in it.</source>
+        <translation>Eine Sicherung ist eine ganze Bibliothek und gehört auf ein anderes Laufwerk. Die Videos sind nicht darin.</translation>
+    </message>
+    <message>
+        <source>All files (*)</source>
+        <translation>Alle Dateien (*)</translation>
+    </message>
+    <message>
+        <source>All of it (*.json)</source>
+        <translation>Alles (*.json)</translation>
+    </message>
+    <message>
+        <source>Back up…</source>
+        <translation>Sichern…</translation>
+    </message>
+    <message>
+        <source>Backup</source>
+        <translation>Sicherung</translation>
+    </message>
+    <message>
+        <source>Backup and storage</source>
+        <translation>Sicherung und Speicherort</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <source>Cancel the copy</source>
+        <translation>Kopieren abbrechen</translation>
+    </message>
+    <message>
+        <source>Choose the backup’s folder</source>
+        <translation>Ordner der Sicherung wählen</translation>
+    </message>
+    <message>
+        <source>Choose the folder of a library</source>
+        <translation>Ordner einer Bibliothek wählen</translation>
+    </message>
+    <message>
+        <source>Export tags and notes</source>
+        <translation>Tags und Notizen exportieren</translation>
+    </message>
+    <message>
+        <source>Exported tags (*.json *.csv)</source>
+        <translation>Exportierte Tags (*.json *.csv)</translation>
+    </message>
+    <message>
+        <source>Export…</source>
+        <translation>Exportieren…</translation>
+    </message>
+    <message>
+        <source>For spreadsheets (*.csv)</source>
+        <translation>Für Tabellenprogramme (*.csv)</translation>
+    </message>
+    <message>
+        <source>Import tags and notes</source>
+        <translation>Tags und Notizen importieren</translation>
+    </message>
+    <message>
+        <source>Import…</source>
+        <translation>Importieren…</translation>
+    </message>
+    <message>
+        <source>It is copied to {folder} and used there. Without that disk there is no library then.</source>
+        <translation>Sie wird nach {folder} kopiert und dort benutzt. Ohne dieses Laufwerk gibt es dann keine Bibliothek.</translation>
+    </message>
+    <message>
+        <source>Move</source>
+        <translation>Verschieben</translation>
+    </message>
+    <message>
+        <source>Move the library to “{name}”?</source>
+        <translation>Bibliothek nach „{name}“ verschieben?</translation>
+    </message>
+    <message>
+        <source>Move…</source>
+        <translation>Verschieben…</translation>
+    </message>
+    <message>
+        <source>One file that can be read without this program. Importing it replaces nothing.</source>
+        <translation>Eine Datei, die auch ohne dieses Programm gelesen werden kann. Beim Importieren wird nichts ersetzt.</translation>
+    </message>
+    <message>
+        <source>Place</source>
+        <translation>Ort</translation>
+    </message>
+    <message>
+        <source>Progress of the copy</source>
+        <translation>Fortschritt des Kopierens</translation>
+    </message>
+    <message>
+        <source>Put “{name}” in the library’s place?</source>
+        <translation>„{name}“ an die Stelle der Bibliothek setzen?</translation>
+    </message>
+    <message>
+        <source>Restore</source>
+        <translation>Wiederherstellen</translation>
+    </message>
+    <message>
+        <source>Restore…</source>
+        <translation>Wiederherstellen…</translation>
+    </message>
+    <message>
+        <source>Show in folder</source>
+        <translation>Im Ordner zeigen</translation>
+    </message>
+    <message>
+        <source>Tags, notes, favourites and saved searches</source>
+        <translation>Tags, Notizen, Favoriten und gespeicherte Suchen</translation>
+    </message>
+    <message>
+        <source>The library lies in</source>
+        <translation>Die Bibliothek liegt in</translation>
+    </message>
+    <message>
+        <source>There is no library in {folder}: one holds a file catalog.sqlite.</source>
+        <translation>In {folder} liegt keine Bibliothek: Eine solche enthält eine Datei catalog.sqlite.</translation>
+    </message>
+    <message>
+        <source>To another disk, for example. The library here stays until you delete it.</source>
+        <translation>Etwa auf ein anderes Laufwerk. Die Bibliothek hier bleibt, bis sie gelöscht wird.</translation>
+    </message>
+    <message>
+        <source>Use another…</source>
+        <translation>Andere benutzen…</translation>
+    </message>
+    <message>
+        <source>What was typed and indexed since then is not in it. The present library is set aside, not deleted.</source>
+        <translation>Was seitdem eingegeben und indiziert wurde, ist nicht darin. Die jetzige Bibliothek wird beiseitegelegt, nicht gelöscht.</translation>
+    </message>
+    <message>
+        <source>Where to move the library</source>
+        <translation>Wohin mit der Bibliothek</translation>
+    </message>
+    <message>
+        <source>Where to put the backup</source>
+        <translation>Wohin mit der Sicherung</translation>
+    </message>
+    <message>
+        <source>With the pictures of the videos</source>
+        <translation>Mit den Vorschaubildern</translation>
+    </message>
+    <message>
+        <source>Without them, a restored library draws them anew from the videos</source>
+        <translation>Ohne sie zeichnet eine wiederhergestellte Bibliothek sie aus den Videos neu</translation>
+    </message>
+    <message>
+        <source>{what}: {done} of {total}</source>
+        <translation>{what}: {done} von {total}</translation>
+    </message>
+    <message>
+        <source>{whole}: catalog {catalog}, pictures {thumbnails}, index {index}. {free} are free on its disk.</source>
+        <translation>{whole}: Katalog {catalog}, Vorschaubilder {thumbnails}, Index {index}. {free} sind auf dem Laufwerk frei.</translation>
     </message>
 </context>
 <context>
@@ -1639,6 +1982,177 @@ Renders/*</translation>
     </message>
 </context>
 <context>
+    <name>sentences</name>
+    <message>
+        <source>Decoding it takes more memory than a video may: it is damaged, or its pictures are too large.</source>
+        <translation>Das Dekodieren braucht mehr Speicher, als ein Video darf: Die Datei ist beschädigt, oder ihre Bilder sind zu groß.</translation>
+    </message>
+    <message>
+        <source>No picture of this file could be decoded.</source>
+        <translation>Kein Bild dieser Datei ließ sich dekodieren.</translation>
+    </message>
+    <message>
+        <source>Nothing can be written to {folder}: {reason}. Choose another folder.</source>
+        <translation>In {folder} kann nichts geschrieben werden: {reason}. Ein anderer Ordner ist nötig.</translation>
+    </message>
+    <message>
+        <source>The GPU has failed ({failure}). CRET Desktop goes on with the processor, which is slower; restart it to use the GPU again.</source>
+        <translation>Die GPU ist ausgefallen ({failure}). CRET Desktop macht mit dem Prozessor weiter, das ist langsamer; nach einem Neustart wird die GPU wieder benutzt.</translation>
+    </message>
+    <message>
+        <source>The file cannot be opened: permission denied.</source>
+        <translation>Die Datei lässt sich nicht öffnen: Zugriff verweigert.</translation>
+    </message>
+    <message>
+        <source>The file cannot be opened: {reason}.</source>
+        <translation>Die Datei lässt sich nicht öffnen: {reason}.</translation>
+    </message>
+    <message>
+        <source>The file cannot be read: {reason}.</source>
+        <translation>Die Datei lässt sich nicht lesen: {reason}.</translation>
+    </message>
+    <message>
+        <source>The file changed while it was read.</source>
+        <translation>Die Datei hat sich geändert, während sie gelesen wurde.</translation>
+    </message>
+    <message>
+        <source>The file holds no video.</source>
+        <translation>Die Datei enthält kein Video.</translation>
+    </message>
+    <message>
+        <source>The file holds sound but no video.</source>
+        <translation>Die Datei enthält Ton, aber kein Video.</translation>
+    </message>
+    <message>
+        <source>The file is damaged or incomplete: it could be read up to {seconds} s only.</source>
+        <translation>Die Datei ist beschädigt oder unvollständig: Nur bis {seconds} s ließ sie sich lesen.</translation>
+    </message>
+    <message>
+        <source>The file is empty.</source>
+        <translation>Die Datei ist leer.</translation>
+    </message>
+    <message>
+        <source>The file is no longer there.</source>
+        <translation>Die Datei ist nicht mehr da.</translation>
+    </message>
+    <message>
+        <source>The file is not there, or the link leads nowhere.</source>
+        <translation>Die Datei ist nicht da, oder die Verknüpfung führt ins Leere.</translation>
+    </message>
+    <message>
+        <source>The file&apos;s clock is damaged.</source>
+        <translation>Die Zeitangaben der Datei sind beschädigt.</translation>
+    </message>
+    <message>
+        <source>The folder cannot be listed: {reason}.</source>
+        <translation>Der Inhalt des Ordners lässt sich nicht lesen: {reason}.</translation>
+    </message>
+    <message>
+        <source>The index (moov) is missing: the file is probably still being copied, or was cut short.</source>
+        <translation>Das Verzeichnis (moov) fehlt: Wahrscheinlich wird die Datei noch kopiert, oder sie wurde abgeschnitten.</translation>
+    </message>
+    <message>
+        <source>The library folder {folder} cannot be used: {reason}.</source>
+        <translation>Der Bibliotheksordner {folder} kann nicht benutzt werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The library {library} cannot be opened for writing: {reason}. Check its permissions.</source>
+        <translation>Die Bibliothek {library} lässt sich nicht zum Schreiben öffnen: {reason}. Bitte die Zugriffsrechte prüfen.</translation>
+    </message>
+    <message>
+        <source>The library {library} could not be written: {reason}. Free some space and check the disk; nothing that was indexed before is lost.</source>
+        <translation>Die Bibliothek {library} konnte nicht geschrieben werden: {reason}. Bitte Platz schaffen und das Laufwerk prüfen; nichts schon Indiziertes ist verloren.</translation>
+    </message>
+    <message>
+        <source>The library {library} is open for reading only.</source>
+        <translation>Die Bibliothek {library} ist nur zum Lesen geöffnet.</translation>
+    </message>
+    <message>
+        <source>The note was not kept: the file has left the library.</source>
+        <translation>Die Notiz wurde nicht aufbewahrt: Die Datei ist nicht mehr in der Bibliothek.</translation>
+    </message>
+    <message>
+        <source>The picture is too large to decode: {width} × {height}.</source>
+        <translation>Das Bild ist zu groß zum Dekodieren: {width} × {height}.</translation>
+    </message>
+    <message>
+        <source>The pictures of this file cannot be read: {reason}.</source>
+        <translation>Die Bilder dieser Datei lassen sich nicht lesen: {reason}.</translation>
+    </message>
+    <message>
+        <source>The search engine is not running. Try again in a moment.</source>
+        <translation>Das Suchprogramm läuft nicht. Bitte gleich noch einmal versuchen.</translation>
+    </message>
+    <message>
+        <source>The search engine stopped (exit code {code}) and is restarting.</source>
+        <translation>Das Suchprogramm ist stehen geblieben (Code {code}) und startet neu.</translation>
+    </message>
+    <message>
+        <source>The search engine stopped (exit code {code}); ask again.</source>
+        <translation>Das Suchprogramm ist stehen geblieben (Code {code}); bitte noch einmal versuchen.</translation>
+    </message>
+    <message>
+        <source>The search engine stopped {count} times in a minute (exit code {code}).</source>
+        <translation>Das Suchprogramm ist {count}-mal in einer Minute stehen geblieben (Code {code}).</translation>
+    </message>
+    <message>
+        <source>The settings could not be written to {path}: {reason}.</source>
+        <translation>Die Einstellungen konnten nicht nach {path} geschrieben werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The video decoder does not start (exit status {status}). Please install the app again.</source>
+        <translation>Der Videodekoder startet nicht (Code {status}). Bitte das Programm neu installieren.</translation>
+    </message>
+    <message>
+        <source>The video has left the library.</source>
+        <translation>Das Video ist nicht mehr in der Bibliothek.</translation>
+    </message>
+    <message>
+        <source>The video is of a kind that cannot be decoded here: no decoder knows its codec.</source>
+        <translation>Videos dieser Art lassen sich hier nicht dekodieren: Kein Dekoder kennt den Codec.</translation>
+    </message>
+    <message>
+        <source>There are no words between the quotes to look for in names.</source>
+        <translation>Zwischen den Anführungszeichen steht nichts, was in Namen gesucht werden könnte.</translation>
+    </message>
+    <message>
+        <source>There is no file or folder {path}. Check the name, or plug in its drive.</source>
+        <translation>Es gibt keine Datei und keinen Ordner {path}. Bitte den Namen prüfen oder das Laufwerk anschließen.</translation>
+    </message>
+    <message>
+        <source>There is no operator {operator}:. Possible are {possible}. To search for it as words, put a space after the colon.</source>
+        <translation>Es gibt keinen Operator {operator}:. Möglich sind {possible}. Um danach als Wörter zu suchen, gehört ein Leerzeichen hinter den Doppelpunkt.</translation>
+    </message>
+    <message>
+        <source>There is not enough space in {folder}. Make room there, or choose another folder.</source>
+        <translation>In {folder} ist nicht genug Platz. Bitte dort Platz schaffen oder einen anderen Ordner wählen.</translation>
+    </message>
+    <message>
+        <source>There is nothing to export. Choose a moment first.</source>
+        <translation>Es gibt nichts zu exportieren. Zuerst einen Moment auswählen.</translation>
+    </message>
+    <message>
+        <source>This is a folder, not a video file.</source>
+        <translation>Das ist ein Ordner, keine Videodatei.</translation>
+    </message>
+    <message>
+        <source>This is not a regular file.</source>
+        <translation>Das ist keine gewöhnliche Datei.</translation>
+    </message>
+    <message>
+        <source>This is not a video: its content is of no known video format, or badly damaged.</source>
+        <translation>Das ist kein Video: Der Inhalt hat kein bekanntes Videoformat oder ist stark beschädigt.</translation>
+    </message>
+    <message>
+        <source>Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; what was indexed so far is kept.</source>
+        <translation>Vorschaubilder lassen sich nicht nach {folder} schreiben: {reason}. Bitte Platz schaffen oder die Zugriffsrechte prüfen; was bisher indiziert wurde, bleibt.</translation>
+    </message>
+    <message>
+        <source>{path} is not a folder of this library.</source>
+        <translation>{path} ist kein Ordner dieser Bibliothek.</translation>
+    </message>
+</context>
+<context>
     <name>shortcuts</name>
     <message>
         <source>&amp;About CRET Desktop…</source>
@@ -1651,6 +2165,10 @@ Renders/*</translation>
     <message>
         <source>&amp;Back to the results</source>
         <translation>&amp;Zurück zu den Ergebnissen</translation>
+    </message>
+    <message>
+        <source>&amp;Backup and storage…</source>
+        <translation>&amp;Sicherung und Speicherort…</translation>
     </message>
     <message>
         <source>&amp;Clear the marks</source>
@@ -1922,6 +2440,22 @@ Renders/*</translation>
     <message>
         <source>Weak</source>
         <translation>Schwach</translation>
+    </message>
+    <message>
+        <source>about {count} days</source>
+        <translation>etwa {count} Tage</translation>
+    </message>
+    <message>
+        <source>about {count} h</source>
+        <translation>etwa {count} h</translation>
+    </message>
+    <message>
+        <source>about {count} min</source>
+        <translation>etwa {count} min</translation>
+    </message>
+    <message>
+        <source>less than a minute</source>
+        <translation>weniger als eine Minute</translation>
     </message>
     <message>
         <source>{rate}× real time</source>

@@ -10,6 +10,7 @@ takes its picture; `SCENES` has them in the order of a visit. `--only` takes the
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import queue
 import shutil
@@ -29,7 +30,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 from cret_desktop.app import Application, build_application
 from cret_desktop.clips import Moment, Sort
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.engine.protocol import AddFolders, EngineLost, ExportProgress, IndexFinished
+from cret_desktop.engine.protocol import AddFolders, EngineLost, ExportProgress, IndexFinished, Optimising
 from cret_desktop.errors import EngineError
 from cret_desktop.gui.annotations.note_editor import NoteEditor
 from cret_desktop.gui.annotations.tags_editor import TagsEditor
@@ -38,17 +39,31 @@ from cret_desktop.gui.export.export_dialog import ExportDialog
 from cret_desktop.gui.library.failures_dialog import FailuresDialog
 from cret_desktop.gui.search.pictures import to_picture
 from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.settings.settings_dialog import INDEXING_PAGE
 from cret_desktop.gui.theme import Scheme
-from cret_desktop.library.progress import IndexProgress, Phase
+from cret_desktop.library.progress import IndexProgress, IndexTotals, Phase
 from cret_desktop.media.demo import make_demo_videos
 from cret_desktop.settings import Settings
 from tests.gui.scenes_models import models
+from tests.gui.scenes_storage import storage
 
 WAIT = 120_000
 USUAL, NARROW, WIDE = (1280, 800), (720, 800), (1600, 900)
 DRIVE = ("cat.mp4", "coins.mp4", "motorcycle.mp4")  # lie on what is a drive in these pictures
 # Which pictures are taken in German too: the ones with the most words in the least room.
-GERMAN = ("browsing", "results-narrow", "filters", "chips", "menu", "player", "tags", "export", "settings", "models")
+GERMAN = (
+    "browsing",
+    "results-narrow",
+    "filters",
+    "chips",
+    "menu",
+    "player",
+    "tags",
+    "export",
+    "settings",
+    "models",
+    "storage",
+)
 IN_HAND = "CRET_DESKTOP_SCREENSHOTS"  # in the environment of the processes that take the pictures
 
 
@@ -74,7 +89,14 @@ class Stage:
     def library(self) -> Path:
         return self.folder / "library"
 
+    @property
+    def platform(self) -> str:
+        """Qt's offscreen platform, with a screen that menus find room on beside a window at 200 %."""
+        return f"offscreen:configfile={self.folder / 'screen.json'}"
+
     def set_up(self, demo: Path) -> None:
+        screen = {"name": "screen", "x": 0, "y": 0, "width": 3840, "height": 2160, "logicalDpi": 96, "dpr": 1}
+        (self.folder / "screen.json").write_text(json.dumps({"screens": [screen]}))
         for folder in (self.videos, self.drive, self.broken):
             folder.mkdir(parents=True)
         for video in make_demo_videos(demo):
@@ -182,6 +204,16 @@ def browsing(at: Photographer) -> None:
         IndexProgress(Phase.INDEXING, 12, 80, 340, 1700.0, 1, 14.2, 190.0, str(at.stage.videos / "a long walk.mp4"))
     )
     at.take("04-indexing")
+    ended = IndexTotals(80, 340, 1700.0, 0, 0, 190.0, 4000, False)
+    window.progress_line.show_optimising(Optimising(True))
+    window.progress_line.show_finished(IndexFinished(ended))
+    at.take("04-optimising")
+    window.progress_line.show_optimising(Optimising(False))
+    window.progress_line.show_progress(IndexProgress(Phase.SCANNING, 0, 1234, 0, 0.0, 0, 0.0, None, "/videos/a.mp4"))
+    at.take("04-looking")
+    window.progress_line.show_progress(
+        IndexProgress(Phase.INDEXING, 12, 80, 340, 1700.0, 1, 14.2, 190.0, str(at.stage.videos / "a long walk.mp4"))
+    )
     window.resize(*NARROW)
     at.take("04-indexing-narrow")
     window.progress_line.hide()
@@ -299,8 +331,12 @@ def watching(at: Photographer) -> None:
     bar = player.seek_bar
     bar.pointed.emit(card.moment.start + 0.2, bar.width() // 3)
     at.take("32-player-marks")
-    window.resize(*NARROW)
     bar.pointer_left.emit()
+    player.playback.inexact.emit()
+    at.take("34-player-inexact")
+    window.resize(*NARROW)
+    at.take("34-player-inexact-narrow")
+    player.word.hide()
     at.take("32-player-narrow")
     player.show_trouble(player.tr("This video cannot be played here."))
     at.take("33-player-trouble")
@@ -365,6 +401,8 @@ def everyday(at: Photographer) -> None:
     settings = everyday._open["settings"]
     for row in range(settings.pages.count()):
         settings.pages.setCurrentRow(row)
+        if row == INDEXING_PAGE:
+            until(lambda: any(letter.isdigit() for letter in settings.space.text()))
         QTest.qWait(50)
         at.take(f"60-settings-{row + 1}", settings)
     settings.close()
@@ -424,7 +462,18 @@ def at_a_glance(at: Photographer) -> None:
 
 Scene = Callable[[Photographer], None]
 FIRST: tuple[Scene, ...] = (first_minute,)
-LATER: tuple[Scene, ...] = (browsing, results, searching, watching, annotating, exporting, everyday, models, trouble)
+LATER: tuple[Scene, ...] = (
+    browsing,
+    results,
+    searching,
+    watching,
+    annotating,
+    exporting,
+    everyday,
+    models,
+    storage,
+    trouble,
+)
 README: tuple[Scene, ...] = (at_a_glance,)
 
 
@@ -502,7 +551,7 @@ def main() -> None:
             if any(value is not None and value != look for value, look in asked):
                 continue
             # Qt reads the scale once, at its start: a process each.
-            environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": str(int(scale) / 100)}
+            environment = {**os.environ, "QT_QPA_PLATFORM": stage.platform, "QT_SCALE_FACTOR": str(int(scale) / 100)}
             environment[IN_HAND] = folder
             command = [sys.executable, "-m", "tests.gui.screenshots", str(wanted.folder), "--only", wanted.only]
             command += ["--scheme", scheme.value, "--scale", scale, "--language", language]

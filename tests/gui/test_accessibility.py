@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QRadioButton,
     QScrollBar,
+    QTextBrowser,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -40,6 +41,7 @@ KINDS = (
     QKeySequenceEdit,
     QLineEdit,
     QPlainTextEdit,
+    QTextBrowser,
 )
 
 
@@ -119,6 +121,7 @@ PLACES: dict[str, Callable[[MainWindow, QtBot], QWidget]] = {
     "shortcuts": show_dialog("shortcuts"),
     "about": show_dialog("about"),
     "failures": show_dialog("failures"),
+    "storage": show_dialog("storage"),
     "tags": show_for_a_result("tags"),
     "note": show_for_a_result("note"),
     "export": show_for_a_result("export"),

@@ -95,6 +95,8 @@ def made(folder: Path, name: str) -> tuple[Path, list[float]]:
 def test_every_tenth_frame_is_shown_at_its_time(watched: Watched, numbered: Path, name: str) -> None:
     path, times = made(numbered, name)
     tenth = range(0, FRAMES, 10)
+    misses: list[None] = []
+    watched.playback.inexact.connect(lambda: misses.append(None))
     watched.open(path, times[60])
     assert watched.number == 60, "the first picture is the moment itself"
     assert [watched.seek(times[number], at_start=True) for number in tenth] == list(tenth)
@@ -102,6 +104,21 @@ def test_every_tenth_frame_is_shown_at_its_time(watched: Watched, numbered: Path
         middles = [times[number] + watched.playback.frame_length / 2 for number in tenth]
         assert [watched.seek(middle) for middle in middles] == list(tenth)
     assert watched.playback.position == pytest.approx(times[120], abs=0.002), "the clock starts at 0"
+    assert not misses
+
+
+@pytest.mark.parametrize("name", ["no-index.ts", "no-index.mpg"])
+def test_a_file_without_an_index_is_said_to_be_inexact(watched: Watched, tmp_path: Path, name: str) -> None:
+    times = write_numbered(tmp_path / name, "mpeg2video", Fraction(25), FRAMES, options={"g": "15"})
+    misses: list[int] = []
+    watched.playback.inexact.connect(lambda: misses.append(watched.number))
+    watched.open(tmp_path / name, 0.0)
+    assert not misses, "its first picture is where it should be"
+    shown = [watched.seek(times[number], at_start=True) for number in (70, 40, 100)]
+    assert shown != [70, 40, 100], "Qt has learned to land exactly here: the word in the player can go"
+    assert len(misses) == 1, "told once"
+    watched.open(tmp_path / name, times[100])
+    assert len(misses) == 2, "and again when it is opened again"
 
 
 @pytest.mark.parametrize("name", ["h264-25.mp4", "vp9-29.97-starts-late.webm", "h264-uneven.mp4"])

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QMouseEvent
-from PySide6.QtWidgets import QApplication, QStackedWidget, QWidget
+from PySide6.QtWidgets import QApplication, QPushButton, QStackedWidget, QWidget
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
@@ -103,6 +103,18 @@ def test_keys_play_step_and_shuttle(player: PlayerPage, qtbot: QtBot) -> None:
         with qtbot.waitSignal(playback.frame_changed, timeout=WAIT):
             press(player, qtbot, key, modifier)
         assert position(player) == pytest.approx(place)
+
+
+def test_a_word_where_moments_cannot_be_shown_exactly(player: PlayerPage, qtbot: QtBot) -> None:
+    assert not player.word.isVisible()
+    player.playback.inexact.emit()
+    assert "near their place" in player.word.text
+    with qtbot.waitSignal(player.external_wanted) as wanted:
+        qtbot.mouseClick(player.word.findChild(QPushButton), Qt.MouseButton.LeftButton)
+    assert wanted.args == [player.moments[0].path]
+    player.playback.inexact.emit()
+    player.open(player.moments[0].path, 0.0)
+    assert not player.word.isVisible(), "of another file nothing is known yet"
 
 
 def test_arrows_go_from_moment_to_moment(player: PlayerPage, qtbot: QtBot) -> None:

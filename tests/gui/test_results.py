@@ -18,7 +18,7 @@ from cret_desktop.engine.protocol import GetFilmstrip
 from cret_desktop.errors import EngineError
 from cret_desktop.gui import actions
 from cret_desktop.gui.results.results_delegate import USUAL, check_rect
-from cret_desktop.gui.results.results_model import PAGE
+from cret_desktop.gui.results.results_model import PAGE, Column
 from cret_desktop.gui.results.results_page import ResultsPage
 from cret_desktop.gui.results.results_view import ResultsView
 from cret_desktop.gui.settings.preferences import Preferences
@@ -327,6 +327,28 @@ def test_a_large_library_is_asked_for_by_pages(page: ResultsPage, qtbot: QtBot) 
         page.list.verticalScrollBar().setValue(page.list.verticalScrollBar().maximum() // 2)
     QTest.keyClick(page.list, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
     assert len(page.selection.files()) == 2 * PAGE, "only what has come can be chosen"
+
+
+@pytest.mark.parametrize("name", ["list", "filmstrip"])
+def test_a_view_is_built_when_first_looked_at_and_shows_what_was_there_before(page: ResultsPage, name: str) -> None:
+    page.zoom(1)
+    page.show_answer(browsed([library_file(number) for number in range(60)]))
+    page.focus_results()
+    QTest.keyClick(page.grid, Qt.Key.Key_End)
+    assert "list" not in page.__dict__
+    assert "filmstrip" not in page.__dict__
+    page.show_view(name)
+    QApplication.processEvents()
+    view = page.view
+    assert view.hasFocus()
+    assert 59 in view.rows_in_sight()
+    assert chosen(page) == [59]
+    if isinstance(view, ResultsView):
+        grid = page.grid.itemDelegate()
+        assert view.itemDelegate().width == grid.width > USUAL
+    else:
+        assert view.isColumnHidden(Column.MATCH)
+        assert view.horizontalHeader().sortIndicatorSection() == Column.DATE
 
 
 def test_views_share_rows_and_what_is_chosen(page: ResultsPage, qtbot: QtBot) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QDoubleSpinBox, QPushButton, QWidget
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QDoubleSpinBox, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from cret_desktop import paths
+from cret_desktop import app, paths
 from cret_desktop.app import Application, build_application
 from cret_desktop.engine.client import EngineConfig
+from cret_desktop.errors import StorageError
 from cret_desktop.gui import actions
 from cret_desktop.gui.about_dialog import AboutDialog
 from cret_desktop.gui.settings.preferences import Preferences
@@ -43,7 +46,7 @@ def _text(widget: QWidget) -> str:
     return widget.text() if isinstance(widget, QCheckBox | QPushButton) else ""
 
 
-def choose(combo: QComboBox, value: str, qtbot: QtBot) -> None:
+def choose(combo: QComboBox, value: Any, qtbot: QtBot) -> None:
     """By keys, as a person does."""
     combo.setFocus()
     way = combo.findData(value) - combo.currentIndex()
@@ -134,10 +137,70 @@ def test_one_dialog_of_a_kind(application: Application, dialog: SettingsDialog, 
 def test_about_tells_versions_licences_and_the_promise(application: Application) -> None:
     application.window.actions_by_command["about"].trigger()
     about = application.window.findChild(AboutDialog)
+    shown = about.licences.toPlainText()
     notices = paths.resource("licences", "NOTICES.md").read_text(encoding="utf-8")
-    assert about.licences.toPlainText() == notices, "as plain text, whole"
+    words = [word for word in re.findall(r"[A-Za-z]{4,}", notices) if word != "pip"]
+    assert [word for word in words if word not in shown] == [], "whole"
+    assert "| ---" not in shown, "and as a document, not as its source"
+    assert about.licences.openExternalLinks()
+    assert about.licences.loadResource(2, QUrl("https://example.invalid/picture.png")) is None
     assert paths.version() in about.versions.text()
     assert "nothing is sent" in about.promise.text()
+
+
+def test_a_model_has_its_title(application: Application, dialog: SettingsDialog, qtbot: QtBot) -> None:
+    shown = [label.text() for label in dialog.findChildren(QLabel)]
+    title = next(card.title for card in application.window.models.cards if card.name == "starter")
+    assert title in shown
+    assert "starter" not in shown
+    application.preferences.change(model="/models/mine")
+    assert "/models/mine" in [label.text() for label in dialog.findChildren(QLabel)], "what has no card has its place"
+
+
+def test_another_language_offers_a_restart(application: Application, dialog: SettingsDialog, qtbot: QtBot) -> None:
+    assert not dialog.restart.isVisible()
+    application.preferences.change(language="de")
+    assert dialog.restart.isVisible()
+    application.preferences.change(language="en")
+    assert not dialog.restart.isVisible()
+    application.preferences.change(language="de")
+    with qtbot.waitSignal(application.bridge.closed, timeout=WAIT):
+        qtbot.mouseClick(dialog.restart, Qt.MouseButton.LeftButton)
+    assert application.restarting
+
+
+def test_it_is_started_again_by_the_command_that_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    told = tmp_path / "told"
+    program = f"import pathlib; pathlib.Path({str(told)!r}).touch()"
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-c", program])
+    app._start_again()
+    qtbot.waitUntil(told.exists, timeout=WAIT)
+
+
+def test_space_is_told_and_freed(indexed: Application, qtbot: QtBot) -> None:
+    indexed.window.actions_by_command["settings"].trigger()
+    dialog = indexed.window.findChild(SettingsDialog)
+    dialog.pages.setCurrentRow(1)
+    qtbot.waitUntil(lambda: dialog.space.text().startswith("Thumbnails take "), timeout=WAIT)
+    with qtbot.waitSignal(indexed.bridge.started, timeout=WAIT):
+        choose(control(dialog, QComboBox, "Thumbnails"), 240, qtbot)
+    assert indexed.bridge.client.config.thumbnail_width == 240
+    qtbot.mouseClick(dialog.free, Qt.MouseButton.LeftButton)
+    assert not dialog.free.isEnabled()
+    qtbot.waitUntil(dialog.free.isEnabled, timeout=WAIT)
+    assert dialog.space.text().startswith("Thumbnails take ")
+    dialog.show_no_space(StorageError("The disk is full."))
+    assert dialog.space.text() == "The disk is full."
+
+
+def test_clips_are_as_long_as_chosen(indexed: Application, videos: Path, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(indexed.bridge.started, timeout=WAIT):
+        indexed.preferences.change(clip_seconds=5.0)
+    assert indexed.bridge.client.config.clip_seconds == 5.0
+    with qtbot.waitSignal(indexed.bridge.finished, timeout=WAIT, check_params_cb=lambda end: end.totals.files == 2):
+        indexed.window.library_panel.again_wanted.emit(str(videos))
 
 
 def test_choices_are_kept_for_the_next_start(qtbot: QtBot, tmp_path: Path) -> None:

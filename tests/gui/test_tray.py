@@ -71,7 +71,7 @@ def test_the_menu_tells_how_indexing_goes(with_tray: Application, qtbot: QtBot) 
     plain = tray.icon.icon().cacheKey()
     assert _words(tray) == ["Open CRET Desktop", "Quit"]
     tray.show_progress(_progress(Phase.INDEXING))
-    assert _words(tray) == ["Open CRET Desktop", "3 of 12 videos, 1:15 left", "Pause indexing", "Quit"]
+    assert _words(tray) == ["Open CRET Desktop", "3 of 12 videos, about 2 min left", "Pause indexing", "Quit"]
     assert "3 of 12" in tray.icon.toolTip()
     ringed = tray.icon.icon().cacheKey()
     assert ringed != plain

@@ -21,13 +21,14 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.app import Application, build_application
 from cret_desktop.clips import Moment
 from cret_desktop.engine.client import EngineConfig
-from cret_desktop.engine.protocol import Folder, SearchAnswer
+from cret_desktop.engine.protocol import DeviceLost, Folder, SearchAnswer
 from cret_desktop.errors import EngineError
 from cret_desktop.gui.error_dialog import ErrorDialog
 from cret_desktop.gui.library.failures_dialog import FailuresDialog
 from cret_desktop.gui.library.library_model import Kind, Role
 from cret_desktop.gui.main_window import MainWindow
 from cret_desktop.library.progress import Phase
+from cret_desktop.paths import LibraryPaths
 from tests.gui.conftest import WAIT, DragPlace
 from tests.videos import write_colours
 
@@ -241,6 +242,26 @@ def test_a_killed_engine_is_said_and_comes_back(indexed: Application, qtbot: QtB
     assert Path(moments(window)[0].path).name == "green.mp4"
     window.search_bar.clear()
     search(indexed, qtbot, "red")
+
+
+def test_a_catalog_that_was_repaired_is_said(
+    closed_application: Application, config: EngineConfig, indexed_library: Path, qtbot: QtBot
+) -> None:
+    shutil.copytree(indexed_library, config.library, dirs_exist_ok=True)
+    with LibraryPaths(config.library).catalog.open("r+b") as stream:
+        stream.write(bytes(4096))
+    window = closed_application.window
+    with qtbot.waitSignal(window.library.status_changed, timeout=WAIT):
+        closed_application.open()
+    assert "was damaged, and was repaired: 3 videos came back" in window.banner.text
+    assert window.banner.isVisible()
+    assert search(closed_application, qtbot, "green").moments
+
+
+def test_a_gpu_that_has_failed_is_said(application: Application) -> None:
+    application.bridge.device_lost.emit(DeviceLost("The GPU has failed (CUDA error: <b>). Restart to use it again."))
+    assert application.window.banner.isVisible()
+    assert "CUDA error: <b>" in application.window.banner.text
 
 
 def test_a_query_asked_while_the_engine_is_down_is_answered(indexed: Application, qtbot: QtBot) -> None:

@@ -29,7 +29,7 @@ from PySide6.QtWidgets import (
 
 from cret_desktop.engine.protocol import ExportClips, ExportList, Passage
 from cret_desktop.gui import wording
-from cret_desktop.gui.theme import SPACE
+from cret_desktop.gui.theme import SPACE, pad
 
 CLIPS = ("copy", "exact")
 LISTS = ("fcpxml", "edl", "csv")
@@ -123,6 +123,7 @@ class ExportDialog(QDialog):
     def _where(self, start: ExportChoice) -> QFormLayout:
         self.handles = QDoubleSpinBox(minimum=0.0, maximum=MOST_HANDLES, singleStep=0.5, decimals=1)
         self.handles.setSuffix(self.tr(" s"))
+        pad(self.handles)
         self.handles.setValue(start.handles)
         self.handles.setToolTip(self.tr("Added before and after each moment, where the video has it."))
         self.name = QLineEdit(self._first_name())

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.engine.protocol import FailedFile
-from cret_desktop.gui import wording
+from cret_desktop.gui import sentences, wording
 from cret_desktop.gui.model_index import Index
 from cret_desktop.gui.theme import SPACE
 
@@ -29,7 +29,7 @@ class FailuresModel(QAbstractTableModel):
 
     def __init__(self, failures: tuple[FailedFile, ...], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._failures = failures
+        self._failures = [FailedFile(failure.path, sentences.told(failure.reason)) for failure in failures]
 
     def failure(self, row: int) -> FailedFile:
         return self._failures[row]

@@ -19,8 +19,9 @@ STATUS_MS = 400  # while files come in, counts are read this often at most
 
 
 class _Removed(QUndoCommand):
-    def __init__(self, words: str, forth: Callable[[], object], back: Callable[[], object]) -> None:
+    def __init__(self, words: str, path: str, forth: Callable[[], object], back: Callable[[], object]) -> None:
         super().__init__(words)
+        self.path = path
         self._forth, self._back = forth, back
 
     def redo(self) -> None:
@@ -31,11 +32,13 @@ class _Removed(QUndoCommand):
 
 
 class LibraryController(QObject):
-    """Signals: `status_changed(LibraryStatus)`, `failed(Exception)`, `failures_ready(tuple[FailedFile, ...])`."""
+    """Signals: `status_changed(LibraryStatus)`, `failed(Exception)`, `failures_ready(tuple[FailedFile, ...])`,
+    `removed(str)` when a folder has left the library."""
 
     status_changed = Signal(object)
     failed = Signal(object)
     failures_ready = Signal(object)
+    removed = Signal(str)
 
     def __init__(self, bridge: EngineBridge, stack: QUndoStack, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -58,18 +61,33 @@ class LibraryController(QObject):
         self._change(protocol.AddFolders(tuple(paths)))
 
     def remove(self, path: str) -> None:
-        """Forget a folder. Undone, it is added again: its videos are indexed anew, their tags and notes come back."""
+        """Take a folder out of the library. Undone, it is there again as it was."""
         self._stack.push(
-            _Removed(
-                self.tr("Remove a folder"),
-                lambda: self._change(protocol.RemoveFolder(path)),
-                lambda: self.add([path]),
-            )
+            _Removed(self.tr("Remove a folder"), path, lambda: self._remove(path), lambda: self.add([path]))
         )
+
+    def take_back(self, path: str) -> None:
+        """Undo the removal of a folder, whatever else was done since."""
+        last = self._stack.command(self._stack.index() - 1)
+        if isinstance(last, _Removed) and last.path == path:
+            self._stack.undo()
+        else:
+            self.add([path])
+
+    def _remove(self, path: str) -> None:
+        def tell(_: object) -> None:
+            self.read_status()
+            self.removed.emit(path)
+
+        self._ask(protocol.RemoveFolder(path), tell)
 
     def index_first(self, path: str) -> None:
         """Index what waits in a folder before anything else."""
         self._change(protocol.PrioritiseFolder(path))
+
+    def index_again(self, path: str) -> None:
+        """Index a folder as the settings say now; until then all is found as before."""
+        self._change(protocol.IndexAgain(path))
 
     def refresh(self, paths: Sequence[str] = ()) -> None:
         self._change(protocol.Refresh(tuple(paths)))

@@ -22,7 +22,8 @@ class LibraryDialogs(QObject):
         self._window = window
         # Where the next dialog begins: where the last one was, and at first where the system keeps videos.
         kinds = (QStandardPaths.StandardLocation.MoviesLocation, QStandardPaths.StandardLocation.HomeLocation)
-        self._place = next(place for kind in kinds if os.path.isdir(place := QStandardPaths.writableLocation(kind)))
+        places = (QStandardPaths.writableLocation(kind) for kind in kinds)
+        self._place = next(filter(os.path.isdir, places), os.path.sep)  # some accounts have no home folder
         library.failures_ready.connect(self._show_failures)
 
     def choose_folder(self) -> None:
@@ -55,9 +56,10 @@ class LibraryDialogs(QObject):
             self.tr("Remove \u201c{name}\u201d from the library?").format(name=wording.file_name(folder.path))
         )
         question.setInformativeText(
-            self.tr("Search will no longer find its {videos}. The files themselves stay where they are.").format(
-                videos=wording.videos(folder.files)
-            )
+            self.tr(
+                "Search will no longer find its {videos}. The files themselves stay where they are; for 30 days, "
+                "adding the folder again brings all back."
+            ).format(videos=wording.videos(folder.files))
         )
         remove = question.addButton(self.tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
         keep = question.addButton(self.tr("Keep"), QMessageBox.ButtonRole.RejectRole)

@@ -168,7 +168,7 @@ class LibraryPanel(QFrame):
     everything_wanted(), narrowed(operator, value)  what is searched in
     recalled(SavedSearch), rename_wanted(SavedSearch), forget_wanted(SavedSearch)
     add_wanted(), remove_wanted(Folder), failures_wanted()
-    refresh_wanted(path), first_wanted(path), open_wanted(path)  of a folder
+    refresh_wanted(path), first_wanted(path), again_wanted(path), open_wanted(path)  of a folder
     """
 
     everything_wanted = Signal()
@@ -181,6 +181,7 @@ class LibraryPanel(QFrame):
     failures_wanted = Signal()
     refresh_wanted = Signal(str)
     first_wanted = Signal(str)
+    again_wanted = Signal(str)
     open_wanted = Signal(str)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
@@ -266,6 +267,8 @@ class LibraryPanel(QFrame):
         menu.addAction(self.tr("Look for new videos"), lambda: self.refresh_wanted.emit(path))
         first = menu.addAction(self.tr("Index this first"), lambda: self.first_wanted.emit(path))
         first.setEnabled(folder.pending > 0 and not folder.offline)
+        again = menu.addAction(self.tr("Index again"), lambda: self.again_wanted.emit(path))
+        again.setEnabled(folder.pending < folder.files and not folder.offline)
         menu.addSeparator()
         menu.addAction(self.tr("Remove from library\u2026"), lambda: self.remove_wanted.emit(folder))
 

@@ -1,5 +1,7 @@
 """The line at the bottom while videos are indexed: how far, how fast, how long still; pause and cancel.
 
+Once all is found, it tells quietly, without a bar, of the index being optimised: nobody need wait for that.
+
 This module never asks the engine anything.
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from cret_desktop.engine.protocol import IndexFinished
+from cret_desktop.engine.protocol import IndexFinished, Optimising
 from cret_desktop.gui import wording
 from cret_desktop.gui.elided_label import ElidedLabel
 from cret_desktop.gui.theme import SPACE, Theme
@@ -27,6 +29,7 @@ class ProgressLine(QFrame):
         super().__init__(parent)
         self._theme = theme
         self._paused = False
+        self._optimising = False
         self._leave = QTimer(self, singleShot=True, interval=SAID_MS)
         self.setProperty("kind", "panel")
         self._bar = QProgressBar(textVisible=False)
@@ -57,7 +60,7 @@ class ProgressLine(QFrame):
         self._pause.clicked.connect(lambda: self.pause_wanted.emit(not self._paused))
         self._cancel.clicked.connect(self.cancel_wanted)
         self._close.clicked.connect(self.hide)
-        self._leave.timeout.connect(self.hide)
+        self._leave.timeout.connect(self._rest)
         self._theme.changed.connect(lambda: self._set_paused(self._paused))
 
     @property
@@ -66,7 +69,8 @@ class ProgressLine(QFrame):
 
     def show_progress(self, progress: IndexProgress) -> None:
         self._set_paused(progress.phase is Phase.PAUSED)
-        countable = progress.phase not in (Phase.SCANNING, Phase.LOADING_MODEL) and progress.files_total > 0
+        uncountable = (Phase.SCANNING, Phase.MEASURING, Phase.LOADING_MODEL)
+        countable = progress.phase not in uncountable and progress.files_total > 0
         self._bar.setRange(0, progress.files_total if countable else 0)
         self._bar.setValue(progress.files_done)
         self._words.setText(self._sentence(progress))
@@ -77,7 +81,7 @@ class ProgressLine(QFrame):
         """Tell what the run did, for a while where all went well; one that found nothing new leaves without a word."""
         totals = finished.totals
         if not totals.files and not totals.failed:
-            self.hide()
+            self._rest()
             return
         said = self.tr("{files}, {clips} indexed in {time}")
         if totals.cancelled:
@@ -89,18 +93,39 @@ class ProgressLine(QFrame):
         )
         parts = [said, self._could_not(totals.failed)] if totals.failed else [said]
         self._words.setText(" \u00b7 ".join(parts))
-        self._current.setText("")
+        self._current.setText(self.tr("Ready to search; the index is being optimised") if self._optimising else "")
         self._set_running(False)
         if not totals.failed and not totals.cancelled:
             self._leave.start()
 
+    def show_optimising(self, optimising: Optimising) -> None:
+        """Never in the way of what else there is to tell."""
+        self._optimising = optimising.running
+        if self.isHidden() or self._cancel.isHidden():  # at rest, or telling what a run did
+            if not optimising.running:
+                self._current.setText("")
+            if not self._leave.isActive():
+                self._rest()
+
+    def _rest(self) -> None:
+        """There is nothing more to tell of a run."""
+        if self._optimising:
+            self._words.setText(self.tr("Optimising the index; search is ready meanwhile"))
+            self._current.setText("")
+            self._set_running(False)
+        else:
+            self.hide()
+
     def _sentence(self, progress: IndexProgress) -> str:
+        if progress.phase is Phase.SCANNING and progress.files_total:
+            videos = wording.videos(progress.files_total)
+            return self.tr("Looking for videos\u2026 {videos} found").format(videos=videos)
         if progress.phase is Phase.SCANNING:
             return self.tr("Looking for videos\u2026")
+        if progress.phase is Phase.MEASURING:
+            return self.tr("Reading the lengths of {videos}\u2026").format(videos=wording.videos(progress.files_total))
         if progress.phase is Phase.LOADING_MODEL:
             return self.tr("Loading the model\u2026")
-        if progress.phase is Phase.BUILDING:
-            return self.tr("Making the search faster\u2026")
         head = {
             Phase.PAUSED: self.tr("Paused"),
             Phase.ON_BATTERY: self.tr("Waiting for mains power"),
@@ -114,7 +139,7 @@ class ProgressLine(QFrame):
         if progress.phase is Phase.INDEXING and progress.rate > 0:
             parts.append(wording.rate(progress.rate))
         if progress.phase is Phase.INDEXING and progress.remaining is not None:
-            parts.append(self.tr("{time} left").format(time=wording.clock(progress.remaining)))
+            parts.append(self.tr("{time} left").format(time=wording.roughly(progress.remaining)))
         if progress.failed:
             parts.append(self._could_not(progress.failed))
         return " \u00b7 ".join(parts)

@@ -65,6 +65,15 @@ class FrameAim:
         self._advance()
         return False
 
+    def misses(self, start: float) -> bool:
+        """Whether a frame that was settled for is not the one: the backend cannot land exactly in such a file.
+
+        A file without an index of its frames (MPEG-TS, MPEG-PS) is like that. A frame that starts long before the
+        time may be in force there; only where a frame is known to start is that a miss. No frame lies before the first.
+        """
+        early = self._at_start and start < self._time - self._length
+        return early or (start > self._time + self._length and self.position > 0)
+
     def _advance(self) -> None:
         if self._over is None:
             self._over = ceil((self._time + SLACK + self._length) * 1000)

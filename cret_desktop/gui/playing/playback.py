@@ -34,12 +34,14 @@ class Playback(QObject):
     Signals:
         opened()  the duration and the frame rate are known
         frame_changed(QVideoFrame)  another picture; `position` has its time
+        inexact()  moments of this file can be shown near their place only; told once
         speed_changed()  played, paused, shuttled or come to the end
         failed(str)  a sentence; nothing is open any more
     """
 
     opened = Signal()
     frame_changed = Signal(object)
+    inexact = Signal()
     speed_changed = Signal()
     failed = Signal(str)
 
@@ -66,6 +68,7 @@ class Playback(QObject):
         self._play_then = False
         self._at_end = False
         self._rewound = 0.0
+        self._inexact = False
         self.position = 0.0
         self.duration = 0.0
         self.frame_length = USUAL_LENGTH
@@ -243,6 +246,9 @@ class Playback(QObject):
             self.position = start
             self.frame_changed.emit(frame)
             if self._aim is not None:
+                if not self._inexact and self._aim.misses(start):
+                    self._inexact = True
+                    self.inexact.emit()
                 self._settle()
 
     def _on_status(self, status: QMediaPlayer.MediaStatus) -> None:

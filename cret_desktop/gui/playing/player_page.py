@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from cret_desktop.clips import LibraryFile, Moment, Stretch
 from cret_desktop.engine.protocol import Passage
 from cret_desktop.gui import wording
+from cret_desktop.gui.banner import Banner
 from cret_desktop.gui.elided_label import ElidedLabel
 from cret_desktop.gui.playing.multimedia import make_playback
 from cret_desktop.gui.playing.player_controls import CommandButton, PlayerControls
@@ -129,6 +130,7 @@ class PlayerPage(QWidget):
         head.addWidget(CommandButton(act["like_frame"], "similar", theme))
         head.addWidget(CommandButton(act["player_elsewhere"], "elsewhere", theme))
 
+        self.word = Banner(theme)
         self.surface = VideoSurface()
         self.surface.setAccessibleName(self.tr("Video"))
         self._stage = QStackedWidget()
@@ -148,6 +150,7 @@ class PlayerPage(QWidget):
         column.setContentsMargins(SPACE * 2, 0, SPACE * 2, SPACE)  # the window leaves room above its pages
         column.setSpacing(SPACE)
         column.addWidget(self._head)
+        column.addWidget(self.word)
         column.addWidget(self._stage, 1)
         column.addWidget(self._foot)
         self.setAutoFillBackground(True)
@@ -184,6 +187,7 @@ class PlayerPage(QWidget):
             self.playback.frame_changed.connect(self._on_frame)
             self.playback.speed_changed.connect(self._on_speed)
             self.playback.failed.connect(self.show_trouble)
+            self.playback.inexact.connect(self._tell_inexact)
         return self.playback
 
     # --- what is shown ----------------------------------------------------------------------------------------
@@ -197,6 +201,7 @@ class PlayerPage(QWidget):
         self._about.clear()
         self.surface.clear()
         self._stage.setCurrentWidget(self.surface)
+        self.word.hide()
         self.set_stretches(())
         self.set_moments(())
         self._set_marks(None, None)
@@ -244,6 +249,7 @@ class PlayerPage(QWidget):
     def show_trouble(self, words: str) -> None:
         """Say in the picture's place why there is none."""
         self._trouble.setText(words)
+        self.word.hide()
         self._stage.setCurrentIndex(1)
         self._offer(False)
         self._elsewhere.setFocus()
@@ -276,6 +282,13 @@ class PlayerPage(QWidget):
             known = id not in ("player_favourite", "player_tags") or self._file is not None
             action.setEnabled(id in always or (there and known))
         self.seek_bar.setEnabled(there)
+
+    def _tell_inexact(self) -> None:
+        self.word.say(
+            self.tr("This file keeps no index of its pictures: moments are shown near their place, not to the frame."),
+            self.tr("Open in another program"),
+            self._open_elsewhere,
+        )
 
     # --- what the player tells --------------------------------------------------------------------------------
 

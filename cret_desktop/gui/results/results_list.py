@@ -125,6 +125,7 @@ class ResultsList(QTableView):
         for column, width in WIDTHS.items():
             self.setColumnWidth(column, width)
         self._connect_signals(theme, thumbnails)
+        self._on_reset()  # the rows may have been there before the list
 
     def _connect_signals(self, theme: Theme, thumbnails: ThumbnailCache) -> None:
         theme.changed.connect(self.viewport().update)

@@ -6,7 +6,8 @@ what happens to results by whoever hears `selection`.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QResizeEvent
@@ -27,9 +28,7 @@ from cret_desktop.clips import LibraryFile, Moment, Picture, Sort
 from cret_desktop.engine.protocol import SearchAnswer
 from cret_desktop.gui import wording
 from cret_desktop.gui.engine_bridge import EngineBridge
-from cret_desktop.gui.results.filmstrip_view import FilmstripDelegate, Filmstrips
 from cret_desktop.gui.results.results_delegate import LARGEST, SMALLEST, USUAL, CardDelegate
-from cret_desktop.gui.results.results_list import ResultsList
 from cret_desktop.gui.results.results_model import PAGE, ResultsModel
 from cret_desktop.gui.results.results_view import ResultsView
 from cret_desktop.gui.results.selection_actions import SelectionActions
@@ -38,11 +37,15 @@ from cret_desktop.gui.theme import SPACE, Theme
 from cret_desktop.gui.thumbnail_cache import ThumbnailCache
 from cret_desktop.library import query as query_language
 
+if TYPE_CHECKING:
+    from cret_desktop.gui.results.filmstrip_view import FilmstripDelegate, Filmstrips
+    from cret_desktop.gui.results.results_list import ResultsList
+
 ZOOM_STEP = 32  # logical pixels of a card's width
 SLIDER_WIDTH = 96
 ROOMY = 620  # a narrower page does without the slider; the keys remain
 SETTLE_MS = 40  # what has been in sight for so long is asked for
-VIEWS = ("grid", "list", "filmstrip")
+VIEWS = ("grid", "list", "filmstrip")  # attributes of the page
 FLAGS = QItemSelectionModel.SelectionFlag
 
 
@@ -68,20 +71,20 @@ class ResultsPage(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
+        self._bridge = bridge
         self._theme = theme
+        self._thumbnails = thumbnails
         self._text = ""
-        self._by_picture = False
+        self._like: Picture | int | None = None
         self._sort, self._reverse = Sort.RELEVANCE, False
         self._empty_icon_name = "film"
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self.model = ResultsModel(self)
-        self.filmstrips = Filmstrips(bridge, self)
         self._card = CardDelegate(self.model, theme, thumbnails)
-        self._strip = FilmstripDelegate(self.model, theme, thumbnails, self.filmstrips)
         self.grid = ResultsView(self.model, self._card, theme, thumbnails)
-        self.list = ResultsList(self.model, theme, thumbnails)
-        self.filmstrip = ResultsView(self.model, self._strip, theme, thumbnails)
         self.rows = self.grid.selectionModel()
+        self._views: dict[str, ResultsView | ResultsList] = {}  # by name; see `list` and `filmstrip`
+        self._shown = "grid"
         self._build(shortcuts)
         self.selection = SelectionActions(self.model, self.rows, shortcuts, self.views)
         self._connect_signals()
@@ -89,14 +92,7 @@ class ResultsPage(QWidget):
 
     def _build(self, shortcuts: Shortcuts) -> None:
         self.views = QStackedWidget()
-        names = (self.tr("Results as a grid"), self.tr("Results as a list"), self.tr("Results as filmstrips"))
-        for view, name in zip((self.grid, self.list, self.filmstrip), names, strict=True):
-            view.setAccessibleName(name)
-            if view is not self.grid:
-                unused = view.selectionModel()
-                view.setSelectionModel(self.rows)
-                unused.deleteLater()
-            self.views.addWidget(view)
+        self._add_view("grid", self.grid, self.tr("Results as a grid"))
 
         self.line = QLabel(textFormat=Qt.TextFormat.PlainText)
         self.line.setProperty("kind", "muted")
@@ -148,6 +144,53 @@ class ResultsPage(QWidget):
         column.addWidget(self._stack, 1)
         self._column = column
 
+    # Built when they are first looked at: no window waits for them before, and no answer is laid out in them.
+
+    @cached_property
+    def list(self) -> ResultsList:
+        from cret_desktop.gui.results.results_list import ResultsList
+
+        view = ResultsList(self.model, self._theme, self._thumbnails)
+        view.sort_wanted.connect(self._sort_by_heading)
+        self._add_view("list", view, self.tr("Results as a list"))
+        view.show_sort(self._sort, self._reverse)
+        return view
+
+    @cached_property
+    def filmstrips(self) -> Filmstrips:
+        from cret_desktop.gui.results.filmstrip_view import Filmstrips
+
+        strips = Filmstrips(self._bridge, self)
+        strips.set_query(self._text, self._like)
+        strips.failed.connect(self.failed)
+        return strips
+
+    @cached_property
+    def filmstrip(self) -> ResultsView:
+        from cret_desktop.gui.results.filmstrip_view import FilmstripDelegate
+
+        delegate = FilmstripDelegate(self.model, self._theme, self._thumbnails, self.filmstrips)
+        delegate.width = self._size.value()
+        view = ResultsView(self.model, delegate, self._theme, self._thumbnails)
+        self._size.valueChanged.connect(partial(self._resize_pictures, view, delegate))
+        self.filmstrips.ready.connect(lambda _: view.viewport().update())
+        view.zoom_wanted.connect(self.zoom)
+        self._add_view("filmstrip", view, self.tr("Results as filmstrips"))
+        return view
+
+    def _add_view(self, name: str, view: ResultsView | ResultsList, words: str) -> None:
+        view.setAccessibleName(words)
+        if view.selectionModel() is not self.rows:  # one selection for all of them
+            unused = view.selectionModel()
+            view.setSelectionModel(self.rows)
+            unused.deleteLater()
+        view.open_wanted.connect(self._open_at)
+        view.fold_wanted.connect(self.model.toggle)
+        view.moved.connect(self._on_moved)
+        view.customContextMenuRequested.connect(self._show_menu)
+        self._views[name] = view
+        self.views.addWidget(view)
+
     def put_above(self, notice: QWidget) -> None:
         """Give a place over the results to what is told beside them."""
         self._column.insertWidget(0, notice)
@@ -196,19 +239,10 @@ class ResultsPage(QWidget):
         column.addStretch()
 
     def _connect_signals(self) -> None:
-        for view in (self.grid, self.list, self.filmstrip):
-            view.open_wanted.connect(self._open_at)
-            view.fold_wanted.connect(self.model.toggle)
-            view.moved.connect(self._on_moved)
-            view.customContextMenuRequested.connect(self._show_menu)
         self.grid.zoom_wanted.connect(self.zoom)
-        self.filmstrip.zoom_wanted.connect(self.zoom)
-        self.list.sort_wanted.connect(self._sort_by_heading)
-        self.filmstrips.ready.connect(lambda _: self.filmstrip.viewport().update())
-        self.filmstrips.failed.connect(self.failed)
         self.rows.selectionChanged.connect(self._show_count)
         self.clear_filters.clicked.connect(self.clear_filters_wanted)
-        self._size.valueChanged.connect(self._on_size)
+        self._size.valueChanged.connect(partial(self._resize_pictures, self.grid, self._card))
         self._settle.timeout.connect(self._ask_for_what_is_in_sight)
         self._theme.changed.connect(self._paint_empty_icon)
 
@@ -216,8 +250,9 @@ class ResultsPage(QWidget):
 
     def set_query(self, text: str, like: Picture | int | None) -> None:
         """What the answer that comes next is to; filmstrips tell their relevance to it."""
-        self._text, self._by_picture = text, like is not None
-        self.filmstrips.set_query(text, like)
+        self._text, self._like = text, like
+        if "filmstrips" in self.__dict__:
+            self.filmstrips.set_query(text, like)
 
     def show_answer(self, answer: SearchAnswer, keep_place: bool = False) -> None:
         """Show an answer; with `keep_place`, what is chosen, opened and in sight stays where it can."""
@@ -228,7 +263,7 @@ class ResultsPage(QWidget):
         chosen, current = (self.selection.moments() if self.rows.hasSelection() else ()), self.current_moment()
         in_place = self.model.show(answer, keep_place)
         if not keep_place:
-            for other in (self.grid, self.list, self.filmstrip):
+            for other in self._views.values():
                 other.scrollToTop()
         elif not in_place:
             self._choose_again(chosen, current)
@@ -268,7 +303,7 @@ class ResultsPage(QWidget):
     @property
     def view(self) -> ResultsView | ResultsList:
         """The view that is seen."""
-        return (self.grid, self.list, self.filmstrip)[self.views.currentIndex()]
+        return self._views[self._shown]
 
     def current_moment(self) -> Moment | None:
         card = self.selection.card()
@@ -308,7 +343,8 @@ class ResultsPage(QWidget):
         had_focus = self.view.hasFocus()
         if name == "filmstrip":
             self.model.close_all()  # one row a video
-        self.views.setCurrentIndex(VIEWS.index(name))
+        self._shown = name
+        self.views.setCurrentWidget(getattr(self, name))
         self._view_actions[name].setChecked(True)
         if had_focus:
             self.view.setFocus()
@@ -339,7 +375,7 @@ class ResultsPage(QWidget):
     def save_state(self) -> dict[str, str | int | bool]:
         """How the page is set, for the next start."""
         return {
-            "view": VIEWS[self.views.currentIndex()],
+            "view": self._shown,
             "thumbnail": self._size.value(),
             "sort": self._sort.value,
             "reverse": self._reverse,
@@ -368,12 +404,13 @@ class ResultsPage(QWidget):
         words = wording.sort(by)
         self._sort_button.setText(f"{words} {chr(0x2191)}" if self._reverse else words)
         self._sort_button.setToolTip(self.tr("Order: {order}").format(order=words))
-        self.list.show_sort(self._sort, self._reverse)
+        if "list" in self._views:
+            self.list.show_sort(self._sort, self._reverse)
 
-    def _on_size(self, width: int) -> None:
-        self._card.width = self._strip.width = width
-        self.grid.lay_out()
-        self.filmstrip.lay_out()
+    @staticmethod
+    def _resize_pictures(view: ResultsView, delegate: CardDelegate | FilmstripDelegate, width: int) -> None:
+        delegate.width = width
+        view.lay_out()
 
     # --- words ------------------------------------------------------------------------------------------------
 
@@ -381,7 +418,7 @@ class ResultsPage(QWidget):
         """What the answer is, in the line, the note, or instead of results."""
         filtered = any(token.kind == "operator" for token in query_language.tokens(self._text))
         query = _short(answer.query)
-        alike = self._by_picture and not query
+        alike = self._like is not None and not query
         self.note.hide()
         if answer.moments:
             self._stack.setCurrentWidget(self.views)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from PySide6.QtCore import QItemSelectionModel, QObject, QPoint, Signal
+from PySide6.QtCore import QItemSelectionModel, QObject, QPoint, Signal, SignalInstance
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
@@ -137,13 +137,13 @@ class SelectionActions(QObject):
         if (card := self.card()) is not None:
             self.opened.emit(card.moment, opening_time(card))
 
-    def _tell(self, signal: object) -> None:
+    def _tell(self, signal: SignalInstance) -> None:
         if (card := self.card()) is not None:
-            signal.emit(card.moment)  # type: ignore[attr-defined]
+            signal.emit(card.moment)
 
-    def _tell_files(self, signal: object) -> None:
+    def _tell_files(self, signal: SignalInstance) -> None:
         if files := self.files():
-            signal.emit(files)  # type: ignore[attr-defined]
+            signal.emit(files)
 
     def _like(self) -> None:
         card = self.card()

@@ -21,12 +21,11 @@ from cret_desktop.gui.search.flow_layout import FlowLayout
 from cret_desktop.gui.search.history import History
 from cret_desktop.gui.search.search_frame import SearchFrame
 from cret_desktop.gui.search.search_line import SearchLine
-from cret_desktop.gui.search.without_box import WithoutBox
+from cret_desktop.gui.search.without_box import DEBOUNCE_MS, WithoutBox
 from cret_desktop.gui.theme import SPACE, Theme
 from cret_desktop.library import query
 from cret_desktop.library.query import Token
 
-DEBOUNCE_MS = 40  # the engine drops all but the newest of the searches that wait, so a short one will do
 LINE_WIDTH = 180  # pixels that chips leave to the line at least, before they take a row of their own
 ROW = 34  # pixels; what stands beside the first row of the flow is as high
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from PySide6.QtCore import QModelIndex, QObject, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
+    QAbstractItemView,
     QCompleter,
     QLineEdit,
     QListView,
@@ -75,33 +77,47 @@ class SearchLine(QLineEdit):
         self._history = history
         self.vocabulary = Vocabulary()
         self.setAcceptDrops(False)  # a dropped folder or picture is for the window, not text for this line
+        self._theme = theme
         self._suggestions = QStandardItemModel(self)
-        self._completer = QCompleter(self._suggestions, self)
-        self._completer.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
-        self._completer.setWidget(self)
-        self._completer.setMaxVisibleItems(10)
-        self.popup = QListView()
-        self.popup.setProperty("kind", "popup")
-        self.popup.setAccessibleName(self.tr("Suggestions"))
-        self._completer.setPopup(self.popup)
-        self.popup.setItemDelegate(SuggestionDelegate(theme, self))  # after setPopup, which sets its own
-        self._connect_signals()
-
-    def _connect_signals(self) -> None:
         self.textEdited.connect(self._suggest)
-        self._completer.activated[QModelIndex].connect(self._take)  # type: ignore[index]  # it is overloaded
+
+    @cached_property
+    def _completer(self) -> QCompleter:
+        """Built for the first suggestion: no window waits for it before."""
+        completer = QCompleter(self._suggestions, self)
+        completer.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
+        completer.setWidget(self)
+        completer.setMaxVisibleItems(10)
+        popup = QListView()
+        popup.setProperty("kind", "popup")
+        popup.setAccessibleName(self.tr("Suggestions"))
+        completer.setPopup(popup)
+        popup.setItemDelegate(SuggestionDelegate(self._theme, self))  # after setPopup, which sets its own
+        completer.activated[QModelIndex].connect(self._take)  # type: ignore[index]  # it is overloaded
+        return completer
+
+    @property
+    def popup(self) -> QAbstractItemView:
+        """The list of what may be meant."""
+        popup = self._completer.popup()
+        assert popup is not None
+        return popup
+
+    @property
+    def _is_offering(self) -> bool:
+        return "_completer" in self.__dict__ and self.popup.isVisible()
 
     @property
     def suggestions(self) -> list[Suggestion]:
         """What is offered at present, as it is shown."""
-        if not self.popup.isVisible():
+        if not self._is_offering:
             return []
         return [self._suggestions.item(row).data(SUGGESTION) for row in range(self._suggestions.rowCount())]
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         at_start = self.cursorPosition() == 0 and not self.hasSelectedText()
-        chosen = self.popup.currentIndex()
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.popup.isVisible() and chosen.isValid():
+        chosen = self.popup.currentIndex() if self._is_offering else QModelIndex()
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and chosen.isValid():
             self.popup.hide()
             self._take(chosen)
         elif event.key() == Qt.Key.Key_Down:
@@ -118,7 +134,7 @@ class SearchLine(QLineEdit):
 
     def focusNextPrevChild(self, forwards: bool) -> bool:
         """Tab takes the chosen suggestion, or the first one, before it moves on."""
-        if forwards and self.popup.isVisible():
+        if forwards and self._is_offering:
             index = self.popup.currentIndex()
             self.popup.hide()
             self._take(index if index.isValid() else self._suggestions.index(0, 0))
@@ -140,7 +156,7 @@ class SearchLine(QLineEdit):
             place.setWidth(min(POPUP_WIDTH, self.window().width() - self.mapTo(self.window(), place.topLeft()).x()))
             self._completer.complete(place)
             self.popup.setCurrentIndex(QModelIndex())  # Enter searches what is typed unless one was gone to
-        else:
+        elif self._is_offering:
             self.popup.hide()
 
     def _take(self, index: QModelIndex) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidg
 from cret_desktop.gui.search.search_frame import SearchFrame
 from cret_desktop.gui.theme import SPACE, Theme
 
-DEBOUNCE_MS = 40
+DEBOUNCE_MS = 10  # no longer: the engine gives a search up as soon as the next one comes
 
 
 class WithoutBox(SearchFrame):

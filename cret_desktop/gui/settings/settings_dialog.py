@@ -5,8 +5,8 @@ Shows and changes `Preferences`, never carries a setting out itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QItemSelectionModel, Qt, Signal
 from PySide6.QtGui import QStandardItemModel
@@ -31,33 +31,42 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.clips import DEVICES
-from cret_desktop.engine.protocol import Device
-from cret_desktop.gui import i18n
+from cret_desktop.engine.protocol import Device, ModelCard
+from cret_desktop.gui import i18n, wording
 from cret_desktop.gui.settings.preferences import Preferences
-from cret_desktop.gui.theme import SPACE
+from cret_desktop.gui.theme import SPACE, pad
 from cret_desktop.gui.tray import Tray
-from cret_desktop.settings import Settings
+from cret_desktop.settings import CLIP_SECONDS, THUMBNAIL_WIDTHS, Settings
 
+if TYPE_CHECKING:  # all that it is kept in would be loaded with it
+    from cret_desktop.library.backup import LibrarySize
+
+INDEXING_PAGE = 1
 MODEL_PAGE = 2
 PATTERN_LINES = 4
 CONTROL_WIDTH = 320
 
 
 class SettingsDialog(QDialog):
-    """Signals: `models_wanted()`, `shortcuts_wanted()`, `history_cleared()`, `devices_wanted()`: `show_devices` or
-    `show_no_devices` is to follow."""
+    """Signals: `models_wanted()`, `shortcuts_wanted()`, `history_cleared()`, `restart_wanted()`; `devices_wanted()`:
+    `show_devices` or `show_no_devices` is to follow; `space_wanted()`, and `free_wanted()` by a button: `show_space` or
+    `show_no_space` is."""
 
     models_wanted = Signal()
     shortcuts_wanted = Signal()
     history_cleared = Signal()
+    restart_wanted = Signal()
     devices_wanted = Signal()
+    space_wanted = Signal()
+    free_wanted = Signal()
 
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
+        self._titles: dict[str, str] = {}  # of models, by name
         self._showers: list[Callable[[Settings], object]] = []  # each brings one control to the present value
         self.setWindowTitle(self.tr("Settings"))
-        self.resize(760, 560)
+        self.resize(760, 620)
         self.pages = QListWidget()
         self.pages.setProperty("kind", "pages")
         self.pages.setAccessibleName(self.tr("Pages of the settings"))
@@ -89,6 +98,8 @@ class SettingsDialog(QDialog):
 
     def _on_page(self, number: int) -> None:
         self._stack.setCurrentIndex(number)
+        if number == INDEXING_PAGE:
+            self.space_wanted.emit()
         if number == MODEL_PAGE:  # not before: the engine loads torch to answer
             self.devices_wanted.emit()
 
@@ -113,12 +124,23 @@ class SettingsDialog(QDialog):
         keys.clicked.connect(self.shortcuts_wanted)
         page = QVBoxLayout()
         _row(page, self.tr("Colours"), self._combo("theme", themes))
-        _row(page, self.tr("Language"), self._combo("language", languages), self.tr("Holds from the next start on."))
+        _row(page, self.tr("Language"), self._combo("language", languages))
+        page.addWidget(self._build_restart())
         _row(page, self.tr("When the window is closed"), closing_box, tray_words)
         _row(page, self.tr("History"), history, self.tr("Kept on this computer only."))
         page.addWidget(clear, alignment=Qt.AlignmentFlag.AlignLeft)
         _row(page, self.tr("Keys"), keys, self.tr("All shortcuts, and other keys for them."))
         return page
+
+    def _build_restart(self) -> QWidget:
+        """The words of all windows are made when they are built: another language wants them built again."""
+        spoken = i18n.chosen(self._preferences.settings.language)
+        words = QLabel(self.tr("Holds from the next start on."), textFormat=Qt.TextFormat.PlainText)
+        words.setProperty("kind", "muted")
+        self.restart = QPushButton(self.tr("Restart now"))
+        self.restart.clicked.connect(self.restart_wanted)
+        self._showers.append(lambda settings: self.restart.setVisible(i18n.chosen(settings.language) != spoken))
+        return _side_by_side(words, self.restart)
 
     def _indexing(self) -> QVBoxLayout:
         self.patterns = QPlainTextEdit()
@@ -129,7 +151,31 @@ class SettingsDialog(QDialog):
         )
         self._showers.append(lambda settings: self.patterns.setPlainText("\n".join(settings.leave_out)))
         self.patterns.installEventFilter(self)
+        lengths = {
+            5.0: self.tr("Fine: at most 5 seconds"),
+            10.0: self.tr("Usual: at most 10 seconds"),
+            20.0: self.tr("Coarse: at most 20 seconds"),
+        }
+        assert set(lengths) == set(CLIP_SECONDS)
+        widths = {320: self.tr("Large"), 240: self.tr("Medium"), 160: self.tr("Small")}
+        assert tuple(widths) == THUMBNAIL_WIDTHS
         page = QVBoxLayout()
+        _row(
+            page,
+            self.tr("Clips"),
+            self._combo("clip_seconds", lengths),
+            self.tr(
+                "Shorter clips find briefer moments, but take longer to index and more space. Holds for videos indexed "
+                "from now on; \u201cIndex again\u201d in a folder's menu does it for the others."
+            ),
+        )
+        _row(
+            page,
+            self.tr("Thumbnails"),
+            self._combo("thumbnail_width", widths),
+            self.tr("Holds for videos indexed from now on; freeing space makes the others as small."),
+        )
+        page.addWidget(self._build_space())
         gentle = self._check("gentle", self.tr("Let other programs go first"))
         _row(page, self.tr("Priority"), gentle, self.tr("Indexing takes longer while the computer is busy."))
         battery = self._check("pause_on_battery", self.tr("Wait while on battery"))
@@ -142,17 +188,25 @@ class SettingsDialog(QDialog):
         )
         return page
 
+    def _build_space(self) -> QWidget:
+        self.space = QLabel(self.tr("Looking how much space it takes\u2026"), textFormat=Qt.TextFormat.PlainText)
+        self.space.setProperty("kind", "muted")
+        self.space.setWordWrap(True)
+        self.free = QPushButton(self.tr("Free space"))
+        self.free.setToolTip(self.tr("Makes larger thumbnails as small as chosen, and takes away what nothing shows"))
+        self.free.clicked.connect(self._free)
+        return _side_by_side(self.space, self.free)
+
+    def _free(self) -> None:
+        self.free.setEnabled(False)
+        self.space.setText(self.tr("Freeing space\u2026"))
+        self.free_wanted.emit()
+
     def _model(self) -> QVBoxLayout:
         name = QLabel(textFormat=Qt.TextFormat.PlainText)
-        self._showers.append(lambda settings: name.setText(settings.model))
+        self._showers.append(lambda settings: name.setText(self._titles.get(settings.model, settings.model)))
         models = QPushButton(self.tr("Models\u2026"))
         models.clicked.connect(self.models_wanted)
-        line = QWidget()
-        row = QHBoxLayout(line)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(name)
-        row.addWidget(models)
-        row.addStretch()
         devices = {
             "auto": self.tr("The fastest there is"),
             "cuda": self.tr("NVIDIA GPU (cuda)"),
@@ -165,7 +219,7 @@ class SettingsDialog(QDialog):
         _row(
             page,
             self.tr("Model"),
-            line,
+            _side_by_side(name, models),
             self.tr("Compares pictures with words. Another one needs an index of its own."),
         )
         self.found = _row(page, self.tr("Runs on"), self.device, self.tr("Looking for what there is\u2026"))
@@ -184,6 +238,7 @@ class SettingsDialog(QDialog):
         self._showers.append(lambda settings: self.folder.setText(settings.export_folder))
         handles = QDoubleSpinBox(minimum=0.0, maximum=60.0, singleStep=0.5, decimals=1)
         handles.setSuffix(self.tr(" s"))
+        pad(handles)
         handles.valueChanged.connect(lambda value: self._preferences.change(export_handles=round(value, 1)))
         self._showers.append(lambda settings: handles.setValue(settings.export_handles))
         modes = {"copy": self.tr("Copied: fast, starts at a keyframe"), "exact": self.tr("Exact to a frame: slower")}
@@ -219,7 +274,7 @@ class SettingsDialog(QDialog):
         self.pages.addItem(title)
         self._stack.addWidget(page)
 
-    def _combo(self, name: str, choices: dict[str, str]) -> QComboBox:
+    def _combo(self, name: str, choices: Mapping[Any, str]) -> QComboBox:
         combo = QComboBox()
         for value, words in choices.items():
             combo.addItem(words, value)
@@ -272,6 +327,25 @@ class SettingsDialog(QDialog):
     def show_no_devices(self, error: BaseException) -> None:
         self.found.setText(self.tr("What there is could not be found out: {reason}").format(reason=str(error)))
 
+    def show_models(self, cards: Sequence[ModelCard]) -> None:
+        self._titles = {card.name: card.title for card in cards}
+        self._show(self._preferences.settings)
+
+    def show_space(self, size: LibrarySize) -> None:
+        self.free.setEnabled(True)
+        words = self.tr("Thumbnails take {thumbnails}, all else that is known of the videos {rest}; {free} are free.")
+        self.space.setText(
+            words.format(
+                thumbnails=wording.size(size.thumbnails),
+                rest=wording.size(size.catalog + size.graphs),
+                free=wording.size(size.free),
+            )
+        )
+
+    def show_no_space(self, error: BaseException) -> None:
+        self.free.setEnabled(True)
+        self.space.setText(str(error))
+
     def _take_patterns(self) -> None:
         lines = (line.strip() for line in self.patterns.toPlainText().splitlines())
         self._preferences.change(leave_out=tuple(line for line in lines if line))
@@ -301,6 +375,17 @@ def _row(page: QVBoxLayout, title: str, control: QWidget, words: str = "") -> QL
     page.addWidget(caption)
     page.addWidget(control, alignment=side)
     page.addWidget(line)
+    return line
+
+
+def _side_by_side(words: QLabel, button: QPushButton) -> QWidget:
+    line = QWidget()
+    row = QHBoxLayout(line)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.addWidget(words, 1 if words.wordWrap() else 0)
+    row.addWidget(button)
+    if not words.wordWrap():
+        row.addStretch()
     return line
 
 

@@ -53,6 +53,7 @@ COMMANDS = (
     Command("add_files", QT_TRANSLATE_NOOP("shortcuts", "Add &files\u2026"), ("Ctrl+Shift+O",)),
     Command("look_again", QT_TRANSLATE_NOOP("shortcuts", "&Look for new videos"), ("F5",)),
     Command("failures", QT_TRANSLATE_NOOP("shortcuts", "&Videos that could not be read\u2026")),
+    Command("storage", QT_TRANSLATE_NOOP("shortcuts", "&Backup and storage\u2026")),
     Command("settings", QT_TRANSLATE_NOOP("shortcuts", "&Settings\u2026"), ("Ctrl+,",)),
     Command("models", QT_TRANSLATE_NOOP("shortcuts", "&Models\u2026")),
     Command("close_window", QT_TRANSLATE_NOOP("shortcuts", "&Close window"), ("Ctrl+W",)),

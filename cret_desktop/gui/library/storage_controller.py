@@ -1,0 +1,135 @@
+"""The library as a thing on the disk: its size, copies of it, where it lies, and what people typed as a file.
+
+One copy at a time, made by the engine; it goes on when the dialog is closed. This module never touches a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+from cret_desktop.engine import protocol
+from cret_desktop.errors import CopyCancelled
+from cret_desktop.gui import wording
+from cret_desktop.gui.engine_bridge import EngineBridge
+
+if TYPE_CHECKING:
+    from cret_desktop.index.annotation_records import Merged
+    from cret_desktop.library.backup import Contents
+
+
+class StorageController(QObject):
+    """Attributes: `under_way`, words for what is being done, '' when nothing is.
+
+    Signals:
+        size_read(LibrarySize)
+        changed()  something begins, or has come to its end; another library is open
+        progressed(CopyProgress)
+        told(str)  what came of it
+        failed(Exception)
+        library_wanted(str)  from now on the library in this folder is to be used
+    """
+
+    size_read = Signal(object)
+    changed = Signal()
+    progressed = Signal(object)
+    told = Signal(str)
+    failed = Signal(object)
+    library_wanted = Signal(str)
+
+    def __init__(self, bridge: EngineBridge, parent: QObject) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self.under_way = ""
+        bridge.copy_progressed.connect(self.progressed)
+        bridge.started.connect(lambda _: self.changed.emit())  # perhaps on another library
+
+    @property
+    def library(self) -> str:
+        """The folder of the library that is open."""
+        return str(self._bridge.client.config.library)
+
+    def read_size(self) -> None:
+        """`size_read` follows, or nothing: the engine may be away."""
+        self._bridge.request(protocol.GetLibrarySize(), self.size_read.emit, lambda _: None)
+
+    def back_up(self, folder: str, thumbnails: bool) -> None:
+        def tell(contents: Contents) -> None:
+            self.told.emit(
+                self.tr("Backed up to {folder}: {videos}.").format(
+                    videos=wording.videos(contents.videos), folder=wording.shown(folder)
+                )
+            )
+
+        self._do(self.tr("Backing up"), protocol.BackUpLibrary(folder, thumbnails), tell)
+
+    def restore(self, folder: str) -> None:
+        """The library that is there is set aside; the engine says where when it has started on the other one."""
+        self._do(self.tr("Restoring"), protocol.RestoreLibrary(folder), lambda _: self._bridge.restart())
+
+    def move(self, folder: str) -> None:
+        before = self.library
+
+        def go_there(_: Contents) -> None:
+            self.library_wanted.emit(folder)
+            self.told.emit(
+                self.tr("The library is in {folder} now. The old one is not used any more and can be deleted: {before}")
+                .format(folder=wording.shown(folder), before=wording.shown(before))
+            )  # fmt: skip
+
+        self._do(self.tr("Moving"), protocol.MoveLibrary(folder), go_there)
+
+    def use(self, folder: str) -> None:
+        """Use the library that lies in another folder."""
+        self.library_wanted.emit(folder)
+
+    def export_tags(self, path: str) -> None:
+        def tell(written: tuple[int, int]) -> None:
+            words = self.tr("Tags, notes and favourites were written to {path}: {videos}.")
+            self.told.emit(words.format(videos=wording.videos(written[0]), path=wording.shown(path)))
+
+        self._do(self.tr("Writing"), protocol.ExportTags(path), tell)
+
+    def import_tags(self, path: str) -> None:
+        self._do(self.tr("Reading"), protocol.ImportTags(path), lambda merged: self.told.emit(self._merged(merged)))
+
+    def cancel(self) -> None:
+        self._bridge.request(protocol.CancelCopy(), lambda _: None, self.failed.emit)
+
+    def _do(self, words: str, body: protocol.Request, then: Callable[[Any], object]) -> None:
+        if self.under_way:
+            return
+        self.under_way = words
+        self.changed.emit()
+        self._bridge.request(body, lambda outcome: self._on_done(then, outcome), self._on_failed)
+
+    def _on_done(self, then: Callable[[Any], object], outcome: object) -> None:
+        self.under_way = ""
+        then(outcome)
+        self.changed.emit()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self.under_way = ""
+        self.changed.emit()
+        if not isinstance(error, CopyCancelled):
+            self.failed.emit(error)
+
+    def _merged(self, merged: Merged) -> str:
+        said = [self.tr("Known again: {videos}.").format(videos=wording.videos(merged.files))]
+        if merged.notes_joined:
+            said.append(
+                self.tr("Note put below the one that was there: {videos}.").format(
+                    videos=wording.videos(merged.notes_joined)
+                )
+            )
+        if merged.waiting:
+            said.append(
+                self.tr("Not here, and kept until they come: {videos}.").format(videos=wording.videos(merged.waiting))
+            )
+        if merged.unknown:
+            said.append(
+                self.tr("Not known here, and left out: {videos}.").format(videos=wording.videos(merged.unknown))
+            )
+        return " ".join(said)
