@@ -30,7 +30,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from cret_desktop.clips import FrameFormat
 from cret_desktop.errors import BadFile, CretError, PathError
-from cret_desktop.media.probe import OpenVideo, decode_packet, open_video
+from cret_desktop.media.probe import OpenVideo, decode_packet, open_video, read_packets
 from cret_desktop.media.scan import VIDEO_SUFFIXES
 from cret_desktop.media.thumbnails import Orientation, Picture, Pictures
 from training.datasets import registry
@@ -69,7 +69,7 @@ def _packet_times(video: OpenVideo) -> tuple[float, float] | None:
     begins, ends = [], []
     step = 1 / video.frame_rate if video.frame_rate else 0.0
     try:
-        for packet in video.container.demux(video.stream):
+        for packet in read_packets(video.container, [video.stream]):
             timestamp = packet.pts if packet.pts is not None else packet.dts
             if packet.size and timestamp is not None:
                 begins.append(video.seconds(timestamp))
@@ -115,7 +115,7 @@ def _frames(video: OpenVideo) -> Iterator[tuple[av.VideoFrame, float]]:
     video.stream.codec_context.thread_count = 1  # one process a core: threads would only wait for each other
     last = float("-inf")
     try:
-        for packet in video.container.demux(video.stream):
+        for packet in read_packets(video.container, [video.stream]):
             for frame in decode_packet(video, packet if packet.size else None):
                 if frame.pts is not None and video.seconds(frame.pts) > last:
                     last = video.seconds(frame.pts)

@@ -21,7 +21,7 @@ from av.stream import Stream
 
 from cret_desktop.errors import BadFile, ExportError
 from cret_desktop.media.edit_source import edit_source
-from cret_desktop.media.probe import OpenVideo, open_video
+from cret_desktop.media.probe import OpenVideo, open_video, read_packets
 from cret_desktop.media.timecode import EditSource, tolerance
 
 Packet: TypeAlias = "av.Packet[Any]"
@@ -206,7 +206,7 @@ def _hold_until_start(
 
 def _packets(source: CutSource, streams: list[Stream]) -> Iterator[Packet]:
     try:
-        for packet in source.container.demux(streams):
+        for packet in read_packets(source.container, streams):
             if packet.size and (packet.pts is not None or packet.dts is not None):
                 yield packet
     except av.FFmpegError:

@@ -21,6 +21,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from cret_desktop.clips import (
+    USUAL_SAMPLING,
     ClipDecoded,
     DecodedClip,
     DecodeEvent,
@@ -28,17 +29,19 @@ from cret_desktop.clips import (
     FileFailed,
     FileOpened,
     FrameFormat,
+    Sampling,
     VideoFile,
 )
 from cret_desktop.errors import BadFile
 from cret_desktop.media.frame_sampler import ClipSampler, SampledClip
-from cret_desktop.media.probe import OpenVideo, decode_packet, open_video
+from cret_desktop.media.probe import TOO_MUCH_MEMORY, OpenVideo, decode_packet, open_video, probe, read_packets
 from cret_desktop.media.shots import LOOKAHEAD, ShotDetector, suspicious
 from cret_desktop.media.thumbnails import Orientation, Picture, Pictures, draw_sprite, fit_frame
 
 MAX_KEYFRAME_SPACING = 2.5  # seconds; what is sparser is decoded wholly
 MIN_KEYFRAME_SPACING = 0.5  # seconds; of denser keyframes (all-intra video) only some are taken
 _MAX_HELD_BYTES = 256 << 20  # of packets in one span; a span of 2.5 s at 800 Mbit/s
+_MOST_READ = 8  # times its own size, and _MAX_HELD_BYTES: what lists the same bytes again and again has no end
 _PARTIAL_SLACK = 0.5  # seconds by which a whole video may end early
 _PARTIAL_SHARE = 0.01  # of the duration, in addition
 Packet: TypeAlias = "av.Packet[VideoStream]"
@@ -46,7 +49,10 @@ _CHANGED = "The file changed while it was read."
 
 
 def decode_file(
-    file: VideoFile, frame_format: FrameFormat, on_progress: Callable[[], None] = lambda: None
+    file: VideoFile,
+    frame_format: FrameFormat,
+    on_progress: Callable[[], None] = lambda: None,
+    sampling: Sampling = USUAL_SAMPLING,
 ) -> Iterator[DecodeEvent]:
     """FileOpened, ClipDecoded in the order of time, then FileDecoded; or FileFailed at any point.
 
@@ -54,11 +60,22 @@ def decode_file(
     """
     try:
         with open_video(file.path) as video:
-            yield from _FileDecoder(file, video, frame_format, on_progress).events()
+            yield from _FileDecoder(file, video, frame_format, on_progress, sampling).events()
     except BadFile as error:
         yield FileFailed(file, str(error))
+    except MemoryError:
+        yield FileFailed(file, TOO_MUCH_MEMORY)
     except av.FFmpegError as error:
         yield FileFailed(file, f"The pictures of this file cannot be read: {error.strerror}.")
+
+
+def probe_file(file: VideoFile) -> Iterator[DecodeEvent]:
+    """FileOpened, then FileDecoded without a clip; or FileFailed."""
+    try:
+        yield FileOpened(file, probe(file.path))
+        yield FileDecoded(file, "", 0)
+    except (BadFile, MemoryError, av.FFmpegError) as error:
+        yield FileFailed(file, str(error))
 
 
 class _FileDecoder:
@@ -70,13 +87,19 @@ class _FileDecoder:
     """
 
     def __init__(
-        self, file: VideoFile, video: OpenVideo, frame_format: FrameFormat, on_progress: Callable[[], None]
+        self,
+        file: VideoFile,
+        video: OpenVideo,
+        frame_format: FrameFormat,
+        on_progress: Callable[[], None],
+        sampling: Sampling,
     ) -> None:
         self._file = file
         self._video = video
         self._frame_format = frame_format
         self._on_progress = on_progress
-        self._sampler = ClipSampler[Picture](frame_format.frames)
+        self._tile_width = sampling.tile_width
+        self._sampler = ClipSampler[Picture](frame_format.frames, sampling.clip_seconds)
         self._pictures: Pictures | None = None
         self._held: list[Packet] = []
         self._held_bytes = 0
@@ -103,10 +126,17 @@ class _FileDecoder:
         yield FileDecoded(self._file, self._partial(), self._frames_decoded)
 
     def _packets(self) -> Iterator[Packet]:
+        left = _MOST_READ * self._file.size + _MAX_HELD_BYTES
         try:
-            for packet in self._video.container.demux(self._video.stream):
+            for packet in read_packets(self._video.container, [self._video.stream]):
+                left -= packet.size
+                if left < 0:
+                    self._broken_off = True
+                    return
                 if packet.size:  # the demuxer's last packet is empty, made to drain the decoder
                     yield packet
+        except av.MemoryError:
+            raise
         except av.FFmpegError:
             self._broken_off = True  # the container is damaged from here on
 
@@ -261,7 +291,7 @@ class _FileDecoder:
     def _emit(self, clips: Sequence[SampledClip[Picture]]) -> None:
         for clip in clips:
             frames = np.stack([fit_frame(picture, self._frame_format) for picture in clip.pictures])
-            sprite = draw_sprite(clip.pictures, clip.times)
+            sprite = draw_sprite(clip.pictures, clip.times, self._tile_width)
             decoded = DecodedClip(clip.ordinal, clip.shot, clip.start, clip.end, clip.times, frames, sprite)
             self._ready.append(ClipDecoded(self._file, decoded))
 

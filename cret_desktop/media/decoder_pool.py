@@ -1,8 +1,8 @@
 """Decodes several files at once in child processes, so that one bad file costs one process and one line.
 
 Implements `library.ports.Decoder`. Children are spawned on the first file, hold no torch, take one file at a time, and
-end when their pipe does. They are restarted after a number of files, and killed when they make no progress or take too
-much memory; the file they were at is tried once more, then it has failed.
+end when their pipe does. They are restarted after a number of files, and killed when they make no progress, take too
+much memory or talk nonsense; the file they were at is tried once more, in a new child, then it has failed.
 
 What crosses the border: JSON by `send_bytes` in both directions, and a ring of shared memory per child, owned by this
 side, for frames and JPEGs. A child that has no free slot waits, so a slow reader slows the decoders and nothing piles
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -29,6 +30,7 @@ import numpy as np
 import psutil
 
 from cret_desktop.clips import (
+    USUAL_SAMPLING,
     ClipDecoded,
     DecodedClip,
     DecodeEvent,
@@ -36,11 +38,13 @@ from cret_desktop.clips import (
     FileFailed,
     FileOpened,
     FrameFormat,
+    Sampling,
     Sprite,
     VideoFile,
     VideoInfo,
 )
 from cret_desktop.errors import DecoderFailed
+from cret_desktop.media.memory import bound_memory
 from cret_desktop.media.sprites import MAX_TILE_HEIGHT, MAX_TILE_WIDTH
 
 MAX_WORKERS = 4
@@ -52,6 +56,7 @@ _LISTEN_SECONDS = 0.5
 _TICK_SECONDS = 0.5
 _END_SECONDS = 2.0  # a child's time to end by itself
 _START_SECONDS = 120.0  # to import the decoders, on a slow disk and a busy machine
+_LONGEST_MESSAGE = 1 << 16  # bytes; ours have a few hundred
 _STARTS = 2  # children that die before they are ready, one after another, before we give up
 
 
@@ -61,7 +66,10 @@ def default_workers() -> int:
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """When a child is given up. The seconds are of silence while we listen: a caller who is busy stalls nobody."""
+    """When a child is given up. The seconds are of silence while we listen: a caller who is busy stalls nobody.
+
+    `memory_bytes` are watched from here, and where the system can do so it refuses the child more by itself.
+    """
 
     stall_seconds: float = 60.0
     memory_bytes: int = 2 << 30
@@ -89,20 +97,29 @@ class DecoderPool:
         """How many files are being decoded at most."""
         return self._workers * FILES_IN_FLIGHT_PER_WORKER
 
-    def decode(self, files: Iterable[VideoFile]) -> Iterator[DecodeEvent]:
+    def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]:
         """Raises: DecoderFailed if children cannot even be started."""
-        waiting = iter(files)
+        return self._work(_Job(file, sampling) for file in files)
+
+    def probe(self, files: Iterable[VideoFile], seconds: float) -> Iterator[FileOpened]:
+        """As `library.ports.Decoder`. Raises: DecoderFailed if children cannot even be started."""
+        for event in self._work((_Job(file) for file in files), time.monotonic() + seconds):
+            if isinstance(event, FileOpened):
+                yield event
+
+    def _work(self, jobs: Iterator[_Job], deadline: float = math.inf) -> Iterator[DecodeEvent]:
+        """No job is taken after the deadline, and who is still at one soon after it is given up."""
         again: deque[_Job] = deque()
         exhausted = False
         try:
             while True:
                 while len(busy := [child for child in self._children if child.job]) < self._workers:
-                    job = again.popleft() if again else next((_Job(file) for file in waiting), None)
-                    if job is None:
+                    job = again.popleft() if again else next(jobs, None)
+                    if job is None or time.monotonic() > deadline:
                         exhausted = True
                         break
                     self._idle_child().take(job)
-                if exhausted and not busy:
+                if (exhausted and not busy) or time.monotonic() > deadline + _END_SECONDS:
                     return
                 yield from self._listen(busy, again)
         finally:
@@ -125,7 +142,7 @@ class DecoderPool:
     def _idle_child(self) -> _Child:
         idle = next((child for child in self._children if not child.job), None)
         if idle is None:
-            idle = _Child(self._frame_format, self._slots)
+            idle = _Child(self._frame_format, self._slots, self._limits.memory_bytes)
             self._children.append(idle)
         return idle
 
@@ -144,13 +161,15 @@ class DecoderPool:
                 child.silent = 0.0
                 try:
                     event = child.receive()
-                except (EOFError, OSError):
+                except (EOFError, OSError, LookupError, TypeError, ValueError):
+                    # Gone, or what it says makes no sense, as after damage to its memory.
                     yield from self._lost(child, "crashed the decoder", again)
                     continue
                 self._starts_failed = 0
             if event is not None:
                 yield event
-                if not child.job and child.files_done >= self._limits.files_per_child:
+            if not child.job:
+                if child.files_done >= self._limits.files_per_child:
                     self._dismiss(child, kill=False)
             elif child.silent > (self._limits.stall_seconds if child.started else _START_SECONDS):
                 yield from self._lost(child, f"made no progress for {self._limits.stall_seconds:.0f} s", again)
@@ -172,7 +191,7 @@ class DecoderPool:
             again.append(job)
             return
         job.tries += 1
-        if job.tries < TRIES:
+        if job.tries < TRIES and job.sampling is not None:
             again.append(job)
         else:
             yield FileFailed(job.file, f"Decoding {what}, twice.")
@@ -180,9 +199,13 @@ class DecoderPool:
 
 @dataclass(slots=True)
 class _Job:
-    """A file and what has already been given of it: a second try gives only what is new."""
+    """A file and what has already been given of it: a second try gives only what is new.
+
+    Without `sampling` it is only probed: it costs a child little, and is not worth a second try.
+    """
 
     file: VideoFile
+    sampling: Sampling | None = None
     tries: int = 0
     opened: bool = False
     clips: int = 0
@@ -230,13 +253,16 @@ class _Ring:
 class _Child:
     """One process as the parent sees it. `job` is the file under way; `silent` seconds were listened to in vain."""
 
-    def __init__(self, frame_format: FrameFormat, slots: int) -> None:
+    def __init__(self, frame_format: FrameFormat, slots: int, memory_bytes: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._memory = SharedMemory(create=True, size=slots * _Ring.slot_bytes(frame_format))
         self._ring = _Ring(self._memory, frame_format)
         self.pipe, theirs = spawn.Pipe()
         self._process = spawn.Process(
-            target=_run_child, args=(theirs, self._memory.name, slots, frame_format), name="cret-decoder", daemon=True
+            target=_run_child,
+            args=(theirs, self._memory.name, slots, frame_format, memory_bytes),
+            name="cret-decoder",
+            daemon=True,
         )
         self._process.start()
         theirs.close()  # else the pipe would not end with the child
@@ -251,19 +277,24 @@ class _Child:
 
     def take(self, job: _Job) -> None:
         self.job, self.silent = job, 0.0
-        self._send({"file": dataclasses.asdict(job.file)})
+        sampling = None if job.sampling is None else dataclasses.asdict(job.sampling)
+        self._send({"file": dataclasses.asdict(job.file), "sampling": sampling})
 
     def receive(self) -> DecodeEvent | None:
-        """The next event, or None for what only shows life. Raises: EOFError, OSError when the child is gone."""
-        message = json.loads(self.pipe.recv_bytes())
+        """The next event, or None for what only shows life.
+
+        Raises: EOFError, OSError when the child is gone; LookupError, TypeError, ValueError for nonsense.
+        """
+        message = json.loads(self.pipe.recv_bytes(_LONGEST_MESSAGE))
         job = self.job
         assert job is not None
         match message["kind"]:
             case "ready":
                 self.started = True
             case "opened" if not job.opened:
+                opened = FileOpened(job.file, VideoInfo(**message["info"]))
                 job.opened = True
-                return FileOpened(job.file, VideoInfo(**message["info"]))
+                return opened
             case "clip":
                 clip = self._clip(message)
                 self._send({"free": message["slot"]})
@@ -271,12 +302,16 @@ class _Child:
                     job.clips = clip.ordinal + 1
                     return ClipDecoded(job.file, clip)
             case "decoded":
-                self.job, self.files_done = None, self.files_done + 1
+                self._rest(job)
                 return FileDecoded(job.file, message["partial"], message["frames_decoded"])
             case "failed":
-                self.job, self.files_done = None, self.files_done + 1
+                self._rest(job)
                 return FileFailed(job.file, message["reason"])
         return None
+
+    def _rest(self, job: _Job) -> None:
+        self.job = None
+        self.files_done += job.sampling is not None
 
     def memory(self) -> int:
         """Resident bytes; 0 when the process is gone, which its pipe will tell."""
@@ -320,11 +355,13 @@ class _Child:
 # The child's side
 
 
-def _run_child(pipe: connection.Connection, memory_name: str, slots: int, frame_format: FrameFormat) -> None:
+def _run_child(
+    pipe: connection.Connection, memory_name: str, slots: int, frame_format: FrameFormat, memory_bytes: int
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us by closing the pipe
     memory = SharedMemory(memory_name)
     try:
-        _ChildLoop(pipe, _Ring(memory, frame_format), slots, frame_format).run()
+        _ChildLoop(pipe, _Ring(memory, frame_format), slots, frame_format).run(memory_bytes)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the parent closed the pipe or is gone: that is how we end
     finally:
@@ -338,24 +375,29 @@ class _ChildLoop:
         self._pipe = pipe
         self._ring = ring
         self._free = list(range(slots))
-        self._files: deque[VideoFile] = deque()
+        self._jobs: deque[tuple[VideoFile, Sampling | None]] = deque()
         self._frame_format = frame_format
         self._told = 0.0
 
-    def run(self) -> None:
+    def run(self, memory_bytes: int) -> None:
         # Imported here so that the parent, which imports this module, never loads a decoder.
         import cv2
 
-        from cret_desktop.media.decoder import decode_file
+        from cret_desktop.media.decoder import decode_file, probe_file
 
         cv2.setNumThreads(1)  # files are decoded side by side; the pictures are small
         os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
+        bound_memory(memory_bytes)
         self._tell("ready")
         while True:
-            while not self._files:
+            while not self._jobs:
                 self._hear()
-            file = self._files.popleft()
-            for event in decode_file(file, self._frame_format, self._tick):
+            file, sampling = self._jobs.popleft()
+            if sampling is None:
+                events = probe_file(file)
+            else:
+                events = decode_file(file, self._frame_format, self._tick, sampling)
+            for event in events:
                 self._pass_on(event)
 
     def _pass_on(self, event: DecodeEvent) -> None:
@@ -399,4 +441,5 @@ class _ChildLoop:
         if "free" in message:
             self._free.append(message["free"])
         else:
-            self._files.append(VideoFile(**message["file"]))
+            sampling = None if message["sampling"] is None else Sampling(**message["sampling"])
+            self._jobs.append((VideoFile(**message["file"]), sampling))

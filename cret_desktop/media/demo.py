@@ -72,6 +72,6 @@ def _animate_photographs(source: Path, folder: Path) -> Iterator[Path]:
 
 def _data_folder(module: str, package: str, *parts: str) -> Path:
     spec = find_spec(module)
-    if spec is None or spec.origin is None:
+    if spec is None or not spec.submodule_search_locations:
         raise UsageError(f'The demo needs the package {package}: install it with pip install "cret-desktop[demo]".')
-    return Path(spec.origin).parent.joinpath(*parts)
+    return Path(next(iter(spec.submodule_search_locations))).joinpath(*parts)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from cret_desktop.errors import BadFile
-from cret_desktop.media.probe import OpenVideo, decode_packet, open_video
+from cret_desktop.media.probe import OpenVideo, decode_packet, open_video, read_packets
 from cret_desktop.media.thumbnails import Orientation
 from cret_desktop.media.timecode import EditSource, parse_timecode, standard_rate
 
@@ -53,7 +53,7 @@ def edit_source(video: OpenVideo, path: str, orientation: Orientation | None = N
 
 
 def _orientation(video: OpenVideo) -> Orientation:
-    for packet in video.container.demux(video.stream):
+    for packet in read_packets(video.container, [video.stream]):
         for frame in decode_packet(video, packet):
             return Orientation.of(frame)
     raise BadFile("No picture of this file could be decoded.")

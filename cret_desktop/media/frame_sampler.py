@@ -1,8 +1,8 @@
-"""Plans clips while a video streams by: shots become clips of at most 10 s, each with M frames at the middles of
-M equal intervals.
+"""Plans clips while a video streams by: shots become clips of at most 10 s, or as chosen, each with M frames at the
+middles of M equal intervals.
 
 Pure bookkeeping over (time, picture) pairs. What it holds is bounded whatever the video's length: it never sees a
-decoder and never keeps more than about one picture for each 0.4 s of the last 20 s.
+decoder and never keeps more than about one picture for each 0.4 s of the last two clips.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-MAX_CLIP = 10.0  # seconds
+from cret_desktop.clips import USUAL_SAMPLING
+
 MIN_SHOT = 0.2  # seconds; what is shorter is no shot of its own
 _FRESH_SPACING = 0.1  # between candidates, while the shot they belong to may turn out to be short
 _AGED_SPACING = 0.4
@@ -38,12 +39,13 @@ class SampledClip(Generic[P]):
 class ClipSampler(Generic[P]):
     """Takes candidate pictures and cuts in the order of time and gives clips as soon as they are certain.
 
-    A shot of up to 20 s is divided evenly once its end is known. A longer one gives whole clips of 10 s as it goes, so
-    that an endless shot needs no endless memory, and its last 10 to 20 s are divided evenly.
+    A shot of up to two clips' length is divided evenly once its end is known. A longer one gives whole clips as it
+    goes, so that an endless shot needs no endless memory, and its last one to two clips are divided evenly.
     """
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, longest: float = USUAL_SAMPLING.clip_seconds) -> None:
         self._frames = frames
+        self._longest = longest
         self._aged: list[tuple[float, P]] = []
         self._fresh: deque[tuple[float, P]] = deque()
         self._shot = 0
@@ -80,11 +82,11 @@ class ClipSampler(Generic[P]):
     def settle(self, time: float) -> list[SampledClip[P]]:
         """No cut before `time` will be reported any more.
 
-        Of a picture that stands still for long only the first 10 s become a clip, however far the clock leaps.
+        Of a picture that stands still for long only the first seconds become a clip, however far the clock leaps.
         """
         clips = []
-        while self._shot_start is not None and time - self._clip_start >= 2 * MAX_CLIP:
-            end = self._clip_start + MAX_CLIP
+        while self._shot_start is not None and time - self._clip_start >= 2 * self._longest:
+            end = self._clip_start + self._longest
             if candidates := self._candidates(end):
                 clips.append(self._clip(self._clip_start, end, candidates))
                 self._drop_before(end)
@@ -112,8 +114,8 @@ class ClipSampler(Generic[P]):
             self._fresh.popleft()
 
     def _divide(self, end: float, candidates: Sequence[tuple[float, P]]) -> list[SampledClip[P]]:
-        """[clip_start, end) in as few equal clips of at most 10 s as will do."""
-        pieces = max(1, math.ceil((end - self._clip_start) / MAX_CLIP - 1e-6))
+        """[clip_start, end) in as few equal clips as will do."""
+        pieces = max(1, math.ceil((end - self._clip_start) / self._longest - 1e-6))
         bounds = [self._clip_start + (end - self._clip_start) * i / pieces for i in range(pieces)] + [end]
         return [self._clip(bounds[i], bounds[i + 1], candidates) for i in range(pieces)]
 

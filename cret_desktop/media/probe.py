@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.container
@@ -30,6 +31,7 @@ av.logging.set_level(None)
 MAX_PIXELS = 8192 * 5120  # 8K with room for odd shapes; beyond it a picture alone takes gigabytes
 # Names of FFmpeg's demuxers. What opens other files (hls, concat, image2 …) is not among them.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,gif"
+TOO_MUCH_MEMORY = "Decoding it takes more memory than a video may: it is damaged, or its pictures are too large."
 _LONGEST = 30 * 86400.0  # seconds; a header that claims more is taken to say nothing
 _MAX_SAMPLE_ASPECT = 8
 
@@ -79,7 +81,7 @@ def missing_codecs() -> list[str]:
 def probe(path: str) -> VideoInfo:
     """What a file is, from its headers and its first picture. Raises: BadFile."""
     with open_video(path) as video:
-        for packet in video.container.demux(video.stream):
+        for packet in read_packets(video.container, [video.stream]):
             for frame in decode_packet(video, packet):
                 return video.info(Orientation.of(frame))
     raise BadFile("No picture of this file could be decoded.")
@@ -92,6 +94,7 @@ def open_video(path: str) -> Iterator[OpenVideo]:
     try:
         container = av.open(
             path,
+            options={"max_pixels": str(MAX_PIXELS)},  # for FFmpeg's own first look at the pictures
             container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
             metadata_errors="replace",
         )
@@ -107,10 +110,28 @@ def open_video(path: str) -> Iterator[OpenVideo]:
         yield OpenVideo(container, stream, time_base, _start(container), duration, _frame_rate(stream))
 
 
+def read_packets(
+    container: av.container.InputContainer, streams: Sequence[av.stream.Stream]
+) -> Iterator[av.Packet[Any]]:
+    """The packets of these streams, to the end of the file; the last of each stream is empty, to drain its decoder.
+
+    Raises: av.FFmpegError where the container is damaged.
+    """
+    try:
+        yield from container.demux(*streams)
+    except IndexError:
+        return  # PyAV stumbles at the end of a file that has shown more streams on the way than at its beginning
+
+
 def decode_packet(video: OpenVideo, packet: av.Packet[av.video.stream.VideoStream] | None) -> list[av.VideoFrame]:
-    """Frames that the decoder has ready; a damaged packet gives none. `None` drains the decoder."""
+    """Frames that the decoder has ready; a damaged packet gives none. `None` drains the decoder.
+
+    Raises: MemoryError.
+    """
     try:
         return video.stream.codec_context.decode(packet)
+    except av.MemoryError:
+        raise
     except av.FFmpegError:
         return []
 
@@ -182,6 +203,8 @@ def _frame_rate(stream: av.video.stream.VideoStream) -> float:
 
 
 def _why_not_opened(path: str, error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return TOO_MUCH_MEMORY
     if isinstance(error, PermissionError):
         return "The file cannot be opened: permission denied."
     if isinstance(error, FileNotFoundError):

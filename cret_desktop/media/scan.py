@@ -7,6 +7,7 @@ that could lose its bytes: names travel as `os.fsdecode` gives them.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -66,9 +67,15 @@ def fingerprint(path: str) -> bytes:
     Raises: OSError.
     """
     digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as handle:
-        size = os.fstat(handle.fileno()).st_size
+    # Not waiting: the file may have given way to a pipe since it was seen.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as handle:
+        status = os.fstat(handle.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        size = status.st_size
         digest.update(size.to_bytes(8, "little"))
+        if not size:  # what the kernel writes when it is read, as /proc/kmsg, is empty and has no end
+            return digest.digest()
         last = max(0, size - _FINGERPRINT_PIECE)
         for offset in (0, last // 2, last):
             handle.seek(offset)
@@ -124,7 +131,12 @@ def _carries_video_suffix(name: str) -> bool:
 def _examine_named(path: str) -> Iterator[VideoFile | ScanProblem]:
     found = _examine(path)
     # `.ts` and `.mts` are also TypeScript: sources outnumber broadcasts on a programmer's disk.
-    if isinstance(found, VideoFile) and path.lower().endswith((".ts", ".mts")) and not _is_transport_stream(path):
+    if (
+        isinstance(found, VideoFile)
+        and found.size
+        and path.lower().endswith((".ts", ".mts"))
+        and not _is_transport_stream(path)
+    ):
         return
     yield found
 

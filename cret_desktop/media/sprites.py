@@ -16,9 +16,9 @@ def fit_inside(width: float, height: float, max_width: int, max_height: int) -> 
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def tile_size(width: int, height: int) -> tuple[int, int]:
-    """The tile for a picture of this displayed size."""
-    return fit_inside(width, height, MAX_TILE_WIDTH, MAX_TILE_HEIGHT)
+def tile_size(width: int, height: int, widest: int = MAX_TILE_WIDTH) -> tuple[int, int]:
+    """The tile for a picture of this displayed size. `widest` may be smaller than MAX_TILE_WIDTH."""
+    return fit_inside(width, height, widest, widest * MAX_TILE_HEIGHT // MAX_TILE_WIDTH)
 
 
 def tile_rect(index: int, tile_width: int, tile_height: int) -> tuple[int, int, int, int]:

@@ -106,10 +106,10 @@ def fit_frame(picture: Picture, frame_format: FrameFormat) -> Picture:
     return _resized(picture, frame_format.size, frame_format.size)
 
 
-def draw_sprite(pictures: Sequence[Picture], times: Sequence[float]) -> Sprite:
+def draw_sprite(pictures: Sequence[Picture], times: Sequence[float], widest: int = sprites.MAX_TILE_WIDTH) -> Sprite:
     """One strip of tiles from pictures of the same size. The poster is the first tile that shows something."""
     height, width = pictures[0].shape[:2]
-    tile_width, tile_height = sprites.tile_size(width, height)
+    tile_width, tile_height = sprites.tile_size(width, height, widest)
     tiles = [_resized(picture, tile_width, tile_height) for picture in pictures]
     strip = cv2.cvtColor(np.concatenate(tiles, axis=1), cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", strip, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
@@ -117,6 +117,17 @@ def draw_sprite(pictures: Sequence[Picture], times: Sequence[float]) -> Sprite:
     if poster is None:
         poster = int(np.argmax([tile.std() for tile in tiles]))
     return Sprite(jpeg.tobytes(), tile_width, tile_height, tuple(times), poster)
+
+
+def shrink_sprite(jpeg: bytes, tiles: int, widest: int) -> tuple[bytes, int, int]:
+    """A strip drawn again with tiles of at most `widest`: (JPEG, tile width, tile height). Raises: ValueError."""
+    strip = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
+    if strip is None or strip.shape[1] % tiles:
+        raise ValueError("it is no strip of thumbnails")
+    width, height = sprites.tile_size(strip.shape[1] // tiles, strip.shape[0], widest)
+    tile = [_resized(part, width, height) for part in np.split(strip.astype(np.uint8, copy=False), tiles, axis=1)]
+    _, smaller = cv2.imencode(".jpg", np.concatenate(tile, axis=1), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return smaller.tobytes(), width, height
 
 
 def _picture_size(width: int, height: int, frame_format: FrameFormat) -> tuple[int, int]:

@@ -60,7 +60,8 @@ def locate(source: str, folder: Path | None = None, *, local_files_only: bool = 
     """Finds the file that a source names.
 
     `package:MODULE/PATH` lies in an installed package (which is not imported), `hub:OWNER/NAME/FILE` in the local
-    cache of the Hugging Face hub (fetched into it where `local_files_only` is false), anything else in `folder`.
+    cache of the Hugging Face hub (fetched into it where `local_files_only` is false), anything else in `folder`, where
+    weights are safetensors only: a `.pth` is a pickle, and is read from nowhere but an installed package.
 
     Raises: ModelError that says what is missing, where it was looked for and what to do.
     """
@@ -80,6 +81,8 @@ def locate(source: str, folder: Path | None = None, *, local_files_only: bool = 
     file = (folder or Path()) / source
     if not file.is_file():
         raise ModelError(f"The model file “{file}” is missing: copy the model's whole folder again.")
+    if file.suffix == ".pth":
+        raise ModelError(f"“{file}” is not read: weights of a model's folder must be safetensors. Convert it first.")
     return file
 
 

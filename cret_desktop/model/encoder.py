@@ -1,13 +1,16 @@
 """The model as the library sees it: numpy in, numpy out (the ports `Model`, `VideoEncoder`, `TextEncoder`).
 
 `open_model` reads a config.json and nothing else. Weights are loaded on first use, each side for itself, so a search
-never loads the video tower, and what only needs to know the model never imports torch.
+never loads the video tower, and what only needs to know the model never imports torch. A GPU whose memory does not
+suffice gets smaller batches; one that fails is left for the CPU, and `Model.device_lost` says so.
 """
 
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import platformdirs
 
 from cret_desktop import paths
 from cret_desktop.clips import DEVICES, Features, Frames, ModelInfo
@@ -34,8 +36,12 @@ if TYPE_CHECKING:
     from cret_desktop.model.cret import CRET
     from cret_desktop.model.transforms import Tokenizer
 
+log = logging.getLogger(__name__)
+
 CLIPS_AT_ONCE = 64  # on a GPU; halved when its memory does not suffice
 TEXTS_AT_ONCE = 64
+# How torch's errors begin where it is the device that failed, and not what was asked of it.
+_DEVICE_FAILED = re.compile(r"(CUDA|HIP|MPS|cuDNN|cuBLAS|CUDNN|CUBLAS)\b.*(error|failed|STATUS)")
 
 
 def model_folders(name: str) -> tuple[Path, ...]:
@@ -45,7 +51,7 @@ def model_folders(name: str) -> tuple[Path, ...]:
 
 def user_models() -> Path:
     """The folder of the models that a person has imported."""
-    return Path(platformdirs.user_data_dir(paths.APP_NAME, appauthor=False)) / "models"
+    return paths.data_folder() / "models"
 
 
 def open_model(name_or_folder: str, device: str = "auto") -> Model:
@@ -104,12 +110,62 @@ def describe_device(device: torch.device) -> str:
     return f"cuda: {torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
 
 
+class Placement:
+    """Where both sides of a model run: as was asked for, and on the CPU from the moment that a GPU fails.
+
+    A process whose GPU has failed cannot use it again. `lost` is then a sentence that says so, until then ''.
+    """
+
+    def __init__(self, requested: str = "auto") -> None:
+        self._requested = requested
+        self.lost = ""
+
+    def choose(self) -> torch.device:
+        """Raises: ModelError for a device that is not here."""
+        return choose_device("cpu" if self.lost else self._requested)
+
+    def give_up(self, failure: _DeviceLost) -> None:
+        log.warning("the GPU is given up: %s", failure)
+        self.lost = (
+            f"The GPU has failed ({failure}). CRET Desktop goes on with the processor, which is slower; "
+            "restart it to use the GPU again."
+        )
+
+
+class _DeviceLost(Exception):
+    """A GPU failed; its own words."""
+
+
+@contextmanager
+def _noticing_loss() -> Iterator[None]:
+    """Raises: _DeviceLost in place of torch's own error."""
+    try:
+        yield
+    except RuntimeError as error:
+        words = str(error).partition("\n")[0]
+        if _is_out_of_memory(error) or not _DEVICE_FAILED.match(words):
+            raise
+        raise _DeviceLost(words.rstrip(".")) from error
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    import torch
+
+    # Not every allocation goes through torch's allocator, and on Apple's GPUs none says so by its type.
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+
+
 class Model:
     """Both encoders of one model, and what must be known of it."""
 
     def __init__(self, manifest: Manifest, device: str = "auto") -> None:
         self._manifest = manifest
-        self._device = device
+        self._placement = Placement(device)
+
+    @property
+    def device_lost(self) -> str:
+        """See `library.ports.Model`."""
+        return self._placement.lost
 
     @cached_property
     def info(self) -> ModelInfo:
@@ -131,19 +187,19 @@ class Model:
 
     @cached_property
     def video(self) -> VideoEncoder:
-        return VideoEncoder(self._manifest, self._device)
+        return VideoEncoder(self._manifest, self._placement)
 
     @cached_property
     def text(self) -> TextEncoder:
-        return TextEncoder(self._manifest, self._device)
+        return TextEncoder(self._manifest, self._placement)
 
 
 class VideoEncoder:
     """Encodes clips; see `library.ports`. One thread at a time encodes, others wait."""
 
-    def __init__(self, manifest: Manifest, device: str = "auto") -> None:
+    def __init__(self, manifest: Manifest, placement: Placement) -> None:
         self._manifest = manifest
-        self._requested_device = device
+        self._placement = placement
         self._model: CRET | None = None
         self._clips_at_once = CLIPS_AT_ONCE
         self._workers: ThreadPoolExecutor | None = None
@@ -159,7 +215,12 @@ class VideoEncoder:
         if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[2:] != (size, size, 3):
             raise ValueError(f"frames must be uint8 [N, M, {size}, {size}, 3], not {frames.dtype} {list(frames.shape)}")
         with self._lock:
-            batches = list(self._batches(frames))
+            try:
+                batches = self._encode_all(frames)
+            except _DeviceLost as failure:
+                self._model = None
+                self._placement.give_up(failure)
+                batches = self._encode_all(frames)
         width = config.width
         empty = Features(
             np.empty((0, frames.shape[1], width), np.float32),
@@ -176,9 +237,10 @@ class VideoEncoder:
                 self._workers.shutdown()
                 self._workers = None
         if device is not None and device.type == "cuda":
-            import torch
-
-            torch.cuda.empty_cache()
+            try:
+                _empty_cache()
+            except _DeviceLost as failure:
+                self._placement.give_up(failure)
 
     def _device(self) -> torch.device:
         assert self._model is not None
@@ -189,13 +251,17 @@ class VideoEncoder:
             with _collector_paused():
                 from cret_desktop.model.video_tower import fold_batch_norms
 
-                device = choose_device(self._requested_device)
+                device = self._placement.choose()
                 model = checkpoint.load(self._manifest, text=False)
             fold_batch_norms(model)
-            self._model = model.to(device)
+            self._model = _moved(model, device)
             if device.type == "cpu":
                 self._workers = ThreadPoolExecutor(os.cpu_count(), "encode", initializer=_use_one_thread)
         return self._model
+
+    def _encode_all(self, frames: Frames) -> list[Features]:
+        with _noticing_loss():
+            return list(self._batches(frames))
 
     def _batches(self, frames: Frames) -> Iterator[Features]:
         model = self._loaded()
@@ -209,25 +275,22 @@ class VideoEncoder:
             )
 
     def _batches_on_gpu(self, model: CRET, frames: Frames) -> Iterator[Features]:
-        import torch
-
         start = 0
         while start < len(frames):
             batch = frames[start : start + self._clips_at_once]
             try:
                 yield self._encode_batch(model, batch)
-            except torch.cuda.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
                 if len(batch) == 1:
-                    raise ModelError(
-                        "The GPU's memory does not suffice for one clip: close other programs that use it, "
-                        "or choose the device cpu."
-                    ) from error
+                    raise _no_memory("for one clip") from error
                 self._clips_at_once = len(batch) // 2
             else:
                 start += len(batch)
                 continue
             # Only out here is the failed pass's traceback gone, which held on to its tensors.
-            torch.cuda.empty_cache()
+            _empty_cache()
 
     def _encode_batch(self, model: CRET, frames: Frames) -> Features:
         import torch
@@ -243,15 +306,27 @@ class VideoEncoder:
 class TextEncoder:
     """Encodes queries without the video side; see `library.ports`. Any thread may call it."""
 
-    def __init__(self, manifest: Manifest, device: str = "auto") -> None:
+    def __init__(self, manifest: Manifest, placement: Placement) -> None:
         self._manifest = manifest
-        self._requested_device = device
+        self._placement = placement
         self._parts: tuple[CRET, Tokenizer, torch.device] | None = None
         self._lock = threading.Lock()
 
     def encode(self, texts: Sequence[str]) -> Features:
         """-> globals [N, D], centers [N, C, D], float32. Raises: ModelError."""
-        model, tokenizer, device = self._loaded()
+        try:
+            return self._encode(texts)
+        except _DeviceLost as failure:
+            with self._lock:
+                self._parts = None
+            self._placement.give_up(failure)
+            return self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> Features:
+        with _noticing_loss():
+            return self._encode_here(*self._loaded(), texts)
+
+    def _encode_here(self, model: CRET, tokenizer: Tokenizer, device: torch.device, texts: Sequence[str]) -> Features:
         import torch
 
         if device.type == "cpu":
@@ -275,11 +350,34 @@ class TextEncoder:
                 with _collector_paused():
                     from cret_desktop.model.transforms import Tokenizer
 
-                    device = choose_device(self._requested_device)
+                    device = self._placement.choose()
                     tokenizer = Tokenizer(checkpoint.tokenizer_file(self._manifest), self._manifest.config.text)
                     model = checkpoint.load(self._manifest, video=False)
-                self._parts = model.to(device), tokenizer, device
+                self._parts = _moved(model, device), tokenizer, device
             return self._parts
+
+
+def _moved(model: CRET, device: torch.device) -> CRET:
+    try:
+        return model.to(device)
+    except RuntimeError as error:
+        if _is_out_of_memory(error):
+            raise _no_memory("for the model") from error
+        raise
+
+
+def _no_memory(what: str) -> ModelError:
+    return ModelError(
+        f"The GPU's memory does not suffice {what}: close other programs that use it, or choose the device cpu."
+    )
+
+
+def _empty_cache() -> None:
+    """Raises: _DeviceLost."""
+    import torch
+
+    with _noticing_loss():
+        torch.cuda.empty_cache()
 
 
 @contextmanager

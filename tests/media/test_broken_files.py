@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -14,9 +14,11 @@ import pytest
 
 from cret_desktop.clips import ClipDecoded, FileDecoded, FileFailed, FrameFormat, VideoFile
 from cret_desktop.errors import BadFile
+from cret_desktop.media import decoder
 from cret_desktop.media.decoder import decode_file
-from cret_desktop.media.probe import probe
+from cret_desktop.media.probe import probe, read_packets
 from cret_desktop.media.scan import video_file
+from tests.hostile import patching
 from tests.media.conftest import NumberedVideo, numbered_frame, write_video
 
 Numbered = Callable[..., NumberedVideo]
@@ -184,3 +186,41 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
     last = last_event(video_file(str(path)))
     assert isinstance(last, FileFailed)
     assert last.reason == "The file holds sound but no video."
+
+
+def test_what_lists_the_same_bytes_without_end_is_broken_off(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One picture listed 2,000 times: what is read of a file is bounded by what it holds."""
+    content, count = whole.read_bytes(), 2000
+    size = struct.unpack_from(">I", content, patching.box(content, b"stsz") + 12)[0]
+    first = struct.unpack_from(">I", content, patching.box(content, b"stco") + 8)[0]
+    for kind, payload in (
+        (b"stts", struct.pack(">IIII", 0, 1, count, 512)),
+        (b"stsz", struct.pack(">III", 0, size, count)),
+        (b"stsc", struct.pack(">IIIII", 0, 1, 1, 1, 1)),
+        (b"stco", struct.pack(">II", 0, count) + struct.pack(">I", first) * count),
+    ):
+        content = patching.with_box(content, kind, payload)
+    path = tmp_path / "endless.mp4"
+    path.write_bytes(content)
+    read = last_event(video_file(str(path)))
+    assert isinstance(read, FileDecoded)
+    monkeypatch.setattr(decoder, "_MAX_HELD_BYTES", 0)
+    broken_off = last_event(video_file(str(path)))
+    assert isinstance(broken_off, FileDecoded)
+    assert broken_off.partial.startswith("The file is damaged or incomplete")
+    assert size * count > 8 * len(content)
+
+
+def test_a_stream_that_comes_up_late_ends_nothing(whole: Path) -> None:
+    """PyAV reads beyond its list of streams then, and stumbles at the end of the file as memory would have it."""
+
+    class Stumbling:
+        def demux(self, *streams: av.stream.Stream) -> Iterator[str]:
+            yield from ("one", "two")
+            raise IndexError("list index out of range")
+
+    assert list(read_packets(Stumbling(), [])) == ["one", "two"]  # type: ignore[arg-type]
+    with av.open(str(whole)) as container:
+        assert len(list(read_packets(container, [container.streams.video[0]]))) == len(TIMES) + 1

@@ -9,6 +9,9 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,16 @@ from typing import Any
 import psutil
 import pytest
 
-from cret_desktop.clips import ClipDecoded, DecodeEvent, FileDecoded, FileFailed, FileOpened, FrameFormat, VideoFile
+from cret_desktop.clips import (
+    ClipDecoded,
+    DecodeEvent,
+    FileDecoded,
+    FileFailed,
+    FileOpened,
+    FrameFormat,
+    Sampling,
+    VideoFile,
+)
 from cret_desktop.errors import DecoderFailed
 from cret_desktop.library.ports import Decoder
 from cret_desktop.media import decoder_pool
@@ -46,7 +58,12 @@ def pool() -> Iterator[DecoderPool]:
 
 
 def children() -> list[psutil.Process]:
-    return [process for process in psutil.Process().children() if "spawn_main" in " ".join(process.cmdline())]
+    found = []
+    for process in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # killed a moment ago, and not yet waited for
+            if "spawn_main" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 @pytest.fixture
@@ -94,6 +111,23 @@ def test_events_equal_those_of_decoding_here(films: list[VideoFile]) -> None:
             assert isinstance(b, ClipDecoded)
             assert (a.clip.times, a.clip.sprite) == (b.clip.times, b.clip.sprite)
             assert (a.clip.frames == b.clip.frames).all()
+
+
+def test_lengths_are_told_without_decoding(films: list[VideoFile], tmp_path: Path, pool: DecoderPool) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    probed = list(pool.probe([films[0], video_file(str(tmp_path / "text.mp4")), films[1]], 60.0))
+    assert probed == [next(decode_file(film, FORMAT)) for film in films[:2]], "as decoding itself tells of them"
+    assert list(pool.probe(films, 0.0)) == [], "there is no time for any"
+    assert isinstance(list(pool.decode(films[:1]))[-1], FileDecoded), "the same children decode afterwards"
+    assert len(children()) == 1
+
+
+def test_clips_and_tiles_are_as_fine_as_chosen(films: list[VideoFile], pool: DecoderPool) -> None:
+    given = [event.clip for event in pool.decode(films[:1], Sampling(4.0, 32)) if isinstance(event, ClipDecoded)]
+    usual = [event.clip for event in decode_file(films[0], FORMAT) if isinstance(event, ClipDecoded)]
+    assert len(given) > len(usual)
+    assert max(clip.end - clip.start for clip in given) <= 4.0 + 1e-6
+    assert {clip.sprite.tile_width for clip in given} == {32}
 
 
 def test_frames_stay_as_they_were_when_slots_are_used_again(films: list[VideoFile]) -> None:
@@ -177,6 +211,50 @@ def test_a_child_that_takes_too_much_memory_is_killed(films: list[VideoFile]) ->
     with DecoderPool(FORMAT, workers=1, limits=PoolLimits(memory_bytes=1 << 20)) as pool:
         events = list(pool.decode(films[:1]))
     assert events == [FileFailed(films[0], "Decoding took more than 0.0 GB of memory, twice.")]
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"\xff\x00", b"[]", b'{"kind": "clip", "slot": 99}', b'{"kind": "opened"}', b"x" * 99_999]
+)
+def test_a_child_that_talks_nonsense_has_crashed(
+    films: list[VideoFile], monkeypatch: pytest.MonkeyPatch, nonsense: bytes
+) -> None:
+    monkeypatch.setattr(decoder_pool, "_run_child", partial(_babble, nonsense))
+    with DecoderPool(FORMAT, workers=1) as pool:
+        events = list(pool.decode(films[:1]))
+    assert events == [FileFailed(films[0], "Decoding crashed the decoder, twice.")]
+
+
+def _babble(nonsense: bytes, pipe: Connection, *_: object) -> None:
+    pipe.send_bytes(b'{"kind": "ready"}')
+    pipe.recv_bytes()
+    pipe.send_bytes(nonsense)
+    with suppress(EOFError, OSError):
+        pipe.recv_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is watched only")
+def test_a_child_is_refused_more_memory_than_it_may_have(tmp_path: Path) -> None:
+    """At once, not when somebody looks: a picture of 8,000 lines in a child that may have 32 MB more."""
+    path = tmp_path / "large.mp4"
+    write_video(path, [numbered_frame(0, 5120, 4096)] * 2, [0.0, 0.04], options={"preset": "ultrafast"})
+    script = textwrap.dedent(
+        """
+        import sys
+        from cret_desktop.clips import FrameFormat
+        from cret_desktop.media.decoder import decode_file
+        from cret_desktop.media.memory import bound_memory
+        from cret_desktop.media.scan import video_file
+        bound_memory(int(sys.argv[2]) << 20)
+        print(list(decode_file(video_file(sys.argv[1]), FrameFormat(frames=2, size=32)))[-1])
+        """
+    )
+    said = {
+        limit: subprocess.run([sys.executable, "-c", script, str(path), limit], capture_output=True, text=True).stdout
+        for limit in ("32", "2048")
+    }
+    assert said["32"].startswith("FileFailed(")
+    assert said["2048"].startswith("FileDecoded(")
 
 
 def test_children_are_renewed(films: list[VideoFile]) -> None:

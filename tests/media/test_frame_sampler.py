@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cret_desktop.media.frame_sampler import MAX_CLIP, MIN_SHOT, ClipSampler, SampledClip, middles, nearest
+from cret_desktop.clips import USUAL_SAMPLING
+from cret_desktop.media.frame_sampler import MIN_SHOT, ClipSampler, SampledClip, middles, nearest
 
 
 def plan(
@@ -81,7 +82,7 @@ def test_clips_cover_the_video_once_and_in_order(steps: list[float], cuts: list[
     assert [clip.ordinal for clip in clips] == list(range(len(clips)))
     assert all(a.end == b.start and a.shot <= b.shot for a, b in pairwise(clips))
     for clip in clips:
-        assert clip.end - clip.start <= MAX_CLIP + 1e-6
+        assert clip.end - clip.start <= USUAL_SAMPLING.clip_seconds + 1e-6
         assert len(clip.times) == len(clip.pictures) == frames
         assert clip.times == clip.pictures
         assert list(clip.times) == sorted(clip.times)

@@ -141,3 +141,22 @@ def test_fingerprint_follows_content_not_names(tmp_path: Path) -> None:
     assert fingerprint(str(moved)) != before
     moved.write_bytes(b"")
     assert fingerprint(str(moved))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes among files are Unix's")
+def test_what_would_be_waited_for_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(OSError, match="not a regular file"):
+        fingerprint(str(tmp_path / "pipe.mp4"))
+
+
+@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="only root may read the kernel's messages")
+def test_a_file_of_the_kernel_without_an_end_is_empty(tmp_path: Path) -> None:
+    for name in ("film.mp4", "film.ts"):
+        (tmp_path / name).symlink_to("/proc/kmsg")
+    assert [(Path(file.path).name, file.size) for file in scan(str(tmp_path)) if isinstance(file, VideoFile)] == [
+        ("film.mp4", 0),
+        ("film.ts", 0),
+    ]
+    (tmp_path / "empty").touch()
+    assert fingerprint(str(tmp_path / "film.mp4")) == fingerprint(str(tmp_path / "empty"))

@@ -157,8 +157,10 @@ def test_nothing_of_a_pickle_runs(tmp_path: Path) -> None:
     file = tmp_path / "weights.pth"
     file.write_bytes(pickle.dumps({"weight": Harmful()}, protocol=2))
     config = dataclasses.replace(tiny.paper(), video=dataclasses.replace(tiny.paper().video, weights="weights.pth"))
-    with pytest.raises(ModelError, match=r"weights\.pth"):
+    with pytest.raises(ModelError, match=r"weights\.pth.*must be safetensors"):
         checkpoint.initialise(config, folder=tmp_path)
+    with pytest.raises(ModelError, match=r"weights\.pth.*no weights that can be read"):
+        checkpoint.initialise(config, files={"weights.pth": file})
     assert not (tmp_path / "ran").exists()
 
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ import torch
 
 from cret_desktop.clips import Features, Frames
 from cret_desktop.errors import ModelError
-from cret_desktop.model import checkpoint
+from cret_desktop.model import checkpoint, encoder
 from cret_desktop.model.cret import CRET
-from cret_desktop.model.encoder import Model, VideoEncoder, open_model
+from cret_desktop.model.encoder import Model, Placement, VideoEncoder, open_model
 from cret_desktop.model.transforms import Tokenizer, normalise_pixels
 from tests.model import tiny
 
@@ -96,7 +97,7 @@ def test_out_of_memory_halves_the_batch_and_loses_no_clip(folder: Path, monkeypa
         return Features(frames[:, :, 0, 0, :1].astype(np.float32), np.zeros((len(frames), 0, 1), np.float32))
 
     monkeypatch.setattr(VideoEncoder, "_encode_batch", encode_batch)
-    encoder = VideoEncoder(checkpoint.read_manifest(folder), "cpu")
+    encoder = VideoEncoder(checkpoint.read_manifest(folder), Placement("cpu"))
     frames = tiny.frames(CONFIG, clips=20)
     got = np.concatenate([part.globals for part in encoder._batches_on_gpu(CRET(CONFIG), frames)])
     np.testing.assert_array_equal(got[..., 0], frames[:, :, 0, 0, 0])
@@ -104,6 +105,76 @@ def test_out_of_memory_halves_the_batch_and_loses_no_clip(folder: Path, monkeypa
     limit = 0
     with pytest.raises(ModelError, match="choose the device cpu"):
         list(encoder._batches_on_gpu(CRET(CONFIG), frames))
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> list[RuntimeError]:
+    """A stand-in for a GPU, "meta", that loads weights and then raises what is put here, the last for good."""
+    errors: list[RuntimeError] = []
+    for method in ("encode_video", "encode_text"):
+        monkeypatch.setattr(CRET, method, _failing_on_gpu(getattr(CRET, method), errors))
+    monkeypatch.setattr(encoder, "choose_device", lambda name: torch.device("cpu" if name == "cpu" else "meta"))
+    return errors
+
+
+def _failing_on_gpu(method: Callable[..., Any], errors: list[RuntimeError]) -> Callable[..., Any]:
+    def fail_or_encode(model: CRET, *inputs: torch.Tensor) -> Any:
+        if inputs[0].device.type == "meta":
+            raise errors.pop(0) if len(errors) > 1 else errors[0]
+        return method(model, *inputs)
+
+    return fail_or_encode
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.AcceleratorError("CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm( handle, opa, opb)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_MAPPING_ERROR"),
+    ],
+    ids=["cuda", "cublas", "cudnn"],
+)
+def test_a_gpu_that_fails_is_left_for_the_cpu_and_it_says_so(
+    folder: Path, model: Model, gpu: list[RuntimeError], failure: RuntimeError
+) -> None:
+    gpu += [torch.OutOfMemoryError("CUDA out of memory."), failure]
+    frames, texts = tiny.frames(CONFIG, clips=5), ["a dog runs"]
+    lost = open_model(str(folder), "cuda")
+    assert lost.device_lost == ""
+    np.testing.assert_array_equal(lost.video.encode(frames).globals, model.video.encode(frames).globals)
+    assert lost.device_lost.startswith(f"The GPU has failed ({str(failure).splitlines()[0]}). ")
+    assert lost.device_lost.endswith("restart it to use the GPU again.")
+    np.testing.assert_array_equal(lost.text.encode(texts).globals, model.text.encode(texts).globals)
+    lost.video.release()
+    np.testing.assert_array_equal(lost.video.encode(frames).globals, model.video.encode(frames).globals)
+    lost.video.release()
+
+
+def test_a_gpu_that_fails_a_query_is_left_for_the_cpu(folder: Path, model: Model, gpu: list[RuntimeError]) -> None:
+    gpu += [torch.AcceleratorError("CUDA error: device-side assert triggered")]
+    lost = open_model(str(folder), "cuda")
+    np.testing.assert_array_equal(lost.text.encode(["a dog"]).globals, model.text.encode(["a dog"]).globals)
+    assert "device-side assert" in lost.device_lost
+
+
+def test_what_is_no_fault_of_the_gpu_is_not_hidden(folder: Path, gpu: list[RuntimeError]) -> None:
+    gpu += [RuntimeError("The size of tensor a (3) must match the size of tensor b (4)")]
+    lost = open_model(str(folder), "cuda")
+    with pytest.raises(RuntimeError, match="must match"):
+        lost.video.encode(tiny.frames(CONFIG, clips=1))
+    assert lost.device_lost == ""
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_memory_that_does_not_suffice_says_what_to_do(folder: Path, gpu: list[RuntimeError], name: str) -> None:
+    words = {
+        "cuda": torch.AcceleratorError("CUDA error: out of memory"),
+        "mps": RuntimeError("MPS backend out of memory"),
+    }
+    gpu += [words[name]]
+    with pytest.raises(ModelError, match="choose the device cpu"):
+        open_model(str(folder), name).video.encode(tiny.frames(CONFIG, clips=4))
 
 
 def test_a_device_that_is_not_there(folder: Path) -> None:

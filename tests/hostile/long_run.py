@@ -1,0 +1,227 @@
+"""Looks for what grows: `python -m tests.hostile.long_run --files 2000 --rounds 5`.
+
+Each round writes that many short films that were never there before, has them indexed, searches, deletes half of them
+from the disk, removes the folder from the library, and lets all of it be forgotten. One engine lives through all of it,
+with the real decoders, catalog, graph builder and a light encoder. At rest after every round it counts memory, threads
+and handles of every process that lives on, and what lies on the disk. After the last round memory and the catalog may
+be a twentieth above those of the second one; the rest must be what it was. Prints a table, and ends with status 1 where
+something grew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import queue
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.library.progress import IndexTotals
+from cret_desktop.paths import LibraryPaths
+from tests import fakes
+
+if TYPE_CHECKING:
+    from cret_desktop.engine.assemble import OpenLibrary
+
+WAIT = 3600.0  # seconds until a round has failed
+SLACK = 0.05  # of what breathes, from the second round to the last
+LARGEST_TAIL = 500  # clips, so that every round has graphs built
+FORGET_SECONDS = 0.5
+_COLOURS = list(fakes.COLOURS)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is there between two rounds. Bytes and counts."""
+
+    engine_rss: int
+    engine_uss: int
+    engine_threads: int
+    engine_handles: int
+    client_rss: int
+    client_threads: int
+    client_handles: int
+    processes: int
+    temporary: int  # entries of the temporary folder
+    catalog: int
+    thumbnails: int
+    thumbnail_folders: int
+    graphs: int
+    other: int
+
+
+# SQLite keeps the pages that it has had, and merges its index of words when it sees fit.
+BREATHING = ("engine_rss", "engine_uss", "client_rss", "catalog")
+
+
+def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `tests.fakes.open_library`, but graphs are built of few clips already, and what is
+    gone is forgotten at once."""
+    from cret_desktop.engine import server
+    from cret_desktop.index.vector_index import Limits
+
+    vars(server).update(KEEP_SECONDS=0.0, PURGE_SECONDS=FORGET_SECONDS)
+    opened = fakes.open_library(library, model, device, read_only)
+    opened.index._limits = Limits(tail=LARGEST_TAIL)
+    return opened
+
+
+def write_films(folder: Path, count: int, seed: str) -> None:
+    """Short films, no two of the same content."""
+    from tests.hostile.videos import make_video
+
+    folder.mkdir(parents=True)
+    for number in range(count):
+        source = random.Random(f"{seed}/{number}")
+        (folder / f"{number}.mp4").write_bytes(make_video("mp4", source.choice(_COLOURS), source, frames=8))
+
+
+class Run:
+    """One engine, one library, rounds of films."""
+
+    def __init__(self, work: Path, files: int) -> None:
+        self._files = files
+        self._videos = work / "videos"
+        self._library = work / "library"
+        self._temporary = Path(tempfile.gettempdir())
+        self.client = EngineClient(EngineConfig(self._library, factory=f"{__name__}:open_library"))
+        self._finished: queue.SimpleQueue[protocol.IndexFinished] = queue.SimpleQueue()
+
+    def rounds(self, count: int) -> list[Rest]:
+        rests = []
+        with self.client:
+            self.client.subscribe(lambda e: self._finished.put(e) if isinstance(e, protocol.IndexFinished) else None)
+            for number in range(1, count + 1):
+                began = time.monotonic()
+                self._round(number)
+                rests.append(self._rest())
+                _say(f"round {number}: {time.monotonic() - began:.0f} s, {asdict(rests[-1])}")
+        return rests
+
+    def _round(self, number: int) -> None:
+        folder = self._videos / f"round {number}"
+        # Made by another process: what is measured here only asks.
+        make = [sys.executable, "-m", "tests.hostile.long_run", "--make", str(folder), "--files", str(self._files)]
+        subprocess.run(make, check=True)
+        self._ask(protocol.AddFolders((str(folder),)))
+        totals = self._wait()
+        if (totals.files, totals.failed) != (self._files, 0):
+            raise SystemExit(f"{totals.files} of {self._files} films were indexed, {totals.failed} failed")
+        for colour in _COLOURS:
+            answer = self._ask(protocol.Search(colour, limit=20))
+            assert isinstance(answer, protocol.SearchAnswer)
+            if not answer.moments:
+                raise SystemExit(f"nothing is found as {colour}")
+        for file in sorted(folder.iterdir())[::2]:
+            file.unlink()
+        self._ask(protocol.Refresh())
+        self._wait()
+        self._ask(protocol.RemoveFolder(str(folder)))
+        shutil.rmtree(folder)
+
+    def _ask(self, request: protocol.Request) -> object:
+        return self.client.request(request).result(WAIT)
+
+    def _wait(self) -> IndexTotals:
+        event = self._finished.get(timeout=WAIT)
+        if event.error:
+            raise SystemExit(event.error)
+        return event.totals
+
+    def _rest(self) -> Rest:
+        paths = LibraryPaths(self._library)
+        deadline = time.monotonic() + 60
+        while (
+            any(files for *_, files in os.walk(paths.thumbnails)) and time.monotonic() < deadline
+        ):  # until all is forgotten
+            time.sleep(FORGET_SECONDS)
+        gc.collect()
+        engine, client = psutil.Process(self.client.pid), psutil.Process()
+        psutil.wait_procs(engine.children(recursive=True), timeout=60)  # decoders and builders on their way out
+        memory = engine.memory_full_info()
+        catalog = sum(file.stat().st_size for file in self._library.glob(f"{paths.catalog.name}*"))
+        thumbnails = _content(paths.thumbnails)
+        graphs = _content(paths.graphs)
+        whole = _content(self._library)
+        return Rest(
+            engine_rss=memory.rss,
+            engine_uss=memory.uss,
+            engine_threads=engine.num_threads(),
+            engine_handles=_handles(engine),
+            client_rss=client.memory_info().rss,
+            client_threads=client.num_threads(),
+            client_handles=_handles(client),
+            processes=len(client.children(recursive=True)),
+            temporary=len([*self._temporary.iterdir()]),
+            catalog=catalog,
+            thumbnails=thumbnails[0],
+            thumbnail_folders=thumbnails[1],
+            graphs=graphs[0],
+            other=whole[0] - catalog - thumbnails[0] - graphs[0],
+        )
+
+
+def _content(folder: Path) -> tuple[int, int]:
+    """Bytes of all files below, and the number of folders."""
+    size = folders = 0
+    for place, below, files in os.walk(folder):
+        folders += len(below)
+        size += sum(os.path.getsize(os.path.join(place, file)) for file in files)
+    return size, folders
+
+
+def _handles(process: psutil.Process) -> int:
+    if sys.platform == "win32":
+        return int(process.num_handles())
+    return int(process.num_fds())
+
+
+def grown(rests: list[Rest]) -> list[str]:
+    """What is more after the last round than after the second."""
+    second, last = asdict(rests[1]), asdict(rests[-1])
+    allowed = {name: second[name] * (1 + SLACK) if name in BREATHING else second[name] for name in second}
+    return [f"{name}: {second[name]} -> {last[name]}" for name in second if last[name] > allowed[name]]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.make is not None:
+        write_films(options.make, options.files, options.make.name)
+        return 0
+    with tempfile.TemporaryDirectory(prefix="cret-long-run-") as work:
+        temporary = Path(work, "temporary")
+        temporary.mkdir()
+        tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)  # ours alone, so that what is left there is ours
+        rests = Run(Path(work), options.files).rounds(options.rounds)
+    for name in asdict(rests[0]):
+        _say(f"{name:18}" + "".join(f"{getattr(rest, name):>14,}" for rest in rests))
+    faults = grown(rests)
+    for fault in faults:
+        _say(f"GREW {fault}")
+    _say("FAILED" if faults else "ok")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
