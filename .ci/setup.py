@@ -27,7 +27,11 @@ VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "cret-desktop-setup.json"
 
 PYTHONS = [(3, 11), (3, 12), (3, 13)]
-EXTRAS = {"run": ["starter", "demo"], "test": ["starter", "demo", "training", "dev"]}
+EXTRAS = {
+    "run": ["starter", "demo"],
+    "test": ["starter", "demo", "training", "dev", "installer"],
+    "installer": ["starter", "demo", "installer"],
+}
 DISK_GB = 13  # 7 GB of packages in .venv, up to 4 GB of downloads that pip keeps, and room to unpack
 
 # Shared libraries that the wheels of PySide6 and OpenCV expect of the system, and the Debian package of each.

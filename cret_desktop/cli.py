@@ -14,26 +14,29 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.segment import Segment
 from rich.table import Table
 
 from cret_desktop import paths
-from cret_desktop.clips import DEVICES, Picture, Sort
+from cret_desktop.clips import Picture, Sort
 from cret_desktop.engine import protocol
-from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.engine.client import EngineClient, EngineConfig, chosen_config
 from cret_desktop.errors import (
     BadFile,
+    CopyCancelled,
     CretError,
     DownloadCancelled,
+    LibraryMissing,
     ModelError,
     PathError,
     QueryError,
@@ -41,6 +44,10 @@ from cret_desktop.errors import (
 )
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
 from cret_desktop.settings import Settings, load, save
+
+if TYPE_CHECKING:
+    from cret_desktop.index.annotation_records import Merged
+    from cret_desktop.library.backup import Contents
 
 # Each but the last is answered by one of the demo's clips; the last by none, and the table says so.
 DEMO_QUERIES = (
@@ -54,18 +61,33 @@ DEMO_QUERIES = (
 )
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class Terminal(Console):
+    """Shows what cannot be printed as a mark: a file's name could command the terminal, or be no text at all."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(_printable(segment.text), segment.style)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
+
+
+out = Terminal(soft_wrap=True, highlight=False)
+err = Terminal(stderr=True, soft_wrap=True, highlight=False)
 
 Library = Annotated[
     Path | None,
     typer.Option("--library", envvar=paths.LIBRARY_VARIABLE, help="The library's folder.", show_default=False),
 ]
-DEVICE_VARIABLE = "CRET_DESKTOP_DEVICE"
 # Without these two, what was chosen in the window's settings.
 Device = Annotated[
     str,
-    typer.Option("--device", envvar=DEVICE_VARIABLE, help="auto, cuda, mps or cpu; else as set.", show_default=False),
+    typer.Option(
+        "--device", envvar=paths.DEVICE_VARIABLE, help="auto, cuda, mps or cpu; else as set.", show_default=False
+    ),
 ]
 Model = Annotated[
     str,
@@ -116,7 +138,7 @@ def main(
     if library is not None:
         os.environ[paths.LIBRARY_VARIABLE] = str(library)
     if device:
-        os.environ[DEVICE_VARIABLE] = device
+        os.environ[paths.DEVICE_VARIABLE] = device
     return 0
 
 
@@ -534,6 +556,130 @@ def _found_passages(source: Path) -> tuple[protocol.Passage, ...]:
 
 
 @app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that is not there yet.")],
+    library: Library = None,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails/--without-thumbnails", help="With the pictures of the videos, or smaller.")
+    ] = True,
+) -> int:
+    """Copy the library, also while it is in use. The copy is a library: --library FOLDER opens it."""
+    from cret_desktop.library.backup import copy_library
+
+    place = _config(library, "").library
+    with _copying() as progress:
+        contents = copy_library(place, target.absolute(), progress, thumbnails)
+    out.print(f"The copy is in {target.absolute()} {_held(contents)}.", markup=False)
+    return 0
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `backup` has made.")],
+    library: Library = None,
+) -> int:
+    """Put a copy in the library's place. The library that is there now is set aside, never deleted."""
+    from cret_desktop.engine.lock import WriterLock
+    from cret_desktop.library.backup import finish, take_in
+
+    config = _config(library, "")
+    place = config.library
+    if config.moved and not place.exists():
+        raise LibraryMissing(
+            f"The library was moved to {place}, and is not there now. Plug in its drive, or name another place with "
+            "--library."
+        )
+    lock = WriterLock(paths.LibraryPaths(place).lock)
+    lock.acquire()
+    try:
+        with _copying() as progress:
+            contents = take_in(place, source.absolute(), progress)
+        said = finish(place)
+    finally:
+        lock.release()
+    out.print(f"{said} {_held(contents)}", markup=False)
+    return 0
+
+
+@app.command()
+def move(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that is not there yet.")],
+    library: Library = None,
+) -> int:
+    """Copy the library to another place, and use it there from now on. The old one stays until you delete it."""
+    from cret_desktop.engine.lock import WriterLock
+    from cret_desktop.library.backup import copy_library
+
+    place, usual = _config(library, "").library, _config(None, "").library
+    lock = WriterLock(paths.LibraryPaths(place).lock)
+    lock.acquire()
+    try:
+        with _copying() as progress:
+            copy_library(place, target.absolute(), progress)
+        if place == usual and paths.LIBRARY_VARIABLE not in os.environ:
+            settings, _ = load(Settings, paths.settings_file())
+            save(dataclasses.replace(settings, library=str(target.absolute())), paths.settings_file())
+            told = "It is used there from now on."
+        else:
+            told = "Name it with --library or CRET_DESKTOP_LIBRARY from now on."
+    finally:
+        lock.release()
+    out.print(f"The library is at {target.absolute()}. {told}\nThe old one can be deleted: {place}", markup=False)
+    return 0
+
+
+@app.command("export-tags")
+def export_tags(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="Ending in .json or .csv; replaced if it is there.")],
+    library: Library = None,
+) -> int:
+    """Write all tags, notes, favourites and saved searches to a file that can be read without this program."""
+    with EngineClient(_config(library, "", read_only=True)) as engine:
+        files, searches = engine.request(protocol.ExportTags(str(target.absolute()))).result()
+    out.print(f"Wrote {target.absolute()} (videos: {files}, saved searches: {searches}).", markup=False)
+    return 0
+
+
+@app.command("import-tags")
+def import_tags(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="What `export-tags` has written.")],
+    library: Library = None,
+) -> int:
+    """Add the tags, notes, favourites and saved searches of a file to the library. Nothing in it is replaced."""
+    with EngineClient(_config(library, "")) as engine:
+        merged: Merged = engine.request(protocol.ImportTags(str(source.absolute()))).result()
+    for what, count in (
+        ("Videos known again", merged.files),
+        ("Notes put below another", merged.notes_joined),
+        ("Saved searches added", merged.searches),
+        ("Kept for videos to come", merged.waiting),
+        ("Left out, as not known", merged.unknown),
+    ):
+        out.print(f"{what:<28} {count}")
+    return 0
+
+
+def _held(contents: Contents) -> str:
+    return f"({contents.videos} videos, {contents.clips} clips)"
+
+
+@contextmanager
+def _copying() -> Iterator[Callable[[int, int], None]]:
+    """Show how far a copy is, on a terminal."""
+    words = TextColumn("{task.description}")
+    with Progress(BarColumn(), words, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, total=total, completed=done, description=f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+        try:
+            yield tell
+        except KeyboardInterrupt:
+            raise CopyCancelled("Stopped; nothing of the copy is left.") from None
+
+
+@app.command()
 def doctor(library: Library = None, device: Device = "") -> int:
     """Print what a bug report needs: versions, devices, codecs, models, the library's state. Nothing private."""
     from cret_desktop.engine import doctor as examiner
@@ -542,6 +688,29 @@ def doctor(library: Library = None, device: Device = "") -> int:
     for what, finding in examiner.report(config.library, config.device):
         out.print(f"{what:<20} {finding}", markup=False)
     return 0
+
+
+@app.command("self-test")
+def self_test(
+    device: Device = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> int:
+    """Try every part of the app on clips that it makes, and tell which work. Leaves nothing behind; takes a minute."""
+    from cret_desktop import self_test as trial
+
+    found = []
+    for finding in trial.run(_config(None, device).device):
+        found.append(finding)
+        if not as_json:
+            state = "ok" if finding.ok else "FAILED"
+            out.print(f"{state:<7}{finding.part:<20}{finding.words}", markup=False)
+    failed = [finding.part for finding in found if not finding.ok]
+    if as_json:
+        parts = [dataclasses.asdict(finding) for finding in found]
+        print(json.dumps({"version": paths.version(), "ok": not failed, "parts": parts}))
+    else:
+        out.print(f"{', '.join(failed)} failed." if failed else "Everything works.", markup=False)
+    return 1 if failed else 0
 
 
 @app.command()
@@ -624,11 +793,7 @@ def _config(library: Path | None, device: str, model: str = "", read_only: bool 
     settings, problem = load(Settings, paths.settings_file())
     if problem:
         err.print(problem, style="yellow", markup=False)
-    device = device or settings.device
-    if device not in DEVICES:
-        raise UsageError(f"There is no device {device!r}; choose one of {', '.join(DEVICES)}.")
-    place = (library or paths.default_library()).absolute()
-    return EngineConfig(place, model or settings.model, device, read_only, leave_out=settings.leave_out)
+    return chosen_config(settings, library, device, model, read_only)
 
 
 def _lines(source: Path | None) -> list[str]:
@@ -649,9 +814,10 @@ def _watching(engine: EngineClient) -> Iterator[Any]:
     )
     task = bar.add_task("", total=None, phase="starting")
     last_line = 0.0
+    optimising = False  # waited for too: a program that ends takes the building of the graph with it
 
     def listen(event: protocol.Event) -> None:
-        nonlocal last_line
+        nonlocal last_line, optimising
         if isinstance(event, FileIndexed) and event.reason:
             bar.console.print(f"{escape(event.path)}: {escape(event.reason)}", style="yellow")
         elif isinstance(event, IndexProgress):
@@ -662,10 +828,21 @@ def _watching(engine: EngineClient) -> Iterator[Any]:
             elif time.monotonic() - last_line > 2:
                 last_line = time.monotonic()
                 err.print(f"{event.phase.value}: {text}", markup=False)
-        elif isinstance(event, protocol.IndexFinished) or (isinstance(event, protocol.EngineLost) and event.final):
+        elif isinstance(event, protocol.Optimising):
+            optimising = event.running
+            if not optimising and outcome:
+                done.set()
+        elif isinstance(event, protocol.IndexFinished):
+            outcome.append(event)
+            if optimising:
+                bar.update(task, total=None, description="", phase="optimising the index")
+            else:
+                done.set()
+        elif isinstance(event, protocol.EngineLost) and event.final:
             outcome.append(event)
             done.set()
-        elif isinstance(event, protocol.EngineLost):
+        elif isinstance(event, protocol.EngineLost | protocol.DeviceLost):
+            optimising = optimising and isinstance(event, protocol.DeviceLost)
             err.print(escape(event.message), style="yellow")
 
     def wait() -> protocol.IndexFinished:
@@ -677,6 +854,8 @@ def _watching(engine: EngineClient) -> Iterator[Any]:
         return event
 
     unsubscribe = engine.subscribe(listen)
+    if engine.notice:
+        err.print(escape(engine.notice), style="yellow")
     try:
         if err.is_terminal:
             with bar:

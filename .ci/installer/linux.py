@@ -7,7 +7,9 @@ It changes nothing in the frozen folder and needs no rights: `dpkg-deb` writes r
 
 from __future__ import annotations
 
+import mmap
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -28,7 +30,20 @@ def system_libraries() -> list[str]:
     return sorted({*setup["IMPORT_LIBRARIES"].values(), *setup["SCREEN_LIBRARIES"].values()})
 
 
-def control(project: dict[str, object], installed_bytes: int) -> str:
+def needed_glibc(frozen: Path) -> str:
+    """The newest version of glibc's symbols that a file of the folder asks for: what the system must have."""
+    versions = {(2, 31)}
+    for path in frozen.rglob("*"):
+        if path.is_symlink() or not path.is_file() or path.stat().st_size < 4:
+            continue
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if content[:4] == b"\x7fELF":
+                found = re.findall(rb"GLIBC_(\d+)\.(\d+)\0", content)
+                versions |= {(int(major), int(minor)) for major, minor in found}
+    return ".".join(map(str, max(versions)))
+
+
+def control(project: dict[str, object], installed_bytes: int, glibc: str) -> str:
     return f"""\
 Package: {project["name"]}
 Version: {project["version"]}
@@ -37,7 +52,7 @@ Priority: optional
 Architecture: amd64
 Maintainer: The CRET Desktop authors <cret-desktop@localhost>
 Installed-Size: {installed_bytes // 1024}
-Depends: {", ".join(["libc6 (>= 2.31)", *system_libraries()])}
+Depends: {", ".join([f"libc6 (>= {glibc})", *system_libraries()])}
 Description: find moments in your own videos by describing them
  Indexes folders of videos on this computer and finds the moment that a sentence
  describes. Everything stays on the computer. Videos are never touched, and the
@@ -52,7 +67,8 @@ def stage(frozen: Path, root: Path) -> None:
         "usr/share/applications/cret-desktop.desktop": RESOURCES / "linux" / "cret-desktop.desktop",
         "usr/share/metainfo/org.cret.desktop.metainfo.xml": RESOURCES / "linux" / "org.cret.desktop.metainfo.xml",
         "usr/share/icons/hicolor/scalable/apps/cret-desktop.svg": RESOURCES / "icons" / "cret-desktop.svg",
-        "usr/share/doc/cret-desktop/copyright": contents.ROOT / "LICENSE",
+        "usr/share/doc/cret-desktop/copyright": RESOURCES / "licences" / "BUNDLE.md",
+        "usr/share/doc/cret-desktop/LICENSE": contents.ROOT / "LICENSE",
         "usr/share/doc/cret-desktop/NOTICES.md": RESOURCES / "licences" / "NOTICES.md",
     }.items():
         place = root / target
@@ -63,6 +79,10 @@ def stage(frozen: Path, root: Path) -> None:
     programs.mkdir(parents=True)
     for name in ("cret-desktop", "cret-desktop-gui"):
         (programs / name).symlink_to(Path("/", PREFIX, name))
+
+
+def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    return entry.replace(uid=0, gid=0, uname="root", gname="root", deep=False)
 
 
 def main(frozen: Path, out: Path) -> None:
@@ -76,14 +96,18 @@ def main(frozen: Path, out: Path) -> None:
         stage(frozen, root)
         size = sum(path.lstat().st_size for path in root.rglob("*") if path.is_file() and not path.is_symlink())
         (root / "DEBIAN").mkdir(mode=0o755)
-        (root / "DEBIAN" / "control").write_text(control(project, size), encoding="utf-8")
+        (root / "DEBIAN" / "control").write_text(control(project, size, needed_glibc(frozen)), encoding="utf-8")
         package = out / f"{project['name']}_{project['version']}_amd64.deb"
         # zstd: xz takes 20 times as long for a tenth less.
         build = ["dpkg-deb", "--root-owner-group", "-Zzstd", "-z6", "--build", str(root), str(package)]
         subprocess.run(build, check=True)
     tarball = out / f"{name}.tar.gz"
-    with tarfile.open(tarball, "w:gz", compresslevel=3) as archive:
-        archive.add(frozen, arcname=name, filter=lambda entry: entry.replace(uid=0, gid=0, uname="root", gname="root"))
+    with tarfile.open(tarball, "w:gz", compresslevel=1) as archive:
+        archive.add(
+            frozen,
+            arcname=name,
+            filter=_owned_by_root,
+        )
     for made in (package, tarball):
         print(f"{made}: {made.stat().st_size / 1e6:,.0f} MB")
 

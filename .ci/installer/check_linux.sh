@@ -1,0 +1,52 @@
+#!/bin/bash
+# Installs the Debian package into a clean system without Python, tries it there as people would, and takes it away.
+#
+#   sudo .ci/installer/check_linux.sh PACKAGE.deb OUT
+#
+# OUT gets log.txt, the answers of the self-test and of the doctor, and pictures of the window, to be looked at.
+# The system is a minimal Debian, made by debootstrap in a temporary folder; the app runs in it without a network.
+# Needs root, debootstrap and the network of the package mirror. MIRROR and SUITE may name others.
+set -euo pipefail
+
+[ $# = 2 ] || { echo "usage: $0 PACKAGE.deb OUT"; exit 2; }
+[ "$(id -u)" = 0 ] || { echo "Making a clean system needs root: sudo $0 $*"; exit 1; }
+command -v debootstrap >/dev/null || { echo "Install debootstrap first: sudo apt-get install debootstrap"; exit 1; }
+package=$(realpath "$1") out=$(realpath -m "$2")
+mirror=${MIRROR:-http://deb.debian.org/debian} suite=${SUITE:-bookworm}
+here=$(dirname "$(realpath "$0")")
+mkdir -p "$out"
+root=$(mktemp -d)
+chmod 755 "$root" # it is what others see as /
+trap 'rm -rf --one-file-system "$root"' EXIT
+
+say() { echo "== $*" | tee -a "$out/log.txt"; }
+: >"$out/log.txt"
+
+say "A minimal $suite in $root"
+debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$out/debootstrap.txt"
+chroot "$root" bash -c '! command -v python3 && ! command -v python' || { say "FAILED: there is a Python"; exit 1; }
+mkdir -p "$root/check"
+cp "$here/check_inside.sh" "$root/check/"
+ln "$package" "$root/check/package.deb" 2>/dev/null || cp "$package" "$root/check/package.deb"
+
+# One part of the checks, in a process and mount space of its own, so that what it leaves running can be counted.
+inside() {
+    unshare --mount --pid --fork --net --kill-child chroot "$root" /bin/bash /check/check_inside.sh "$1" \
+        2>&1 | tee -a "$out/log.txt"
+    cp "$root"/check/out/* "$out/" 2>/dev/null || true
+}
+apt_get() { chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends "$@" >>"$out/apt.txt" 2>&1; }
+
+say "Installing the package with what it depends on, and nothing else"
+apt_get update
+apt_get install /check/package.deb
+rm "$root/check/package.deb"
+chroot "$root" apt-get clean
+say "Without a screen"
+inside plain
+say "With a screen: Xvfb, and what photographs it"
+apt_get install xvfb x11-utils x11-apps netpbm
+inside screen
+say "Taking it away"
+inside remove
+say "All of it works"
