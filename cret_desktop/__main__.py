@@ -12,17 +12,31 @@ import sys
 def main() -> None:
     """The command line; without a command it opens the window."""
     multiprocessing.freeze_support()
-    from cret_desktop.cli import run
-
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(_command_line(sys.argv[1:]) if sys.argv[1:] else _window([]))
 
 
 def gui_main() -> None:
     """The window, for launchers that have no terminal."""
     multiprocessing.freeze_support()
+    given = sys.argv[1:]
+    has_options = any(argument.startswith("-") for argument in given)
+    sys.exit(_command_line(["window", *given]) if has_options else _window(given))
+
+
+def _command_line(arguments: list[str]) -> int:
     from cret_desktop.cli import run
 
-    sys.exit(run(["window", *sys.argv[1:]]))
+    return run(arguments)
+
+
+def _window(places: list[str]) -> int:
+    """As the command `window` opens it, without the command line: that alone takes longer to load than the window."""
+    import gc
+
+    gc.disable()  # until the window stands: what is made by then stays, and would be looked through again and again
+    from cret_desktop.app import launch
+
+    return launch(places)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import cast
 
-from PySide6.QtCore import QEvent, QEventLoop, QObject, QSocketNotifier, Qt, QTimer
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QProcess, QSocketNotifier, Qt, QTimer, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from cret_desktop import errors, paths
-from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.engine.client import EngineClient, EngineConfig, chosen_config
 from cret_desktop.gui import i18n, window_state
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.main_window import MainWindow
@@ -40,14 +40,27 @@ from cret_desktop.settings import Settings, load, save
 log = logging.getLogger(__name__)
 
 SCREENSHOT_SECONDS = 180  # a model is loaded meanwhile, perhaps on a slow machine
-ENGINE_SETTINGS = ("model", "device", "leave_out", "gentle", "pause_on_battery")  # named as in EngineConfig
+ENGINE_SETTINGS = (
+    "model",
+    "device",
+    "leave_out",
+    "clip_seconds",
+    "thumbnail_width",
+    "gentle",
+    "pause_on_battery",
+)  # named as in EngineConfig
 
 
 class Application(QObject):
     """One window with its engine. `qt` is the QApplication; the other attributes are its parts.
 
+    `restarting`: once it has closed, it is to be started again.
+    Signals: `library_changed(Path)`, another folder's library is used.
+
     `tray` is there while a person wants the app to go on with its window closed and the system has a tray.
     """
+
+    library_changed = Signal(object)
 
     def __init__(
         self, qt: QApplication, config: EngineConfig, preferences: Preferences, state_file: Path | None
@@ -62,8 +75,10 @@ class Application(QObject):
         self.theme = Theme(qt, Scheme(settings.theme), self)
         self.shortcuts = Shortcuts(preferences, self)
         self.bridge = EngineBridge(EngineClient(config), self)
-        self.window = MainWindow(self.bridge, self.theme, preferences, self.shortcuts)
+        with self.theme.styled_at_the_end():
+            self.window = MainWindow(self.bridge, self.theme, preferences, self.shortcuts)
         self.tray: Tray | None = None
+        self.restarting = False
         self._state = WindowState()
         if state_file is not None:
             self._state, problem = load(WindowState, state_file)
@@ -76,7 +91,9 @@ class Application(QObject):
     def _connect_signals(self) -> None:
         self.window.closing.connect(self._on_window_closing)
         self.window.quit_wanted.connect(self.close)
+        self.window.everyday.restart_wanted.connect(self._restart)
         self.preferences.changed.connect(self._on_settings)
+        self.window.storage.library_wanted.connect(self._use_library)
         self.preferences.failed.connect(self.window.show_error)
 
     def open(self) -> None:
@@ -109,6 +126,10 @@ class Application(QObject):
         i18n.remove(self.qt, self._translators)
         self._translators = []
 
+    def _restart(self) -> None:
+        self.restarting = True
+        self.close()
+
     def close_and_wait(self) -> None:
         """Close, and return when the engine has ended; at once where it has ended already."""
         self.close()
@@ -122,6 +143,7 @@ class Application(QObject):
         self.window.deleteLater()
         self.deleteLater()
         self.qt.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.unfreeze()
         gc.collect()  # what is in cycles, too
 
     def _on_window_closing(self) -> None:
@@ -147,6 +169,15 @@ class Application(QObject):
         changes = {name: getattr(now, name) for name in ENGINE_SETTINGS if getattr(now, name) != getattr(before, name)}
         if changes:
             self.bridge.restart(**changes)
+
+    def _use_library(self, folder: str) -> None:
+        """The library in a folder is used from now on. Remembered, unless another one was named for this start."""
+        settings = self.preferences.settings
+        usual = Path(settings.library) if settings.library else paths.default_library()
+        if self.bridge.client.config.library == usual.absolute():
+            self.preferences.change(library=folder)
+        self.bridge.restart(library=Path(folder), moved=True)
+        self.library_changed.emit(Path(folder))
 
     def _place_tray(self, settings: Settings) -> None:
         wanted = settings.closing == "tray" and Tray.is_available()
@@ -182,6 +213,21 @@ def _qt(argv: Sequence[str]) -> QApplication:
     return qt
 
 
+def launch(places: Sequence[str]) -> int:
+    """The window as launchers open it: as it is set, with files and folders to add. Returns an exit status."""
+    try:
+        settings, problem = load(Settings, paths.settings_file())
+        if problem:
+            log.warning("%s", problem)
+        library = os.environ.get(paths.LIBRARY_VARIABLE)
+        device = os.environ.get(paths.DEVICE_VARIABLE, "")
+        config = chosen_config(settings, Path(library) if library else None, device)
+        return run(config, places=[os.path.abspath(place) for place in places])
+    except errors.CretError as error:
+        log.error("%s", error)
+        return error.exit_status
+
+
 def run(config: EngineConfig, query: str = "", places: Sequence[str] = ()) -> int:
     """Open the window and stay until it is closed. Returns an exit status.
 
@@ -192,6 +238,9 @@ def run(config: EngineConfig, query: str = "", places: Sequence[str] = ()) -> in
     instance = SingleInstance(config.library, paths.instance_folder(), qt)
     if not instance.claim(query, places):
         return 0
+    if not _offer_older_profile(qt, config.library):
+        instance.release()
+        return 0
     preferences = Preferences(path=paths.settings_file())
     settings = preferences.settings
     config = replace(config, gentle=settings.gentle, pause_on_battery=settings.pause_on_battery, watch=True)
@@ -199,15 +248,54 @@ def run(config: EngineConfig, query: str = "", places: Sequence[str] = ()) -> in
     qt.setQuitOnLastWindowClosed(False)  # the engine's end comes after the window's
     application.bridge.closed.connect(qt.quit)
     instance.called.connect(application.bring_to_front)
+
+    def follow(library: Path) -> None:
+        nonlocal instance
+        instance.release()
+        instance = SingleInstance(library, paths.instance_folder(), qt)
+        instance.claim()
+        instance.called.connect(application.bring_to_front)
+
+    application.library_changed.connect(follow)
     try:
         with _defects_shown(application), _interrupts_close(application):
             application.open()
+            gc.freeze()  # what there is now stays: later collections need not look through it, and are short
+            gc.enable()
             if query or places:
                 application.bring_to_front(query, places)
-            return qt.exec()
+            status = qt.exec()
     finally:
         instance.release()
         application.dispose()
+    if application.restarting:
+        _start_again()
+    return status
+
+
+def _offer_older_profile(qt: QApplication, library: Path) -> bool:
+    """Before settings are read, as they may come with it. Returns whether to go on."""
+    if library != paths.data_folder() / "library" or library.exists():
+        return True
+    from cret_desktop.engine import older_profile  # a first start alone needs it
+    from cret_desktop.gui.older_profile import offer
+
+    profile = older_profile.find()
+    if profile is None:
+        return True
+    translators = i18n.install(qt, Settings().language)
+    try:
+        return offer(profile)
+    finally:
+        i18n.remove(qt, translators)
+
+
+def _start_again() -> None:
+    """As a process of its own, by the command that started this one."""
+    program = os.environ.get("APPIMAGE", sys.executable)  # what an AppImage runs from is gone when it has ended
+    given = sys.argv[1:] if getattr(sys, "frozen", False) else sys.orig_argv[1:]
+    if not QProcess.startDetached(program, given)[0]:
+        log.error("%s could not be started again", program)
 
 
 def screenshot(config: EngineConfig, query: str, path: Path) -> None:

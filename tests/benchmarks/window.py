@@ -6,10 +6,12 @@ A library is generated once in WORK_FOLDER (minutes, most of them for its graph;
 another): one clip a file, random unit features of the starter's width, thumbnails that are hard links to a few. Then,
 with the real window (offscreen) on the real engine with the starter:
 
-    first window    from the start of a fresh process to its first paint, beside a process with an empty QMainWindow
+    first window    from the start of a fresh process, as a launcher starts it, to its first paint, beside a process
+                    with an empty QMainWindow
     first videos    from opening the engine to the library browsed in the window, and until queries are answered
     scrolling       the time of each paint of the browsed grid while it is scrolled through, memory before and after
-    results         from the last key to the painted answer, debounce included, for queries typed key by key
+    results         from the last key to the painted answer, debounce included, for queries typed key by key, and where
+                    the time goes
     stalls          the longest pause of a heartbeat (a timer of 5 ms) while the model loads and while indexing runs
 """
 
@@ -44,7 +46,10 @@ from cret_desktop.engine.assemble import open_library
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import Prepare
 from cret_desktop.gui.settings.preferences import Preferences
-from cret_desktop.index.catalog import Catalog, NewClip
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.embeddings import Embeddings
+from cret_desktop.index.file_changes import FileChanges
+from cret_desktop.index.rows import NewClip
 from cret_desktop.media.demo import make_demo_videos
 from cret_desktop.media.scan import scan
 from cret_desktop.model.encoder import open_model
@@ -53,7 +58,20 @@ SOURCES = 64  # a file system allows some ten thousand links to one file
 TILE = (320, 180)
 TILES = 4
 SCROLLS = 300
-QUERIES = ("red car on a street", "a dog on the beach", "people dancing", "snow in the mountains", "a cat asleep")
+QUERIES = (
+    "red car on a street",
+    "a dog on the beach",
+    "people dancing",
+    "snow in the mountains",
+    "a cat asleep",
+    "sunset over the sea",
+    "a child laughing",
+    "rain at night",
+    "an old bicycle",
+    "two horses running",
+    "bread in an oven",
+    "a train arrives",
+)
 WAIT = 300_000
 BEAT_MS = 5
 EMPTY_WINDOW = """
@@ -72,29 +90,45 @@ app.exec()
 print(time.time(), time.process_time())
 """
 OUR_WINDOW = """
-import sys, time
-from pathlib import Path
-from PySide6.QtCore import QEvent, QObject, QTimer
-from cret_desktop.app import build_application
-from cret_desktop.engine.client import EngineConfig
-class Watch(QObject):
-    painted = 0.0
-    def eventFilter(self, target, event):
-        if event.type() == QEvent.Type.Paint and not self.painted:
-            QTimer.singleShot(0, self.done)
-        return False
-    def done(self):
-        if not self.painted:
-            self.painted, self.computed = time.time(), time.process_time()
-            application.qt.quit()
+import importlib.abc, importlib.util, sys, time
 if __name__ == "__main__":
-    application = build_application([], EngineConfig(Path(sys.argv[1])))
-    watch = Watch()
-    application.window.centralWidget().installEventFilter(watch)
-    application.open()
-    application.qt.exec()
-    application.close_and_wait()
-    print(watch.painted, watch.computed)
+    class Finder(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path, target=None):  # what cret_desktop.app is, once the launcher has imported it
+            if name != "cret_desktop.app":
+                return None
+            sys.meta_path.remove(self)
+            spec = importlib.util.find_spec(name)
+            execute = spec.loader.exec_module
+            def exec_module(module):
+                execute(module)
+                watch(module)
+            spec.loader.exec_module = exec_module
+            return spec
+    def watch(app):
+        from PySide6.QtCore import QEvent, QObject, QTimer
+        class Watch(QObject):
+            def eventFilter(self, target, event):
+                if event.type() == QEvent.Type.Paint:
+                    target.removeEventFilter(self)
+                    QTimer.singleShot(0, self.done)
+                return False
+            def done(self):
+                painted.extend((time.time(), time.process_time()))
+                window.close()
+        begin = app.Application.open
+        def open(application):
+            global window, watching
+            window, watching = application.window, Watch()
+            window.centralWidget().installEventFilter(watching)
+            begin(application)
+        app.Application.open = open
+    painted = []
+    sys.meta_path.insert(0, Finder())
+    from cret_desktop.__main__ import gui_main
+    try:
+        gui_main()
+    finally:
+        print(*painted)
 """
 
 
@@ -115,9 +149,10 @@ def generate(library: Path, clips: int) -> None:
     info_of_all = VideoInfo(8.0, 1920, 1080, 25.0, "h264", "mp4")
     with Catalog.open(places.catalog) as catalog:
         root = catalog.add_root(str(folder))
-        catalog.apply_scan(root, [found for found in scan(str(folder)) if isinstance(found, VideoFile)], ())
-        model = catalog.record_model(info)
-        for number, (file_id, file) in enumerate(catalog.pending(root.id, info.fingerprint)):
+        changes = FileChanges(catalog)
+        changes.apply_scan(root, [found for found in scan(str(folder)) if isinstance(found, VideoFile)], ())
+        model = Embeddings(catalog).record_model(info)
+        for number, (file_id, file) in enumerate(changes.pending(root.id, info.fingerprint)):
             sprite = f"{number % 256:02x}/{number:06x}.jpg"
             path = places.thumbnails / sprite
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +162,7 @@ def generate(library: Path, clips: int) -> None:
             times = tuple(1.0 + 2 * tile for tile in range(TILES))
             centers = np.zeros((info.centers, info.width), np.float32)
             clip = NewClip(0, 0, 0.0, 8.0, sprite, *TILE, 0, times, frames, centers)
-            catalog.commit_file(file_id, file, info_of_all, file_id.to_bytes(16), [clip], model)
+            changes.commit_file(file_id, file, info_of_all, file_id.to_bytes(16), [clip], model)
     opened = open_library(library, "starter", "auto", read_only=False)
     try:  # as an engine that has indexed them leaves it
         opened.index.build()
@@ -230,10 +265,15 @@ def first_windows(library: Path, rounds: int) -> tuple[list[tuple[float, float]]
             if program is OUR_WINDOW:  # the engine's child imports the main module again: it must be a file
                 script = library / "window.py"
                 script.write_text(program, encoding="utf-8")
-                command = [sys.executable, str(script), str(library)]
+                command = [sys.executable, str(script)]
             # Compiled modules are kept, as installed programs have them; the first round makes them and is not counted.
             environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "PYTHONPYCACHEPREFIX": str(library / "pycache")}
             environment.pop("PYTHONDONTWRITEBYTECODE", None)
+            # Of this account, nothing is read or written.
+            environment[paths.LIBRARY_VARIABLE] = str(library)
+            for place in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
+                environment[place] = str(library / "account")
+            (library / "account").mkdir(exist_ok=True)
             run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
             painted, computed = map(float, run.stdout.split()[-2:])
             taken.append((painted - began, computed))
@@ -272,7 +312,11 @@ def scrolling(application: Application, memory: psutil.Process) -> None:
 
 def typing(application: Application) -> None:
     window = application.window
-    clock, taken, parts = PaintClock(window.results.view.viewport()), [], []
+    clock, asked, answers = PaintClock(window.results.view.viewport()), [0.0], []
+    taken: list[float] = []
+    stages: dict[str, list[float]] = {}
+    window.search_bar.searched.connect(lambda *_: asked.__setitem__(0, time.perf_counter()))
+    window.search.answered.connect(lambda answer, keep: answers.append(answer))
     line = window.search_bar.line
     for query in QUERIES:
         line.clear()
@@ -280,17 +324,24 @@ def typing(application: Application) -> None:
         for key in query[:-1]:
             QTest.keyClick(line, key)
             run_for(20)
-        answers: list[float] = []
-        heard = window.search.answered.connect(lambda answer, keep, answers=answers: parts.append(answer.took_ms))
         began = time.perf_counter()
         wait(window.search.answered, lambda: QTest.keyClick(line, query[-1]))  # noqa: B023
         answered = time.perf_counter()
         while clock.ended < answered:
             QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
         taken.append((clock.ended - began) * 1000)
-        window.search.answered.disconnect(heard)
+        answer = answers[-1]
+        between = {
+            "waiting for another key": (asked[0] - began) * 1000,
+            "inside the engine": answer.took_ms,
+            "to the engine and back, shown": (answered - asked[0]) * 1000 - answer.took_ms,
+            "painting": (clock.ended - answered) * 1000,
+        }
+        for stage, milliseconds in {**between, **{f"engine: {n}": ms for n, ms in answer.parts.items()}}.items():
+            stages.setdefault(stage, []).append(milliseconds)
     show("last key to painted results", taken)
-    show("  of which inside the engine", parts)
+    for stage, each in stages.items():
+        show(f"  {stage}", each)
 
 
 def main() -> None:
