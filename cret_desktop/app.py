@@ -26,7 +26,7 @@ from PySide6.QtWidgets import QApplication
 
 from cret_desktop import errors, paths
 from cret_desktop.engine.client import EngineClient, EngineConfig, chosen_config
-from cret_desktop.gui import i18n, window_state
+from cret_desktop.gui import actions, i18n, window_state
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.main_window import MainWindow
 from cret_desktop.gui.settings.preferences import Preferences
@@ -140,6 +140,7 @@ class Application(QObject):
 
     def dispose(self) -> None:
         """Destroy the window and its parts, in Qt's order. Left to Python's last collection they would outlive Qt."""
+        actions.leave_clipboard()
         self.window.deleteLater()
         self.deleteLater()
         self.qt.sendPostedEvents(None, QEvent.Type.DeferredDelete)

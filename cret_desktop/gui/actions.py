@@ -15,6 +15,8 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 
 from cret_desktop.gui import wording
 
+OUR_COPY = "application/x-cret-desktop-paths"  # beside the paths that we have copied
+
 
 def file_url(path: str) -> QUrl:
     """The URL of a path; on Linux also of one whose bytes are not UTF-8, which QUrl.fromLocalFile cannot take."""
@@ -72,4 +74,14 @@ def copy_paths(paths: Sequence[str]) -> None:
     data = QMimeData()
     data.setText("\n".join(wording.shown(path) for path in paths))
     data.setUrls([file_url(path) for path in paths])
+    data.setData(OUR_COPY, b"1")
     QGuiApplication.clipboard().setMimeData(data)
+
+
+def leave_clipboard() -> None:
+    """Leave of copied paths their text. To be called at the end: Qt frees the clipboard's content when Python is gone,
+    and a content that Python made crashes it then."""
+    clipboard = QGuiApplication.clipboard()
+    data: QMimeData | None = clipboard.mimeData()  # None where the platform has no clipboard
+    if data is not None and data.hasFormat(OUR_COPY):
+        clipboard.setText(clipboard.text())

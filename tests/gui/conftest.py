@@ -21,6 +21,7 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.app import Application, build_application
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import AddFolders, IndexFinished
+from cret_desktop.gui import actions
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.settings import Settings
 from tests.videos import write_colours
@@ -41,6 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             ignored += ["No RHI backend", "pa_context_connect", "No audio device detected"]
             ignored += ["systemTrayWindowChanged"]  # the offscreen platform knows no tray
             item.add_marker(pytest.mark.qt_log_ignore(*ignored, extend=True))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clipboard_left(qapp: QApplication) -> Iterator[None]:
+    """As the app does at its end; what tests have copied would crash the last of Python."""
+    yield
+    actions.leave_clipboard()
 
 
 @pytest.fixture(scope="session")

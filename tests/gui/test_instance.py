@@ -214,3 +214,26 @@ def test_two_starts_of_the_whole_app(tmp_path: Path, qtbot: QtBot, running: Path
         first.send_signal(signal.SIGTERM)
         out, said = first.communicate(timeout=WAIT / 1000)
     assert out.split() == ["opening", "ended", "0"], said
+
+
+STARTED_BY_A_LAUNCHER = """
+import sys
+from cret_desktop import app
+app.run = lambda config, places: print(config.library, places, "typer" in sys.modules) or 0
+from cret_desktop.__main__ import gui_main
+gui_main()
+"""
+
+
+def test_a_launcher_starts_the_window_without_the_command_line(tmp_path: Path) -> None:
+    environment = {**os.environ, paths.LIBRARY_VARIABLE: str(tmp_path / "library"), "XDG_CONFIG_HOME": str(tmp_path)}
+
+    def start(**more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", STARTED_BY_A_LAUNCHER, "a video.mp4"]
+        return subprocess.run(command, env={**environment, **more}, cwd=tmp_path, capture_output=True, text=True)
+
+    done = start(PYTHONPATH=str(Path.cwd()))
+    assert done.stdout.strip() == f"{tmp_path / 'library'} ['{tmp_path / 'a video.mp4'}'] False", done.stderr
+    refused = start(PYTHONPATH=str(Path.cwd()), **{paths.DEVICE_VARIABLE: "abacus"})
+    assert refused.returncode == 2
+    assert refused.stderr.strip() == "There is no device 'abacus'; choose one of auto, cuda, mps, cpu."
