@@ -72,6 +72,7 @@ class Killing:
         self.config = EngineConfig(self.library, factory=f"tests.faults.killed:{factory}")
         self.tally = Tally()
         self._real = real
+        self._latest = 4.0 if real else 1.2  # seconds until a kill at random, at most
         self._number = 0
         self._damaged = False  # by us, and not seen sound since
         self._indexed: set[bytes] = set()  # fingerprints of all that the engine has said to be indexed
@@ -114,13 +115,15 @@ class Killing:
         """Prepare what a point is met in, start the engine, let it end there, look at what is left."""
         self._prepare(point)
         if point == AT_RANDOM:
-            plan = Plan(seconds=self.random.uniform(0.01, 4.0 if self._real else 1.2))
+            plan = Plan(seconds=self.random.uniform(0.01, self._latest))
         else:
             often = 4 if point.startswith(_MANY_A_RUN) else 1
             plan = Plan(point, self.random.randint(1, often))
         before, begun_before = self._committed(), self._begun()
         killed = self._run(plan, point)
         (self.tally.kills if killed else self.tally.not_reached)[point] += 1
+        if point == AT_RANDOM:  # a run is as long as the machine makes it: the kills are to come all over it
+            self._latest *= 1.25 if killed else 0.5
         begun = self._begun()[len(begun_before) :]
         after = self._look()
         assert not set(begun) & before.keys(), f"{point}: what was committed is not done again"
