@@ -34,6 +34,9 @@ EXTRAS = {
 }
 DISK_GB = 13  # 7 GB of packages in .venv, up to 4 GB of downloads that pip keeps, and room to unpack
 
+# Programs that tests start, and the Debian package of each.
+TEST_PROGRAMS = {"Xvfb": "xvfb", "strace": "strace"}
+
 # Shared libraries that the wheels of PySide6 and OpenCV expect of the system, and the Debian package of each.
 # Without these an import fails, window or not.
 IMPORT_LIBRARIES = {
@@ -162,8 +165,8 @@ def _ensure_system_packages(goal: str) -> None:
             raise SetupError("hnswlib is compiled here: install a C++ compiler (on macOS: xcode-select --install).")
         return
     needed = list(_missing_build_packages()) + list(_missing_libraries(IMPORT_LIBRARIES))
-    if goal == "test" and not shutil.which("Xvfb"):
-        needed.append("xvfb")  # the window is tested on a screen, too
+    if goal == "test":  # the window is tested on a screen, too, and decoders while it is watched what they open
+        needed += [package for program, package in TEST_PROGRAMS.items() if not shutil.which(program)]
     for_a_screen = list(_missing_libraries(SCREEN_LIBRARIES))
     if not needed and not for_a_screen:
         _say("no system package is missing")

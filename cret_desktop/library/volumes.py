@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -125,6 +126,11 @@ class Volumes:
                 return there
         return None
 
+    def volume_of(self, path: str) -> str:
+        """The identity of the volume that a path lies on; '' where it has none that is known."""
+        mount = self._mount_of(path)
+        return mount.volume if mount is not None else ""
+
     def _mount_of(self, path: str) -> Mount | None:
         real = os.path.realpath(path)
         return next((mount for mount in self._mounts if is_inside(real, mount.point)), None)
@@ -146,7 +152,16 @@ class Volumes:
 
 
 def add_root(catalog: Catalog, path: str, volumes: Volumes) -> Root:
-    """Make a place part of the library, known by where it lies now; returns the root that covers it."""
+    """Make a place part of the library, known by where it lies now; returns the root that covers it.
+
+    Roots on the same volume are found first where they are now: the new one may lie around them, or within.
+    """
+    volume, roots = volumes.volume_of(path), catalog.roots()
+    for known in roots:
+        if volume and known.volume == volume:
+            found = volumes.find(known, partial(catalog.files, known.id), roots)
+            if found is not None and found.path != known.path:
+                catalog.place_root(found)
     root = catalog.add_root(path)
     now = volumes.placed(root)
     if root.inode or now is None:

@@ -418,6 +418,23 @@ def _another_file_system() -> str | None:
     return str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
 
 
+def test_a_disk_that_came_back_elsewhere_is_taken_up_whole() -> None:
+    """Found by a long run: its folder was sought only at the next look, when the new root had its place already."""
+    state = Library()
+    try:
+        state.write("two", "a/x.mp4", ["blue"])
+        state.rescan()
+        state.unplug("two", False)
+        state.plug_in("two", True)
+        state.take_up_all_of_the_second_disk()
+        state.rescan()
+        state.the_library_holds_what_is_there_or_unplugged()
+        state.tags_are_where_their_files_are()
+        assert {root.path for root in state.catalog.roots()} == {str(state.mounted["two"]), str(state.mounted["one"])}
+    finally:
+        state.teardown()
+
+
 Library.TestCase.settings = settings(
     max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
