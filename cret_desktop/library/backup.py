@@ -151,8 +151,9 @@ def finish(library: Path) -> str:
     with _told(library):
         shutil.rmtree(_unfinished(waiting), ignore_errors=True)  # of a copying that was killed
         if waiting.exists():
-            moment = time.localtime(waiting.stat().st_mtime)  # the same in a second try
-            aside = library / time.strftime("set-aside-%Y-%m-%d-%H%M%S", moment)
+            made = waiting.stat().st_mtime_ns  # the same in a second try, and another in another restoring
+            moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(made // 10**9))
+            aside = library / f"set-aside-{moment}-{made // 10**6 % 1000:03}"
             aside.mkdir(exist_ok=True)
             for name in _PARTS:
                 if (library / name).exists():
