@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -178,7 +179,7 @@ class Watchdog:
 
     def check(self, root: str) -> None:
         observer, handler = self._observers[root]
-        if not observer.is_alive() or not all(emitter.is_alive() for emitter in observer.emitters):
+        if not all(thread.is_alive() for thread in (observer, *observer.emitters, *_readers(observer))):
             raise OSError("the observer has ended")
         if handler.has_new_folders:
             handler.has_new_folders = False
@@ -214,6 +215,15 @@ def _try_another_watch(observer: BaseObserver, root: str) -> None:
     The watch is of the folder around the root, which no other one of this observer is of. Raises: OSError.
     """
     observer.unschedule(observer.schedule(_Handler(_nothing), os.path.dirname(root), event_filter=_EVENTS))
+
+
+def _readers(observer: BaseObserver) -> list[threading.Thread]:
+    """On Linux, the thread that reads what the kernel tells. Without it the others live on, and hear nothing."""
+    if sys.platform != "linux":
+        return []
+    from watchdog.observers.inotify import InotifyObserver  # loads only on Linux
+
+    return [observer._inotify_fd] if isinstance(observer, InotifyObserver) else []
 
 
 def _stop(observer: BaseObserver) -> None:

@@ -275,6 +275,41 @@ def test_a_storm_of_thousands_is_few_looks(watching: Watching, tmp_path: Path, m
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_reader_that_died_is_noticed_and_the_root_watched_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from watchdog.observers.inotify_c import InotifyFD
+
+    died = threading.Event()
+
+    def dies(reader: InotifyFD, event: object) -> None:
+        died.set()
+        raise KeyError(event)
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    native, told = Watchdog(), queue.SimpleQueue[str | None]()
+    native.watch(str(tmp_path / "a"), told.put)
+    native.watch(str(tmp_path / "b"), told.put)
+    with monkeypatch.context() as patch:
+        patch.setattr(InotifyFD, "handle_event", dies)
+        (tmp_path / "a" / "1.mp4").touch()
+        assert died.wait(WAIT)
+    reader = native._observers[str(tmp_path / "a")][0]._inotify_fd
+    reader.join(WAIT)
+    with pytest.raises(OSError, match="ended"):
+        native.check(str(tmp_path / "a"))
+    native.check(str(tmp_path / "b"))  # a root falls alone
+    native.unwatch(str(tmp_path / "a"))
+    native.watch(str(tmp_path / "a"), told.put)
+    (tmp_path / "a" / "2.mp4").touch()
+    while told.get(timeout=WAIT) != str(tmp_path / "a"):
+        pass
+    native.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 def test_watches_that_run_out_below_a_root_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ctypes
 
