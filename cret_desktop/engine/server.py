@@ -602,6 +602,7 @@ class _Engine:
             if root is None:
                 raise PathError(f"{path} is not a folder of this library.")
             self._library.remove(np.asarray(catalog.remove_root(root.id), np.int64))
+            self._build_graph_if_due()  # what was removed must not stay in the graph's file
             self._watching.roots_changed()
             self._send(protocol.LibraryChanged())
         finally:
@@ -623,6 +624,7 @@ class _Engine:
 
     def _forget_clips(self, clips: Sequence[int], sprites: Sequence[str]) -> None:
         self._library.remove(np.asarray(clips, np.int64))
+        self._build_graph_if_due()
         drop(self._library.paths.thumbnails, sprites)
 
     def _send(self, message: object) -> None:

@@ -264,6 +264,19 @@ def test_nobody_waits_for_the_graph(tmp_path: Path, videos: Path) -> None:
         assert client.request(protocol.Search("green")).result(WAIT).moments[0].path.endswith("green.mp4")
 
 
+def test_what_was_removed_does_not_stay_in_the_graph(tmp_path: Path, videos: Path) -> None:
+    config = EngineConfig(tmp_path / "library", factory="tests.fakes:open_library_slow_graph")
+    (tmp_path / "go").touch()
+    with EngineClient(config) as client:
+        events = Events(client)
+        client.request(protocol.AddFolders((str(videos),))).result(WAIT)
+        events.until(lambda e: e == protocol.Optimising(False))
+        assert list((config.library / "graphs").iterdir())
+        client.request(protocol.RemoveFolder(str(videos))).result(WAIT)
+        events.until(lambda e: e == protocol.Optimising(False))
+        assert not list((config.library / "graphs").iterdir())
+
+
 def test_a_system_that_tells_nothing_of_its_power_is_on_mains(monkeypatch: pytest.MonkeyPatch) -> None:
     """psutil looks into /sys, which containers may lack."""
 

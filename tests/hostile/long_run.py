@@ -143,9 +143,9 @@ class Run:
     def _rest(self) -> Rest:
         paths = LibraryPaths(self._library)
         deadline = time.monotonic() + 60
-        while (
-            any(files for *_, files in os.walk(paths.thumbnails)) and time.monotonic() < deadline
-        ):  # until all is forgotten
+        while time.monotonic() < deadline:  # until all is forgotten
+            if not any(files for kept in (paths.thumbnails, paths.graphs) for *_, files in os.walk(kept)):
+                break
             time.sleep(FORGET_SECONDS)
         gc.collect()
         engine, client = psutil.Process(self.client.pid), psutil.Process()

@@ -33,7 +33,7 @@ from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.rows import FileRow
 from cret_desktop.paths import LibraryPaths
 from tests.fakes import COLOURS, INFO
-from tests.hostile.corpus import CORPUS, ELSEWHERE, FORBIDDEN, Entry, read_manifest
+from tests.hostile.corpus import CORPUS, ELSEWHERE, FORBIDDEN, MANIFEST, Entry, read_manifest
 
 MINUTES = 5.0  # for a thousand files; two busy cores took 0.6
 GIB = 1.0  # of one process; 0.14 was seen
@@ -264,6 +264,8 @@ def main() -> int:
     parser.add_argument("--inner", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     out = options.out.absolute()
+    if not (out / MANIFEST).exists():
+        parser.error(f"{out} holds no corpus: make one first with python -m tests.hostile.corpus {out}")
     if not options.inner:
         return trace(out, ["--minutes", str(options.minutes), "--gib", str(options.gib)])
     outcome = run(out, options.minutes, options.gib)
