@@ -328,12 +328,16 @@ def differences(config: EngineConfig, folder: Path) -> list[str]:
     found = []
     if ours.keys() != theirs.keys():
         found.append(f"{len(ours.keys() - theirs.keys())} clips too many, {len(theirs.keys() - ours.keys())} too few.")
+        with Catalog.open(config.library / "catalog.sqlite", read_only=True) as catalog:
+            found += [f"{path} has failed: {reason}" for path, reason in catalog.failures()]
     other = sum(ours[clip] != theirs[clip] for clip in ours.keys() & theirs.keys())
     if other:
         found.append(f"{other} clips have other embeddings.")
     queries = [" ".join(pair) for pair in product(list(COLOURS)[:4], list(COLOURS)[4:7])]
     answers = zip(queries, nearest(config.library, queries), exactly_nearest(theirs, queries), strict=True)
-    found += [f"“{q}” has other best answers." for q, mine, exact in answers if not np.allclose(mine, exact, atol=1e-5)]
+    for query, mine, exact in answers:
+        if mine.shape != exact.shape or not np.allclose(mine, exact, atol=1e-5):
+            found.append(f"“{query}” has other best answers.")
     return found
 
 

@@ -47,7 +47,7 @@ class Rest:
     """What is there between two rounds. Bytes and counts."""
 
     engine_rss: int
-    engine_uss: int
+    engine_own: int
     engine_threads: int
     engine_handles: int
     client_rss: int
@@ -62,8 +62,9 @@ class Rest:
     other: int
 
 
-# SQLite keeps the pages that it has had, and merges its index of words when it sees fit.
-BREATHING = ("engine_rss", "engine_uss", "client_rss", "catalog")
+# SQLite keeps the pages that it has had, and merges its index of words when it sees fit; measured rates have more or
+# fewer digits.
+BREATHING = ("engine_rss", "engine_own", "client_rss", "catalog", "other")
 
 
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
@@ -150,14 +151,13 @@ class Run:
         gc.collect()
         engine, client = psutil.Process(self.client.pid), psutil.Process()
         psutil.wait_procs(engine.children(recursive=True), timeout=60)  # decoders and builders on their way out
-        memory = engine.memory_full_info()
         catalog = sum(file.stat().st_size for file in self._library.glob(f"{paths.catalog.name}*"))
         thumbnails = _content(paths.thumbnails)
         graphs = _content(paths.graphs)
         whole = _content(self._library)
         return Rest(
-            engine_rss=memory.rss,
-            engine_uss=memory.uss,
+            engine_rss=engine.memory_info().rss,
+            engine_own=_own_memory(engine),
             engine_threads=engine.num_threads(),
             engine_handles=_handles(engine),
             client_rss=client.memory_info().rss,
@@ -180,6 +180,13 @@ def _content(folder: Path) -> tuple[int, int]:
         folders += len(below)
         size += sum(os.path.getsize(os.path.join(place, file)) for file in files)
     return size, folders
+
+
+def _own_memory(process: psutil.Process) -> int:
+    """Bytes that no file backs. What is unique to a process is more as soon as another one ends that has mapped the
+    same libraries, so it is only taken where nothing better is told."""
+    memory = process.memory_info()
+    return int(memory.rss - memory.shared) if sys.platform == "linux" else int(process.memory_full_info().uss)
 
 
 def _handles(process: psutil.Process) -> int:
