@@ -155,9 +155,11 @@ class _Engine:
             threading.Thread(target=self._browse_loop, name="browse"),
             threading.Thread(target=self._job_loop, name="index"),
         ]
+        self._send(
+            protocol.EngineStarted(self._config.read_only, notice=self._library.catalog.notice)
+        )  # before any event
         for thread in threads:
             thread.start()
-        self._send(protocol.EngineStarted(self._config.read_only, notice=self._library.catalog.notice))
         if self._config.watch and not self._config.read_only:
             self._watching.start()
         try:

@@ -263,7 +263,8 @@ class Library:
     def follows(self, disk: Disk) -> bool:
         """Whether it comes to hold what is on the disk, all of it indexed."""
         there = disk.there()
-        return self.until(lambda: self.status().pending == 0 and self.files() == there)
+        # In this order: what is listed now may have been found since nothing waited.
+        return self.until(lambda: self.files() == there and self.status().pending == 0)
 
 
 @contextmanager
@@ -337,7 +338,7 @@ def differences(config: EngineConfig, folder: Path) -> list[str]:
     answers = zip(queries, nearest(config.library, queries), exactly_nearest(theirs, queries), strict=True)
     for query, mine, exact in answers:
         if mine.shape != exact.shape or not np.allclose(mine, exact, atol=1e-5):
-            found.append(f"“{query}” has other best answers.")
+            found.append(f"“{query}” has other best answers: {mine} instead of {exact}.")
     return found
 
 
