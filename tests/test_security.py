@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cret_desktop.cli import Terminal
+from cret_desktop.cli.terminal import Terminal
 
 PACKAGE = Path(__file__).parents[1] / "cret_desktop"
 GUI = PACKAGE / "gui"

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from cret_desktop.clips import FrameFormat
 from cret_desktop.model import presets
 from cret_desktop.model.config import CRETConfig, TemporalConfig
+from cret_desktop.model.tiny import tiny_config
 
 # Engines of tests read this for a configuration alone: torch is imported where weights are made.
 if TYPE_CHECKING:
@@ -58,39 +59,9 @@ def paper() -> CRETConfig:
 
 def aligned() -> CRETConfig:
     """A CLIP-like model: a ViT with an attention pool as head, a causal text tower, nothing of CRET on top."""
-    full = presets.pe_core_t16()
+    config = tiny_config()
     return dataclasses.replace(
-        full,
-        name="tiny-aligned",
-        width=16,
-        frames=FrameFormat(frames=2, size=32),
-        video=dataclasses.replace(
-            full.video,
-            width=16,
-            local_width=32,
-            options={
-                "num_classes": 16,
-                "global_pool": "map",
-                "img_size": 32,
-                "embed_dim": 32,
-                "depth": 2,
-                "num_heads": 2,
-                "ref_feat_shape": [2, 2],
-            },
-            weights="",
-        ),
-        text=dataclasses.replace(
-            full.text,
-            vocabulary=len(VOCABULARY),
-            positions=12,
-            context=12,
-            layers=2,
-            heads=2,
-            width=16,
-            feedforward=64,
-            weights="",
-            tokenizer="",
-        ),
+        config, name="tiny-aligned", text=dataclasses.replace(config.text, vocabulary=len(VOCABULARY))
     )
 
 

@@ -1,0 +1,88 @@
+"""The commands. A client of the same engine as the window: one writer, one wiring. Decides nothing about the library.
+
+Answers go to standard output, everything said on the way to standard error. Exit status: 0 done, 1 done but some files
+failed, 2 usage, 3 library, 4 model, 5 storage, 6 engine, 7 export (see `errors`), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from cret_desktop import paths
+from cret_desktop.cli import copies, demo, examine, export, index, models, search, window
+from cret_desktop.cli.options import Device, Library
+from cret_desktop.cli.terminal import err, out
+from cret_desktop.errors import CretError
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit status. Errors meant for people become one sentence."""
+    try:
+        status = app(list(arguments), prog_name="cret-desktop", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except CretError as error:
+        err.print(f"cret-desktop: {escape(str(error))}", style="red")
+        for note in getattr(error, "__notes__", ()):
+            err.print(escape(note), style="dim")
+        return error.exit_status
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("cret-desktop: stopped; what was indexed is kept.")
+        return 130
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's own, about usage
+            err.print(f"cret-desktop: {escape(error.format_message())}", style="red")
+            return int(error.exit_code)
+        raise
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"cret-desktop {paths.version()}")
+        raise typer.Exit
+
+
+def main(
+    context: typer.Context,
+    library: Library = None,
+    device: Device = "",
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> int:
+    """Search your videos by what they show. Without a command, opens the window."""
+    if context.invoked_subcommand is None:
+        return window.window(library=library, device=device)
+    # What stands before a command counts for it: the command's own options read these variables.
+    if library is not None:
+        os.environ[paths.LIBRARY_VARIABLE] = str(library)
+    if device:
+        os.environ[paths.DEVICE_VARIABLE] = device
+    return 0
+
+
+app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.callback(invoke_without_command=True)(main)
+for _command in (  # as the help lists them
+    window.window,
+    index.index,
+    search.search,
+    examine.status,
+    export.export,
+    copies.backup,
+    copies.restore,
+    copies.move,
+    copies.export_tags,
+    copies.import_tags,
+    examine.doctor,
+    examine.self_test,
+    demo.demo,
+):
+    app.command()(_command)
+app.add_typer(models.models_app, name="models", help="List, download, import, use and remove models.")

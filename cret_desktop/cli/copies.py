@@ -1,0 +1,137 @@
+"""Copies of the library and of what people said in it: `backup`, `restore`, `move`, `export-tags`, `import-tags`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cret_desktop import paths
+from cret_desktop.cli.options import Library, engine_config
+from cret_desktop.cli.terminal import bar, out
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient
+from cret_desktop.errors import CopyCancelled, LibraryMissing
+from cret_desktop.settings import Settings, load, save
+
+if TYPE_CHECKING:
+    from cret_desktop.index.annotation_records import Merged
+    from cret_desktop.library.backup import Contents
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that is not there yet.")],
+    library: Library = None,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails/--without-thumbnails", help="With the pictures of the videos, or smaller.")
+    ] = True,
+) -> int:
+    """Copy the library, also while it is in use. The copy is a library: --library FOLDER opens it."""
+    from cret_desktop.library.backup import copy_library
+
+    place = engine_config(library, "").library
+    with _copying() as progress:
+        contents = copy_library(place, target.absolute(), progress, thumbnails)
+    out.print(f"The copy is in {target.absolute()} {_held(contents)}.", markup=False)
+    return 0
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `backup` has made.")],
+    library: Library = None,
+) -> int:
+    """Put a copy in the library's place. The library that is there now is set aside, never deleted."""
+    from cret_desktop.engine.lock import WriterLock
+    from cret_desktop.library.backup import finish, take_in
+
+    config = engine_config(library, "")
+    place = config.library
+    if config.moved and not place.exists():
+        raise LibraryMissing(
+            f"The library was moved to {place}, and is not there now. Plug in its drive, or name another place with "
+            "--library."
+        )
+    lock = WriterLock(paths.LibraryPaths(place).lock)
+    lock.acquire()
+    try:
+        with _copying() as progress:
+            contents = take_in(place, source.absolute(), progress)
+        said = finish(place)
+    finally:
+        lock.release()
+    out.print(f"{said} {_held(contents)}", markup=False)
+    return 0
+
+
+def move(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that is not there yet.")],
+    library: Library = None,
+) -> int:
+    """Copy the library to another place, and use it there from now on. The old one stays until you delete it."""
+    from cret_desktop.engine.lock import WriterLock
+    from cret_desktop.library.backup import copy_library
+
+    place, usual = engine_config(library, "").library, engine_config(None, "").library
+    lock = WriterLock(paths.LibraryPaths(place).lock)
+    lock.acquire()
+    try:
+        with _copying() as progress:
+            copy_library(place, target.absolute(), progress)
+        if place == usual and paths.LIBRARY_VARIABLE not in os.environ:
+            settings, _ = load(Settings, paths.settings_file())
+            save(dataclasses.replace(settings, library=str(target.absolute())), paths.settings_file())
+            told = "It is used there from now on."
+        else:
+            told = "Name it with --library or CRET_DESKTOP_LIBRARY from now on."
+    finally:
+        lock.release()
+    out.print(f"The library is at {target.absolute()}. {told}\nThe old one can be deleted: {place}", markup=False)
+    return 0
+
+
+def export_tags(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="Ending in .json or .csv; replaced if it is there.")],
+    library: Library = None,
+) -> int:
+    """Write all tags, notes, favourites and saved searches to a file that can be read without this program."""
+    with EngineClient(engine_config(library, "", read_only=True)) as engine:
+        files, searches = engine.request(protocol.ExportTags(str(target.absolute()))).result()
+    out.print(f"Wrote {target.absolute()} (videos: {files}, saved searches: {searches}).", markup=False)
+    return 0
+
+
+def import_tags(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="What `export-tags` has written.")],
+    library: Library = None,
+) -> int:
+    """Add the tags, notes, favourites and saved searches of a file to the library. Nothing in it is replaced."""
+    with EngineClient(engine_config(library, "")) as engine:
+        merged: Merged = engine.request(protocol.ImportTags(str(source.absolute()))).result()
+    for what, count in (
+        ("Videos known again", merged.files),
+        ("Notes put below another", merged.notes_joined),
+        ("Saved searches added", merged.searches),
+        ("Kept for videos to come", merged.waiting),
+        ("Left out, as not known", merged.unknown),
+    ):
+        out.print(f"{what:<28} {count}")
+    return 0
+
+
+def _held(contents: Contents) -> str:
+    return f"({contents.videos} videos, {contents.clips} clips)"
+
+
+@contextmanager
+def _copying() -> Iterator[Callable[[int, int], None]]:
+    """Show how far a copy is, on a terminal."""
+    with bar() as show:
+        try:
+            yield lambda done, total: show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+        except KeyboardInterrupt:
+            raise CopyCancelled("Stopped; nothing of the copy is left.") from None

@@ -1,0 +1,104 @@
+"""`cret-desktop demo`: a small library of real clips, indexed and asked a few things."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cret_desktop import paths
+from cret_desktop.cli.index import report, watching
+from cret_desktop.cli.options import Device, Library, engine_config
+from cret_desktop.cli.terminal import clock, err, out
+from cret_desktop.cli.window import window
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient
+from cret_desktop.errors import CretError
+
+# Each but the last is answered by one of the demo's clips; the last by none, and the table says so.
+DEMO_QUERIES = (
+    "a cat looking into the camera",
+    "an espresso in a red cup on a wooden table",
+    "a motorbike parked in a garage",
+    "a rocket on the launch pad at night",
+    "a photographer with a tripod",
+    "people riding bicycles in the city",
+    "a plate of sushi",
+)
+
+
+def demo(
+    folder: Annotated[Path | None, typer.Argument(help="Where to put it.", show_default=False)] = None,
+    library: Library = None,
+    device: Device = "",
+    screenshot: Annotated[
+        Path | None, typer.Option(help="Write a picture of the window instead of opening it.")
+    ] = None,
+) -> int:
+    """Make a small library of real clips, index it, ask it a few things, and open the window on it."""
+    place = (folder or paths.default_library().with_name("demo")).absolute()
+    videos, config = place / "videos", engine_config(library or place / "library", device, "starter")
+    err.print(f"Making the demo clips in {videos}", markup=False)
+    _make_demo_videos(videos)
+    err.print("Indexing them", markup=False)
+    with EngineClient(config) as engine:
+        with watching(engine) as finished:
+            engine.request(protocol.AddFolders((str(videos),))).result()
+            status = report(finished(), as_json=False)
+        answers = [engine.request(protocol.Search(text, 3)).result() for text in DEMO_QUERIES]
+    _print_demo(answers)
+    if screenshot is None and _has_display():
+        return window(library=config.library, device=device) or status
+    target = (screenshot or place / "window.png").absolute()
+    window(library=config.library, device=device, query=DEMO_QUERIES[0], screenshot=target)
+    return status
+
+
+def _make_demo_videos(folder: Path) -> None:
+    """In a child process: what decodes and paints pictures must not share one with the window."""
+    context = multiprocessing.get_context("spawn")
+    result = context.SimpleQueue()
+    child = context.Process(target=_demo_child, args=(folder, result))
+    child.start()
+    child.join()
+    failure = result.get() if child.exitcode == 0 else CretError(f"Making the demo clips failed ({child.exitcode}).")
+    if failure is not None:
+        raise failure
+
+
+def _demo_child(folder: Path, result: Any) -> None:
+    from cret_desktop.media.demo import make_demo_videos
+
+    try:
+        make_demo_videos(folder)
+    except CretError as error:
+        result.put(error)
+    else:
+        result.put(None)
+
+
+def _print_demo(answers: Sequence[protocol.SearchAnswer]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("query", "best answer", "from", "to", "match", "ms"):
+        table.add_column(column, justify="right" if column == "ms" else "left")
+    for answer in answers:
+        best = answer.moments[0]
+        table.add_row(
+            answer.query, Path(best.path).name, clock(best.start), clock(best.end), best.match.value,
+            f"{answer.took_ms:.0f}",
+        )  # fmt: skip
+    out.print()
+    out.print(table)
+    out.print()
+
+
+def _has_display() -> bool:
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,91 @@
+"""What the library holds and whether all works: `cret-desktop status`, `doctor`, `self-test`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from cret_desktop import paths
+from cret_desktop.cli.options import Device, Library, engine_config
+from cret_desktop.cli.terminal import clock, out
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient
+
+
+def status(
+    library: Library = None,
+    device: Device = "",
+    failures: Annotated[bool, typer.Option("--failures", help="List the files that failed, with the reason.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> int:
+    """Tell what the library holds."""
+    with EngineClient(engine_config(library, device, read_only=True)) as engine:
+        found: protocol.LibraryStatus = engine.request(protocol.GetStatus()).result()
+        failed: tuple[protocol.FailedFile, ...] = engine.request(protocol.GetFailures()).result() if failures else ()
+    if as_json:
+        print(json.dumps(_status_json(found, failed if failures else None)))
+        return 0
+    out.print(f"Library  {found.library}\nModel    {found.model}", markup=False)
+    out.print(f"Holds    {found.files} files, {found.clips} clips, {clock(found.seconds)} of video")
+    out.print(f"Waiting  {found.pending} files\nFailed   {found.failed} files")
+    for folder in found.folders:
+        state = "  (not there now)" if folder.offline else ""
+        out.print(f"  {folder.path}: {folder.files} files, {folder.clips} clips{state}", markup=False)
+    for item in failed:
+        out.print(f"{item.path}: {item.reason}", markup=False)
+    return 0
+
+
+def _status_json(found: protocol.LibraryStatus, failed: Iterable[protocol.FailedFile] | None) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "library": found.library,
+        "model": found.model,
+        "files": found.files,
+        "clips": found.clips,
+        "seconds": round(found.seconds, 3),
+        "failed": found.failed,
+        "pending": found.pending,
+        "folders": [
+            {"path": f.path, "files": f.files, "clips": f.clips, "failed": f.failed, "offline": f.offline}
+            for f in found.folders
+        ],
+    }
+    if failed is not None:
+        result["failures"] = [{"path": item.path, "reason": item.reason} for item in failed]
+    return result
+
+
+def doctor(library: Library = None, device: Device = "") -> int:
+    """Print what a bug report needs: versions, devices, codecs, models, the library's state. Nothing private."""
+    from cret_desktop.engine import doctor as examiner
+
+    config = engine_config(library, device)
+    for what, finding in examiner.report(config.library, config.device):
+        out.print(f"{what:<20} {finding}", markup=False)
+    return 0
+
+
+def self_test(
+    device: Device = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> int:
+    """Try every part of the app on clips that it makes, and tell which work. Leaves nothing behind; takes a minute."""
+    from cret_desktop import self_test as trial
+
+    found = []
+    for finding in trial.run(engine_config(None, device).device):
+        found.append(finding)
+        if not as_json:
+            state = "ok" if finding.ok else "FAILED"
+            out.print(f"{state:<7}{finding.part:<20}{finding.words}", markup=False)
+    failed = [finding.part for finding in found if not finding.ok]
+    if as_json:
+        parts = [dataclasses.asdict(finding) for finding in found]
+        print(json.dumps({"version": paths.version(), "ok": not failed, "parts": parts}))
+    else:
+        out.print(f"{', '.join(failed)} failed." if failed else "Everything works.", markup=False)
+    return 1 if failed else 0

@@ -1,0 +1,107 @@
+"""`cret-desktop export`: moments as clips or lists."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+from rich.markup import escape
+
+from cret_desktop.cli.terminal import bar, err, out
+from cret_desktop.engine import protocol
+from cret_desktop.errors import UsageError
+
+
+class ExportForm(StrEnum):
+    CLIPS = "clips"
+    CSV = "csv"
+    EDL = "edl"
+    FCPXML = "fcpxml"
+
+
+def export(
+    form: Annotated[ExportForm, typer.Argument(help="Clips of their own, or a list for other programs.")],
+    moments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH@START-END...", help="Seconds or H:MM:SS.mmm: walk.mp4@12.5-20 or walk.mp4@1:02-1:09."
+        ),
+    ] = None,
+    target: Annotated[
+        Path, typer.Option("--to", help="The folder for clips, the file for a list. Nothing there is overwritten.")
+    ] = Path(),
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Take the moments that `search --json` printed from this file; - reads them."),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Clips right to the frame, encoded anew.")] = False,
+    handles: Annotated[float, typer.Option(min=0, max=600, help="Seconds added before and after each clip.")] = 0.0,
+) -> int:
+    """Write moments as clips (the source's own packets, from the keyframe before), or as a CSV, EDL or FCPXML list."""
+    from cret_desktop.engine.exports import Exporter
+
+    if (not moments) == (source is None):
+        raise UsageError("Name moments, as in walk.mp4@12.5-20, or a file of answers with --from.")
+    passages = tuple(_passage(text) for text in moments or ()) if source is None else _found_passages(source)
+    place = str(target.absolute())
+    request: protocol.ExportClips | protocol.ExportList
+    if form is ExportForm.CLIPS:
+        request = protocol.ExportClips(passages, place, "exact" if exact else "copy", handles)
+    else:
+        if target.is_dir():
+            place = os.path.join(place, f"Moments.{form.value}")
+        request = protocol.ExportList(passages, place, cast(Literal["csv", "edl", "fcpxml"], form.value))
+    with bar() as show:
+        exported = Exporter(lambda event: show(event.done, 1.0, escape(os.path.basename(event.path)))).run(request)
+    for path in exported.paths:
+        out.print(path, markup=False)
+    for sentence in exported.notes:
+        err.print(sentence, style="dim", markup=False)
+    for sentence in exported.failed:
+        err.print(sentence, style="yellow", markup=False)
+    return 1 if exported.failed else 0
+
+
+def _passage(text: str) -> protocol.Passage:
+    path, _, span = text.rpartition("@")
+    start, _, end = span.partition("-")
+    try:
+        passage = protocol.Passage(os.path.abspath(path), _to_seconds(start), _to_seconds(end))
+    except ValueError:
+        path = ""
+    if not path or passage.end <= passage.start:
+        raise UsageError(f"{text!r} is no moment. Write it as in walk.mp4@12.5-20 or walk.mp4@1:02-1:09.")
+    return passage
+
+
+def _to_seconds(text: str) -> float:
+    """Of '12.5', '1:02' or '1:02:03.5'. Raises: ValueError."""
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = seconds * 60 + float(part)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(text)
+    return seconds
+
+
+def _found_passages(source: Path) -> tuple[protocol.Passage, ...]:
+    """The moments of all answers, in their order."""
+    try:
+        lines = (sys.stdin.read() if source == Path("-") else source.read_text(encoding="utf-8")).splitlines()
+        answers = [json.loads(line) for line in lines if line.strip()]
+        found = [
+            protocol.Passage(moment["path"], float(moment["start"]), float(moment["end"]))
+            for answer in answers
+            for moment in answer["results"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{source} does not hold what `cret-desktop search --json` prints: {error}.") from error
+    if not found:
+        raise UsageError(f"{source} holds no moments.")
+    return tuple(found)

@@ -1,0 +1,143 @@
+"""`cret-desktop index`: its progress, live on a terminal and as plain lines in a pipe, and its totals."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+
+from cret_desktop.cli.options import Device, Library, Model, engine_config
+from cret_desktop.cli.terminal import clock, err, out
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient
+from cret_desktop.errors import CretError, PathError
+from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
+
+
+def index(
+    places: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders or video files.")],
+    library: Library = None,
+    device: Device = "",
+    model: Model = "",
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line of totals.")] = False,
+) -> int:
+    """Index folders or files: what is new or changed since the last time."""
+    with EngineClient(engine_config(library, device, model)) as engine, watching(engine) as finished:
+        engine.request(protocol.AddFolders(tuple(str(place.absolute()) for place in places))).result()
+        outcome = finished()
+    return report(outcome, as_json)
+
+
+def report(outcome: protocol.IndexFinished, as_json: bool) -> int:
+    totals = outcome.totals
+    nothing = totals.files + totals.skipped + totals.failed == 0
+    if not outcome.error and not totals.offline and not totals.unsettled and nothing:
+        raise PathError("No video was found there. Looked for mp4, mov, mkv, webm, avi and other video files.")
+    if as_json:
+        print(json.dumps(_totals_json(totals)), flush=True)
+    else:
+        out.print(
+            f"{totals.files} files indexed ({totals.clips} clips, {clock(totals.video_seconds)} of video) in "
+            f"{totals.wall_seconds:.1f} s; {totals.skipped} unchanged, {totals.failed} failed."
+        )
+    for place in totals.offline:
+        err.print(f"{escape(place)} is not there now; what is known of it stays searchable.", style="yellow")
+    for file in totals.unsettled:
+        err.print(f"{escape(file)} was being written or taken away meanwhile; index once more.", style="yellow")
+    if totals.failed and not as_json:
+        err.print("Run `cret-desktop status --failures` to see which files failed and why.")
+    if outcome.error:
+        err.print(f"cret-desktop: {escape(outcome.error)}", style="red")
+        return outcome.exit_status
+    return 1 if totals.failed else 0
+
+
+def _totals_json(totals: IndexTotals) -> dict[str, Any]:
+    return {
+        "files": totals.files,
+        "clips": totals.clips,
+        "seconds": round(totals.video_seconds, 3),
+        "failed": totals.failed,
+        "skipped": totals.skipped,
+        "wall_seconds": round(totals.wall_seconds, 3),
+        "frames_decoded": totals.frames_decoded,
+    }
+
+
+@contextmanager
+def watching(engine: EngineClient) -> Iterator[Any]:
+    """Show indexing's progress: a live line on a terminal, plain lines in a pipe. Yields a wait for its end."""
+    done = threading.Event()
+    outcome: list[protocol.IndexFinished | protocol.EngineLost] = []
+    bar = Progress(
+        TextColumn("{task.fields[phase]}"), BarColumn(), TextColumn("{task.description}"), console=err, transient=True
+    )
+    task = bar.add_task("", total=None, phase="starting")
+    last_line = 0.0
+    optimising = False  # waited for too: a program that ends takes the building of the graph with it
+
+    def listen(event: protocol.Event) -> None:
+        nonlocal last_line, optimising
+        if isinstance(event, FileIndexed) and event.reason:
+            bar.console.print(f"{escape(event.path)}: {escape(event.reason)}", style="yellow")
+        elif isinstance(event, IndexProgress):
+            text = _progress_words(event)
+            if err.is_terminal:
+                total = event.files_total or None
+                bar.update(task, total=total, completed=event.files_done, description=text, phase=event.phase.value)
+            elif time.monotonic() - last_line > 2:
+                last_line = time.monotonic()
+                err.print(f"{event.phase.value}: {text}", markup=False)
+        elif isinstance(event, protocol.Optimising):
+            optimising = event.running
+            if not optimising and outcome:
+                done.set()
+        elif isinstance(event, protocol.IndexFinished):
+            outcome.append(event)
+            if optimising:
+                bar.update(task, total=None, description="", phase="optimising the index")
+            else:
+                done.set()
+        elif isinstance(event, protocol.EngineLost) and event.final:
+            outcome.append(event)
+            done.set()
+        elif isinstance(event, protocol.EngineLost | protocol.DeviceLost):
+            optimising = optimising and isinstance(event, protocol.DeviceLost)
+            err.print(escape(event.message), style="yellow")
+
+    def wait() -> protocol.IndexFinished:
+        while not done.wait(0.5):  # in steps, so that Ctrl-C is heard on every system
+            pass
+        event = outcome[0]
+        if isinstance(event, protocol.EngineLost):
+            raise CretError(event.message)
+        return event
+
+    unsubscribe = engine.subscribe(listen)
+    if engine.notice:
+        err.print(escape(engine.notice), style="yellow")
+    try:
+        if err.is_terminal:
+            with bar:
+                yield wait
+        else:
+            yield wait
+    finally:
+        unsubscribe()
+
+
+def _progress_words(event: IndexProgress) -> str:
+    words = f"{event.files_done}/{event.files_total} files, {event.clips_done} clips"
+    if event.rate:
+        words += f", {event.rate:.1f} x real time"
+    if event.remaining is not None:
+        words += f", {clock(event.remaining)} left"
+    return words

@@ -1,0 +1,37 @@
+"""The options that many commands take, and the configuration that comes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cret_desktop import paths
+from cret_desktop.cli.terminal import err
+from cret_desktop.engine.client import EngineConfig, chosen_config
+from cret_desktop.settings import Settings, load
+
+Library = Annotated[
+    Path | None,
+    typer.Option("--library", envvar=paths.LIBRARY_VARIABLE, help="The library's folder.", show_default=False),
+]
+# Without these two, what was chosen in the window's settings.
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", envvar=paths.DEVICE_VARIABLE, help="auto, cuda, mps or cpu; else as set.", show_default=False
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option("--model", help="A model's name (see `models`) or its folder; else as set.", show_default=False),
+]
+
+
+def engine_config(library: Path | None, device: str, model: str = "", read_only: bool = False) -> EngineConfig:
+    """What was given on the command line, the rest as a person has set it in the window."""
+    settings, problem = load(Settings, paths.settings_file())
+    if problem:
+        err.print(problem, style="yellow", markup=False)
+    return chosen_config(settings, library, device, model, read_only)

@@ -1,0 +1,118 @@
+"""`cret-desktop search`: answers as a table, or as one JSON line a query."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cret_desktop.cli.options import Device, Library, Model, engine_config
+from cret_desktop.cli.terminal import clock, err, out
+from cret_desktop.clips import Picture, Sort
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient
+from cret_desktop.errors import BadFile, QueryError, UsageError
+
+
+def search(
+    query: Annotated[
+        str | None,
+        typer.Argument(help="What the moment shows; in:FOLDER ext:mp4 dur:<30s res:4k date:2024 tag:NAME limit it."),
+    ] = None,
+    library: Library = None,
+    device: Device = "",
+    model: Model = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many moments.")] = 20,
+    source: Annotated[Path | None, typer.Option("--from", help="Take one query a line from this file.")] = None,
+    without: Annotated[str, typer.Option(help="What the moment must not show.")] = "",
+    like: Annotated[Path | None, typer.Option(help="A picture to find similar moments by.")] = None,
+    sort: Annotated[Sort, typer.Option(help="The order of the answers.")] = Sort.RELEVANCE,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a query.")] = False,
+) -> int:
+    """Find the moments that match a description. Reads only, so it also works while another program indexes."""
+    if (query is None) == (source is None) and (like is None or source is not None):
+        raise UsageError('Give one query, or a file of queries: cret-desktop search "a dog on a beach".')
+    queries = _lines(source) if source is not None else [query or ""]
+    picture = _picture(like) if like is not None else None
+    status = 0
+    began = time.perf_counter()
+    with EngineClient(engine_config(library, device, model, read_only=True)) as engine:
+        loading = {"engine": round((time.perf_counter() - began) * 1000, 3)}
+        loading |= engine.request(protocol.Prepare()).result()
+        for text in queries:
+            try:
+                if not text.strip() and picture is None:  # the window lists all files then; nobody asks that here
+                    raise QueryError("The query is empty. Type what the moment shows, for example: a dog on a beach.")
+                asked = protocol.Search(text, limit, without=without, like=picture, sort=sort)
+                answer = engine.request(asked).result()
+            except QueryError as error:
+                if source is None:
+                    raise
+                status = error.exit_status
+                err.print(f"cret-desktop: {escape(str(error))}", style="red")
+                if as_json:
+                    print(json.dumps({"query": text, "error": str(error), "results": []}), flush=True)
+                continue
+            if as_json:
+                print(json.dumps(_answer_json(text, answer, limit)), flush=True)
+            else:
+                _print_answer(answer, limit)
+    if not as_json:
+        parts = ", ".join(f"{name} {milliseconds / 1000:.1f} s" for name, milliseconds in loading.items())
+        err.print(f"Before the first answer: {parts}.", style="dim")
+    return status
+
+
+def _lines(source: Path | None) -> list[str]:
+    assert source is not None
+    try:
+        return source.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The queries in {source} cannot be read: {error}.") from error
+
+
+def _picture(path: Path) -> Picture:
+    from cret_desktop.media.pan_and_zoom import read_photograph  # OpenCV, only where a picture is searched by
+
+    try:
+        pixels = read_photograph(path)
+    except BadFile as error:
+        raise UsageError(str(error)) from error
+    return Picture(pixels.shape[1], pixels.shape[0], pixels.tobytes())
+
+
+def _answer_json(query: str, answer: protocol.SearchAnswer, limit: int) -> dict[str, Any]:
+    return {
+        "query": query,
+        "model": answer.model,
+        "took_ms": round(answer.took_ms, 2),
+        "confident": answer.confident,
+        "results": [moment.to_json() for moment in answer.moments[:limit]],
+    }
+
+
+def _print_answer(answer: protocol.SearchAnswer, limit: int) -> None:
+    out.print(f"\n{answer.query}", style="bold", markup=False)
+    if not answer.moments:
+        if answer.searched:
+            out.print("  No moment is left under these conditions.")
+        else:
+            out.print("  Nothing is indexed with this model yet. Run `cret-desktop index FOLDER`.")
+        return
+    if not answer.confident:
+        out.print("  Nothing matches well. The nearest moments:")
+    table = Table(box=None, padding=(0, 2, 0, 2), show_header=True, header_style="dim")
+    for column in ("match", "from", "to"):
+        table.add_column(column, no_wrap=True, justify="left" if column == "match" else "right")
+    table.add_column("video", overflow="fold")
+    for moment in answer.moments[:limit]:
+        found = "".join(f"\n{reason.kind}: {reason.text}" for reason in moment.reasons)
+        table.add_row(moment.match.value, clock(moment.start), clock(moment.end), escape(moment.path + found))
+    out.print(table)
+    steps = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in answer.parts.items())
+    out.print(f"  {answer.took_ms:.0f} ms ({steps})", style="dim")

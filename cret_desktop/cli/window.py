@@ -1,0 +1,32 @@
+"""`cret-desktop window`, and what opens where no command is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cret_desktop.cli.options import Device, Library, Model, engine_config
+from cret_desktop.cli.terminal import err
+
+
+def window(
+    places: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Folders or videos to add.", show_default=False)
+    ] = None,
+    library: Library = None,
+    device: Device = "",
+    model: Model = "",
+    query: Annotated[str, typer.Option(help="Search for this at once.")] = "",
+    screenshot: Annotated[Path | None, typer.Option(help="Write a picture of the window and end.")] = None,
+) -> int:
+    """Open the window."""
+    from cret_desktop import app as window_app  # Qt only where a window is wanted
+
+    config = engine_config(library, device, model)
+    if screenshot is not None:
+        window_app.screenshot(config, query, screenshot)
+        err.print(f"The window was written to {screenshot.absolute()}")
+        return 0
+    return window_app.run(config, query, [str(place.absolute()) for place in places or ()])
