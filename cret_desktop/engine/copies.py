@@ -7,15 +7,14 @@ place: that is done before a catalog is opened.
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from cret_desktop.engine import protocol
 from cret_desktop.engine.assemble import OpenLibrary
+from cret_desktop.engine.worker import Answer, Worker
 from cret_desktop.errors import CopyCancelled, StorageError, UsageError
 from cret_desktop.index.annotation_records import Merged, merge_records, read_records
 from cret_desktop.library import annotation_file, backup
@@ -41,29 +40,18 @@ COPIES = (
 
 
 class Copies:
-    """`answer(number, work)` is the engine's way to answer a request with what `work` gives or raises, `send` that to
-    tell of an event."""
+    """`send` is the engine's way to tell of an event."""
 
-    def __init__(
-        self,
-        library: OpenLibrary,
-        answer: Callable[[int, Callable[[], object]], None],
-        send: Callable[[protocol.Event], None],
-    ) -> None:
+    def __init__(self, library: OpenLibrary, answer: Answer, send: Callable[[protocol.Event], None]) -> None:
         self._library = library
-        self._answer = answer
         self._send = send
-        self._requests: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._worker = Worker("copies", answer, self._run)
         self._cancelled = threading.Event()
         self._told = 0.0
 
     def submit(self, number: int, request: Request) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, name="copies")
-            self._thread.start()
         self._cancelled.clear()
-        self._requests.put((number, request))
+        self._worker.submit(number, request)
 
     def cancel(self) -> None:
         """Stop the copying under way and what waits behind it."""
@@ -72,14 +60,7 @@ class Copies:
     def close(self) -> None:
         """Stop, and wait until the thread has ended."""
         self._cancelled.set()
-        self._requests.put(None)
-        if self._thread is not None:
-            self._thread.join()
-
-    def _loop(self) -> None:
-        while (item := self._requests.get()) is not None:
-            number, request = item
-            self._answer(number, partial(self._run, request))
+        self._worker.close()
 
     def _run(self, request: Request) -> object:
         library = self._library.paths.root

@@ -12,7 +12,6 @@ import dataclasses
 import json
 import multiprocessing
 import os
-import queue
 import re
 import shutil
 import signal
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, ExportProgress, Passage
+from cret_desktop.engine.worker import Answer, Worker
 from cret_desktop.errors import BadFile, CretError, DecoderFailed, ExportCancelled, ExportError
 from cret_desktop.library import export as lists
 from cret_desktop.media.timecode import EditSource
@@ -47,23 +47,15 @@ Listener = Callable[[ExportProgress], None]
 
 
 class Exports:
-    """The engine's exports, one after the other on a thread of their own.
+    """The engine's exports, one after the other on a thread of their own."""
 
-    `answer(number, work)` is the engine's way to answer a request with what `work` gives or raises.
-    """
-
-    def __init__(self, answer: Callable[[int, Callable[[], object]], None], listener: Listener) -> None:
-        self._answer = answer
+    def __init__(self, answer: Answer, listener: Listener) -> None:
         self._exporter = Exporter(listener)
-        self._requests: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._worker = Worker("export", answer, self._exporter.run)
 
     def submit(self, number: int, request: Request) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, name="export")
-            self._thread.start()
         self._exporter.expect()
-        self._requests.put((number, request))
+        self._worker.submit(number, request)
 
     def cancel(self) -> None:
         """Stop the export under way and those that wait."""
@@ -72,14 +64,7 @@ class Exports:
     def close(self) -> None:
         """Stop, and wait until the thread and its child have ended."""
         self._exporter.cancel()
-        self._requests.put(None)
-        if self._thread is not None:
-            self._thread.join()
-
-    def _loop(self) -> None:
-        while (item := self._requests.get()) is not None:
-            number, request = item
-            self._answer(number, partial(self._exporter.run, request))
+        self._worker.close()
 
 
 class Exporter:

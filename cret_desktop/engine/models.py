@@ -6,10 +6,8 @@ indexed with is not decided here: that is the engine's configuration.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from cret_desktop.engine.assemble import OpenLibrary
@@ -22,6 +20,7 @@ from cret_desktop.engine.protocol import (
     ModelState,
     RemoveModel,
 )
+from cret_desktop.engine.worker import Answer, Worker
 from cret_desktop.errors import DownloadCancelled, ModelError
 from cret_desktop.model import downloads, installed
 from cret_desktop.model.checkpoint import Manifest
@@ -86,19 +85,14 @@ def _absent(name: str, downloading: bool) -> ModelCard:
 
 
 class Models:
-    """`answer(number, work)` is the engine's way to answer a request with what `work` gives or raises."""
+    """What the engine does with models, one after the other; `listener` hears of it."""
 
     def __init__(
-        self,
-        library: OpenLibrary,
-        answer: Callable[[int, Callable[[], object]], None],
-        listener: Callable[[DownloadProgress | ModelsChanged], None],
+        self, library: OpenLibrary, answer: Answer, listener: Callable[[DownloadProgress | ModelsChanged], None]
     ) -> None:
         self._library = library
-        self._answer = answer
         self._listener = listener
-        self._tasks: queue.SimpleQueue[tuple[int, Task] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._worker = Worker("models", answer, self._carry_out)
         self._lock = threading.Lock()
         self._downloads: dict[str, threading.Event] = {}  # asked for, under way or waiting; set to cancel
         self._closing = False
@@ -112,10 +106,7 @@ class Models:
         if isinstance(task, DownloadModel):
             with self._lock:
                 self._downloads.setdefault(task.name, threading.Event())
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, name="models")
-            self._thread.start()
-        self._tasks.put((number, task))
+        self._worker.submit(number, task)
 
     def cancel(self, name: str) -> None:
         with self._lock:
@@ -128,14 +119,7 @@ class Models:
             self._closing = True
             for cancelled in self._downloads.values():
                 cancelled.set()
-        self._tasks.put(None)
-        if self._thread is not None:
-            self._thread.join()
-
-    def _loop(self) -> None:
-        while (item := self._tasks.get()) is not None:
-            number, task = item
-            self._answer(number, partial(self._carry_out, task))
+        self._worker.close()
 
     def _carry_out(self, task: Task) -> object:
         try:
