@@ -518,8 +518,9 @@ class _Engine:
         self._purged = time.monotonic()
         try:
             self._forget_clips(*self._library.changes.purge(time.time() - KEEP_SECONDS))
+            self._library.catalog.compact_if_due()
         except CretError as error:
-            log.warning("Videos that are gone for long are still remembered: %s", error)
+            log.warning("Videos that are gone for long still take up space: %s", error)
 
     def _index(self, job: _Index) -> None:
         self._control.renew()

@@ -407,8 +407,16 @@ class Catalog:
         with self._lock, self.guarded():
             if self._writer is not None:
                 self._writer.execute("VACUUM")
-                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 recovery.keep_head(self.path)
+
+    def compact_if_due(self) -> None:
+        """`compact` where most of the file waits to be used again: then less is copied than given back."""
+        with self._lock, self.guarded():
+            if self._writer is not None:
+                free, pages = self._writer.execute("SELECT * FROM pragma_freelist_count, pragma_page_count").fetchone()
+                if free > pages / 2:
+                    self.compact()
 
     def _check_after_unclean_end(self) -> None:
         assert self._writer is not None

@@ -139,6 +139,7 @@ def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
         (videos / "b.mp4").unlink(missing_ok=True)
         attempt(look)
         attempt(purge)
+        attempt(catalog.compact)
         attempt(index.build)
         attempt(lambda: said.save_search("mine", "red", "", _sort(), False))
         index.close()

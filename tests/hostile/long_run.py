@@ -70,7 +70,7 @@ SLACK = {
     "engine_rss": 0.05,
     "engine_own": 0.1,
     "client_rss": 0.05,
-    "catalog": 0.25,
+    "catalog": 0.05,
     "catalog_used": 0.05,
     "other": 0.05,
 }

@@ -158,6 +158,24 @@ def test_a_removed_root_comes_back_as_it_was_until_it_is_purged(catalog: Catalog
     db.close()
 
 
+def test_the_space_of_what_is_forgotten_is_given_back(catalog: Catalog) -> None:
+    names = [f"{i}.mp4" for i in range(8)]
+    for name in names:
+        indexed(catalog, name, clips=300)
+    catalog.compact()
+    sizes = [catalog.path.stat().st_size]
+    for kept in (names[:7], names[:1]):
+        changes = FileChanges(catalog)
+        changes.apply_scan(catalog.roots()[0], [video(f"/videos/{name}") for name in kept], [])
+        changes.purge(time.time() + 1)
+        catalog.compact_if_due()
+        sizes.append(catalog.path.stat().st_size)
+    full, one_less, one = sizes
+    assert one_less == full, "an eighth is not worth the copying"
+    assert one < full / 4
+    assert len(Embeddings(catalog).clip_ids(MODEL.fingerprint)) == 300
+
+
 @pytest.mark.parametrize("added", ["/videos", "/", "/videos/inner"])
 def test_what_was_removed_is_taken_up_by_the_root_that_is_added_over_it(catalog: Catalog, added: str) -> None:
     _, ids = indexed(catalog, "inner/a.mp4", 1)
