@@ -46,6 +46,7 @@ ENGINE_SETTINGS = (
     "leave_out",
     "clip_seconds",
     "thumbnail_width",
+    "disk_budget",
     "gentle",
     "pause_on_battery",
 )  # named as in EngineConfig

@@ -44,6 +44,7 @@ class Settings:
     pause_on_battery: index only on mains power
     clip_seconds:     the longest a clip may be, of videos that are indexed from now on
     thumbnail_width:  the widest a thumbnail may be, in pixels, from now on
+    disk_budget:      how many GB the library may take up before indexing stops; 0 for no bound
     leave_out:        patterns of files and folders, relative to a library's folder, that are not indexed
     external_player:  the program that plays a file outside of the window; '' for the system's
     closing:          what closing the window does: end the app, or leave it in the tray
@@ -65,6 +66,7 @@ class Settings:
     pause_on_battery: bool = True
     clip_seconds: float = _choice(USUAL_SAMPLING.clip_seconds, *CLIP_SECONDS)
     thumbnail_width: int = _choice(USUAL_SAMPLING.tile_width, *THUMBNAIL_WIDTHS)
+    disk_budget: float = field(default=0.0, metadata={"least": 0.0, "most": 1e6})
     leave_out: tuple[str, ...] = ()
     external_player: str = ""
     closing: str = _choice("quit", *CLOSING)

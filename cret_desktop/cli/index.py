@@ -140,4 +140,6 @@ def _progress_words(event: IndexProgress) -> str:
         words += f", {event.rate:.1f} x real time"
     if event.remaining is not None:
         words += f", {clock(event.remaining)} left"
+        if event.space is not None:
+            words += f", needs {event.space / 1e9:.1f} GB of disk"
     return words

@@ -16,6 +16,7 @@ from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.vector_index import VectorIndex
+from cret_desktop.library.budget import Budget
 from cret_desktop.library.indexer import STILL_SECONDS, Indexer
 from cret_desktop.library.ports import Decoder, Model
 from cret_desktop.library.progress import Listener
@@ -62,10 +63,11 @@ class OpenLibrary:
         """What searches go to."""
         return self.before or Answering(self.model, self.index, self.searcher)
 
-    def indexer(self, listener: Listener, leave_out: Sequence[str], sampling: Sampling) -> Indexer:
+    def indexer(self, listener: Listener, leave_out: Sequence[str], sampling: Sampling, budget: float) -> Indexer:
+        """`budget`: see `library.budget`, the others as `Indexer`."""
         return Indexer(
             self.catalog, self, self.model, self.open_decoder, self.paths.thumbnails, listener, leave_out,
-            self.still_seconds, sampling=sampling, pace=self.paths.pace,
+            self.still_seconds, sampling=sampling, pace=self.paths.pace, budget=Budget(self.paths.root, budget),
         )  # fmt: skip
 
     def shrink_thumbnails(self, sampling: Sampling, stop: Callable[[], bool]) -> None:

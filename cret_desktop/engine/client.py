@@ -39,7 +39,8 @@ class EngineConfig:
     """What the child needs to open a library. `factory` names the function that wires it ("module:function").
 
     `leave_out` are patterns of files and folders, relative to a library's folder, that are not indexed;
-    `clip_seconds` and `thumbnail_width` say how finely videos are looked at (`clips.Sampling`). `gentle` indexes in the
+    `clip_seconds` and `thumbnail_width` say how finely videos are looked at (`clips.Sampling`). `disk_budget`: how many
+    GB the library may take up before indexing stops, 0 for no bound. `gentle` indexes in the
     background's priority, `pause_on_battery` only on mains power. `watch`: take up what changes in the folders for as
     long as the engine lives. `moved`: a person has moved the library to its place; where it is not there, none is made.
     """
@@ -51,6 +52,7 @@ class EngineConfig:
     leave_out: tuple[str, ...] = ()
     clip_seconds: float = USUAL_SAMPLING.clip_seconds
     thumbnail_width: int = USUAL_SAMPLING.tile_width
+    disk_budget: float = 0.0
     gentle: bool = False
     pause_on_battery: bool = False
     watch: bool = False
@@ -80,6 +82,7 @@ def chosen_config(
         leave_out=settings.leave_out,
         clip_seconds=settings.clip_seconds,
         thumbnail_width=settings.thumbnail_width,
+        disk_budget=settings.disk_budget,
     )
 
 

@@ -530,7 +530,8 @@ class _Engine:
         self._told_progress = not job.quiet
         self._stopped = self._stopped and job.quiet
         error, exit_status = "", 0
-        indexer = self._library.indexer(self._on_progress, self._config.leave_out, self._config.sampling)
+        config = self._config
+        indexer = self._library.indexer(self._on_progress, config.leave_out, config.sampling, config.disk_budget)
         try:
             with self._library.catalog.guarded():
                 totals = indexer.run(job.places, self._control, only_new=self._stopped)

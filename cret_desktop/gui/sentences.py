@@ -72,6 +72,11 @@ TEMPLATES = (
         "Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; what was "
         "indexed so far is kept.",
     ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The library has grown to the {most} GB that it may take up. Allow it more in the settings, or free some "
+        "space; what is indexed can be searched.",
+    ),
     QT_TRANSLATE_NOOP("sentences", "The search engine stopped (exit code {code}) and is restarting."),
     QT_TRANSLATE_NOOP("sentences", "The search engine stopped (exit code {code}); ask again."),
     QT_TRANSLATE_NOOP("sentences", "The search engine stopped {count} times in a minute (exit code {code})."),

@@ -1,4 +1,4 @@
-"""How long indexing will still take: by the length of what waits, and by how fast this computer has been so far.
+"""How long indexing will still take and how much of the disk, by the length of what waits and by what was done so far.
 
 Lengths that nobody has read yet are guessed from sizes, as those of the files that were read. Where neither a run nor
 one before it has been measured, there is no estimate. Pure arithmetic, but for one small file that keeps the pace of
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -18,17 +19,26 @@ BELIEF = 30.0  # seconds of work that the pace of earlier runs counts for
 SOON = 3.0  # seconds of work before which a run's own pace says nothing
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What runs took: seconds of video a second, and bytes of the disk a second of video."""
+
+    speed: float
+    space: float
+
+
 class Estimate:
     """What waits and what is done, in seconds of video. Files are known by their ids."""
 
-    def __init__(self, pace: float | None) -> None:
-        """`pace`: seconds of video a second in earlier runs, None where there was none."""
+    def __init__(self, pace: Pace | None) -> None:
+        """`pace`: of earlier runs, None where there was none."""
         self._earlier = pace
         self._lengths: dict[int, float] = {}  # of what waits, as far as known
         self._sizes: dict[int, int] = {}  # in bytes, of what waits and has no known length
         self._seen_seconds = self._seen_bytes = 0.0  # of all files whose length is known: how much a byte holds
         self._waiting_seconds = self._waiting_bytes = 0.0
         self.done = 0.0
+        self._written = 0
 
     def add(self, file_id: int, size: int, length: float | None) -> None:
         """A file waits. One that waits already is counted once."""
@@ -46,9 +56,10 @@ class Estimate:
         if length and file_id in self._sizes:
             self.add(file_id, self._sizes[file_id], length)
 
-    def advance(self, file_id: int, seconds: float) -> None:
-        """So much of a file is done."""
+    def advance(self, file_id: int, seconds: float, written: int) -> None:
+        """So much of a file is done, and took so many bytes."""
         self.done += seconds
+        self._written += written
         if file_id in self._lengths:
             seconds = min(seconds, self._lengths[file_id])
             self._lengths[file_id] -= seconds
@@ -65,31 +76,50 @@ class Estimate:
 
     def remaining(self, worked: float) -> float | None:
         """Seconds, None where it cannot be told yet."""
+        waiting = self._waiting()
+        if waiting is None:
+            return None
         if self._earlier:
-            pace = (self.done + self._earlier * BELIEF) / (worked + BELIEF)
+            pace = (self.done + self._earlier.speed * BELIEF) / (worked + BELIEF)
         elif self.done and worked >= SOON:
             pace = self.rate(worked)
         else:
             return None
+        return waiting / pace
+
+    def space(self) -> float | None:
+        """Bytes that what waits will take up, None where it cannot be told yet."""
+        waiting = self._waiting()
+        believed = BELIEF if self._earlier else 0.0
+        if waiting is None or not self.done + believed:
+            return None
+        earlier = self._earlier.space * believed if self._earlier else 0.0
+        return waiting * (self._written + earlier) / (self.done + believed)
+
+    def pace(self, worked: float) -> Pace:
+        """Of this run, after so many seconds of work."""
+        return Pace(self.rate(worked), self._written / self.done if self.done else 0.0)
+
+    def _waiting(self) -> float | None:
         if self._waiting_bytes > 0 and not self._seen_bytes:
             return None
         guessed = self._waiting_bytes * self._seen_seconds / self._seen_bytes if self._seen_bytes else 0.0
-        return max(0.0, self._waiting_seconds + guessed) / pace
+        return max(0.0, self._waiting_seconds + guessed)
 
 
-def read_pace(path: Path, model: str) -> float | None:
+def read_pace(path: Path, model: str) -> Pace | None:
     """The pace of earlier runs with a model (a fingerprint), None where there is none to be believed."""
     try:
         paces = json.loads(path.read_text(encoding="utf-8"))
-        pace = float(paces[model])
+        pace = Pace(float(paces[model]["speed"]), float(paces[model]["space"]))
     except (OSError, ValueError, TypeError, LookupError):  # a cache that cannot be read is as good as none
         return None
-    return pace if math.isfinite(pace) and pace > 0 else None
+    return pace if 0 < pace.speed < math.inf and 0 <= pace.space < math.inf else None
 
 
-def keep_pace(path: Path, model: str, pace: float) -> None:
-    """Remember how fast a run was. A disk that takes no more has been told of elsewhere."""
+def keep_pace(path: Path, model: str, pace: Pace) -> None:
+    """Remember what a run took. A disk that takes no more has been told of elsewhere."""
     try:
-        path.write_text(json.dumps({model: pace}), encoding="utf-8")
+        path.write_text(json.dumps({model: asdict(pace)}), encoding="utf-8")
     except OSError as error:
         log.info("The pace of indexing was not kept: %s", error)

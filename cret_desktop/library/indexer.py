@@ -39,6 +39,7 @@ from cret_desktop.index.filters import is_inside
 from cret_desktop.index.rows import NewClip, Root
 from cret_desktop.index.texts import Texts
 from cret_desktop.library import subtitles, thumbnails
+from cret_desktop.library.budget import Budget
 from cret_desktop.library.estimate import SOON, Estimate, keep_pace, read_pace
 from cret_desktop.library.leave_out import left_out
 from cret_desktop.library.ports import Decoder, Model
@@ -170,6 +171,7 @@ class Indexer:
         volumes: Callable[[], Volumes] = Volumes,
         sampling: Sampling = USUAL_SAMPLING,
         pace: Path | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """`leave_out`: patterns of what is not indexed (see `library.leave_out`). `pace`: a file to keep it in.
 
@@ -190,6 +192,7 @@ class Indexer:
         self._shares: tuple[str, ...] = ()
         self._sampling = sampling
         self._pace = pace
+        self._budget = budget
         self._run: _Run | None = None
 
     @property
@@ -202,7 +205,7 @@ class Indexer:
         """Index what is new under each (root, folder within it). Decoder and model are touched only if there is work.
 
         `only_new`: leave what has been waiting since before.
-        Raises: StorageError (disk full; what is committed stays), ModelError.
+        Raises: StorageError (disk full, or the budget is used up; what is committed stays), ModelError.
         """
         run = self._run = _Run(self, control)
         before = self._waiting() if only_new else set()
@@ -365,6 +368,7 @@ class _Run:
 
     def index(self, pending: dict[int, VideoFile]) -> None:
         self._total = len(pending)
+        self._spend(0)
         self._model_id = self._i._embeddings.record_model(self._i._model.info)
         decoder = self._i._open_decoder()
         try:
@@ -386,7 +390,7 @@ class _Run:
             decoder.close()
             self._i._model.video.release()
             if self._i._pace and self._worked() >= SOON and self._estimate.done:
-                keep_pace(self._i._pace, self._i._model.info.fingerprint, self._estimate.rate(self._worked()))
+                keep_pace(self._i._pace, self._i._model.info.fingerprint, self._estimate.pace(self._worked()))
 
     def _measure(self, decoder: Decoder, pending: dict[int, VideoFile]) -> None:
         """Read the lengths of what waits, as far as there is time, for the estimate and for who looks at the files."""
@@ -551,12 +555,21 @@ class _Run:
         else:
             self._idle += took
         self._clips_seen += len(batch)
+        written = 0
         for (open_file, clip), frames, centers in zip(batch, features.globals, features.centers, strict=True):
             open_file.clips.append(self._store_sprite(open_file, clip, frames, centers))
             open_file.waiting -= 1
-            self._estimate.advance(open_file.id, clip.end - clip.start)
+            # The catalog keeps features in half their precision, the graph one vector.
+            taken = len(clip.sprite.jpeg) + (frames.nbytes + centers.nbytes) // 2 + frames[0].nbytes
+            self._estimate.advance(open_file.id, clip.end - clip.start, taken)
+            written += taken
         for open_file in {id(f): f for f, _ in batch}.values():
             self._commit_if_complete(open_file)
+        self._spend(written)
+
+    def _spend(self, written: int) -> None:
+        if self._i._budget is not None:
+            self._i._budget.spend(written)
 
     def _store_sprite(
         self, open_file: _OpenFile, clip: DecodedClip, frames: NDArray[np.float32], centers: NDArray[np.float32]
@@ -648,6 +661,7 @@ class _Run:
                 failed=self.failed,
                 rate=self._estimate.rate(worked),
                 remaining=self._estimate.remaining(worked) if phase is Phase.INDEXING else None,
+                space=self._estimate.space() if phase is Phase.INDEXING else None,
                 current=current,
             )
         )

@@ -18,7 +18,8 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """Where indexing stands, at most a few times a second. `remaining` is seconds, None while it cannot be told.
+    """Where indexing stands, at most a few times a second. `remaining` is seconds, `space` bytes of the disk that
+    what waits will take up; None while it cannot be told.
 
     While SCANNING, `files_total` is how many have been found so far.
     """
@@ -32,6 +33,7 @@ class IndexProgress:
     rate: float  # seconds of video a second
     remaining: float | None
     current: str
+    space: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

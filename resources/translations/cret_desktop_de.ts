@@ -894,6 +894,10 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
         <translation>Wartet auf Netzstrom</translation>
     </message>
     <message>
+        <source>needs {size} of disk</source>
+        <translation>braucht {size} Speicherplatz</translation>
+    </message>
+    <message>
         <source>{files}, {clips} indexed in {time}</source>
         <translation>{files}, {clips} in {time} indiziert</translation>
     </message>
@@ -1099,6 +1103,10 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
 <context>
     <name>SettingsDialog</name>
     <message>
+        <source> GB</source>
+        <translation> GB</translation>
+    </message>
+    <message>
         <source> s</source>
         <translation> s</translation>
     </message>
@@ -1119,6 +1127,10 @@ Renders/*</translation>
     <message>
         <source>Apple GPU (mps)</source>
         <translation>Apple-GPU (mps)</translation>
+    </message>
+    <message>
+        <source>As much as it needs</source>
+        <translation>So viel wie nötig</translation>
     </message>
     <message>
         <source>As the system has it</source>
@@ -1163,6 +1175,10 @@ Renders/*</translation>
     <message>
         <source>Dark</source>
         <translation>Dunkel</translation>
+    </message>
+    <message>
+        <source>Disk space</source>
+        <translation>Speicherplatz</translation>
     </message>
     <message>
         <source>Exact to a frame: slower</source>
@@ -1227,6 +1243,10 @@ Renders/*</translation>
     <message>
         <source>Indexing goes on by itself when the computer is plugged in.</source>
         <translation>Geht von selbst weiter, sobald der Rechner am Netz hängt.</translation>
+    </message>
+    <message>
+        <source>Indexing stops when the library has grown to this. Nothing is deleted.</source>
+        <translation>Das Indizieren hält an, wenn die Bibliothek so groß geworden ist. Gelöscht wird nichts.</translation>
     </message>
     <message>
         <source>Indexing takes longer while the computer is busy.</source>
@@ -2054,6 +2074,10 @@ Renders/*</translation>
     <message>
         <source>The library folder {folder} cannot be used: {reason}.</source>
         <translation>Der Bibliotheksordner {folder} kann nicht benutzt werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The library has grown to the {most} GB that it may take up. Allow it more in the settings, or free some space; what is indexed can be searched.</source>
+        <translation>Die Bibliothek hat die {most} GB erreicht, die sie belegen darf. In den Einstellungen lässt sich mehr erlauben oder Platz freigeben; was indiziert ist, kann durchsucht werden.</translation>
     </message>
     <message>
         <source>The library {library} cannot be opened for writing: {reason}. Check its permissions.</source>

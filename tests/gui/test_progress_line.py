@@ -22,8 +22,8 @@ def line(qapp: QApplication, qtbot: QtBot) -> ProgressLine:
     return line
 
 
-def progress(phase: Phase, total: int, remaining: float | None = None) -> IndexProgress:
-    return IndexProgress(phase, 0, total, 0, 0.0, 0, 0.0, remaining, "/videos/a.mp4")
+def progress(phase: Phase, total: int, remaining: float | None = None, space: float | None = None) -> IndexProgress:
+    return IndexProgress(phase, 0, total, 0, 0.0, 0, 0.0, remaining, "/videos/a.mp4", space)
 
 
 def finished(files: int) -> IndexFinished:
@@ -53,6 +53,8 @@ def test_an_estimate_before_the_first_file_is_done(line: ProgressLine) -> None:
     assert "left" not in line.text, "no pace has been measured on this computer yet"
     line.show_progress(progress(Phase.INDEXING, 80, 7300.0))
     assert line.text.endswith("about 2 h left")
+    line.show_progress(progress(Phase.INDEXING, 80, 7300.0, 1.44e9))
+    assert line.text.endswith("about 2 h left \u00b7 needs 1.4 GB of disk")
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,30 @@ def test_space_is_told_and_freed(indexed: Application, qtbot: QtBot) -> None:
     assert dialog.space.text() == "The disk is full."
 
 
+def test_a_library_takes_up_no_more_than_allowed(
+    application: Application, dialog: SettingsDialog, videos: Path, qtbot: QtBot
+) -> None:
+    dialog.pages.setCurrentRow(1)
+    assert dialog.budget.text() == "As much as it needs"
+    dialog.budget.setFocus()
+    dialog.budget.selectAll()
+    qtbot.keyClicks(dialog.budget, "0.1")
+    with qtbot.waitSignal(application.bridge.started, timeout=WAIT):
+        qtbot.keyClick(dialog.budget, Qt.Key.Key_Return)
+    assert application.bridge.client.config.disk_budget == 0.1
+    too_much = application.bridge.client.config.library / "thumbnails" / "aa"
+    too_much.mkdir(parents=True)
+    with (too_much / "large.jpg").open("wb") as stream:
+        stream.truncate(10**8)
+    with qtbot.waitSignal(application.bridge.finished, timeout=WAIT) as ended:
+        application.window.library.add([str(videos)])
+    assert "0.1 GB that it may take up" in ended.args[0].error
+    with qtbot.waitSignal(application.bridge.finished, timeout=WAIT, check_params_cb=lambda end: end.totals.files == 2):
+        dialog.budget.setValue(0.0)
+        dialog.close()
+    assert application.preferences.settings.disk_budget == 0.0
+
+
 def test_clips_are_as_long_as_chosen(indexed: Application, videos: Path, qtbot: QtBot) -> None:
     with qtbot.waitSignal(indexed.bridge.started, timeout=WAIT):
         indexed.preferences.change(clip_seconds=5.0)

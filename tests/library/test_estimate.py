@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.clips import FileOpened, VideoFile, VideoInfo
-from cret_desktop.library.estimate import BELIEF, SOON, Estimate, keep_pace, read_pace
+from cret_desktop.library.estimate import BELIEF, SOON, Estimate, Pace, keep_pace, read_pace
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.progress import FilesMeasured, IndexProgress, Phase
 from tests.fakes import FakeDecoder
@@ -19,23 +19,28 @@ def test_nothing_is_told_before_there_is_a_pace() -> None:
     estimate = Estimate(None)
     estimate.add(1, 100, 60.0)
     assert estimate.remaining(SOON * 2) is None, "nothing is done yet"
-    estimate.advance(1, 20.0)
+    assert estimate.space() is None
+    estimate.advance(1, 20.0, 500)
     assert estimate.remaining(SOON / 2) is None, "too early to tell"
     assert estimate.remaining(10.0) == pytest.approx(20.0), "2 seconds a second, 40 wait"
+    assert estimate.space() == pytest.approx(1000.0), "25 bytes a second, 40 wait"
 
 
 def test_the_pace_of_earlier_runs_counts_until_this_run_has_its_own() -> None:
-    estimate = Estimate(10.0)
+    estimate = Estimate(Pace(10.0, 3.0))
     estimate.add(1, 100, 600.0)
     assert estimate.remaining(0.0) == pytest.approx(60.0)
-    estimate.advance(1, 0.5 * BELIEF)
+    assert estimate.space() == pytest.approx(1800.0)
+    estimate.advance(1, 0.5 * BELIEF, 0)
+    assert 0.0 < (estimate.space() or 0.0) < 1800.0, "so far it took nothing"
     assert 60.0 < (estimate.remaining(BELIEF) or 0.0) < 600.0, "this run is slower than those before"
 
 
 def test_unknown_lengths_are_guessed_from_sizes() -> None:
-    estimate = Estimate(1.0)
+    estimate = Estimate(Pace(1.0, 1.0))
     estimate.add(1, 1000, None)
     assert estimate.remaining(0.0) is None, "no length is known at all"
+    assert estimate.space() is None
     estimate.add(2, 100, 10.0)
     assert estimate.remaining(0.0) == pytest.approx(110.0)
     estimate.learn(1, 40.0)
@@ -47,22 +52,34 @@ def test_unknown_lengths_are_guessed_from_sizes() -> None:
 
 
 def test_a_file_is_never_more_than_done() -> None:
-    estimate = Estimate(1.0)
+    estimate = Estimate(Pace(1.0, 1.0))
     estimate.add(1, 100, 5.0)
-    estimate.advance(1, 9.0)  # the header has promised less than there was
+    estimate.advance(1, 9.0, 0)  # the header has promised less than there was
     estimate.drop(1)
     assert estimate.remaining(0.0) == 0.0
 
 
-@pytest.mark.parametrize("content", ['{"model": 3.5}', "", "[]", '{"model": -1}', '{"model": NaN}', '{"other": 2}'])
+GOOD = '{"model": {"speed": 3.5, "space": 0}}'
+BAD = [
+    "",
+    "[]",
+    '{"model": 3.5}',
+    GOOD.replace("3.5", "-1"),
+    GOOD.replace("3.5", "NaN"),
+    GOOD.replace("0}", "-1}"),
+    GOOD.replace("model", "other"),
+]
+
+
+@pytest.mark.parametrize("content", [GOOD, *BAD])
 def test_a_pace_that_cannot_be_believed_is_none(tmp_path: Path, content: str) -> None:
     path = tmp_path / "pace.json"
     assert read_pace(path, "model") is None
     path.write_text(content)
-    assert read_pace(path, "model") == (3.5 if "3.5" in content else None)
-    keep_pace(path, "model", 7.0)
-    assert read_pace(path, "model") == 7.0
-    keep_pace(tmp_path / "not" / "there", "model", 7.0)  # a word in the log, no more
+    assert read_pace(path, "model") == (Pace(3.5, 0.0) if content == GOOD else None)
+    keep_pace(path, "model", Pace(7.0, 80.0))
+    assert read_pace(path, "model") == Pace(7.0, 80.0)
+    keep_pace(tmp_path / "not" / "there", "model", Pace(7.0, 80.0))  # a word in the log, no more
 
 
 class Prober(FakeDecoder):
@@ -121,17 +138,18 @@ def test_the_estimate_is_told_before_the_first_file_is_done(bench: Bench, tmp_pa
             still_seconds=0.0, pace=pace,
         )  # fmt: skip
 
-    def first_estimate() -> float | None:
+    def first_estimate() -> tuple[float | None, float | None]:
         told = (event for event in bench.events if isinstance(event, IndexProgress) and event.phase is Phase.INDEXING)
-        return next(told).remaining
+        first = next(told)
+        return first.remaining, first.space
 
-    keep_pace(pace, "of another model", 2.0)
+    keep_pace(pace, "of another model", Pace(2.0, 10.0))
     indexer(Prober).run([(root, root.path)], Control())
-    assert first_estimate() is None, "nothing is known of this model on this computer"
+    assert first_estimate() == (None, None), "nothing is known of this model on this computer"
     bench.events.clear()
-    keep_pace(pace, bench.model.info.fingerprint, 0.001)
+    keep_pace(pace, bench.model.info.fingerprint, Pace(0.001, 10.0))
     for path in bench.videos.iterdir():
         path.write_text("blue", encoding="utf-8")
     indexer(Prober).run([(root, root.path)], Control())
     # Two lengths are known, the third is guessed from its size: 12 s of video at a thousandth of real time.
-    assert first_estimate() == pytest.approx(12_000, rel=0.2)
+    assert first_estimate() == pytest.approx((12_000, 120), rel=0.2)

@@ -95,6 +95,7 @@ class SettingsDialog(QDialog):
         self.pages.currentRowChanged.connect(self._on_page)
         self._preferences.changed.connect(lambda _before, now: self._show(now))
         self.finished.connect(self._take_patterns)
+        self.finished.connect(self._take_budget)
 
     def _on_page(self, number: int) -> None:
         self._stack.setCurrentIndex(number)
@@ -176,6 +177,12 @@ class SettingsDialog(QDialog):
             self.tr("Holds for videos indexed from now on; freeing space makes the others as small."),
         )
         page.addWidget(self._build_space())
+        _row(
+            page,
+            self.tr("Disk space"),
+            self._build_budget(),
+            self.tr("Indexing stops when the library has grown to this. Nothing is deleted."),
+        )
         gentle = self._check("gentle", self.tr("Let other programs go first"))
         _row(page, self.tr("Priority"), gentle, self.tr("Indexing takes longer while the computer is busy."))
         battery = self._check("pause_on_battery", self.tr("Wait while on battery"))
@@ -196,6 +203,18 @@ class SettingsDialog(QDialog):
         self.free.setToolTip(self.tr("Makes larger thumbnails as small as chosen, and takes away what nothing shows"))
         self.free.clicked.connect(self._free)
         return _side_by_side(self.space, self.free)
+
+    def _build_budget(self) -> QDoubleSpinBox:
+        self.budget = QDoubleSpinBox(maximum=1e6, singleStep=5.0, decimals=1)
+        self.budget.setSpecialValueText(self.tr("As much as it needs"))
+        self.budget.setSuffix(self.tr(" GB"))
+        pad(self.budget)
+        self.budget.editingFinished.connect(self._take_budget)  # not at each step: the engine starts anew with it
+        self._showers.append(lambda settings: self.budget.setValue(settings.disk_budget))
+        return self.budget
+
+    def _take_budget(self) -> None:
+        self._preferences.change(disk_budget=round(self.budget.value(), 1))
 
     def _free(self) -> None:
         self.free.setEnabled(False)

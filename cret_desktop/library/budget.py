@@ -1,0 +1,32 @@
+"""How much a library may take up on the disk, where a person has said so.
+
+Looks at the disk as seldom as that allows: again when half of what was left may be used. Never deletes anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cret_desktop.errors import StorageError
+from cret_desktop.library.backup import measure
+
+
+class Budget:
+    def __init__(self, library: Path, most: float) -> None:
+        """`most`: in GB (10^9 bytes), 0 for no bound."""
+        self._library = library
+        self._most = most
+        self._until_look = 0.0  # bytes
+
+    def spend(self, written: int) -> None:
+        """About so many bytes were written. Raises: StorageError where the library has reached its bound."""
+        self._until_look -= written
+        if not self._most or self._until_look > 0:
+            return
+        left = self._most * 1e9 - measure(self._library).whole
+        if left <= 0:
+            raise StorageError(
+                f"The library has grown to the {self._most:g} GB that it may take up. Allow it more in the settings, "
+                "or free some space; what is indexed can be searched."
+            )
+        self._until_look = left / 2
