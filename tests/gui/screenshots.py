@@ -201,7 +201,9 @@ def browsing(at: Photographer) -> None:
     wait(window.search.answered, at.application.open)
     at.take("05-browsing")
     window.progress_line.show_progress(
-        IndexProgress(Phase.INDEXING, 12, 80, 340, 1700.0, 1, 14.2, 190.0, str(at.stage.videos / "a long walk.mp4"))
+        IndexProgress(
+            Phase.INDEXING, 12, 80, 340, 1700.0, 1, 14.2, 190.0, str(at.stage.videos / "a long walk.mp4"), 1.2e9
+        )
     )
     at.take("04-indexing")
     ended = IndexTotals(80, 340, 1700.0, 0, 0, 190.0, 4000, False)
@@ -212,7 +214,9 @@ def browsing(at: Photographer) -> None:
     window.progress_line.show_progress(IndexProgress(Phase.SCANNING, 0, 1234, 0, 0.0, 0, 0.0, None, "/videos/a.mp4"))
     at.take("04-looking")
     window.progress_line.show_progress(
-        IndexProgress(Phase.INDEXING, 12, 80, 340, 1700.0, 1, 14.2, 190.0, str(at.stage.videos / "a long walk.mp4"))
+        IndexProgress(
+            Phase.INDEXING, 12, 80, 340, 1700.0, 1, 14.2, 190.0, str(at.stage.videos / "a long walk.mp4"), 1.2e9
+        )
     )
     window.resize(*NARROW)
     at.take("04-indexing-narrow")

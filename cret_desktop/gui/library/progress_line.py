@@ -140,10 +140,10 @@ class ProgressLine(QFrame):
             parts.append(wording.rate(progress.rate))
         if progress.phase is Phase.INDEXING and progress.remaining is not None:
             parts.append(self.tr("{time} left").format(time=wording.roughly(progress.remaining)))
-            if progress.space is not None:
-                parts.append(self.tr("needs {size} of disk").format(size=wording.download_size(round(progress.space))))
         if progress.failed:
             parts.append(self._could_not(progress.failed))
+        if progress.phase is Phase.INDEXING and progress.space is not None:
+            parts.append(self.tr("needs {size} of disk").format(size=wording.download_size(round(progress.space))))
         return " \u00b7 ".join(parts)
 
     def _could_not(self, failed: int) -> str:
