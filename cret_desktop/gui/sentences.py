@@ -56,6 +56,24 @@ TEMPLATES = (
         "There is no operator {operator}:. Possible are {possible}. To search for it as words, put a space after the "
         "colon.",
     ),
+    QT_TRANSLATE_NOOP("sentences", "A tag needs 1 to {most} characters."),
+    QT_TRANSLATE_NOOP("sentences", "The note has {count} characters; at most {most} can be kept."),
+    QT_TRANSLATE_NOOP("sentences", "A saved search needs a name of 1 to {most} characters."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The query has {count} characters; at most {most} can be searched. Describe the moment in a sentence or two.",
+    ),
+    QT_TRANSLATE_NOOP("sentences", "The query {query} has no words. Type what the moment shows."),
+    QT_TRANSLATE_NOOP(
+        "sentences", "What moments must not show is told in words; operators belong to the search itself."
+    ),
+    QT_TRANSLATE_NOOP("sentences", "The moment to look for similar ones of has left the library."),
+    QT_TRANSLATE_NOOP("sentences", "{picture} is not a picture that can be read."),
+    QT_TRANSLATE_NOOP("sentences", "The marks lie outside of the video."),
+    QT_TRANSLATE_NOOP("sentences", "Nothing of the video could be read there."),
+    QT_TRANSLATE_NOOP("sentences", "No picture of the video could be decoded there."),
+    QT_TRANSLATE_NOOP("sentences", "The clip cannot be written: {reason}."),
+    QT_TRANSLATE_NOOP("sentences", "There is no H.264 encoder on this computer. Copy the clip instead."),
     # The library and the engine.
     QT_TRANSLATE_NOOP(
         "sentences",
@@ -91,6 +109,114 @@ TEMPLATES = (
         "the GPU again.",
     ),
     QT_TRANSLATE_NOOP("sentences", "The settings could not be written to {path}: {reason}."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The library {library} is being changed by another program{holder}. Wait until it is done or close "
+        "it; searching works meanwhile.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences", "The library {library} is held by another program: {reason}. Try again in a moment."
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The library was moved to {folder}, and is not there now. Plug in its drive and try again; or open "
+        "Backup and storage in the Library menu to say where it is.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The library {library} was made by a newer version of CRET Desktop (schema {found}, this version "
+        "knows {known}). Update the app; nothing was changed.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The catalog {catalog} is damaged or not ours ({reason}). It was left as it is; move it away to start"
+        " anew, or put a backup in its place.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The catalog {catalog} is damaged ({reason}). It is repaired when the window is next opened, or by "
+        "`cret-desktop index`; the damaged one is kept.",
+    ),
+    QT_TRANSLATE_NOOP("sentences", "The catalog {catalog} cannot be used: {reason}."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The search index in {folder} could not be written ({reason}): searching goes on, but make room on "
+        "its disk and see that the folder is writable.",
+    ),
+    QT_TRANSLATE_NOOP("sentences", "The search index could not be built ({reason}): searching goes on, more slowly."),
+    QT_TRANSLATE_NOOP("sentences", "The search index folder {folder} cannot be used ({reason}); make it writable."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; no "
+        "picture is lost.",
+    ),
+    # Backups, and tags as a file; the more general last.
+    QT_TRANSLATE_NOOP(
+        "sentences", "{target} is there already. Choose a name that is not taken: nothing is ever overwritten."
+    ),
+    QT_TRANSLATE_NOOP("sentences", "{backup} is the library itself. Choose a backup of it."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "{folder} has {free} MB left, and the copy needs {needed} MB. Free some space or choose another disk.",
+    ),
+    QT_TRANSLATE_NOOP("sentences", "There is no library in {folder}. Choose the folder that holds catalog.sqlite."),
+    QT_TRANSLATE_NOOP(
+        "sentences", "The library {library} could not be read or copied: {reason}. Free some space and check the disks."
+    ),
+    QT_TRANSLATE_NOOP("sentences", "The library {library} is damaged ({reason}) and was not copied."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "{place} cannot be written: {reason}. Free some space, or choose another place; the library is as it was.",
+    ),
+    QT_TRANSLATE_NOOP("sentences", "{path} cannot be written: {reason}. Choose another place."),
+    QT_TRANSLATE_NOOP("sentences", "{path} tells no form. Give it a name that ends in .json or .csv."),
+    QT_TRANSLATE_NOOP("sentences", "{file} does not hold what the export of tags writes: {reason}."),
+    # Models.
+    QT_TRANSLATE_NOOP("sentences", "“{title}” is in use. Use another model first."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "“{title}” cannot be downloaded: {host} cannot be reached ({reason}). Try again when this computer is"
+        " online, or import the model from a folder that another computer has downloaded.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "“{title}” was not downloaded: {address} tells no size and digest to check it by. Use another mirror.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "There is no room for “{title}” in “{folder}”: it needs {needed} MB for a moment, {free} MB are free."
+        " Nothing was downloaded.",
+    ),
+    QT_TRANSLATE_NOOP("sentences", "“{title}” is being downloaded already, by another window or command."),
+    QT_TRANSLATE_NOOP(
+        "sentences", "What came from {address} is not the file that it should be, and was deleted. Download it again."
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "“{title}” is not there any more: {address} was not found. Look for a newer version of CRET Desktop.",
+    ),
+    QT_TRANSLATE_NOOP("sentences", "“{source}” is not a model: it has no {files}."),
+    QT_TRANSLATE_NOOP("sentences", "“{source}” is not a zip that can be read: {reason}"),
+    QT_TRANSLATE_NOOP("sentences", "“{source}” could not be copied to “{folder}”: {reason}."),
+    QT_TRANSLATE_NOOP("sentences", "There is another model “{name}” in “{folder}”: give this one another name."),
+    QT_TRANSLATE_NOOP("sentences", "There is no room in “{folder}”: the model takes {size} GB."),
+    QT_TRANSLATE_NOOP("sentences", "“{source}” holds “{file}”, which is no part of a model."),
+    QT_TRANSLATE_NOOP("sentences", "“{source}” holds more than one folder: pack one model alone."),
+    QT_TRANSLATE_NOOP("sentences", "“{source}” is encrypted: unpack it and import the folder."),
+    QT_TRANSLATE_NOOP("sentences", "The weights of “{source}” do not fit its configuration: {names}{more}."),
+    QT_TRANSLATE_NOOP("sentences", "The model file “{file}” is missing: copy the model's whole folder again."),
+    QT_TRANSLATE_NOOP("sentences", "“{file}” is not the file that “{folder}” was made with; copy or install it again."),
+    QT_TRANSLATE_NOOP("sentences", "“{file}” was changed after it was written; copy the model's whole folder again."),
+    QT_TRANSLATE_NOOP(
+        "sentences", "“{folder}” is a model of a newer version of CRET Desktop; update the program to use it."
+    ),
+    QT_TRANSLATE_NOOP("sentences", "“{file}” is damaged: {reason}"),
+    QT_TRANSLATE_NOOP("sentences", "The model “{name}” could not be removed: {reason}."),
+    QT_TRANSLATE_NOOP("sentences", "The device “{device}” is not available here; choose another, or auto."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The GPU's memory does not suffice for this model: close other programs that use it, or choose the device cpu.",
+    ),
 )
 
 
@@ -113,5 +239,5 @@ def _pattern(template: str) -> str:
     for words, name, _, _ in Formatter().parse(template):
         parts.append(re.escape(words))
         if name is not None:
-            parts.append(f"(?P<{name}>.+)")
+            parts.append(f"(?P<{name}>.*)")
     return "".join(parts)

@@ -284,7 +284,7 @@ class VideoEncoder:
                 if not _is_out_of_memory(error):
                     raise
                 if len(batch) == 1:
-                    raise _no_memory("for one clip") from error
+                    raise _no_memory() from error
                 self._clips_at_once = len(batch) // 2
             else:
                 start += len(batch)
@@ -362,13 +362,13 @@ def _moved(model: CRET, device: torch.device) -> CRET:
         return model.to(device)
     except RuntimeError as error:
         if _is_out_of_memory(error):
-            raise _no_memory("for the model") from error
+            raise _no_memory() from error
         raise
 
 
-def _no_memory(what: str) -> ModelError:
+def _no_memory() -> ModelError:
     return ModelError(
-        f"The GPU's memory does not suffice {what}: close other programs that use it, or choose the device cpu."
+        "The GPU's memory does not suffice for this model: close other programs that use it, or choose the device cpu."
     )
 
 

@@ -2004,8 +2004,20 @@ Renders/*</translation>
 <context>
     <name>sentences</name>
     <message>
+        <source>A saved search needs a name of 1 to {most} characters.</source>
+        <translation>Eine gespeicherte Suche braucht einen Namen von 1 bis {most} Zeichen.</translation>
+    </message>
+    <message>
+        <source>A tag needs 1 to {most} characters.</source>
+        <translation>Ein Schlagwort braucht 1 bis {most} Zeichen.</translation>
+    </message>
+    <message>
         <source>Decoding it takes more memory than a video may: it is damaged, or its pictures are too large.</source>
         <translation>Das Dekodieren braucht mehr Speicher, als ein Video darf: Die Datei ist beschädigt, oder ihre Bilder sind zu groß.</translation>
+    </message>
+    <message>
+        <source>No picture of the video could be decoded there.</source>
+        <translation>Dort konnte kein Bild des Videos dekodiert werden.</translation>
     </message>
     <message>
         <source>No picture of this file could be decoded.</source>
@@ -2016,8 +2028,36 @@ Renders/*</translation>
         <translation>In {folder} kann nichts geschrieben werden: {reason}. Ein anderer Ordner ist nötig.</translation>
     </message>
     <message>
+        <source>Nothing of the video could be read there.</source>
+        <translation>Vom Video konnte dort nichts gelesen werden.</translation>
+    </message>
+    <message>
         <source>The GPU has failed ({failure}). CRET Desktop goes on with the processor, which is slower; restart it to use the GPU again.</source>
         <translation>Die GPU ist ausgefallen ({failure}). CRET Desktop macht mit dem Prozessor weiter, das ist langsamer; nach einem Neustart wird die GPU wieder benutzt.</translation>
+    </message>
+    <message>
+        <source>The GPU&apos;s memory does not suffice for this model: close other programs that use it, or choose the device cpu.</source>
+        <translation>Der Speicher der GPU reicht für dieses Modell nicht: Bitte andere Programme schließen, die sie benutzen, oder als Gerät den Prozessor wählen.</translation>
+    </message>
+    <message>
+        <source>The catalog {catalog} cannot be used: {reason}.</source>
+        <translation>Der Katalog {catalog} ist nicht zu gebrauchen: {reason}.</translation>
+    </message>
+    <message>
+        <source>The catalog {catalog} is damaged ({reason}). It is repaired when the window is next opened, or by `cret-desktop index`; the damaged one is kept.</source>
+        <translation>Der Katalog {catalog} ist beschädigt ({reason}). Er wird repariert, wenn das Fenster das nächste Mal geöffnet wird, oder mit `cret-desktop index`; der beschädigte wird aufgehoben.</translation>
+    </message>
+    <message>
+        <source>The catalog {catalog} is damaged or not ours ({reason}). It was left as it is; move it away to start anew, or put a backup in its place.</source>
+        <translation>Der Katalog {catalog} ist beschädigt oder nicht von diesem Programm ({reason}). Er wurde gelassen, wie er ist; für einen neuen Anfang bitte woandershin legen, oder eine Sicherung an seine Stelle.</translation>
+    </message>
+    <message>
+        <source>The clip cannot be written: {reason}.</source>
+        <translation>Der Clip kann nicht geschrieben werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The device “{device}” is not available here; choose another, or auto.</source>
+        <translation>Das Gerät „{device}“ gibt es hier nicht; bitte ein anderes wählen, oder auto.</translation>
     </message>
     <message>
         <source>The file cannot be opened: permission denied.</source>
@@ -2080,16 +2120,60 @@ Renders/*</translation>
         <translation>Die Bibliothek hat die {most} GB erreicht, die sie belegen darf. In den Einstellungen lässt sich mehr erlauben oder Platz freigeben; was indiziert ist, kann durchsucht werden.</translation>
     </message>
     <message>
+        <source>The library was moved to {folder}, and is not there now. Plug in its drive and try again; or open Backup and storage in the Library menu to say where it is.</source>
+        <translation>Die Bibliothek wurde nach {folder} verlegt und ist jetzt nicht dort. Bitte das Laufwerk anschließen und es noch einmal versuchen; oder im Menü „Bibliothek“ unter „Sicherung und Speicherort“ sagen, wo sie ist.</translation>
+    </message>
+    <message>
         <source>The library {library} cannot be opened for writing: {reason}. Check its permissions.</source>
         <translation>Die Bibliothek {library} lässt sich nicht zum Schreiben öffnen: {reason}. Bitte die Zugriffsrechte prüfen.</translation>
+    </message>
+    <message>
+        <source>The library {library} could not be read or copied: {reason}. Free some space and check the disks.</source>
+        <translation>Die Bibliothek {library} konnte nicht gelesen oder kopiert werden: {reason}. Bitte Platz schaffen und die Datenträger prüfen.</translation>
     </message>
     <message>
         <source>The library {library} could not be written: {reason}. Free some space and check the disk; nothing that was indexed before is lost.</source>
         <translation>Die Bibliothek {library} konnte nicht geschrieben werden: {reason}. Bitte Platz schaffen und das Laufwerk prüfen; nichts schon Indiziertes ist verloren.</translation>
     </message>
     <message>
+        <source>The library {library} is being changed by another program{holder}. Wait until it is done or close it; searching works meanwhile.</source>
+        <translation>Die Bibliothek {library} wird gerade von einem anderen Programm geändert{holder}. Bitte warten, bis es fertig ist, oder es schließen; Suchen geht inzwischen.</translation>
+    </message>
+    <message>
+        <source>The library {library} is damaged ({reason}) and was not copied.</source>
+        <translation>Die Bibliothek {library} ist beschädigt ({reason}) und wurde nicht kopiert.</translation>
+    </message>
+    <message>
+        <source>The library {library} is held by another program: {reason}. Try again in a moment.</source>
+        <translation>Die Bibliothek {library} wird von einem anderen Programm festgehalten: {reason}. Bitte gleich noch einmal versuchen.</translation>
+    </message>
+    <message>
         <source>The library {library} is open for reading only.</source>
         <translation>Die Bibliothek {library} ist nur zum Lesen geöffnet.</translation>
+    </message>
+    <message>
+        <source>The library {library} was made by a newer version of CRET Desktop (schema {found}, this version knows {known}). Update the app; nothing was changed.</source>
+        <translation>Die Bibliothek {library} stammt von einer neueren Version von CRET Desktop (Schema {found}, diese Version kennt {known}). Bitte das Programm aktualisieren; geändert wurde nichts.</translation>
+    </message>
+    <message>
+        <source>The marks lie outside of the video.</source>
+        <translation>Die Marken liegen außerhalb des Videos.</translation>
+    </message>
+    <message>
+        <source>The model file “{file}” is missing: copy the model&apos;s whole folder again.</source>
+        <translation>Die Modelldatei „{file}“ fehlt: Bitte den ganzen Ordner des Modells noch einmal kopieren.</translation>
+    </message>
+    <message>
+        <source>The model “{name}” could not be removed: {reason}.</source>
+        <translation>Das Modell „{name}“ konnte nicht entfernt werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The moment to look for similar ones of has left the library.</source>
+        <translation>Der Moment, zu dem Ähnliches gesucht wird, ist nicht mehr in der Bibliothek.</translation>
+    </message>
+    <message>
+        <source>The note has {count} characters; at most {most} can be kept.</source>
+        <translation>Die Notiz hat {count} Zeichen; höchstens {most} können aufgehoben werden.</translation>
     </message>
     <message>
         <source>The note was not kept: the file has left the library.</source>
@@ -2102,6 +2186,14 @@ Renders/*</translation>
     <message>
         <source>The pictures of this file cannot be read: {reason}.</source>
         <translation>Die Bilder dieser Datei lassen sich nicht lesen: {reason}.</translation>
+    </message>
+    <message>
+        <source>The query has {count} characters; at most {most} can be searched. Describe the moment in a sentence or two.</source>
+        <translation>Die Anfrage hat {count} Zeichen; gesucht werden kann mit höchstens {most}. Ein, zwei Sätze über den Moment genügen.</translation>
+    </message>
+    <message>
+        <source>The query {query} has no words. Type what the moment shows.</source>
+        <translation>Die Anfrage {query} hat keine Wörter. Gefragt ist, was der Moment zeigt.</translation>
     </message>
     <message>
         <source>The search engine is not running. Try again in a moment.</source>
@@ -2120,6 +2212,18 @@ Renders/*</translation>
         <translation>Das Suchprogramm ist {count}-mal in einer Minute stehen geblieben (Code {code}).</translation>
     </message>
     <message>
+        <source>The search index could not be built ({reason}): searching goes on, more slowly.</source>
+        <translation>Der Suchindex konnte nicht aufgebaut werden ({reason}): Suchen geht weiter, nur langsamer.</translation>
+    </message>
+    <message>
+        <source>The search index folder {folder} cannot be used ({reason}); make it writable.</source>
+        <translation>Der Ordner {folder} des Suchindexes ist nicht zu gebrauchen ({reason}); er braucht Schreibrecht.</translation>
+    </message>
+    <message>
+        <source>The search index in {folder} could not be written ({reason}): searching goes on, but make room on its disk and see that the folder is writable.</source>
+        <translation>Der Suchindex in {folder} konnte nicht geschrieben werden ({reason}): Suchen geht weiter, doch braucht der Datenträger Platz und der Ordner Schreibrecht.</translation>
+    </message>
+    <message>
         <source>The settings could not be written to {path}: {reason}.</source>
         <translation>Die Einstellungen konnten nicht nach {path} geschrieben werden: {reason}.</translation>
     </message>
@@ -2136,16 +2240,40 @@ Renders/*</translation>
         <translation>Videos dieser Art lassen sich hier nicht dekodieren: Kein Dekoder kennt den Codec.</translation>
     </message>
     <message>
+        <source>The weights of “{source}” do not fit its configuration: {names}{more}.</source>
+        <translation>Die Gewichte von „{source}“ passen nicht zur Konfiguration: {names}{more}.</translation>
+    </message>
+    <message>
         <source>There are no words between the quotes to look for in names.</source>
         <translation>Zwischen den Anführungszeichen steht nichts, was in Namen gesucht werden könnte.</translation>
+    </message>
+    <message>
+        <source>There is another model “{name}” in “{folder}”: give this one another name.</source>
+        <translation>In „{folder}“ gibt es ein anderes Modell „{name}“: Dieses braucht einen anderen Namen.</translation>
+    </message>
+    <message>
+        <source>There is no H.264 encoder on this computer. Copy the clip instead.</source>
+        <translation>Auf diesem Rechner gibt es keinen H.264-Encoder. Der Clip kann stattdessen kopiert werden.</translation>
     </message>
     <message>
         <source>There is no file or folder {path}. Check the name, or plug in its drive.</source>
         <translation>Es gibt keine Datei und keinen Ordner {path}. Bitte den Namen prüfen oder das Laufwerk anschließen.</translation>
     </message>
     <message>
+        <source>There is no library in {folder}. Choose the folder that holds catalog.sqlite.</source>
+        <translation>In {folder} ist keine Bibliothek. Gesucht ist der Ordner, der catalog.sqlite enthält.</translation>
+    </message>
+    <message>
         <source>There is no operator {operator}:. Possible are {possible}. To search for it as words, put a space after the colon.</source>
         <translation>Es gibt keinen Operator {operator}:. Möglich sind {possible}. Um danach als Wörter zu suchen, gehört ein Leerzeichen hinter den Doppelpunkt.</translation>
+    </message>
+    <message>
+        <source>There is no room for “{title}” in “{folder}”: it needs {needed} MB for a moment, {free} MB are free. Nothing was downloaded.</source>
+        <translation>In „{folder}“ ist kein Platz für „{title}“: Zeitweise braucht es {needed} MB, frei sind {free} MB. Heruntergeladen wurde nichts.</translation>
+    </message>
+    <message>
+        <source>There is no room in “{folder}”: the model takes {size} GB.</source>
+        <translation>In „{folder}“ ist kein Platz: Das Modell braucht {size} GB.</translation>
     </message>
     <message>
         <source>There is not enough space in {folder}. Make room there, or choose another folder.</source>
@@ -2168,12 +2296,116 @@ Renders/*</translation>
         <translation>Das ist kein Video: Der Inhalt hat kein bekanntes Videoformat oder ist stark beschädigt.</translation>
     </message>
     <message>
+        <source>Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; no picture is lost.</source>
+        <translation>Vorschaubilder lassen sich nicht nach {folder} schreiben: {reason}. Bitte Platz schaffen oder die Rechte prüfen; kein Bild ist verloren.</translation>
+    </message>
+    <message>
         <source>Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; what was indexed so far is kept.</source>
         <translation>Vorschaubilder lassen sich nicht nach {folder} schreiben: {reason}. Bitte Platz schaffen oder die Zugriffsrechte prüfen; was bisher indiziert wurde, bleibt.</translation>
     </message>
     <message>
+        <source>What came from {address} is not the file that it should be, and was deleted. Download it again.</source>
+        <translation>Was von {address} kam, ist nicht die richtige Datei und wurde gelöscht. Bitte noch einmal herunterladen.</translation>
+    </message>
+    <message>
+        <source>What moments must not show is told in words; operators belong to the search itself.</source>
+        <translation>Was Momente nicht zeigen sollen, wird in Worten gesagt; Operatoren gehören in die Suche selbst.</translation>
+    </message>
+    <message>
+        <source>{backup} is the library itself. Choose a backup of it.</source>
+        <translation>{backup} ist die Bibliothek selbst. Bitte eine Sicherung davon wählen.</translation>
+    </message>
+    <message>
+        <source>{file} does not hold what the export of tags writes: {reason}.</source>
+        <translation>{file} enthält nicht, was der Export der Schlagwörter schreibt: {reason}.</translation>
+    </message>
+    <message>
+        <source>{folder} has {free} MB left, and the copy needs {needed} MB. Free some space or choose another disk.</source>
+        <translation>In {folder} sind noch {free} MB frei, und die Kopie braucht {needed} MB. Bitte Platz schaffen oder einen anderen Datenträger wählen.</translation>
+    </message>
+    <message>
+        <source>{path} cannot be written: {reason}. Choose another place.</source>
+        <translation>{path} kann nicht geschrieben werden: {reason}. Bitte einen anderen Ort wählen.</translation>
+    </message>
+    <message>
         <source>{path} is not a folder of this library.</source>
         <translation>{path} ist kein Ordner dieser Bibliothek.</translation>
+    </message>
+    <message>
+        <source>{path} tells no form. Give it a name that ends in .json or .csv.</source>
+        <translation>{path} sagt nicht, in welcher Form. Bitte einen Namen wählen, der auf .json oder .csv endet.</translation>
+    </message>
+    <message>
+        <source>{picture} is not a picture that can be read.</source>
+        <translation>{picture} ist kein Bild, das gelesen werden kann.</translation>
+    </message>
+    <message>
+        <source>{place} cannot be written: {reason}. Free some space, or choose another place; the library is as it was.</source>
+        <translation>{place} kann nicht geschrieben werden: {reason}. Bitte Platz schaffen oder einen anderen Ort wählen; die Bibliothek ist, wie sie war.</translation>
+    </message>
+    <message>
+        <source>{target} is there already. Choose a name that is not taken: nothing is ever overwritten.</source>
+        <translation>{target} gibt es schon. Bitte einen Namen wählen, der frei ist: Überschrieben wird nie etwas.</translation>
+    </message>
+    <message>
+        <source>“{file}” is damaged: {reason}</source>
+        <translation>„{file}“ ist beschädigt: {reason}</translation>
+    </message>
+    <message>
+        <source>“{file}” is not the file that “{folder}” was made with; copy or install it again.</source>
+        <translation>„{file}“ ist nicht die Datei, mit der „{folder}“ gemacht wurde; bitte noch einmal kopieren oder installieren.</translation>
+    </message>
+    <message>
+        <source>“{file}” was changed after it was written; copy the model&apos;s whole folder again.</source>
+        <translation>„{file}“ wurde nachträglich geändert; bitte den ganzen Ordner des Modells noch einmal kopieren.</translation>
+    </message>
+    <message>
+        <source>“{folder}” is a model of a newer version of CRET Desktop; update the program to use it.</source>
+        <translation>„{folder}“ ist ein Modell einer neueren Version von CRET Desktop; um es zu benutzen, bitte das Programm aktualisieren.</translation>
+    </message>
+    <message>
+        <source>“{source}” could not be copied to “{folder}”: {reason}.</source>
+        <translation>„{source}“ konnte nicht nach „{folder}“ kopiert werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>“{source}” holds more than one folder: pack one model alone.</source>
+        <translation>„{source}“ enthält mehr als einen Ordner: Bitte ein Modell für sich packen.</translation>
+    </message>
+    <message>
+        <source>“{source}” holds “{file}”, which is no part of a model.</source>
+        <translation>„{source}“ enthält „{file}“, und das gehört zu keinem Modell.</translation>
+    </message>
+    <message>
+        <source>“{source}” is encrypted: unpack it and import the folder.</source>
+        <translation>„{source}“ ist verschlüsselt: Bitte entpacken und den Ordner importieren.</translation>
+    </message>
+    <message>
+        <source>“{source}” is not a model: it has no {files}.</source>
+        <translation>„{source}“ ist kein Modell: Darin fehlt {files}.</translation>
+    </message>
+    <message>
+        <source>“{source}” is not a zip that can be read: {reason}</source>
+        <translation>„{source}“ ist keine ZIP-Datei, die gelesen werden kann: {reason}</translation>
+    </message>
+    <message>
+        <source>“{title}” cannot be downloaded: {host} cannot be reached ({reason}). Try again when this computer is online, or import the model from a folder that another computer has downloaded.</source>
+        <translation>„{title}“ kann nicht heruntergeladen werden: {host} ist nicht zu erreichen ({reason}). Bitte noch einmal versuchen, wenn dieser Rechner online ist, oder das Modell aus einem Ordner importieren, den ein anderer Rechner heruntergeladen hat.</translation>
+    </message>
+    <message>
+        <source>“{title}” is being downloaded already, by another window or command.</source>
+        <translation>„{title}“ wird schon heruntergeladen, von einem anderen Fenster oder Befehl.</translation>
+    </message>
+    <message>
+        <source>“{title}” is in use. Use another model first.</source>
+        <translation>„{title}“ wird benutzt. Bitte zuerst ein anderes Modell benutzen.</translation>
+    </message>
+    <message>
+        <source>“{title}” is not there any more: {address} was not found. Look for a newer version of CRET Desktop.</source>
+        <translation>„{title}“ gibt es nicht mehr: {address} wurde nicht gefunden. Vielleicht gibt es eine neuere Version von CRET Desktop.</translation>
+    </message>
+    <message>
+        <source>“{title}” was not downloaded: {address} tells no size and digest to check it by. Use another mirror.</source>
+        <translation>„{title}“ wurde nicht heruntergeladen: {address} nennt weder Größe noch Prüfsumme. Bitte einen anderen Spiegel benutzen.</translation>
     </message>
 </context>
 <context>

@@ -88,3 +88,8 @@ def test_errors_events_and_failures_speak_german(german: None, qapp: QApplicatio
     assert "open for" not in ended.error
     model = FailuresModel((FailedFile("/videos/a.mp4", NO_VIDEO),))
     assert model.index(0, 1).data() != NO_VIDEO
+
+
+def test_a_value_may_be_empty(german: None) -> None:
+    said = "The library /a is being changed by another program. Wait until it is done or close it; searching works "
+    assert "Bibliothek /a" in sentences.told(said + "meanwhile.")
