@@ -41,6 +41,7 @@ from cret_desktop.index.rows import (
 )
 
 BUSY_SECONDS = 10.0
+COMPACTED_UNASKED = 16_384  # pages (64 MiB), at most: nothing can be written, no tag kept, while they are copied
 
 log = logging.getLogger(__name__)
 
@@ -411,11 +412,11 @@ class Catalog:
                 recovery.keep_head(self.path)
 
     def compact_if_due(self) -> None:
-        """`compact` where most of the file waits to be used again: then less is copied than given back."""
+        """`compact` where most of the file waits to be used again, and little is to be copied for it."""
         with self._lock, self.guarded():
             if self._writer is not None:
                 free, pages = self._writer.execute("SELECT * FROM pragma_freelist_count, pragma_page_count").fetchone()
-                if free > pages / 2:
+                if free > pages / 2 and pages - free <= COMPACTED_UNASKED:
                     self.compact()
 
     def _check_after_unclean_end(self) -> None:
