@@ -56,14 +56,10 @@ def restore(
             f"The library was moved to {place}, and is not there now. Plug in its drive, or name another place with "
             "--library."
         )
-    lock = WriterLock(paths.LibraryPaths(place).lock)
-    lock.acquire()
-    try:
+    with WriterLock(paths.LibraryPaths(place).lock).held():
         with _copying() as progress:
             contents = take_in(place, source.absolute(), progress)
         said = finish(place)
-    finally:
-        lock.release()
     out.print(f"{said} {_held(contents)}", markup=False)
     return 0
 
@@ -77,9 +73,7 @@ def move(
     from cret_desktop.library.backup import copy_library
 
     place, usual = engine_config(library, "").library, engine_config(None, "").library
-    lock = WriterLock(paths.LibraryPaths(place).lock)
-    lock.acquire()
-    try:
+    with WriterLock(paths.LibraryPaths(place).lock).held():
         with _copying() as progress:
             copy_library(place, target.absolute(), progress)
         if place == usual and paths.LIBRARY_VARIABLE not in os.environ:
@@ -88,8 +82,6 @@ def move(
             told = "It is used there from now on."
         else:
             told = "Name it with --library or CRET_DESKTOP_LIBRARY from now on."
-    finally:
-        lock.release()
     out.print(f"The library is at {target.absolute()}. {told}\nThe old one can be deleted: {place}", markup=False)
     return 0
 

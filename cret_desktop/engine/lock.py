@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -12,7 +13,7 @@ from cret_desktop.errors import LibraryLocked, StorageError
 
 
 class WriterLock:
-    """Held by the engine that may change a library. Raises from `acquire`: LibraryLocked, StorageError."""
+    """Held by whoever may change a library. Raises from `acquire` and `held`: LibraryLocked, StorageError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,6 +41,14 @@ class WriterLock:
             with suppress(OSError):
                 self._note.unlink(missing_ok=True)
             self._lock.release()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
 
     def _holder(self) -> str:
         try:

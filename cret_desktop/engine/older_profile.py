@@ -35,9 +35,8 @@ class OlderProfile:
 
     def move(self) -> None:
         """Raises: LibraryLocked where a program has the library open, StorageError; then all is where it was."""
-        lock = WriterLock(LibraryPaths(self.library).lock)
-        lock.acquire()  # while this program looks, no other may write; on Windows an open file cannot be moved, though
-        lock.release()
+        with WriterLock(LibraryPaths(self.library).lock).held():
+            pass  # nobody writes to it; not held any longer, since on Windows an open file cannot be moved
         done: list[tuple[Path, Path]] = []
         try:
             for old, new in self.moves:
