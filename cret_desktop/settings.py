@@ -12,12 +12,15 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from cret_desktop.clips import DEVICES, USUAL_SAMPLING
 from cret_desktop.errors import StorageError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 THEMES = ("system", "light", "dark")
 EXPORT_MODES = ("copy", "exact")
@@ -95,7 +98,7 @@ def load(kind: type[T], path: Path) -> tuple[T, str]:
     except (OSError, ValueError) as error:  # ValueError covers broken JSON and broken UTF-8
         return defaults, f"{path} could not be read ({error}). {_set_aside(path)} All has its default now."
     types = get_type_hints(kind)
-    fields = {item.name: item for item in dataclasses.fields(kind) if item.name != "unknown"}  # type: ignore[arg-type]
+    fields = {item.name: item for item in dataclasses.fields(kind) if item.name != "unknown"}
     known: dict[str, Any] = {}
     refused = []
     for name, item in fields.items():
@@ -105,7 +108,7 @@ def load(kind: type[T], path: Path) -> tuple[T, str]:
             except (TypeError, ValueError):
                 refused.append(name)
     known["unknown"] = {name: value for name, value in written.items() if name not in fields}
-    record = dataclasses.replace(defaults, **known)  # type: ignore[type-var]
+    record = dataclasses.replace(defaults, **known)
     if not refused:
         return record, ""
     return record, f"{', '.join(refused)} in {path} cannot be used, the default is taken. {_set_aside(path)}"

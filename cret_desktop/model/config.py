@@ -10,12 +10,15 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from cret_desktop.clips import FrameFormat, ScoreConfig
 from cret_desktop.errors import ModelError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -233,7 +236,7 @@ def from_json(kind: type[T], values: object, path: str) -> T:
     _require(isinstance(values, Mapping), f"{path.rstrip('.') or 'it'} is not an object")
     values = typing.cast("Mapping[str, Any]", values)
     hints = typing.get_type_hints(kind)
-    fields = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = {item.name: item for item in dataclasses.fields(kind)}
     for name in values:
         _require(name in fields, f"{path}{name} is unknown to this version of the program")
     arguments = {}

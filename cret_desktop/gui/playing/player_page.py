@@ -35,6 +35,8 @@ from cret_desktop.gui.theme import SPACE, Theme
 from cret_desktop.gui.thumbnail_cache import ThumbnailCache
 
 if TYPE_CHECKING:
+    from PySide6.QtMultimedia import QVideoFrame
+
     from cret_desktop.gui.playing.playback import Playback
 
 VOLUME_STEP = 0.05
@@ -298,9 +300,9 @@ class PlayerPage(QWidget):
         self._offer(True)
         self._set_sound(self._volume, self._muted)
 
-    def _on_frame(self, frame: object) -> None:
+    def _on_frame(self, frame: QVideoFrame) -> None:
         playback = self._player()
-        self.surface.show_frame(frame)  # type: ignore[arg-type]
+        self.surface.show_frame(frame)
         self.seek_bar.set_time(playback.position)
         self.controls.show_time(playback.position, playback.duration, playback.frame_length)
 

@@ -16,6 +16,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
 from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.settings import Settings
 
 
 class Scope(Enum):
@@ -188,8 +189,8 @@ class Shortcuts(QObject):
         """Give every command the keys that it came with."""
         self._preferences.change(shortcuts={})
 
-    def _on_preferences(self, before: object, now: object) -> None:
-        if before.shortcuts != now.shortcuts:  # type: ignore[attr-defined]
+    def _on_preferences(self, before: Settings, now: Settings) -> None:
+        if before.shortcuts != now.shortcuts:
             self.changed.emit()
 
 
