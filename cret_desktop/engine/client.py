@@ -40,9 +40,9 @@ class EngineConfig:
 
     `leave_out` are patterns of files and folders, relative to a library's folder, that are not indexed;
     `clip_seconds` and `thumbnail_width` say how finely videos are looked at (`clips.Sampling`). `disk_budget`: how many
-    GB the library may take up before indexing stops, 0 for no bound. `gentle` indexes in the
-    background's priority, `pause_on_battery` only on mains power. `watch`: take up what changes in the folders for as
-    long as the engine lives. `moved`: a person has moved the library to its place; where it is not there, none is made.
+    GB the library may take up before indexing stops, 0 for no bound. `gentle` indexes in the background's priority,
+    `pause_on_battery` only on mains power. `watch`: take up what changes in the folders for as long as the engine
+    lives. `moved`: a person has moved the library to its place; where it is not there, none is made.
     """
 
     library: Path

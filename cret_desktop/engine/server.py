@@ -155,9 +155,8 @@ class _Engine:
             threading.Thread(target=self._browse_loop, name="browse"),
             threading.Thread(target=self._job_loop, name="index"),
         ]
-        self._send(
-            protocol.EngineStarted(self._config.read_only, notice=self._library.catalog.notice)
-        )  # before any event
+        # Before the threads are: it comes before any event of theirs.
+        self._send(protocol.EngineStarted(self._config.read_only, notice=self._library.catalog.notice))
         for thread in threads:
             thread.start()
         if self._config.watch and not self._config.read_only:

@@ -92,8 +92,8 @@ TEMPLATES = (
     ),
     QT_TRANSLATE_NOOP(
         "sentences",
-        "The library has grown to the {most} GB that it may take up. Allow it more in the settings, or free some "
-        "space; what is indexed can be searched.",
+        "Indexing stopped: the library has grown to the {most} GB that it may take up. Allow it more in the settings, "
+        "or free some space; what is indexed can be searched.",
     ),
     QT_TRANSLATE_NOOP("sentences", "The search engine stopped (exit code {code}) and is restarting."),
     QT_TRANSLATE_NOOP("sentences", "The search engine stopped (exit code {code}); ask again."),
@@ -129,8 +129,8 @@ TEMPLATES = (
     ),
     QT_TRANSLATE_NOOP(
         "sentences",
-        "The catalog {catalog} is damaged or not ours ({reason}). It was left as it is; move it away to start"
-        " anew, or put a backup in its place.",
+        "The catalog {catalog} is damaged or not ours ({reason}). It was left as it is; move it away to start "
+        "anew, or put a backup in its place.",
     ),
     QT_TRANSLATE_NOOP(
         "sentences",
@@ -175,8 +175,8 @@ TEMPLATES = (
     QT_TRANSLATE_NOOP("sentences", "“{title}” is in use. Use another model first."),
     QT_TRANSLATE_NOOP(
         "sentences",
-        "“{title}” cannot be downloaded: {host} cannot be reached ({reason}). Try again when this computer is"
-        " online, or import the model from a folder that another computer has downloaded.",
+        "“{title}” cannot be downloaded: {host} cannot be reached ({reason}). Try again when this computer is "
+        "online, or import the model from a folder that another computer has downloaded.",
     ),
     QT_TRANSLATE_NOOP(
         "sentences",
@@ -184,8 +184,8 @@ TEMPLATES = (
     ),
     QT_TRANSLATE_NOOP(
         "sentences",
-        "There is no room for “{title}” in “{folder}”: it needs {needed} MB for a moment, {free} MB are free."
-        " Nothing was downloaded.",
+        "There is no room for “{title}” in “{folder}”: it needs {needed} MB for a moment, {free} MB are free. "
+        "Nothing was downloaded.",
     ),
     QT_TRANSLATE_NOOP("sentences", "“{title}” is being downloaded already, by another window or command."),
     QT_TRANSLATE_NOOP(

@@ -26,7 +26,7 @@ class Budget:
         left = self._most * 1e9 - measure(self._library).whole
         if left <= 0:
             raise StorageError(
-                f"The library has grown to the {self._most:g} GB that it may take up. Allow it more in the settings, "
-                "or free some space; what is indexed can be searched."
+                f"Indexing stopped: the library has grown to the {self._most:g} GB that it may take up. Allow it more "
+                "in the settings, or free some space; what is indexed can be searched."
             )
         self._until_look = left / 2

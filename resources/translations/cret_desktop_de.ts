@@ -2016,6 +2016,10 @@ Renders/*</translation>
         <translation>Das Dekodieren braucht mehr Speicher, als ein Video darf: Die Datei ist beschädigt, oder ihre Bilder sind zu groß.</translation>
     </message>
     <message>
+        <source>Indexing stopped: the library has grown to the {most} GB that it may take up. Allow it more in the settings, or free some space; what is indexed can be searched.</source>
+        <translation>Das Indizieren wurde angehalten: Die Bibliothek hat die {most} GB erreicht, die sie belegen darf. In den Einstellungen lässt sich mehr erlauben oder Platz freigeben; was indiziert ist, kann durchsucht werden.</translation>
+    </message>
+    <message>
         <source>No picture of the video could be decoded there.</source>
         <translation>Dort konnte kein Bild des Videos dekodiert werden.</translation>
     </message>
@@ -2114,10 +2118,6 @@ Renders/*</translation>
     <message>
         <source>The library folder {folder} cannot be used: {reason}.</source>
         <translation>Der Bibliotheksordner {folder} kann nicht benutzt werden: {reason}.</translation>
-    </message>
-    <message>
-        <source>The library has grown to the {most} GB that it may take up. Allow it more in the settings, or free some space; what is indexed can be searched.</source>
-        <translation>Die Bibliothek hat die {most} GB erreicht, die sie belegen darf. In den Einstellungen lässt sich mehr erlauben oder Platz freigeben; was indiziert ist, kann durchsucht werden.</translation>
     </message>
     <message>
         <source>The library was moved to {folder}, and is not there now. Plug in its drive and try again; or open Backup and storage in the Library menu to say where it is.</source>

@@ -32,6 +32,7 @@ from cret_desktop.clips import Moment, Sort
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import AddFolders, EngineLost, ExportProgress, IndexFinished, Optimising
 from cret_desktop.errors import EngineError
+from cret_desktop.gui import sentences
 from cret_desktop.gui.annotations.note_editor import NoteEditor
 from cret_desktop.gui.annotations.tags_editor import TagsEditor
 from cret_desktop.gui.error_dialog import ErrorDialog
@@ -213,6 +214,10 @@ def browsing(at: Photographer) -> None:
     window.progress_line.show_optimising(Optimising(False))
     window.progress_line.show_progress(IndexProgress(Phase.SCANNING, 0, 1234, 0, 0.0, 0, 0.0, None, "/videos/a.mp4"))
     at.take("04-looking")
+    full = next(str(sentence) for sentence in sentences.TEMPLATES if "{most} GB" in sentence).format(most=20)
+    at.application.bridge.finished.emit(IndexFinished(ended, sentences.told(full)))
+    at.take("04-budget")
+    window.banner.hide()
     window.progress_line.show_progress(
         IndexProgress(
             Phase.INDEXING, 12, 80, 340, 1700.0, 1, 14.2, 190.0, str(at.stage.videos / "a long walk.mp4"), 1.2e9

@@ -194,10 +194,10 @@ def _content(folder: Path) -> tuple[int, int]:
 
 def _used(catalog: Path) -> int:
     with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as db:
-        pages, free, size = (
-            db.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "freelist_count", "page_size")
+        used = (
+            "(page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
         )
-    return int((pages - free) * size)
+        return int(db.execute(f"SELECT {used}").fetchone()[0])
 
 
 def _own_memory(process: psutil.Process) -> int:
