@@ -9,7 +9,9 @@ from pathlib import Path
 
 import platformdirs
 
+from cret_desktop import library_files
 from cret_desktop.errors import StorageError
+from cret_desktop.library_files import LibraryFiles
 
 APP_NAME = "CRET Desktop"
 LIBRARY_VARIABLE, DEVICE_VARIABLE = "CRET_DESKTOP_LIBRARY", "CRET_DESKTOP_DEVICE"  # in the environment
@@ -86,29 +88,34 @@ class LibraryPaths:
     root: Path
 
     @property
+    def files(self) -> LibraryFiles:
+        """The door to all of them; what is a path below is for messages, and for who opens it by that door."""
+        return LibraryFiles(self.root)
+
+    @property
     def catalog(self) -> Path:
-        return self.root / "catalog.sqlite"
+        return self.root / library_files.CATALOG
 
     @property
     def lock(self) -> Path:
-        return self.root / "writer.lock"
+        return self.root / library_files.LOCK
 
     @property
     def log(self) -> Path:
-        return self.root / "engine.log"
+        return self.root / library_files.LOG
 
     @property
     def thumbnails(self) -> Path:
-        return self.root / "thumbnails"
+        return self.root / library_files.THUMBNAILS
 
     @property
     def graphs(self) -> Path:
-        return self.root / "graphs"
+        return self.root / library_files.GRAPHS
 
     @property
     def calibration(self) -> Path:
-        return self.root / "calibration"
+        return self.root / library_files.CALIBRATION
 
     @property
     def pace(self) -> Path:
-        return self.root / "pace.json"
+        return self.root / library_files.PACE

@@ -66,13 +66,13 @@ class OpenLibrary:
     def indexer(self, listener: Listener, leave_out: Sequence[str], sampling: Sampling, budget: float) -> Indexer:
         """`budget`: see `library.budget`, the others as `Indexer`."""
         return Indexer(
-            self.catalog, self, self.model, self.open_decoder, self.paths.thumbnails, listener, leave_out,
-            self.still_seconds, sampling=sampling, pace=self.paths.pace, budget=Budget(self.paths.root, budget),
+            self.catalog, self, self.model, self.open_decoder, self.paths.files, listener, leave_out,
+            self.still_seconds, sampling=sampling, keeps_pace=True, budget=Budget(self.paths.root, budget),
         )  # fmt: skip
 
     def shrink_thumbnails(self, sampling: Sampling, stop: Callable[[], bool]) -> None:
         """See `library.shrinking`. Raises: StorageError."""
-        shrink_thumbnails(self.catalog, self.paths.thumbnails, _shrink, sampling.tile_width, stop)
+        shrink_thumbnails(self.catalog, self.paths.files, _shrink, sampling.tile_width, stop)
 
     # The index as the indexer knows it (library.indexer.SearchIndex): what is gone is gone from every search.
 
@@ -133,7 +133,7 @@ def wire(
     def answering(model: Model) -> Answering:
         info = model.info
         index = VectorIndex.open(paths.graphs, embeddings, info.fingerprint, info.width + 1, read_only=read_only)
-        searcher = Searcher(catalog, index, model, paths.thumbnails, references, paths.calibration, fit_picture)
+        searcher = Searcher(catalog, index, model, paths.files, references, fit_picture)
         return Answering(model, index, searcher)
 
     try:

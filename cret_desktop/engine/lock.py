@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from cret_desktop.errors import LibraryLocked, StorageError
+from cret_desktop.library_files import HOLDER, LOCK, LibraryFiles
 
 
 class WriterLock:
@@ -17,12 +18,13 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._note = path.with_suffix(".pid")  # beside the lock: on Windows a locked file cannot be read
+        self._files = LibraryFiles(path.parent)
         self._lock = FileLock(path, timeout=0)
 
     def acquire(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._files.make_folder("")
+            self._files.path(LOCK)
             self._lock.acquire()
         except Timeout:
             raise LibraryLocked(
@@ -34,12 +36,12 @@ class WriterLock:
                 f"The library folder {self._path.parent} cannot be used: {error.strerror or error}."
             ) from error
         with suppress(OSError):  # on a full disk: the note is a courtesy, the lock is what counts
-            self._note.write_text(str(os.getpid()), encoding="ascii")
+            self._files.write(HOLDER, str(os.getpid()).encode())  # beside the lock, which Windows lets nobody read
 
     def release(self) -> None:
         if self._lock.is_locked:
             with suppress(OSError):
-                self._note.unlink(missing_ok=True)
+                self._files.remove(HOLDER)
             self._lock.release()
 
     @contextmanager
@@ -52,6 +54,6 @@ class WriterLock:
 
     def _holder(self) -> str:
         try:
-            return f" (process {int(self._note.read_text(encoding='ascii'))})"
+            return f" (process {int(self._files.read(HOLDER, most=20))})"
         except (OSError, ValueError):
             return ""

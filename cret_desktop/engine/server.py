@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ def serve(connection: Connection, config: EngineConfig) -> None:
             lock.acquire()
             if config.gentle:
                 _step_back()
-            _log_to(LibraryPaths(config.library).log)
+            _log_to(LibraryPaths(config.library))
             restored = backup.finish(config.library)
         module, _, function = config.factory.partition(":")
         factory: Callable[..., OpenLibrary] = getattr(importlib.import_module(module), function)
@@ -139,7 +138,7 @@ class _Engine:
         self._control = Control(_on_battery if config.pause_on_battery else lambda: False)
         self._watching = Watching(library.catalog, lambda: self._jobs.put(_Look()))
         self._control.take_looks = self._watching.take
-        self._thumbnails = ThumbnailFolder(library.catalog, library.paths.thumbnails)
+        self._thumbnails = ThumbnailFolder(library.catalog, library.paths.files)
         self._told_progress = False  # of the run under way
         self._purged = -math.inf  # when, by the monotonic clock
         self._told_lost = False  # that the GPU has failed
@@ -628,7 +627,7 @@ class _Engine:
     def _forget_clips(self, clips: Sequence[int], sprites: Sequence[str]) -> None:
         self._library.remove(np.asarray(clips, np.int64))
         self._build_graph_if_due()
-        drop(self._library.paths.thumbnails, sprites)
+        drop(self._library.paths.files, sprites)
 
     def _send(self, message: object) -> None:
         with self._send_lock:
@@ -671,9 +670,16 @@ def _is_live(request: _Question) -> bool:
     return isinstance(request, protocol.Search) and request.live
 
 
-def _log_to(path: Path) -> None:
+def _log_to(paths: LibraryPaths) -> None:
     """What went wrong behind the window is kept in a small file beside the catalog, for bug reports."""
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
+    try:
+        paths.files.own(paths.log.name)
+        if not paths.files.has(paths.log.name):
+            paths.files.create(paths.log.name)
+    except OSError as error:  # a link, say: the library is served all the same
+        log.warning("No log is kept in %s: %s", paths.root, error)
+        return
+    handler = logging.handlers.RotatingFileHandler(paths.log, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger("cret_desktop").addHandler(handler)
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cret_desktop.clips import Sort
-from cret_desktop.index.annotations import add_tags, checked_tag, storable
+from cret_desktop.index.annotations import SEARCH_KINDS, add_tags, checked_tag, storable
+from cret_desktop.index.beliefs import believed
 from cret_desktop.index.rows import joined_path
 
 if TYPE_CHECKING:
@@ -56,9 +57,8 @@ def read_records(catalog: Catalog) -> tuple[list[SaidOfFile], list[SavedQuery]]:
     """All that people said: of files by path, then of content that is not there; their searches by name."""
     db = catalog.reader()
     tags: dict[int, list[str]] = {}
-    for file_id, name in db.execute(
-        "SELECT t.file_id, g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id ORDER BY g.folded"
-    ):
+    rows = db.execute("SELECT t.file_id, g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id ORDER BY g.folded")
+    for file_id, name in believed(rows, "file_tags.file_id tags.name"):
         tags.setdefault(file_id, []).append(name)
     rows = db.execute(
         "SELECT f.id, r.path, f.path, f.size, f.fingerprint, f.favourite, f.note FROM files f"
@@ -69,12 +69,21 @@ def read_records(catalog: Catalog) -> tuple[list[SaidOfFile], list[SavedQuery]]:
         SaidOfFile(
             joined_path(root, path), size, fingerprint or b"", bool(favourite), tuple(tags.get(file_id, ())), note
         )
-        for file_id, root, path, size, fingerprint, favourite, note in rows
+        for file_id, root, path, size, fingerprint, favourite, note in believed(
+            rows, "files.id roots.path files.path files.size files.fingerprint files.favourite files.note"
+        )
     ]
     waiting = db.execute("SELECT fingerprint, favourite, tags, note FROM kept_annotations ORDER BY fingerprint")
-    said += [SaidOfFile("", 0, print_, bool(f), tuple(json.loads(names)), note) for print_, f, names, note in waiting]
+    kinds = " ".join(f"kept_annotations.{column}" for column in ("fingerprint", "favourite", "tags", "note"))
+    said += [
+        SaidOfFile("", 0, print_, bool(f), tuple(json.loads(names)), note)
+        for print_, f, names, note in believed(waiting, kinds)
+    ]
     searches = db.execute("SELECT name, text, without, sort, reverse FROM saved_searches ORDER BY name")
-    return said, [SavedQuery(name, t, without, Sort(sort), bool(back)) for name, t, without, sort, back in searches]
+    return said, [
+        SavedQuery(name, t, without, Sort(sort), bool(back))
+        for name, t, without, sort, back in believed(searches, SEARCH_KINDS)
+    ]
 
 
 def merge_records(catalog: Catalog, said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> Merged:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cret_desktop.clips import Sort
 from cret_desktop.errors import PathError, QueryError
+from cret_desktop.index.beliefs import believed
 from cret_desktop.index.filters import fold_tag
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 LONGEST_TAG = 100  # characters
 LONGEST_NOTE = 100_000
 LONGEST_NAME = 200
+
+SEARCH_KINDS = " ".join(f"saved_searches.{column}" for column in ("name", "text", "without", "sort", "reverse"))
 
 
 class Annotations:
@@ -35,7 +38,7 @@ class Annotations:
             "SELECT g.name, count(*) FROM file_tags t JOIN tags g ON g.id = t.tag_id"
             " JOIN files f ON f.id = t.file_id WHERE f.missing_since IS NULL GROUP BY g.id ORDER BY g.folded"
         )
-        return tuple((name, count) for name, count in rows)
+        return tuple((name, count) for name, count in believed(rows, "tags.name integer"))
 
     def change_tags(self, file_ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> None:
         """Files that have left the library meanwhile are passed over. Raises: QueryError for a bad tag."""
@@ -67,7 +70,10 @@ class Annotations:
     def saved_searches(self) -> list[tuple[str, str, str, Sort, bool]]:
         """(name, text, without, sort, reverse) of each, by name."""
         rows = self._catalog.reader().execute("SELECT name, text, without, sort, reverse FROM saved_searches")
-        found = [(name, text, without, Sort(sort), bool(reverse)) for name, text, without, sort, reverse in rows]
+        found = [
+            (name, text, without, Sort(sort), bool(reverse))
+            for name, text, without, sort, reverse in believed(rows, SEARCH_KINDS)
+        ]
         return sorted(found, key=lambda search: search[0].casefold())
 
     def save_search(self, name: str, text: str, without: str, sort: Sort, reverse: bool) -> None:

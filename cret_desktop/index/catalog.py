@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from cret_desktop.clips import VideoFile
 from cret_desktop.errors import CretError, LibraryDamaged, LibraryMissing, StorageError
 from cret_desktop.index import recovery
+from cret_desktop.index.beliefs import believed
+from cret_desktop.index.connections import connect_to_read, connect_to_write, difference
 from cret_desktop.index.filters import is_inside
 from cret_desktop.index.flush import flush_folder
 from cret_desktop.index.migrations import SCHEMA_VERSION, check_version, migrate, name_sort_key
@@ -33,14 +35,14 @@ from cret_desktop.index.rows import (
     Root,
     RootCounts,
     ThumbnailRow,
-    clip_row,
-    file_row,
+    clip_rows,
+    file_rows,
     joined_path,
     parts,
     relative_path,
 )
+from cret_desktop.library_files import CATALOG, CATALOG_FILES, LibraryFiles
 
-BUSY_SECONDS = 10.0
 COMPACTED_UNASKED = 16_384  # pages (64 MiB), at most: nothing can be written, no tag kept, while they are copied
 
 log = logging.getLogger(__name__)
@@ -63,17 +65,25 @@ class Catalog:
         self._lock = threading.RLock()
         self._readers = threading.local()
         self._opened: list[tuple[threading.Thread, sqlite3.Connection]] = []
-        self._mark = recovery.mark_of(path)
+        self._files = LibraryFiles(path.parent)
         self._damaged = False
         self._retired = ""
 
     @classmethod
     def open(cls, path: Path, read_only: bool = False) -> Catalog:
+        files = LibraryFiles(path.parent)
         with _translated(path):
+            for name in CATALOG_FILES:
+                files.path(name)  # SQLite would follow a link
             if read_only:
                 return cls._open_to_read(path)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folder("")
+            files.tighten()
             recovery.finish(path)
+            if not files.has(CATALOG):
+                files.create(CATALOG)  # by us, since SQLite would let others read it
+            for name in CATALOG_FILES:
+                files.own(name)
             try:
                 return cls._open_to_write(path)
             except sqlite3.DatabaseError as error:
@@ -93,6 +103,11 @@ class Catalog:
         catalog = cls(path, None)
         try:
             version = check_version(catalog.reader(), path)
+            if not (differs := difference(catalog.reader())).is_readable:
+                raise LibraryDamaged(
+                    f"The catalog {path} cannot be read: it {differs}. It is damaged, or was made to harm; put a "
+                    "backup in its place."
+                )
             if version < SCHEMA_VERSION:
                 raise LibraryDamaged(
                     f"The library {path.parent} is of an older version (schema {version}). Open the window once "
@@ -105,9 +120,12 @@ class Catalog:
 
     @classmethod
     def _open_to_write(cls, path: Path) -> Catalog:
-        writer = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        writer = connect_to_write(path)
         try:
-            check_version(writer, path)  # before anything is written to a file that may not be ours
+            # Before anything is written to a file that may not be ours, and whose triggers may not be.
+            check_version(writer, path)
+            if differs := difference(writer):
+                raise DamageFound(f"it {differs}")
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute("PRAGMA synchronous = NORMAL")
             writer.execute("PRAGMA foreign_keys = ON")
@@ -130,7 +148,7 @@ class Catalog:
                 self._writer.close()
                 self._writer = None
                 if not self._damaged:
-                    self._mark.unlink(missing_ok=True)
+                    self._files.remove(recovery.MARK)
 
     def __enter__(self) -> Catalog:
         return self
@@ -161,7 +179,10 @@ class Catalog:
         rows = db.execute(
             f"SELECT id, path, offline, volume, within, device, inode FROM roots WHERE {condition} ORDER BY path"
         ).fetchall()
-        return [Root(i, os.fsdecode(p), bool(o), v, os.fsdecode(w), d, n) for i, p, o, v, w, d, n in rows]
+        kinds = "roots.id roots.path roots.offline roots.volume roots.within roots.device roots.inode"
+        return [
+            Root(i, os.fsdecode(p), bool(o), v, os.fsdecode(w), d, n) for i, p, o, v, w, d, n in believed(rows, kinds)
+        ]
 
     def remove_root(self, root_id: int) -> list[int]:
         """Take a root out of the library; returns the ids of its clips, which can no longer be found.
@@ -222,7 +243,7 @@ class Catalog:
             )
         else:
             rows = db.execute(f"{FILE_COLUMNS} WHERE f.root_id = ?", (root_id,))
-        return {row.path: row for row in map(file_row, rows)}
+        return {row.path: row for row in file_rows(rows)}
 
     def counts(self, model: str) -> list[RootCounts]:
         """What each root holds. `pending` waits for indexing with `model` (a fingerprint); `clips` may be another's."""
@@ -256,14 +277,15 @@ class Catalog:
             "SELECT r.path, f.path, f.reason FROM files f JOIN roots r ON r.id = f.root_id"
             " WHERE f.reason != '' AND f.missing_since IS NULL ORDER BY r.path, f.path"
         )
-        return [(joined_path(root, relative), reason) for root, relative, reason in rows]
+        kinds = "roots.path files.path files.reason"
+        return [(joined_path(root, relative), reason) for root, relative, reason in believed(rows, kinds)]
 
     def clips(self, ids: Sequence[int]) -> dict[int, ClipRow]:
         """Clips by id; ids that are not there (any more) are left out."""
         found: dict[int, ClipRow] = {}
         for part in parts(ids):
             rows = self.reader().execute(f"{CLIP_COLUMNS} WHERE c.id IN ({','.join('?' * len(part))})", part)
-            found.update((row.id, row) for row in map(clip_row, rows))
+            found.update((row.id, row) for row in clip_rows(rows))
         return found
 
     def clips_of(self, file_id: int) -> list[ClipRow]:
@@ -289,7 +311,7 @@ class Catalog:
         )
 
     def _clips_where(self, condition: str, parameters: tuple[object, ...]) -> list[ClipRow]:
-        return list(map(clip_row, self.reader().execute(f"{CLIP_COLUMNS} WHERE {condition}", parameters)))
+        return list(clip_rows(self.reader().execute(f"{CLIP_COLUMNS} WHERE {condition}", parameters)))
 
     def thumbnails(self) -> Iterator[ThumbnailRow]:
         """Of every clip that has any, with those of files that wait for indexing or are gone."""
@@ -298,7 +320,13 @@ class Catalog:
             " f.missing_since IS NOT NULL OR r.offline OR f.state != 'indexed'"
             " FROM clips c JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id WHERE c.sprite != ''"
         )
-        for sprite, width, height, file_id, root, relative, size, mtime_ns, device, inode, missing in rows:
+        kinds = (
+            "clips.sprite clips.tile_width clips.tile_height files.id roots.path files.path files.size files.mtime_ns"
+            " files.device files.inode integer"
+        )
+        for sprite, width, height, file_id, root, relative, size, mtime_ns, device, inode, missing in believed(
+            rows, kinds
+        ):
             file = VideoFile(joined_path(root, relative), size, mtime_ns, device, inode)
             yield ThumbnailRow(sprite, width, height, file_id, file, bool(missing))
 
@@ -327,13 +355,7 @@ class Catalog:
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             with _translated(self.path):
-                connection = sqlite3.connect(
-                    f"{self.path.absolute().as_uri()}?{self._how_to_read()}",
-                    uri=True,
-                    timeout=BUSY_SECONDS,
-                    isolation_level=None,
-                    check_same_thread=False,  # `close` may come from another thread
-                )
+                connection = connect_to_read(self.path, self._is_immutable())
             self._readers.connection = connection
             with self._lock:
                 self._opened.append((threading.current_thread(), connection))
@@ -343,12 +365,10 @@ class Catalog:
                     self._opened.remove(opened)
         return connection
 
-    def _how_to_read(self) -> str:
+    def _is_immutable(self) -> bool:
         """SQLite shares a log with the writer in the same folder; where that cannot be made, there is no writer."""
         log = self.path.with_name(self.path.name + "-wal")
-        if self._writer is None and not log.exists() and not os.access(self.path.parent, os.W_OK):
-            return "mode=ro&immutable=1"
-        return "mode=ro"
+        return self._writer is None and not log.exists() and not os.access(self.path.parent, os.W_OK)
 
     @contextmanager
     def write(self, durable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -400,7 +420,7 @@ class Catalog:
             if self._writer is not None:
                 self._damaged = True
                 with suppress(OSError):  # on a full disk; the mark is there, and the next start looks for the damage
-                    self._mark.write_text(_DAMAGED, encoding="ascii")
+                    self._files.write(recovery.MARK, _DAMAGED)
             raise
 
     def compact(self) -> None:
@@ -421,18 +441,19 @@ class Catalog:
 
     def _check_after_unclean_end(self) -> None:
         assert self._writer is not None
-        if self._mark.exists():
+        if self._files.has(recovery.MARK):
             self.unclean = True
-            if self._mark.read_text(encoding="ascii", errors="replace") == _DAMAGED:
+            if self._files.read(recovery.MARK) == _DAMAGED:
                 raise DamageFound("found while it was used")
             verdict = self._writer.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise DamageFound(str(verdict))
-        self._mark.touch()
-        flush_folder(self._mark.parent)
+        else:
+            self._files.write(recovery.MARK, b"")
+        flush_folder(self.path.parent)
 
 
-_DAMAGED = "damaged"
+_DAMAGED = b"damaged"
 
 
 def _place_root(db: sqlite3.Connection, path: str, known: Sequence[Root]) -> int:

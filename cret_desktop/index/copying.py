@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from cret_desktop.index.flush import flush_folder
+from cret_desktop.library_files import LibraryFiles
 
 _PAGES = 512  # copied between two words about progress
 
@@ -19,8 +20,8 @@ def copy_catalog(
 
     `progress` is told the share done, in [0, 1]; what it raises ends the copying. Raises: OSError, sqlite3.Error.
     """
-    part = target.with_name(target.name + ".part")
-    part.unlink(missing_ok=True)
+    files = LibraryFiles(target.parent)
+    part = files.create(f"{target.name}.part")
     # Within a transaction the source stays as it is seen now: else each change would begin the copying anew.
     source.execute("BEGIN")
     try:
@@ -31,9 +32,9 @@ def copy_catalog(
             )
             copy.execute("PRAGMA journal_mode = DELETE")  # so that it can be read where nothing can be written
     except BaseException:
-        part.unlink(missing_ok=True)
+        files.remove(part.name)
         raise
     finally:
         source.execute("ROLLBACK")
-    part.replace(target)
+    files.rename(part.name, target.name)
     flush_folder(target.parent)

@@ -26,7 +26,7 @@ from cret_desktop.index.rows import (
     NewClip,
     Root,
     ScanResult,
-    file_row,
+    file_rows,
     joined_path,
     parts,
     relative_path,
@@ -421,7 +421,7 @@ def _moved_from(
         f" AND f.inode = ? AND f.inode != 0 AND {_ANNOTATED}",
         (file.size, file.mtime_ns, file.device, file.inode),
     ).fetchall()
-    for row in map(file_row, same):
+    for row in file_rows(same):
         if row.path == file.path or row.id in moved:
             continue
         if row.missing or row.path in replaced or (row.path not in present and not os.path.lexists(row.path)):

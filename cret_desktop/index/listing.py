@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import LibraryFile, Sort
+from cret_desktop.index.beliefs import believed
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import Condition, Filters, condition
 from cret_desktop.index.rows import joined_path
@@ -85,17 +86,22 @@ class Listing:
         marks = ",".join("?" * len(ids))
         db = self._catalog.reader()
         tags: dict[int, list[str]] = {}
-        for file_id, name in db.execute(
+        rows = db.execute(
             "SELECT t.file_id, g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id"
             f" WHERE t.file_id IN ({marks}) ORDER BY g.folded",
             ids,
-        ):
+        )
+        for file_id, name in believed(rows, "file_tags.file_id tags.name"):
             tags.setdefault(file_id, []).append(name)
         rows = db.execute(
             "SELECT f.id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration, f.width, f.height,"
             " f.frame_rate, (SELECT max(c.ordinal) + 1 FROM clips c WHERE c.file_id = f.id), r.offline OR f.away,"
             f" f.missing_since IS NOT NULL, f.favourite, f.note {_FROM} WHERE f.id IN ({marks})",
             ids,
+        )
+        kinds = (
+            "files.id roots.path files.path files.size files.mtime_ns files.state files.reason files.duration"
+            " files.width files.height files.frame_rate integer? integer integer files.favourite files.note"
         )
         return {
             row[0]: LibraryFile(
@@ -116,7 +122,7 @@ class Listing:
                 tags=tuple(tags.get(row[0], ())),
                 note=row[15],
             )
-            for row in rows
+            for row in believed(rows, kinds)
         }
 
     def _where(self, filters: Filters, without: Sequence[int] = ()) -> Condition:

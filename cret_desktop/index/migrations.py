@@ -10,7 +10,9 @@ from pathlib import Path
 
 from cret_desktop.errors import LibraryTooNew
 from cret_desktop.index.copying import copy_catalog
+from cret_desktop.library_files import LibraryFiles
 
+_BACKUP = re.compile(r"catalog\.v\d+\.backup\.sqlite")
 APPLICATION_ID = 0x43524554  # "CRET"; tells our catalogs from other people's SQLite files
 
 STEPS = (
@@ -230,9 +232,10 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     if 0 < version < SCHEMA_VERSION:
         backup = path.with_name(f"{path.stem}.v{version}.backup{path.suffix}")
         copy_catalog(connection, backup)
-        for older in path.parent.glob(f"{path.stem}.v*.backup{path.suffix}"):
-            if older != backup:
-                older.unlink()
+        files = LibraryFiles(path.parent)
+        for name, _ in files.listed(""):
+            if _BACKUP.fullmatch(name) and name != backup.name:
+                files.remove(name)
     prepare(connection)
 
 

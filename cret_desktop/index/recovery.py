@@ -1,10 +1,12 @@
-"""What can be read of a damaged catalog becomes a new one; the damaged one is set aside under a name with the time.
+"""What can be read of a damaged or foreign catalog becomes a new one; the old one is set aside, named with the time.
 
 SQLite reads the rows, and those that it cannot read are stepped over. What people said is in the catalog twice, on
 pages of its own each time: rows of a page that is lost are put together from indices and from the words that searches
 go by. A file whose clips or embeddings are not whole waits for indexing again. Graphs are left out, and built anew.
 
-Never changes or deletes a damaged catalog, and never lets a new one have the catalog's name before it is whole.
+Of a schema that is not ours nothing is read but what has the form that we would have given it, and no value is taken
+over that is none of its column's. Never changes or deletes the old catalog, and never lets a new one have the
+catalog's name before it is whole.
 """
 
 from __future__ import annotations
@@ -14,20 +16,27 @@ import shutil
 import sqlite3
 import struct
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from cret_desktop.index.beliefs import fits
+from cret_desktop.index.connections import connect_to_read, difference, forbid_what_differs
 from cret_desktop.index.filters import fold_tag
 from cret_desktop.index.flush import flush_folder
 from cret_desktop.index.migrations import APPLICATION_ID, SCHEMA_VERSION, name_sort_key, prepare
+from cret_desktop.library_files import CATALOG, LibraryFiles
 
+# There for as long as a writer has the catalog, and still there where it did not close it.
+MARK = f"{CATALOG}.open"
+_HEAD = "catalog.head"
+_RECOVERING, _RECOVERED, _MENDED = (f"catalog.{stage}.sqlite" for stage in ("recovering", "recovered", "mended"))
+_SUFFIXES = ("-journal", "-wal", "-shm", "")  # the logs first: beside a new catalog, SQLite would take them for its own
 _PAGE = 4096  # bytes, SQLite's default
 _KEPT = struct.Struct(f">I{_PAGE}s")  # a page as it is kept, with its number from 1
+_MOST_KEPT = 1000  # pages
 _FARTHEST = 1 << 62  # a key that no row has
 _NEVER_AGAIN = 1_000_000  # ids left out after the last that was read: rows that could not be read had some of them
 
@@ -45,18 +54,14 @@ class _Tally:
 
 def is_ours(path: Path) -> bool:
     """Whether a file that SQLite cannot use is, or was, a catalog of ours."""
-    if _head_of(path).exists():
+    files = LibraryFiles(path.parent)
+    if files.has(_HEAD):
         return True
     try:
-        with path.open("rb") as stream:
+        with files.opened(CATALOG) as stream:
             return stream.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
     except OSError:
         return False
-
-
-def mark_of(path: Path) -> Path:
-    """A file that is there for as long as a writer has the catalog, and stays where it did not close it."""
-    return path.with_name(path.name + ".open")
 
 
 def keep_head(path: Path) -> None:
@@ -64,25 +69,21 @@ def keep_head(path: Path) -> None:
 
     Of the header only what changes with the schema is kept (https://sqlite.org/fileformat.html#the_database_header).
     """
-    kept = b""
-    with path.open("rb") as stream:
+    kept, files = b"", LibraryFiles(path.parent)
+    with files.opened(CATALOG) as stream:
         numbers = [1]
         for number in numbers:  # grows while it is gone through
             stream.seek((number - 1) * _PAGE)
-            page = bytearray(stream.read(_PAGE))
+            page = bytearray(stream.read(_PAGE).ljust(_PAGE, b"\0"))
             if number == 1:
                 page[24:40] = b"\0\0\0\1" + bytes(12)  # the number of pages, and which are free: to be found out
                 page[92:96] = bytes(4)
             kept += _KEPT.pack(number, bytes(page))
-            numbers += _children(page, 100 if number == 1 else 0)
-    head = _head_of(path)
-    if not head.exists() or head.read_bytes() != kept:
-        part = head.with_suffix(".part")
-        with part.open("wb") as stream:
-            stream.write(kept)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(head)
+            numbers += [child for child in _children(page, 100 if number == 1 else 0) if child not in numbers]
+            if len(numbers) > _MOST_KEPT:
+                return  # no schema of ours is as long
+    if not files.has(_HEAD) or files.read(_HEAD) != kept:
+        files.write(_HEAD, kept, flush=True)
 
 
 def _children(page: bytearray, at: int) -> list[int]:
@@ -90,8 +91,9 @@ def _children(page: bytearray, at: int) -> list[int]:
     kind, _, cells, _, _, last = struct.unpack_from(">BHHHBI", page, at)
     if kind != 5:
         return []
-    places = struct.unpack_from(f">{cells}H", page, at + 12)
-    return [*(struct.unpack_from(">I", page, place)[0] for place in places), last]
+    places = struct.unpack_from(f">{min(cells, (_PAGE - at - 12) // 2)}H", page, at + 12)
+    children = [*(struct.unpack_from(">I", page, place)[0] for place in places if place <= _PAGE - 4), last]
+    return [child for child in children if child]
 
 
 def recover(path: Path) -> str:
@@ -99,8 +101,15 @@ def recover(path: Path) -> str:
 
     Raises: OSError and sqlite3.Error where the new one cannot be written; the damaged one is as it was then.
     """
-    new = path.with_name(f"{path.stem}.recovering{path.suffix}")
-    _remove(new)
+    told, aside = remake(path)
+    return f"The library's catalog was damaged, and was repaired: {told}. The damaged one is kept as {aside}."
+
+
+def remake(path: Path, change: Callable[[sqlite3.Connection], None] = lambda target: None) -> tuple[str, Path]:
+    """As `recover`, with `change` made to the new catalog. Returns what came back, and the path of the old one."""
+    files = LibraryFiles(path.parent)
+    _remove(files, _RECOVERING)
+    new = files.create(_RECOVERING)
     with _readable(path) as source, closing(sqlite3.connect(new, isolation_level=None)) as target:
         target.execute("PRAGMA synchronous = FULL")
         target.execute("PRAGMA foreign_keys = ON")
@@ -108,91 +117,78 @@ def recover(path: Path) -> str:
         target.execute("BEGIN")
         tally = _Tally()
         _copy_all(source, target, tally)
+        change(target)
         target.execute("COMMIT")
         told = _told(target, tally)
-    whole = _whole(path)
-    new.replace(whole)
+    files.rename(_RECOVERING, _RECOVERED)
     flush_folder(path.parent)
-    aside = _aside(path, whole)
+    aside = _aside(path)
     finish(path)
-    return f"The library's catalog was damaged, and was repaired: {told}. The damaged one is kept as {aside}."
+    return told, aside
 
 
 def finish(path: Path) -> None:
     """Where a recovered catalog waits for its name: give it, and set aside what has it. Raises: OSError."""
-    whole = _whole(path)
-    if not whole.exists():
+    files = LibraryFiles(path.parent)
+    if not files.has(_RECOVERED):
         return
-    aside = _aside(path, whole)
-    for suffix in ("-wal", "-shm", ""):  # the log first: beside the new catalog, SQLite would take it for that one's
-        place = path.with_name(path.name + suffix)
-        if place.exists():
-            place.rename(aside.with_name(aside.name + suffix))
-    mark_of(path).unlink(missing_ok=True)  # it spoke of the damaged one
+    aside = _aside(path)
+    for suffix in _SUFFIXES:
+        if files.has(CATALOG + suffix):
+            files.rename(CATALOG + suffix, aside.name + suffix)
+    files.remove(MARK)  # it spoke of the damaged one
     flush_folder(path.parent)
-    whole.rename(path)
+    files.rename(_RECOVERED, CATALOG)
     flush_folder(path.parent)
 
 
-def _whole(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.recovered{path.suffix}")
-
-
-def _aside(path: Path, whole: Path) -> Path:
-    """The damaged catalog's name from now on; a second try gives the same, since it follows from the new one's time."""
-    moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(whole.stat().st_mtime))
+def _aside(path: Path) -> Path:
+    """The old catalog's name from now on; a second try gives the same, since it follows from the new one's time."""
+    whole = os.stat(path.with_name(_RECOVERED), follow_symlinks=False)
+    moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(whole.st_mtime))
     return path.with_name(f"{path.stem}.damaged-{moment}{path.suffix}")
 
 
-def _head_of(path: Path) -> Path:
-    return path.with_suffix(".head")
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+def _remove(files: LibraryFiles, name: str) -> None:
+    for suffix in _SUFFIXES:
+        files.remove(name + suffix)
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that reads what is left of a catalog: of a copy with the kept first page where its own is lost."""
-    copy = path.with_name(f"{path.stem}.mended{path.suffix}")
-    connection = _reader(path)
+    files = LibraryFiles(path.parent)
+    connection = connect_to_read(path, repairing=True)
     try:
-        kept = _head_of(path).read_bytes() if _head_of(path).exists() else b""
+        kept = files.read(_HEAD) if files.has(_HEAD) else b""
         if not _knows_tables(connection) and kept and len(kept) % _KEPT.size == 0:
             connection.close()
-            _remove(copy)
+            _remove(files, _MENDED)
             for suffix in ("", "-wal"):
-                if (part := path.with_name(path.name + suffix)).exists():
-                    shutil.copyfile(part, copy.with_name(copy.name + suffix))
-            with copy.open("r+b") as stream:
+                if files.has(CATALOG + suffix):
+                    with files.opened(CATALOG + suffix) as source, files.create(_MENDED + suffix).open("wb") as copy:
+                        shutil.copyfileobj(source, copy)
+            with path.with_name(_MENDED).open("r+b") as stream:
+                pages = stream.seek(0, os.SEEK_END) // _PAGE
                 for number, page in _KEPT.iter_unpack(kept):
-                    stream.seek((number - 1) * _PAGE)
-                    stream.write(page)
-            connection = _reader(copy)
+                    if 0 < number <= pages + 1:
+                        stream.seek((number - 1) * _PAGE)
+                        stream.write(page)
+            connection = connect_to_read(path.with_name(_MENDED), repairing=True)
+        with suppress(sqlite3.DatabaseError):  # where not even the names of its tables can be read, no row can
+            forbid_what_differs(connection)
         yield connection
     finally:
         connection.close()
-        _remove(copy)
-
-
-def _reader(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    try:
-        connection.execute("PRAGMA writable_schema = ON")  # so that a damaged schema is read as far as it goes
-        connection.execute("PRAGMA cell_size_check = ON")
-    except sqlite3.DatabaseError:
-        pass  # nothing can be read at all: whoever asks for the tables will see
-    return connection
+        _remove(files, _MENDED)
 
 
 def _knows_tables(source: sqlite3.Connection) -> bool:
-    """Whether all that a catalog of its version has can be found."""
-    names = "SELECT name FROM sqlite_master WHERE rootpage > 0"
-    with closing(sqlite3.connect(":memory:")) as model:
-        prepare(model, _version(source))
-        return set(_some(source, names)).issuperset(model.execute(names))
+    """Whether all that a catalog of its version has can be found, as it was made."""
+    try:
+        return difference(source).is_readable
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _version(source: sqlite3.Connection) -> int:
@@ -210,7 +206,7 @@ def _rows(source: sqlite3.Connection, table: str, columns: Sequence[str], key: s
     while True:
         try:
             for row in source.execute(wanted, (after,)):
-                after = row[0]
+                after = row[0] if isinstance(row[0], int) else after
                 yield row[1:]
             return
         except sqlite3.DatabaseError:
@@ -299,20 +295,13 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, tally: _Ta
     _find_what_is_not_whole(source, target, tally)
 
 
-def _checked(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row) -> Row | None:
-    """A row as it may be kept, None where it may not."""
+def _checked(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row) -> Row:
+    """A row as it may be kept."""
     values = dict(zip(columns, row, strict=True))
     if table == "files" and not _has(target, "models", values["model_id"]):
         values["model_id"] = None
         values["state"] = "pending" if values["state"] == "indexed" else values["state"]
-    if table == "embeddings" and not (_is_sound(values["globals"]) and _is_sound(values["centers"])):
-        return None
     return tuple(values.values())
-
-
-def _is_sound(blob: object) -> bool:
-    """Whether bytes are float16 features: a page of something else hardly ever is finite throughout."""
-    return isinstance(blob, bytes) and len(blob) % 2 == 0 and bool(np.isfinite(np.frombuffer(blob, "<f2")).all())
 
 
 def _has(target: sqlite3.Connection, table: str, row_id: object) -> bool:
@@ -323,9 +312,9 @@ def _columns(db: sqlite3.Connection, table: str) -> list[str]:
     return [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
 
 
-def _insert(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row | None) -> bool:
+def _insert(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row) -> bool:
     """False where a row is there already, cannot be one of the table, or refers to one that is lost."""
-    if row is None:
+    if not fits(row, [f"{table}.{column}" for column in columns]):
         return False
     marks = ", ".join("?" * len(row))
     try:
@@ -338,8 +327,9 @@ def _insert(target: sqlite3.Connection, table: str, columns: Sequence[str], row:
 def _fill(source: sqlite3.Connection, target: sqlite3.Connection, table: str, tally: _Tally) -> list[Row]:
     """Put in the rows that only their second copy gives; returns those."""
     columns, place = _AGAIN[table]
+    names = columns.split(", ")
     rows = _some(source, f"SELECT {columns} FROM {place}", table, tally)
-    return [row for row in rows if _insert(target, table, columns.split(", "), row)]
+    return [row for row in rows if _insert(target, table, names, row)]
 
 
 def _complete_files(
@@ -351,7 +341,8 @@ def _complete_files(
     known = _columns(target, "files")
     for column, query in _OF_A_FILE.items():
         if column in known:
-            values = [(value, i) for i, value in _some(source, query, "files", tally) if i in lost]
+            found = _some(source, query, "files", tally)
+            values = [(value, i) for i, value in found if i in lost and fits([value], [f"files.{column}"])]
             target.executemany(f"UPDATE files SET {column} = ? WHERE id = ?", values)
     if "name_key" in known:
         keys = [
@@ -370,7 +361,8 @@ def _spell_tags(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
 
 def _number_on(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Ids are never used again: new rows are numbered from beyond all that may have been."""
-    used = {str(name): int(last) for name, last in _some(source, "SELECT name, seq FROM sqlite_sequence")}
+    rows = _some(source, "SELECT name, seq FROM sqlite_sequence")
+    used = {name: last for name, last in rows if fits([last], ["id"])}
     for (table,) in target.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'").fetchall():
         last = int(target.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
         number = used[table] if used.get(table, -1) >= last else last + _NEVER_AGAIN

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import VideoFile
+from cret_desktop.index.beliefs import Row, believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +159,35 @@ BEHIND = (
 )
 
 
-def clip_row(row: tuple[int, int, bytes, bytes, int, int, float, float, str, int, int, int, bytes]) -> ClipRow:
-    i, file_id, root, relative, ordinal, shot, start, end, sprite, width, height, poster, times = row
-    seconds = tuple(np.frombuffer(times, "<f8").tolist())
-    return ClipRow(
-        i, file_id, joined_path(root, relative), ordinal, shot, start, end, sprite, width, height, poster, seconds
-    )
+_CLIP_KINDS = (
+    "clips.id clips.file_id roots.path files.path clips.ordinal clips.shot clips.start clips.end clips.sprite"
+    " clips.tile_width clips.tile_height clips.poster clips.times"
+)
+_FILE_KINDS = (
+    "files.id files.root_id roots.path files.path files.size files.mtime_ns files.state files.reason files.duration"
+    " integer files.device files.inode files.away"
+)
 
 
-def file_row(row: tuple[int, int, bytes, bytes, int, int, str, str, float | None, int, int, int, int]) -> FileRow:
-    i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing, device, inode, away = row
-    path = joined_path(root, relative)
-    return FileRow(i, root_id, path, size, mtime_ns, state, reason, duration, bool(missing), device, inode, bool(away))
+def clip_rows(rows: Iterable[Row]) -> Iterator[ClipRow]:
+    """The clips of rows of CLIP_COLUMNS; what can be none is left out."""
+    for row in believed(rows, _CLIP_KINDS):
+        i, file_id, root, relative, ordinal, shot, start, end, sprite, width, height, poster, times = row
+        seconds = tuple(np.frombuffer(times, "<f8").tolist())
+        poster = min(max(poster, 0), len(seconds) - 1)
+        yield ClipRow(
+            i, file_id, joined_path(root, relative), ordinal, shot, start, end, sprite, width, height, poster, seconds
+        )
+
+
+def file_rows(rows: Iterable[Row]) -> Iterator[FileRow]:
+    """The files of rows of FILE_COLUMNS; what can be none is left out."""
+    for row in believed(rows, _FILE_KINDS):
+        i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing, device, inode, away = row
+        path = joined_path(root, relative)
+        yield FileRow(
+            i, root_id, path, size, mtime_ns, state, reason, duration, bool(missing), device, inode, bool(away)
+        )
 
 
 def joined_path(root: bytes, relative: bytes) -> str:

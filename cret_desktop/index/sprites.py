@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cret_desktop.index.beliefs import believed
 from cret_desktop.index.catalog import Catalog
 
 
@@ -23,7 +24,7 @@ def shown_sprites(catalog: Catalog) -> list[ShownSprite]:
     rows = catalog.reader().execute(
         "SELECT sprite, tile_width, tile_height, length(times) / 8 FROM clips WHERE sprite != '' GROUP BY sprite"
     )
-    return [ShownSprite(*row) for row in rows]
+    return [ShownSprite(*row) for row in believed(rows, "clips.sprite clips.tile_width clips.tile_height integer")]
 
 
 def swap_sprites(catalog: Catalog, pairs: Iterable[tuple[str, ShownSprite]]) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cret_desktop.index.beliefs import believed
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import phrase
 
@@ -86,10 +87,10 @@ class Texts:
             (match, *ids),
         )
         hits = {}
-        for i, *flags, note in rows:
+        for i, *flags, note in believed(rows, f"id {'integer? ' * len(_COLUMNS)}text"):
             columns = tuple(column for column, flag in zip(_COLUMNS, flags, strict=True) if flag)
             hits[i] = FileHit(i, columns, note if "note" in columns else "")
-        return [hits[i] for i in ids]
+        return [hits[i] for i in ids if i in hits]
 
     def lines(self, words: Sequence[str], limit: int) -> list[LineHit]:
         """Subtitle lines that hold all the words, best first (bm25)."""
@@ -99,7 +100,8 @@ class Texts:
             " ORDER BY bm25(subtitle_texts), l.id LIMIT ?",
             (_all_of(words), limit),
         )
-        return [LineHit(*row) for row in rows]
+        kinds = "subtitle_lines.file_id subtitle_lines.start subtitle_lines.end subtitle_lines.text"
+        return [LineHit(*row) for row in believed(rows, kinds)]
 
     def sidecars(self, root_id: int, paths: Sequence[str]) -> dict[str, tuple[int, set[Sidecar]]]:
         """Of these files of a root, by path: their id, and the subtitle files as they were read."""

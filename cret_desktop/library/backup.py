@@ -7,23 +7,32 @@ restored one is set aside beside it. Never writes over anything, never deletes a
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, PathError, StorageError
+from cret_desktop.index.connections import connect_to_read, difference
 from cret_desktop.index.copying import copy_catalog
 from cret_desktop.index.flush import flush_folder
 from cret_desktop.index.migrations import check_version
+from cret_desktop.library_files import (
+    ARRIVING,
+    CALIBRATION,
+    CATALOG,
+    FOLDER_MODE,
+    GRAPHS,
+    RESTORED,
+    THUMBNAILS,
+    LibraryFiles,
+)
 from cret_desktop.paths import LibraryPaths
 
-# Within a library's folder, where a restored one waits to be put in place; its name tells how far that is.
-_RESTORED, _ARRIVING = "restored", "arriving"
+_UNFINISHED = f".{RESTORED}.unfinished"
 _PARTS = (
     "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "catalog.head", "catalog.sqlite.open",
     "catalog.recovered.sqlite", "thumbnails", "graphs", "calibration",
@@ -57,13 +66,14 @@ class Contents:
 
 def measure(library: Path) -> LibrarySize:
     """Raises: StorageError."""
-    paths = LibraryPaths(library)
+    files = LibraryFiles(library)
     with _told(library):
-        catalog = sum(
-            path.stat().st_size for path in library.glob(f"{paths.catalog.name}*") if not path.name.endswith("-shm")
-        )
-        graphs = _folder_size(paths.graphs) + _folder_size(paths.calibration)
-        return LibrarySize(catalog, _folder_size(paths.thumbnails), graphs, shutil.disk_usage(library).free)
+        catalog = 0
+        for name, is_folder in files.listed(""):
+            if name.startswith(CATALOG) and not is_folder and not name.endswith("-shm"):
+                catalog += files.entry(name).size
+        graphs = files.size(GRAPHS) + files.size(CALIBRATION)
+        return LibrarySize(catalog, files.size(THUMBNAILS), graphs, shutil.disk_usage(library).free)
 
 
 def check(library: Path, named: Path | None = None) -> Contents:
@@ -95,23 +105,25 @@ def copy_library(
     """
     if os.path.lexists(target):
         raise PathError(f"{target} is there already. Choose a name that is not taken: nothing is ever overwritten.")
-    source, unfinished = LibraryPaths(library), _unfinished(target)
-    copy = LibraryPaths(unfinished)
+    source, unfinished = LibraryFiles(library), _unfinished(target)
+    copy = LibraryFiles(unfinished)
     with _told(target), _reading(library) as catalog:
-        catalog_bytes = source.catalog.stat().st_size
+        catalog_bytes = source.entry(CATALOG).size
         names = _cached_files(catalog, source, thumbnails)
         total = catalog_bytes + sum(names.values())
         target.parent.mkdir(parents=True, exist_ok=True)
         _require(total, target.parent)
         shutil.rmtree(unfinished, ignore_errors=True)  # of one that was killed
         try:
-            unfinished.mkdir()
-            done = _copy_files(library, unfinished, names, 0, lambda done: progress(done, total))
+            unfinished.mkdir(mode=FOLDER_MODE)
+            done = _copy_files(source, copy, names, 0, lambda done: progress(done, total))
             with hold or nullcontext():
-                copy_catalog(catalog, copy.catalog, lambda share: progress(done + round(share * catalog_bytes), total))
+                copy_catalog(
+                    catalog, unfinished / CATALOG, lambda share: progress(done + round(share * catalog_bytes), total)
+                )
                 with _reading(unfinished) as copied:  # what came while the first files were copied
                     late = _cached_files(copied, source, thumbnails)
-                _copy_files(library, unfinished, {name: late[name] for name in late.keys() - names.keys()})
+                _copy_files(source, copy, {name: late[name] for name in late.keys() - names.keys()})
                 contents = check(unfinished, named=library)
                 if hasattr(os, "sync"):
                     os.sync()  # once for all: a flush for each of a hundred thousand thumbnails would take an hour
@@ -132,12 +144,11 @@ def take_in(library: Path, backup: Path, progress: Progress = lambda done, total
     if library.exists() and backup.exists() and library.samefile(backup):
         raise PathError(f"{backup} is the library itself. Choose a backup of it.")
     check(backup)
-    waiting = library / _RESTORED
+    files = LibraryFiles(library)
     with _told(library):
-        library.mkdir(parents=True, exist_ok=True)
-        if waiting.exists():  # another one was chosen before, and is not wanted any more
-            shutil.rmtree(waiting)
-    return copy_library(backup, waiting, progress)
+        files.make_folder("")
+        files.remove_tree(RESTORED)  # another one was chosen before, and is not wanted any more
+    return copy_library(backup, library / RESTORED, progress)
 
 
 def finish(library: Path) -> str:
@@ -146,29 +157,34 @@ def finish(library: Path) -> str:
     The caller holds the writer's lock, and nobody has the catalog open. After a crash at any point, the next call goes
     on from there. Raises: StorageError.
     """
-    waiting, arriving = library / _RESTORED, library / _ARRIVING
-    sentence = ""
+    files, sentence = LibraryFiles(library), ""
     with _told(library):
-        shutil.rmtree(_unfinished(waiting), ignore_errors=True)  # of a copying that was killed
-        if waiting.exists():
-            made = waiting.stat().st_mtime_ns  # the same in a second try, and another in another restoring
-            moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(made // 10**9))
-            aside = library / f"set-aside-{moment}-{made // 10**6 % 1000:03}"
-            aside.mkdir(exist_ok=True)
-            for name in _PARTS:
-                if (library / name).exists():
-                    (library / name).rename(aside / name)
-            flush_folder(aside)
-            flush_folder(library)
-            waiting.rename(arriving)
-            sentence = f"The library was restored. The one that was in its place is kept in {aside}."
-        if arriving.exists():
+        files.remove_tree(_UNFINISHED)  # of a copying that was killed
+        if files.has_folder(RESTORED):
+            aside = _aside(library, RESTORED)
+            files.make_folder(aside)
+            _move_parts(files, "", f"{aside}/")
+            files.rename(RESTORED, ARRIVING)
+            sentence = f"The library was restored. The one that was in its place is kept in {library / aside}."
+        if files.has_folder(ARRIVING):
+            here = {name for name, _ in files.listed("")}
+            if here & {name.partition("/")[2] for name, _ in files.listed(ARRIVING)}:
+                files.rename(
+                    ARRIVING, _aside(library, ARRIVING)
+                )  # no restoring of ours leaves both: nothing is replaced
+                return sentence
+            _move_parts(files, f"{ARRIVING}/", "")
+            if not files.remove_folder(ARRIVING):
+                files.rename(ARRIVING, _aside(library, ARRIVING))  # what it holds besides is not ours to delete
             sentence = sentence or "The library was restored."
-            for part in list(arriving.iterdir()):
-                part.rename(library / part.name)
-            flush_folder(library)
-            arriving.rmdir()
     return sentence
+
+
+def _aside(library: Path, waiting: str) -> str:
+    """The name of a folder for what is in the way: the same in a second try, and another in another restoring."""
+    made = os.stat(library / waiting, follow_symlinks=False).st_mtime_ns
+    moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(made // 10**9))
+    return f"set-aside-{moment}-{made // 10**6 % 1000:03}"
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -178,67 +194,45 @@ def _unfinished(target: Path) -> Path:
     return target.with_name(f".{target.name}.unfinished")
 
 
-def _cached_files(catalog: sqlite3.Connection, source: LibraryPaths, thumbnails: bool) -> dict[str, int]:
+def _move_parts(files: LibraryFiles, source: str, target: str) -> None:
+    """Move what makes up a library between its folder ('') and one within it ('arriving/')."""
+    for name in _PARTS:
+        with suppress(FileNotFoundError):
+            files.rename(source + name, target + name)
+    for folder in (target, source):
+        flush_folder(files.root / folder)
+
+
+def _cached_files(catalog: sqlite3.Connection, source: LibraryFiles, thumbnails: bool) -> dict[str, int]:
     """The files beside the catalog that belong to it and are there, by their names in the library, with their sizes."""
-    names = [f"{source.graphs.name}/{file}" for (file,) in catalog.execute("SELECT file FROM graphs")]
-    if source.calibration.is_dir():
-        names += [f"{source.calibration.name}/{path.name}" for path in source.calibration.iterdir()]
+    names = [f"{GRAPHS}/{file}" for (file,) in catalog.execute("SELECT file FROM graphs")]
+    names += source.walk(CALIBRATION) if source.has_folder(CALIBRATION) else []
     if thumbnails:
         sprites = catalog.execute("SELECT DISTINCT sprite FROM clips WHERE sprite != ''")
-        names += [f"{source.thumbnails.name}/{sprite}" for (sprite,) in sprites]
+        names += [f"{THUMBNAILS}/{sprite}" for (sprite,) in sprites]
     sizes = {}
     for name in names:
-        if ".." in re.split(r"[/\\]", name):
-            continue  # no catalog of ours has one; a backup that comes from somebody else might
-        try:
-            sizes[name] = os.stat(source.root / name).st_size
-        except FileNotFoundError:
-            continue  # they can all be made again
+        with suppress(OSError):  # not there, or no file of ours: they can all be made again
+            sizes[name] = source.entry(name).size
     return sizes
 
 
 def _copy_files(
-    library: Path, target: Path, names: dict[str, int], done: int = 0, progress: Callable[[int], None] = lambda _: None
+    source: LibraryFiles,
+    target: LibraryFiles,
+    names: dict[str, int],
+    done: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Returns the bytes done. A file that goes meanwhile is left out: what it was for has gone as well."""
-    made: set[str] = set()
     for name, size in names.items():
-        folder = os.path.dirname(name)
-        if folder not in made:
-            (target / folder).mkdir(parents=True, exist_ok=True)
-            made.add(folder)
         try:
-            _copy_file(library / name, target / name)
+            source.copy(name, target)
         except FileNotFoundError:
             continue
         done += size
         progress(done)
     return done
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    """On the same disk both are one file: thumbnails and graphs are only ever replaced, never written into."""
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:  # another disk, or one that knows no links
-        shutil.copyfile(source, target)
-
-
-def _folder_size(folder: Path) -> int:
-    total, waiting = 0, [os.fspath(folder)]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-        except FileNotFoundError:
-            continue
-    return total
 
 
 def _require(size: int, folder: Path) -> None:
@@ -257,11 +251,13 @@ def _require(size: int, folder: Path) -> None:
 def _reading(library: Path, named: Path | None = None) -> Iterator[sqlite3.Connection]:
     """A library's catalog, for reading. Raises: LibraryMissing, LibraryTooNew, LibraryDamaged, StorageError."""
     path, named = LibraryPaths(library).catalog, named or library
-    if not path.is_file():
+    if not LibraryFiles(library).has(CATALOG):
         raise LibraryMissing(f"There is no library in {library}. Choose the folder that holds catalog.sqlite.")
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as db:
+        with closing(connect_to_read(path)) as db:
             check_version(db, path)
+            if not (differs := difference(db)).is_readable:
+                raise sqlite3.DatabaseError(f"it {differs}")
             yield db
     except sqlite3.OperationalError as error:
         raise StorageError(

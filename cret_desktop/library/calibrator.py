@@ -6,10 +6,10 @@ model's space.
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.library.ports import Model
 from cret_desktop.library.relevance import SAMPLE_CLIPS, Calibration, Likeness, standing
 from cret_desktop.library.score import score, unit
+from cret_desktop.library_files import CALIBRATION, LibraryFiles
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,13 @@ def clip_as_query(clip: Features) -> Features:
 class Calibrator:
     """Judges scores over one library with one model."""
 
-    def __init__(self, catalog: Catalog, model: Model, references: Sequence[str], folder: Path) -> None:
+    def __init__(self, catalog: Catalog, model: Model, references: Sequence[str], files: LibraryFiles) -> None:
         self._catalog = catalog
         self._embeddings = Embeddings(catalog)
         self._model = model
         self._texts = tuple(references)
-        self._file = folder / f"{model.info.fingerprint[:32]}.npz"
+        self._library = files
+        self._file = f"{CALIBRATION}/{model.info.fingerprint[:32]}.npz"
         self._references: Features | None = None
         self._text_calibration: tuple[int, Calibration] | None = None
         self._likeness: tuple[int, Likeness] | None = None
@@ -90,7 +92,7 @@ class Calibrator:
 
     def _load_references(self) -> Features | None:
         try:
-            with np.load(self._file, allow_pickle=False) as stored:
+            with self._library.opened(self._file) as file, np.load(file, allow_pickle=False) as stored:
                 if stored["texts"].tolist() != list(self._texts):
                     return None
                 return Features(stored["globals"].astype(np.float32), stored["centers"].astype(np.float32))
@@ -103,10 +105,9 @@ class Calibrator:
     def _encode_references(self) -> Features:
         features = self._model.text.encode(self._texts)
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            part = self._file.with_suffix(".part.npz")
-            np.savez(part, texts=np.array(self._texts), globals=features.globals, centers=features.centers)
-            part.replace(self._file)
+            content = io.BytesIO()
+            np.savez(content, texts=np.array(self._texts), globals=features.globals, centers=features.centers)
+            self._library.write(self._file, content.getvalue())
         except OSError as error:  # a library that may only be read is searched all the same
             log.info("The reference queries' features are not kept: %s", error)
         return features

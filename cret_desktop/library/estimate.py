@@ -11,7 +11,8 @@ import json
 import logging
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
+
+from cret_desktop.library_files import PACE, LibraryFiles
 
 log = logging.getLogger(__name__)
 
@@ -107,19 +108,19 @@ class Estimate:
         return max(0.0, self._waiting_seconds + guessed)
 
 
-def read_pace(path: Path, model: str) -> Pace | None:
+def read_pace(files: LibraryFiles, model: str) -> Pace | None:
     """The pace of earlier runs with a model (a fingerprint), None where there is none to be believed."""
     try:
-        paces = json.loads(path.read_text(encoding="utf-8"))
+        paces = json.loads(files.read(PACE))
         pace = Pace(float(paces[model]["speed"]), float(paces[model]["space"]))
     except (OSError, ValueError, TypeError, LookupError):  # a cache that cannot be read is as good as none
         return None
     return pace if 0 < pace.speed < math.inf and 0 <= pace.space < math.inf else None
 
 
-def keep_pace(path: Path, model: str, pace: Pace) -> None:
+def keep_pace(files: LibraryFiles, model: str, pace: Pace) -> None:
     """Remember what a run took. A disk that takes no more has been told of elsewhere."""
     try:
-        path.write_text(json.dumps({model: asdict(pace)}), encoding="utf-8")
+        files.write(PACE, json.dumps({model: asdict(pace)}).encode())
     except OSError as error:
         log.info("The pace of indexing was not kept: %s", error)

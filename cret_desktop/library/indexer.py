@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +53,7 @@ from cret_desktop.library.progress import (
 )
 from cret_desktop.library.settled import age, has_changed, is_being_written
 from cret_desktop.library.volumes import Volumes, unseen_volumes
+from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.scan import ScanProblem, fingerprint, scan
 
 log = logging.getLogger(__name__)
@@ -164,16 +164,16 @@ class Indexer:
         index: SearchIndex,
         model: Model,
         open_decoder: Callable[[], Decoder],
-        thumbnails: Path,
+        files: LibraryFiles,
         listener: Listener = lambda event: None,
         leave_out: Sequence[str] = (),
         still_seconds: float = STILL_SECONDS,
         volumes: Callable[[], Volumes] = Volumes,
         sampling: Sampling = USUAL_SAMPLING,
-        pace: Path | None = None,
+        keeps_pace: bool = False,
         budget: Budget | None = None,
     ) -> None:
-        """`leave_out`: patterns of what is not indexed (see `library.leave_out`). `pace`: a file to keep it in.
+        """`leave_out`: patterns of what is not indexed (see `library.leave_out`). `keeps_pace`: for the next runs.
 
         A file that changed less than `still_seconds` ago is looked at twice, that far apart, before it is taken.
         """
@@ -185,13 +185,13 @@ class Indexer:
         self._index = index
         self._model = model
         self._open_decoder = open_decoder
-        self._thumbnails = thumbnails
+        self._library = files
         self._listener = listener
         self.still_seconds = still_seconds
         self._volumes = volumes
         self._shares: tuple[str, ...] = ()
         self._sampling = sampling
-        self._pace = pace
+        self._keeps_pace = keeps_pace
         self._budget = budget
         self._run: _Run | None = None
 
@@ -360,7 +360,7 @@ class _Run:
         self.found = 0
         self._total = 0
         self._idle = 0.0  # seconds of the work's time in which others went first, or nobody wanted it
-        pace = read_pace(indexer._pace, indexer._model.info.fingerprint) if indexer._pace else None
+        pace = read_pace(indexer._library, indexer._model.info.fingerprint) if indexer._keeps_pace else None
         self._estimate = Estimate(pace)
         self.seconds = 0.0
         self.offline: list[str] = []
@@ -389,8 +389,8 @@ class _Run:
         finally:
             decoder.close()
             self._i._model.video.release()
-            if self._i._pace and self._worked() >= SOON and self._estimate.done:
-                keep_pace(self._i._pace, self._i._model.info.fingerprint, self._estimate.pace(self._worked()))
+            if self._i._keeps_pace and self._worked() >= SOON and self._estimate.done:
+                keep_pace(self._i._library, self._i._model.info.fingerprint, self._estimate.pace(self._worked()))
 
     def _measure(self, decoder: Decoder, pending: dict[int, VideoFile]) -> None:
         """Read the lengths of what waits, as far as there is time, for the estimate and for who looks at the files."""
@@ -577,16 +577,12 @@ class _Run:
         """Write the clip's thumbnails: two levels of folders by content, named by content and time."""
         content = open_file.fingerprint.hex()[:24]
         name = f"{content[:2]}/{content[2:4]}/{content}-{round(clip.start * 1000)}.jpg"
-        path = self._i._thumbnails / name
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_bytes(clip.sprite.jpeg)
-            part.replace(path)
+            self._i._library.write(thumbnails.file_of(name), clip.sprite.jpeg)
         except OSError as error:
             raise StorageError(
-                f"Thumbnails cannot be written to {self._i._thumbnails}: {error.strerror or error}. Free some space or "
-                "check its permissions; what was indexed so far is kept."
+                f"Thumbnails cannot be written to {self._i._library.root}: {error.strerror or error}. Free some space "
+                "or check its permissions; what was indexed so far is kept."
             ) from error
         return NewClip(
             clip.ordinal, clip.shot, clip.start, clip.end, name, clip.sprite.tile_width, clip.sprite.tile_height,
@@ -643,7 +639,7 @@ class _Run:
     def drop_sprites(self, names: Iterable[str]) -> None:
         # A file of the same content that is on its way has written its own by these names; the catalog does not know.
         being_written = {clip.sprite for open_file in self._open.values() for clip in open_file.clips}
-        thumbnails.drop(self._i._thumbnails, set(names) - being_written)
+        thumbnails.drop(self._i._library, set(names) - being_written)
 
     def tell(self, phase: Phase, current: str, now: bool = False) -> None:
         moment = time.monotonic()

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +29,7 @@ from cret_desktop.library.moments import Hit, clip_thumbnails, merge, moment_of,
 from cret_desktop.library.ports import FitPicture, Model
 from cret_desktop.library.relevance import POSSIBLE, relevance
 from cret_desktop.library.score import center_similarities, frame_similarities, pool_frames
+from cret_desktop.library_files import LibraryFiles
 
 # Clips rescored in full: recall@10 of at least 0.99 of exhaustive scoring, at 100,000 clips (docs/benchmarks.md).
 CANDIDATES = 800
@@ -84,9 +84,8 @@ class Searcher:
         catalog: Catalog,
         index: SearchIndex,
         model: Model,
-        thumbnails: Path,
+        files: LibraryFiles,
         references: Sequence[str],
-        calibration: Path,
         fit_picture: FitPicture,
     ) -> None:
         self._catalog = catalog
@@ -95,10 +94,10 @@ class Searcher:
         self._texts = Texts(catalog)
         self._index = index
         self._model = model
-        self._thumbnails = thumbnails
+        self._library = files
         self._fit_picture = fit_picture
         self._text_probe = lru_cache(TEXTS_KEPT)(self._encoded)
-        self._calibrator = Calibrator(catalog, model, references, calibration)
+        self._calibrator = Calibrator(catalog, model, references, files)
         self._clip_ids = np.empty(0, np.int64)  # of all clips, ascending, with their files: see `_clip_files`
         self._file_ids = np.empty(0, np.int64)
 
@@ -158,7 +157,7 @@ class Searcher:
             as_seen = sort is Sort.RELEVANCE and not reverse and not said
             hits, confident = self._hits(wanted, avoided, raw, clips, rows, reach if as_seen else None)
         with step("moments"):
-            moments = [moment_of(group, self._thumbnails) for group in merge(hits)]
+            moments = [moment_of(group, self._library) for group in merge(hits)]
             if said:
                 moments = self._fused(moments, evidence, only_seen=avoided is not None)
                 confident = any(moment.match is not Match.WEAK for moment in moments)
@@ -182,9 +181,7 @@ class Searcher:
             steps = self._steps(wanted, [self._compared(probe, judged)[0] for probe in wanted], judged)
             found = dict(zip(judged.ids.tolist(), relevance(steps).tolist(), strict=True))
         return tuple(
-            Stretch(
-                clip.id, clip.start, clip.end, clip.shot, clip_thumbnails(clip, self._thumbnails), found.get(clip.id)
-            )
+            Stretch(clip.id, clip.start, clip.end, clip.shot, clip_thumbnails(clip, self._library), found.get(clip.id))
             for clip in clips
         )
 
@@ -334,7 +331,7 @@ class Searcher:
             spoken = next((m for m in shown if m.start <= line.start < m.end), None)
             clip = self._catalog.clip_at(line.file_id, line.start)
             if spoken is None and clip is not None and not (only_seen and line.file_id not in of_video):
-                spoken = spoken_moment(clip, line.start, line.end, evidence.line_relevance, self._thumbnails)
+                spoken = spoken_moment(clip, line.start, line.end, evidence.line_relevance, self._library)
             if spoken is not None:  # without clips the video waits to be indexed, and there is nothing to point at yet
                 fusion.add(spoken, evidence.line_weight, evidence.line_relevance, (Reason("subtitle", line.text),))
         return fusion.moments()
@@ -384,7 +381,7 @@ class Searcher:
         return tuple(np.unique(clips.file_ids[steps >= AVOIDED_STEPS]).tolist())
 
     def _whole_file(self, file: LibraryFile, likely: float | None = None) -> Moment:
-        return whole_file(file, self._catalog.spread_clips(file.id, POSTERS), self._thumbnails, likely)
+        return whole_file(file, self._catalog.spread_clips(file.id, POSTERS), self._library, likely)
 
 
 def _worth_judging(

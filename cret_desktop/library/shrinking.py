@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from cret_desktop.errors import StorageError
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.sprites import ShownSprite, shown_sprites, swap_sprites
-from cret_desktop.library.thumbnails import drop
+from cret_desktop.library.thumbnails import drop, file_of
+from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.sprites import tile_size
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,9 @@ AT_ONCE = 100  # pictures a transaction
 Shrink = Callable[[bytes, int, int], tuple[bytes, int, int]]
 
 
-def shrink_thumbnails(catalog: Catalog, folder: Path, shrink: Shrink, widest: int, stop: Callable[[], bool]) -> None:
+def shrink_thumbnails(
+    catalog: Catalog, files: LibraryFiles, shrink: Shrink, widest: int, stop: Callable[[], bool]
+) -> None:
     """Bring tiles that are wider than `widest` pixels to that. For the indexing thread, while nothing is indexed.
 
     `shrink`: (a sprite's JPEG, its number of tiles, `widest`) to (JPEG, tile width, tile height); it raises ValueError
@@ -36,28 +38,29 @@ def shrink_thumbnails(catalog: Catalog, folder: Path, shrink: Shrink, widest: in
     for at in range(0, len(larger), AT_ONCE):
         if stop():
             return
-        _replace(catalog, folder, larger[at : at + AT_ONCE], shrink, widest)
+        _replace(catalog, files, larger[at : at + AT_ONCE], shrink, widest)
 
 
-def _replace(catalog: Catalog, folder: Path, sprites: Sequence[ShownSprite], shrink: Shrink, widest: int) -> None:
+def _replace(
+    catalog: Catalog, files: LibraryFiles, sprites: Sequence[ShownSprite], shrink: Shrink, widest: int
+) -> None:
     smaller = []
     for sprite in sprites:
-        path = folder / sprite.name
         try:
-            jpeg, width, height = shrink(path.read_bytes(), sprite.tiles, widest)
+            jpeg, width, height = shrink(files.read(file_of(sprite.name)), sprite.tiles, widest)
         except (OSError, ValueError) as error:
-            log.info("%s is left as it is: %s", path, error)  # not there, or no picture: nothing to gain
+            log.info("%s is left as it is: %s", sprite.name, error)  # not there, or no picture: nothing to gain
             continue
         # The name's end, a clip's place, stays: by it a lost picture is drawn again.
         content, _, place = sprite.name.rpartition("-")
         name = f"{content.rpartition('.')[0] or content}.{width}-{place}"
         try:
-            (folder / name).write_bytes(jpeg)
+            files.write(file_of(name), jpeg)
         except OSError as error:
             raise StorageError(
-                f"Thumbnails cannot be written to {folder}: {error.strerror or error}. Free some space or check its "
-                "permissions; no picture is lost."
+                f"Thumbnails cannot be written to {files.root}: {error.strerror or error}. Free some space or check "
+                "its permissions; no picture is lost."
             ) from error
         smaller.append((sprite.name, ShownSprite(name, width, height, sprite.tiles)))
     swap_sprites(catalog, smaller)
-    drop(folder, [old for old, _ in smaller])
+    drop(files, [old for old, _ in smaller])

@@ -9,57 +9,58 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
 
 from cret_desktop.clips import ClipDecoded, FileDecoded, FileFailed, Sampling, VideoFile
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.rows import ThumbnailRow
 from cret_desktop.library.ports import Decoder
+from cret_desktop.library_files import THUMBNAILS, LibraryFiles, is_sprite_name
 
 log = logging.getLogger(__name__)
 
 _JPEG_END = b"\xff\xd9"
 
 
-def drop(folder: Path, names: Iterable[str]) -> None:
+def file_of(sprite: str) -> str:
+    """The name in the library of a strip that a clip shows; what is no name of ours is refused where it is used."""
+    return f"{THUMBNAILS}/{sprite}"
+
+
+def drop(files: LibraryFiles, names: Iterable[str]) -> None:
     """Remove these pictures, and the folders that they leave empty; one that cannot be removed stays, and is logged.
 
     For the indexing thread: nobody else may be about to write into such a folder.
     """
-    for name in names:
+    for name in filter(is_sprite_name, names):
         try:
-            (folder / name).unlink(missing_ok=True)
+            files.remove(file_of(name))
         except OSError as error:
-            log.warning("The thumbnail %s could not be removed: %s", folder / name, error)
-        for place in list(PurePosixPath(name).parents)[:-1]:
-            with suppress(OSError):  # mostly others lie there still
-                (folder / place).rmdir()
+            log.warning("The thumbnail %s could not be removed: %s", name, error)
+        inner = file_of(name).rpartition("/")[0]
+        if files.remove_folder(inner):  # mostly others lie there still
+            files.remove_folder(inner.rpartition("/")[0])
 
 
 class ThumbnailFolder:
     """Of one library. For the indexing thread, while nothing is indexed."""
 
-    def __init__(self, catalog: Catalog, folder: Path) -> None:
+    def __init__(self, catalog: Catalog, files: LibraryFiles) -> None:
         self._catalog = catalog
-        self._folder = folder
+        self._library = files
         self._missing: dict[str, dict[str, ThumbnailRow]] = {}  # by the path of the video, by name
         self._files: dict[str, tuple[int, VideoFile]] = {}
 
     def sweep(self) -> int:
         """Remove what no clip shows, left by a process that was killed or a catalog that was repaired; how many."""
-        shown = {row.sprite for row in self._catalog.thumbnails()}
+        shown = {file_of(row.sprite) for row in self._catalog.thumbnails()}
         removed = 0
-        for place, _, names in os.walk(self._folder):
-            for name in names:
-                path = Path(place, name)
-                if path.relative_to(self._folder).as_posix() not in shown:
-                    try:
-                        path.unlink(missing_ok=True)
-                        removed += 1
-                    except OSError as error:
-                        log.warning("The thumbnail %s could not be removed: %s", path, error)
+        for name in list(self._library.walk(THUMBNAILS)):
+            if name not in shown:
+                try:
+                    removed += self._library.remove(name)
+                except OSError as error:
+                    log.warning("The thumbnail %s could not be removed: %s", name, error)
         return removed
 
     def look(self, closely: bool) -> int:
@@ -69,7 +70,7 @@ class ThumbnailFolder:
         """
         self._missing, self._files = {}, {}
         for row in self._catalog.thumbnails():
-            if not _is_whole(self._folder / row.sprite, closely) and not row.missing:
+            if not row.missing and not self._is_whole(row.sprite, closely):
                 self._missing.setdefault(row.file.path, {})[row.sprite] = row
                 self._files[row.file.path] = (row.file_id, row.file)
         return len(self._missing)
@@ -113,21 +114,16 @@ class ThumbnailFolder:
         name = next((name for name in wanted if name.endswith(stem)), "")
         if not name or (wanted[name].tile_width, wanted[name].tile_height) != (sprite.tile_width, sprite.tile_height):
             return False
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_bytes(sprite.jpeg)
-        part.replace(path)
+        self._library.write(file_of(name), sprite.jpeg)
         del wanted[name]
         return True
 
-
-def _is_whole(path: Path, closely: bool) -> bool:
-    try:
-        if not closely:
-            return path.stat().st_size > 0
-        with path.open("rb") as stream:
-            stream.seek(-len(_JPEG_END), os.SEEK_END)
-            return stream.read() == _JPEG_END
-    except OSError:
-        return False
+    def _is_whole(self, sprite: str, closely: bool) -> bool:
+        try:
+            if not closely:
+                return self._library.entry(file_of(sprite)).size > 0
+            with self._library.opened(file_of(sprite)) as stream:
+                stream.seek(-len(_JPEG_END), os.SEEK_END)
+                return stream.read() == _JPEG_END
+        except OSError:
+            return False

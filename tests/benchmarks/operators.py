@@ -24,6 +24,7 @@ from cret_desktop.index.rows import NewClip
 from cret_desktop.index.texts import Line, Sidecar, Texts
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.searcher import Searcher
+from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import resource
 
 WIDTH, FRAMES, OF_A_FILE = 256, 4, 20
@@ -83,7 +84,7 @@ def generate(catalog: Catalog, clips: int) -> None:
         about = centres[random.integers(len(centres), size=OF_A_FILE)]
         frames = _unit(about[:, None] + 0.05 * random.normal(size=(OF_A_FILE, FRAMES, WIDTH)))
         new = [
-            NewClip(i, i, 5.0 * i, 5.0 * i + 5, f"aa/bb/{n}-{i}.jpg", 160, 90, 0,
+            NewClip(i, i, 5.0 * i, 5.0 * i + 5, f"aa/bb/aabb{n:020x}-{i}.jpg", 160, 90, 0,
                     tuple(5.0 * i + t for t in range(FRAMES)), frames[i], np.zeros((0, WIDTH), np.float32))
             for i in range(OF_A_FILE)
         ]  # fmt: skip
@@ -110,9 +111,8 @@ def main() -> None:
         index = VectorIndex.open(arguments.work / "graphs", Embeddings(catalog), INFO.fingerprint, WIDTH + 1)
         if index.needs_build():
             index.build()
-        searcher = Searcher(
-            catalog, index, model, arguments.work, references, arguments.work / "calibration", fit_picture
-        )  # type: ignore[arg-type]
+        files = LibraryFiles(arguments.work)
+        searcher = Searcher(catalog, index, model, files, references, fit_picture)  # type: ignore[arg-type]
         searcher.prepare()
         took: dict[str, list[float]] = defaultdict(list)
         parts: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

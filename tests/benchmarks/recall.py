@@ -252,9 +252,7 @@ def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: Li
     references = [f"text {number}" for number in range(len(typed), len(world.texts.globals))]
     for name, config in presets(world.centers.shape[1] > 0):
         best = ids[np.argsort(-exhaustive(world, config), axis=1)[:, :TOP]]
-        searcher = Searcher(
-            catalog, index, model_of(world, config), paths.thumbnails, references, paths.calibration, fit_picture
-        )
+        searcher = Searcher(catalog, index, model_of(world, config), paths.files, references, fit_picture)
         parts: dict[str, list[float]] = defaultdict(list)
 
         def ask(number: int, searcher: Searcher = searcher, parts: dict[str, list[float]] = parts) -> NDArray[np.int64]:

@@ -153,7 +153,7 @@ def generate(library: Path, clips: int) -> None:
         changes.apply_scan(root, [found for found in scan(str(folder)) if isinstance(found, VideoFile)], ())
         model = Embeddings(catalog).record_model(info)
         for number, (file_id, file) in enumerate(changes.pending(root.id, info.fingerprint)):
-            sprite = f"{number % 256:02x}/{number:06x}.jpg"
+            sprite = f"aa/{number % 256:02x}/aa{number % 256:02x}{number:020x}-0.jpg"
             path = places.thumbnails / sprite
             path.parent.mkdir(parents=True, exist_ok=True)
             os.link(sources / f"{number % SOURCES}.jpg", path)

@@ -84,6 +84,7 @@ def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
     from cret_desktop.index.vector_index import Limits, VectorIndex
     from cret_desktop.library.indexer import Control, Indexer
     from cret_desktop.library.progress import FileIndexed
+    from cret_desktop.library_files import LibraryFiles
     from tests.fakes import INFO, ColourModel, FakeDecoder
 
     sentences: list[str] = []
@@ -114,7 +115,7 @@ def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
         def look() -> None:
             root = catalog.add_root(str(videos))
             indexer = Indexer(
-                catalog, index, ColourModel(), FakeDecoder, library / "thumbnails", indexed, still_seconds=0.0
+                catalog, index, ColourModel(), FakeDecoder, LibraryFiles(library), indexed, still_seconds=0.0
             )
             indexer.run([(root, str(videos))], Control())
 

@@ -32,7 +32,7 @@ from cret_desktop.errors import CretError, EngineError
 from cret_desktop.index import migrations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.recovery import mark_of
+from cret_desktop.index.recovery import MARK
 from cret_desktop.index.vector_index import Limits, VectorIndex
 from cret_desktop.library.indexer import FILES_IN_FLIGHT
 from cret_desktop.library.progress import FileIndexed
@@ -148,7 +148,7 @@ class Killing:
             with catalog.open("r+b") as stream:
                 stream.seek((page - 1) * 4096)
                 stream.write(os.urandom(4096))
-            mark_of(catalog).touch()
+            catalog.with_name(MARK).touch()
             self._damaged = True
         elif point.startswith("migration"):
             _make_older(LibraryPaths(self.library).catalog)

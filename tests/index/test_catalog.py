@@ -39,10 +39,15 @@ def video(path: str, size: int = 100) -> VideoFile:
     return VideoFile(path, size, 1_000, 1, hash(path) % 1000)
 
 
+def sprite(number: int) -> str:
+    """A name as the indexer gives them."""
+    return f"aa/bb/aabb{'0' * 20}-{number}.jpg"
+
+
 def clip(ordinal: int, seed: int = 0) -> NewClip:
     random = np.random.default_rng(ordinal + 100 * seed)
     return NewClip(
-        ordinal, ordinal, ordinal * 5.0, ordinal * 5.0 + 5, f"aa/bb/{ordinal}.jpg", 32, 18, 1,
+        ordinal, ordinal, ordinal * 5.0, ordinal * 5.0 + 5, sprite(ordinal), 32, 18, 1,
         (1.0, 2.0, 3.0, 4.0), random.normal(size=(4, 8)).astype("f4"), random.normal(size=(2, 8)).astype("f4"),
     )  # fmt: skip
 
@@ -93,7 +98,7 @@ def test_indexing_again_keeps_ids_where_clips_stand_where_they_stood(catalog: Ca
     )
     assert gone == ids
     assert min(other) > max(ids), "labels are never used again"
-    assert sprites == ["aa/bb/1.jpg", "aa/bb/2.jpg"]
+    assert sprites == [sprite(1), sprite(2)]
 
 
 def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
@@ -151,7 +156,7 @@ def test_a_removed_root_comes_back_as_it_was_until_it_is_purged(catalog: Catalog
         assert embeddings.clip_ids(MODEL.fingerprint).tolist() == ids
     assert catalog.restore_root(root.path) is None, "it is there already"
     catalog.remove_root(root.id)
-    assert changes.purge(time.time() + 1) == (ids, ["aa/bb/0.jpg", "aa/bb/1.jpg"])
+    assert changes.purge(time.time() + 1) == (ids, [sprite(0), sprite(1)])
     assert catalog.restore_root(root.path) is None
     with sqlite3.connect(catalog.path) as db:
         assert db.execute("SELECT (SELECT count(*) FROM embeddings), (SELECT count(*) FROM roots)").fetchone() == (0, 0)
@@ -319,7 +324,7 @@ def old_catalog(path: Path) -> None:
                 " VALUES (?, ?, ?, 100, 1000, 1, ?, ?, 'indexed', 1)",
                 (number, root, name, number, name),
             )
-        db.execute("INSERT INTO clips VALUES (1, 1, 0, 0, 0.0, 5.0, 'aa/bb/0.jpg', 32, 18, 1, ?)", (b"\0" * 32,))
+        db.execute("INSERT INTO clips VALUES (1, 1, 0, 0, 0.0, 5.0, ?, 32, 18, 1, ?)", (sprite(0), b"\0" * 32))
         db.execute(
             "INSERT INTO embeddings VALUES (1, 1, ?, ?)",
             (np.full((4, 8), 0.1, "<f2").tobytes(), np.full((2, 8), 0.1, "<f2").tobytes()),

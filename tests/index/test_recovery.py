@@ -80,7 +80,7 @@ def damaged_copy(sound: Path, folder: Path, page: int, content: bytes) -> Path:
     with path.open("r+b") as stream:
         stream.seek(page * PAGE)
         stream.write(content)
-    recovery.mark_of(path).touch()
+    path.with_name(recovery.MARK).touch()
     return path
 
 
@@ -131,7 +131,7 @@ def test_no_page_that_is_overwritten_loses_what_was_said(sound: Path, tmp_path: 
 
 def test_damage_that_is_met_in_use_is_repaired_at_the_next_opening(sound: Path, tmp_path: Path) -> None:
     path = damaged_copy(sound, tmp_path / "library", 0, b"")
-    recovery.mark_of(path).unlink()
+    path.with_name(recovery.MARK).unlink()
     with closing(sqlite3.connect(path)) as db:
         (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'saved_searches'").fetchone()
     with path.open("r+b") as stream:
@@ -152,7 +152,7 @@ def test_a_damaged_catalog_of_an_older_schema_is_repaired_and_brought_up_to_date
     with path.open("r+b") as stream:
         stream.seek(path.stat().st_size - PAGE)
         stream.write(bytes(PAGE))
-    recovery.mark_of(path).touch()
+    path.with_name(recovery.MARK).touch()
     with Catalog.open(path) as catalog:
         assert "3 videos" in catalog.notice
         assert len(catalog.roots()) == 2
@@ -213,7 +213,7 @@ def test_where_no_repair_can_be_written_the_damaged_one_stays(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(recovery.shutil, "copyfile", full)
+        patch.setattr(recovery.shutil, "copyfileobj", full)
         with pytest.raises(StorageError, match="No space left"):
             Catalog.open(path)
     assert path.read_bytes() == damaged

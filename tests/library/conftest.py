@@ -15,6 +15,7 @@ from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.ports import Decoder
 from cret_desktop.library.progress import IndexTotals
 from cret_desktop.library.searcher import Searcher
+from cret_desktop.library_files import LibraryFiles
 from tests.fakes import COLOURS, ColourModel, FakeDecoder, fit_picture
 
 # As in life, most of what could be asked for is not there; now and then a colour is named.
@@ -57,7 +58,7 @@ class Bench:
 
         root = self.catalog.add_root(str(self.videos))
         indexer = Indexer(
-            self.catalog, self.index, self.model, open_decoder or fake, self.folder / "thumbnails",
+            self.catalog, self.index, self.model, open_decoder or fake, LibraryFiles(self.folder),
             self.events.append, leave_out, still_seconds=0.0,
         )  # fmt: skip
         return indexer.run([(root, str(within or self.videos))], control or Control(), only_new)
@@ -78,8 +79,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     model = ColourModel()
     with Catalog.open(folder / "catalog.sqlite") as catalog:
         index = VectorIndex.open(folder / "graphs", Embeddings(catalog), model.info.fingerprint, model.info.width + 1)
-        searcher = Searcher(
-            catalog, index, model, folder / "thumbnails", REFERENCES, folder / "calibration", fit_picture
-        )
+        searcher = Searcher(catalog, index, model, LibraryFiles(folder), REFERENCES, fit_picture)
         yield Bench(folder, videos, catalog, index, model, searcher, [], [])
         index.close()

@@ -31,6 +31,7 @@ from cret_desktop.index.rows import Root
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
+from cret_desktop.library_files import LibraryFiles
 from tests.fakes import COLOURS, ColourModel, FakeDecoder
 
 DISKS = ("one", "two", "one/stick")
@@ -307,7 +308,7 @@ class Library(RuleBasedStateMachine):
 
     def _run(self, decoder: FakeDecoder) -> None:
         indexer = Indexer(
-            self.catalog, self.index, self.model, lambda: decoder, self.library / "thumbnails",
+            self.catalog, self.index, self.model, lambda: decoder, LibraryFiles(self.library),
             still_seconds=0.0, volumes=self._volumes,
         )  # fmt: skip
         indexer.run([(root, root.path) for root in self.catalog.roots()], Control())

@@ -16,6 +16,7 @@ from cret_desktop.library.backup import LibrarySize, measure
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control, Indexer
 from cret_desktop.library.progress import IndexTotals
+from cret_desktop.library_files import LibraryFiles
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
 
@@ -41,7 +42,7 @@ def root(bench: Bench) -> Root:
 
 def run(bench: Bench, root: Root, most: float) -> IndexTotals:
     indexer = Indexer(
-        bench.catalog, bench.index, bench.model, LargeStrips, bench.folder / "thumbnails",
+        bench.catalog, bench.index, bench.model, LargeStrips, LibraryFiles(bench.folder),
         still_seconds=0.0, budget=Budget(bench.folder, most),
     )  # fmt: skip
     return indexer.run([(root, root.path)], Control())

@@ -11,6 +11,7 @@ from cret_desktop.clips import FileOpened, VideoFile, VideoInfo
 from cret_desktop.library.estimate import BELIEF, SOON, Estimate, Pace, keep_pace, read_pace
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.progress import FilesMeasured, IndexProgress, Phase
+from cret_desktop.library_files import LibraryFiles
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
 
@@ -73,13 +74,13 @@ BAD = [
 
 @pytest.mark.parametrize("content", [GOOD, *BAD])
 def test_a_pace_that_cannot_be_believed_is_none(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "pace.json"
-    assert read_pace(path, "model") is None
-    path.write_text(content)
-    assert read_pace(path, "model") == (Pace(3.5, 0.0) if content == GOOD else None)
-    keep_pace(path, "model", Pace(7.0, 80.0))
-    assert read_pace(path, "model") == Pace(7.0, 80.0)
-    keep_pace(tmp_path / "not" / "there", "model", Pace(7.0, 80.0))  # a word in the log, no more
+    library = LibraryFiles(tmp_path)
+    assert read_pace(library, "model") is None
+    (tmp_path / "pace.json").write_text(content)
+    assert read_pace(library, "model") == (Pace(3.5, 0.0) if content == GOOD else None)
+    keep_pace(library, "model", Pace(7.0, 80.0))
+    assert read_pace(library, "model") == Pace(7.0, 80.0)
+    keep_pace(LibraryFiles(tmp_path / "pace.json"), "model", Pace(7.0, 80.0))  # a word in the log, no more
 
 
 class Prober(FakeDecoder):
@@ -129,13 +130,13 @@ def test_a_measured_file_that_goes_leaves_nothing(bench: Bench) -> None:
 def test_the_estimate_is_told_before_the_first_file_is_done(bench: Bench, tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         bench.write(name, "red")
-    pace = tmp_path / "pace.json"
+    library = LibraryFiles(bench.folder)
     root = bench.catalog.add_root(str(bench.videos))
 
     def indexer(decoder: type[FakeDecoder]) -> Indexer:
         return Indexer(
-            bench.catalog, bench.index, bench.model, decoder, tmp_path / "thumbnails", bench.events.append,
-            still_seconds=0.0, pace=pace,
+            bench.catalog, bench.index, bench.model, decoder, library, bench.events.append,
+            still_seconds=0.0, keeps_pace=True,
         )  # fmt: skip
 
     def first_estimate() -> tuple[float | None, float | None]:
@@ -143,11 +144,11 @@ def test_the_estimate_is_told_before_the_first_file_is_done(bench: Bench, tmp_pa
         first = next(told)
         return first.remaining, first.space
 
-    keep_pace(pace, "of another model", Pace(2.0, 10.0))
+    keep_pace(library, "of another model", Pace(2.0, 10.0))
     indexer(Prober).run([(root, root.path)], Control())
     assert first_estimate() == (None, None), "nothing is known of this model on this computer"
     bench.events.clear()
-    keep_pace(pace, bench.model.info.fingerprint, Pace(0.001, 10.0))
+    keep_pace(library, bench.model.info.fingerprint, Pace(0.001, 10.0))
     for path in bench.videos.iterdir():
         path.write_text("blue", encoding="utf-8")
     indexer(Prober).run([(root, root.path)], Control())

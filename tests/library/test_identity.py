@@ -19,6 +19,7 @@ from cret_desktop.index.listing import Listing
 from cret_desktop.index.rows import Root
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
+from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.scan import video_file
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
@@ -483,7 +484,7 @@ def test_a_file_on_a_share_is_looked_at_twice_whatever_its_time_says(
         path.write_text(f"red {'green' * on_share}")
         mounted = [Mount(str(bench.videos), "//server/share", on_share)]
         indexer = Indexer(
-            bench.catalog, bench.index, bench.model, FakeDecoder, bench.folder / "thumbnails",
+            bench.catalog, bench.index, bench.model, FakeDecoder, LibraryFiles(bench.folder),
             still_seconds=5.0, volumes=lambda mounted=mounted: Volumes(lambda: mounted),  # type: ignore[misc]
         )  # fmt: skip
         assert indexer.run([(root, root.path)], Copying()).unsettled == unsettled

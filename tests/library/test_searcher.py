@@ -9,6 +9,7 @@ from cret_desktop.clips import Match, Sort
 from cret_desktop.errors import QueryError
 from cret_desktop.library import searcher as searcher_module
 from cret_desktop.library.moments import Hit, merge
+from cret_desktop.library_files import LibraryFiles
 from tests.fakes import COLOURS, fit_picture
 from tests.library.conftest import REFERENCES, Bench
 
@@ -118,9 +119,8 @@ def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: p
         bench.catalog,
         bench.index,
         bench.model,
-        bench.folder / "thumbnails",
+        LibraryFiles(bench.folder),
         REFERENCES,
-        bench.folder / "calibration",
         fit_picture,
     )
     encoded: list[int] = []

@@ -1,0 +1,144 @@
+"""What a value of the catalog must be before anything is made of it: SQLite itself holds a column to no type.
+
+A catalog may be damaged, or come from somebody who means harm. A row with a value that its column never has is left
+out as if it were not there, and the log says how many were. Pure: nothing here opens a catalog.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from cret_desktop.clips import Sort
+from cret_desktop.library_files import is_sprite_name
+
+Row = tuple[Any, ...]
+
+LARGEST_TILE = 4096  # pixels; ours have 320 at most, before they are upright
+MOST_FRAMES = 4096  # of a clip
+LARGEST_FEATURES = 16 * 2**20  # bytes
+_LONGEST_PATH = 65_536  # bytes
+_LAST_ID = 1 << 60  # beyond it SQLite would soon find no number for a new row
+_MOST_TAGS = 100_000  # characters of JSON
+
+log = logging.getLogger(__name__)
+
+
+def _is_integer(value: object) -> bool:
+    return type(value) is int
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) <= _LONGEST_PATH and b"\0" not in value[1:]
+
+
+def _is_absolute(value: object) -> bool:
+    return isinstance(value, bytes) and _is_path(value) and b"\0" not in value and os.path.isabs(os.fsdecode(value))
+
+
+def _is_print(value: object) -> bool:
+    return isinstance(value, bytes) and 0 < len(value) <= 4096
+
+
+def _is_times(value: object) -> bool:
+    if not isinstance(value, bytes) or len(value) % 8 or not 0 < len(value) <= 8 * MOST_FRAMES:
+        return False
+    return bool(np.isfinite(np.frombuffer(value, "<f8")).all())
+
+
+def _are_features(value: object) -> bool:
+    """float16 features: a page of something else hardly ever is finite throughout."""
+    if not isinstance(value, bytes) or len(value) % 2 or len(value) > LARGEST_FEATURES:
+        return False
+    return bool(np.isfinite(np.frombuffer(value, "<f2")).all())
+
+
+def _are_tags(value: object) -> bool:
+    if not isinstance(value, str) or len(value) > _MOST_TAGS:
+        return False
+    try:
+        names = json.loads(value)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "id": lambda value: _is_integer(value) and 0 < value < _LAST_ID,
+    "integer": _is_integer,
+    "number": _is_number,
+    "text": _is_text,
+    "path": _is_path,
+    "root": _is_absolute,
+    "print": _is_print,
+    "sprite": lambda value: value == "" or is_sprite_name(value),
+    "tile": lambda value: _is_integer(value) and 0 <= value <= LARGEST_TILE,
+    "times": _is_times,
+    "features": _are_features,
+    "width": lambda value: _is_integer(value) and 0 < value <= 65_536,
+    "centers": lambda value: _is_integer(value) and 0 <= value <= 65_536,
+    "tags": _are_tags,
+    "sort": lambda value: isinstance(value, str) and value in set(Sort),
+}
+
+# Every column that is read, and its kind; "?" where it may be NULL.
+COLUMNS = {
+    "roots": "id id, path root, added_at number, offline integer, volume text, within path, device integer,"
+    " inode integer, removed_at number?, followed integer",
+    "models": "id id, fingerprint text, name text, width width, centers centers",
+    "tags": "id id, name text, folded text",
+    "files": "id id, root_id integer, path path, size integer, mtime_ns integer, device integer, inode integer,"
+    " fingerprint print?, state text, reason text, model_id integer?, duration number?, width integer?,"
+    " height integer?, frame_rate number?, codec text?, container text?, missing_since number?, favourite integer,"
+    " note text, name_key text, away integer",
+    "file_tags": "file_id integer, tag_id integer",
+    "saved_searches": "name text, text text, without text, sort sort, reverse integer",
+    "kept_annotations": "fingerprint print, favourite integer, note text, tags tags",
+    "clips": "id id, file_id integer, ordinal integer, shot integer, start number, end number, sprite sprite,"
+    " tile_width tile, tile_height tile, poster integer, times times",
+    "embeddings": "clip_id integer, model_id integer, globals features, centers features",
+    "sidecars": "file_id integer, path path, size integer, mtime_ns integer",
+    "subtitle_lines": "id id, file_id integer, start number, end number, text text",
+}
+_OF_COLUMN = {
+    f"{table}.{column}": kind
+    for table, columns in COLUMNS.items()
+    for column, kind in map(str.split, columns.split(","))
+}
+
+
+def fits(values: Iterable[object], columns: Iterable[str]) -> bool:
+    """Return whether each value can be one of its column, named like "files.path" or by its kind, like "integer"."""
+    for value, column in zip(values, columns, strict=True):
+        kind = _OF_COLUMN.get(column, column)
+        if not (value is None and kind.endswith("?")) and not _KINDS[kind.rstrip("?")](value):
+            return False
+    return True
+
+
+def believed(rows: Iterable[Row], columns: str) -> Iterator[Row]:
+    """The rows whose values can be those of these columns, which a space separates; the others are left out."""
+    wanted, left_out = columns.split(), 0
+    try:
+        for row in rows:
+            if fits(row, wanted):
+                yield row
+            else:
+                left_out += 1
+    finally:
+        if left_out:
+            log.warning("The catalog has %d rows that cannot be read as %s; they are left out", left_out, columns)

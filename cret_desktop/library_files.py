@@ -1,0 +1,364 @@
+"""The one door to the files of a library's folder: names of our own pattern only, and never through a link.
+
+A library may come from somebody else, and a name in its catalog may be any text. So a name is looked up here by a
+strict pattern, and every part of its path is opened without following links; nothing absolute, no `..`, no drive. What
+is written has a new file put in the name's place, so that a file which another name leads to as well keeps its content.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+CATALOG, LOCK, HOLDER, LOG, PACE = "catalog.sqlite", "writer.lock", "writer.pid", "engine.log", "pace.json"
+THUMBNAILS, GRAPHS, CALIBRATION = "thumbnails", "graphs", "calibration"
+RESTORED, ARRIVING = "restored", "arriving"  # a restored library that waits, or is being put in place
+
+FILE_MODE, FOLDER_MODE = 0o600, 0o700  # a library tells what people film and say of it: it is theirs alone
+
+_SPRITE = (  # two levels of folders, and the content by which they are named
+    r"(?P<first>[0-9a-f]{2})/(?P<second>[0-9a-f]{2})/(?P=first)(?P=second)[0-9a-f]{20}(\.\d{1,5})?-\d{1,12}"
+    r"\.(jpg(\.part)?|part)"
+)
+_GRAPH = r"[0-9a-f]{12}-\d{1,20}"
+_MOMENT = r"\d{4}-\d{2}-\d{2}-\d{6}(-\d{3})?"
+_SQLITE = r"\.sqlite(-wal|-shm|-journal|\.part)?"
+# What moves with a whole library when another one takes its place.
+_PART = rf"({THUMBNAILS}|{GRAPHS}|{CALIBRATION}|catalog(\.recovered)?{_SQLITE}|catalog\.head|catalog\.sqlite\.open)"
+_OURS = re.compile(
+    rf"{THUMBNAILS}(/[0-9a-f]{{2}}){{0,2}}|{THUMBNAILS}/{_SPRITE}"
+    rf"|{GRAPHS}|{GRAPHS}/{_GRAPH}(\.hnsw|\.damaged|\.build(/(ids|vectors|graph))?)"
+    rf"|{CALIBRATION}|{CALIBRATION}/[0-9A-Za-z_-]{{1,64}}\.npz(\.part)?"
+    rf"|catalog({_SQLITE}|\.sqlite\.open|\.head(\.part)?)"
+    rf"|catalog\.(recovering|recovered|mended|v\d{{1,4}}\.backup|(damaged|foreign)-{_MOMENT}){_SQLITE}"
+    rf"|writer\.(lock|pid(\.part)?)|engine\.log(\.\d)?|pace\.json(\.part)?"
+    rf"|{RESTORED}|\.{RESTORED}\.unfinished|({ARRIVING}|set-aside-{_MOMENT})(/{_PART})?",
+    re.ASCII,
+)
+_SPRITE_NAME = re.compile(_SPRITE, re.ASCII)
+
+# A catalog may only be opened by its path, with these beside it: SQLite itself finds them by their names.
+CATALOG_FILES = (CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", f"{CATALOG}-journal")
+
+_WINDOWS = sys.platform == "win32"
+_LARGEST = 1 << 28  # bytes that are read whole, at most; the largest is a catalog's kept pages
+_TRIES = 3
+
+
+def is_sprite_name(name: object) -> bool:
+    """Return whether a value of the catalog is the name of a strip of thumbnails, as the indexer gives them."""
+    return isinstance(name, str) and _SPRITE_NAME.fullmatch(name) is not None and name.endswith(".jpg")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A regular file of the library: its name, its size in bytes, and the number of names that it has."""
+
+    name: str
+    size: int
+    links: int
+
+
+def read_sprite(path: str, most: int) -> bytes:
+    """The content of a strip, by the path that `LibraryFiles.sprite_path` gave. Raises: OSError."""
+    root, *parts = path.rsplit(os.sep, 4)
+    return LibraryFiles(root).read("/".join(parts), most)
+
+
+class LibraryFiles:
+    """The files of one library by their names within it, with `/` between the parts.
+
+    Every method raises OSError: FileNotFoundError for what is not there, ELOOP where a part is a link, EINVAL for a
+    name that is none of a library's. The folder itself is a person's choice, and may be reached through links.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+
+    def sprite_path(self, name: str) -> str:
+        """The path by which a window asks for a strip (`read_sprite`), '' for what is no strip's name. Pure."""
+        return os.path.join(self.root, THUMBNAILS, *name.split("/")) if is_sprite_name(name) else ""
+
+    def path(self, name: str) -> Path:
+        """The path of a name, for SQLite, hnswlib and messages; raises where the file or a folder above is a link."""
+        with suppress(FileNotFoundError), self._at(name) as (folder, leaf):
+            _refuse_link(os.stat(leaf, dir_fd=folder, follow_symlinks=False), self.root / name)
+        return self.root / name
+
+    def entry(self, name: str) -> Entry:
+        """The regular file of a name."""
+        with self._at(name) as (folder, leaf):
+            status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+        _refuse_link(status, self.root / name)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, f"{self.root / name} is no regular file", str(self.root / name))
+        return Entry(name, status.st_size, status.st_nlink)
+
+    def has(self, name: str) -> bool:
+        """Return whether a regular file of this name is there."""
+        try:
+            self.entry(name)
+        except OSError:
+            return False
+        return True
+
+    def has_folder(self, name: str) -> bool:
+        """Return whether a folder of this name is there; a link to one is none."""
+        try:
+            with self._at(name) as (folder, leaf):
+                status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+        except OSError:
+            return False
+        return stat.S_ISDIR(status.st_mode) and not _is_reparse_point(status)
+
+    def read(self, name: str, most: int = _LARGEST) -> bytes:
+        """The content of a file of at most so many bytes; a larger one raises EFBIG."""
+        with self.opened(name) as stream:
+            content = stream.read(most + 1)
+        if len(content) > most:
+            raise OSError(errno.EFBIG, f"{self.root / name} is too large", str(self.root / name))
+        return content
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
+        """A regular file, for reading."""
+        with self._at(name) as (folder, leaf):
+            # Not blocking: a FIFO of this name must not hold its reader for ever.
+            flags = os.O_RDONLY | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK") | _flag("O_BINARY") | _flag("O_CLOEXEC")
+            _refuse_link(os.stat(leaf, dir_fd=folder, follow_symlinks=False), self.root / name)
+            descriptor = os.open(leaf, flags, dir_fd=folder)
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, f"{self.root / name} is no regular file", str(self.root / name))
+            yield stream
+
+    def write(self, name: str, content: bytes, flush: bool = False) -> None:
+        """Put a new file with this content in the name's place, whole or not at all; its folders are made.
+
+        `flush`: on the disk before the name is.
+        """
+        self.make_folder(name.rpartition("/")[0])
+        with self._at(name) as (folder, leaf):
+            part = f"{leaf}.part"
+            with os.fdopen(_created(part, folder), "wb") as stream:
+                stream.write(content)
+                if flush:
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            os.replace(part, leaf, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def create(self, name: str) -> Path:
+        """Make an empty file of this name, in place of what has it; returns its path."""
+        with self._at(name) as (folder, leaf):
+            os.close(_created(leaf, folder))
+        return self.root / name
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder and those above it, where they are not there; '' is the library's own."""
+        self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        parts = name.split("/") if name else []
+        for depth in range(1, len(parts) + 1):
+            with self._at("/".join(parts[:depth])) as (folder, leaf), suppress(FileExistsError):
+                os.mkdir(leaf, FOLDER_MODE, dir_fd=folder)
+
+    def remove(self, name: str) -> bool:
+        """Take a file away, or a link of its name but not what that leads to; returns whether it was there."""
+        try:
+            with self._at(name) as (folder, leaf):
+                os.unlink(leaf, dir_fd=folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def remove_folder(self, name: str) -> bool:
+        """Take an empty folder away; returns whether it was there and empty."""
+        try:
+            with self._at(name) as (folder, leaf):
+                os.rmdir(leaf, dir_fd=folder)
+        except OSError:
+            return False
+        return True
+
+    def remove_tree(self, name: str) -> None:
+        """Take a folder away with all that it holds; links in it are taken away, and not followed."""
+        try:
+            with self._at(name) as (folder, leaf):
+                status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+                if not stat.S_ISDIR(status.st_mode) or _is_reparse_point(status):
+                    os.unlink(leaf, dir_fd=folder)
+                    return
+                shutil.rmtree(leaf, dir_fd=folder)
+        except FileNotFoundError:
+            return
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file or folder another name, in place of what has that."""
+        with self._at(old) as (folder, leaf), self._at(new) as (other, other_leaf):
+            os.replace(leaf, other_leaf, src_dir_fd=folder, dst_dir_fd=other)
+
+    def walk(self, name: str) -> Iterator[str]:
+        """The regular files below a folder whose names are ours. Links are neither given nor followed."""
+        for below, is_folder in self.listed(name):
+            if is_folder:
+                yield from self.walk(below)
+            else:
+                yield below
+
+    def listed(self, name: str) -> list[tuple[str, bool]]:
+        """(name, is a folder) of what lies in a folder ('' for the library's own) and has a name of ours."""
+        try:
+            with self._folder(name.split("/") if name else []) as (folder, place):
+                names = os.listdir(place if folder is None else folder)
+                found = []
+                for leaf in names:
+                    below = f"{name}/{leaf}" if name else leaf
+                    if not _OURS.fullmatch(below):
+                        continue
+                    with suppress(FileNotFoundError):
+                        where = leaf if folder is not None else os.path.join(place, leaf)
+                        status = os.stat(where, dir_fd=folder, follow_symlinks=False)
+                        if not _is_reparse_point(status) and (
+                            stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)
+                        ):
+                            found.append((below, stat.S_ISDIR(status.st_mode)))
+        except FileNotFoundError:
+            return []
+        return sorted(found)
+
+    def size(self, name: str) -> int:
+        """Bytes of all that lies below a folder and is ours; 0 where it is not there, or a link."""
+        total = 0
+        with suppress(OSError):
+            for below in self.walk(name):
+                with suppress(FileNotFoundError):
+                    total += self.entry(below).size
+        return total
+
+    def copy(self, name: str, to: LibraryFiles) -> None:
+        """Copy a file under its name into another library's folder, where no such file is yet.
+
+        On the same disk both are one file: thumbnails and graphs are only ever replaced, never written into.
+        """
+        to.make_folder(name.rpartition("/")[0])
+        self.entry(name)
+        with self._at(name) as (folder, leaf), to._at(name) as (other, other_leaf):
+            try:
+                os.link(leaf, other_leaf, src_dir_fd=folder, dst_dir_fd=other, follow_symlinks=False)
+                return
+            except FileNotFoundError:
+                raise
+            except (OSError, NotImplementedError):  # another disk, or one that knows no links
+                pass
+            with self.opened(name) as source, os.fdopen(_created(other_leaf, other), "wb") as target:
+                shutil.copyfileobj(source, target)
+
+    def own(self, name: str) -> None:
+        """See that a file which is about to be written into is a regular one under no other name; a link raises ELOOP.
+
+        Where it has other names, in a copy that was made of links or in somebody's trap, a copy of it takes its place.
+        """
+        try:
+            entry = self.entry(name)
+        except FileNotFoundError:
+            return
+        if entry.links > 1:
+            with self._at(name) as (folder, leaf), self.opened(name) as source:
+                part = f"{leaf}.part" if _OURS.fullmatch(f"{leaf}.part") else f"{CATALOG}.part"
+                with os.fdopen(_created(part, folder), "wb") as target:
+                    shutil.copyfileobj(source, target)
+                    target.flush()
+                    os.fsync(target.fileno())
+                os.replace(part, leaf, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def tighten(self) -> None:
+        """Make the folder and its files readable by their owner alone. Best effort: some disks know no such rights."""
+        if _WINDOWS:
+            return  # a person's own folders are theirs alone there
+        with suppress(OSError), self._folder([]) as (folder, _):
+            assert folder is not None
+            if os.fstat(folder).st_uid == os.geteuid():
+                os.fchmod(folder, FOLDER_MODE)
+        for name, is_folder in self.listed(""):
+            with suppress(OSError), self._at(name) as (folder, leaf):
+                descriptor = os.open(leaf, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    status = os.fstat(descriptor)
+                    mode = FOLDER_MODE if is_folder else FILE_MODE
+                    # One of several names may be somebody else's, and its rights with it.
+                    alone = is_folder or status.st_nlink == 1
+                    if alone and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & 0o077:
+                        os.fchmod(descriptor, mode)
+                finally:
+                    os.close(descriptor)
+
+    @contextmanager
+    def _at(self, name: str) -> Iterator[tuple[int | None, str]]:
+        """(descriptor of the folder that holds a name, its last part); on Windows (None, the whole path)."""
+        if not _OURS.fullmatch(name):
+            raise OSError(errno.EINVAL, f"{name!r} is no name of a library's files", name)
+        *above, leaf = name.split("/")
+        with self._folder(above) as (folder, place):
+            yield folder, (leaf if folder is not None else os.path.join(place, leaf))
+
+    @contextmanager
+    def _folder(self, parts: list[str]) -> Iterator[tuple[int | None, str]]:
+        """(descriptor, path) of a folder within the library, each part opened without following a link."""
+        place = str(self.root)
+        if _WINDOWS:  # no descriptors of folders there: each part is looked at instead
+            for part in parts:
+                place = os.path.join(place, part)
+                _refuse_link(os.lstat(place), Path(place))
+            yield None, place
+            return
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        descriptor = os.open(place, flags)
+        try:
+            for part in parts:
+                place = os.path.join(place, part)
+                try:
+                    inner = os.open(part, flags | os.O_NOFOLLOW, dir_fd=descriptor)
+                except OSError as error:
+                    if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                        _refuse_link(os.stat(part, dir_fd=descriptor, follow_symlinks=False), Path(place))
+                    raise
+                os.close(descriptor)
+                descriptor = inner
+            yield descriptor, place
+        finally:
+            os.close(descriptor)
+
+
+def _created(leaf: str, folder: int | None) -> int:
+    """A descriptor of a file that was not there before; what has its name is taken away, and never followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_NOFOLLOW") | _flag("O_BINARY") | _flag("O_CLOEXEC")
+    for _ in range(_TRIES):
+        try:
+            return os.open(leaf, flags, FILE_MODE, dir_fd=folder)
+        except FileExistsError:
+            os.unlink(leaf, dir_fd=folder)
+    return os.open(leaf, flags, FILE_MODE, dir_fd=folder)
+
+
+def _refuse_link(status: os.stat_result, path: Path) -> None:
+    if stat.S_ISLNK(status.st_mode) or _is_reparse_point(status):
+        raise OSError(
+            errno.ELOOP, f"{path} is a link, and a library's files are never reached through links", str(path)
+        )
+
+
+def _is_reparse_point(status: os.stat_result) -> bool:
+    """Whether Windows leads on from here, by a link, a junction or a mounted folder."""
+    return bool(getattr(status, "st_file_attributes", 0) & getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0))
+
+
+def _flag(name: str) -> int:
+    return int(getattr(os, name, 0))
