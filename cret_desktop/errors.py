@@ -8,6 +8,7 @@ CretError
 │   ├── LibraryLocked         another program is writing to it
 │   ├── LibraryTooNew         made by a newer version
 │   ├── LibraryMissing        no library there
+│   ├── LibraryStrange        made by somebody else, and not adopted
 │   └── LibraryDamaged        the catalog cannot be read
 ├── ModelError            weights missing, foreign or unfit (exit 4)
 │   └── DownloadCancelled     the person stopped it; it can go on
@@ -55,6 +56,10 @@ class LibraryTooNew(LibraryError):
 
 
 class LibraryMissing(LibraryError):
+    pass
+
+
+class LibraryStrange(LibraryError):
     pass
 
 

@@ -62,6 +62,11 @@ def settings_file() -> Path:
     return _users(platformdirs.user_config_dir) / "settings.json"
 
 
+def libraries_file() -> Path:
+    """Which libraries are this person's own, with their keys (`engine.adoption`)."""
+    return _users(platformdirs.user_config_dir) / "libraries.json"
+
+
 def window_state_file() -> Path:
     """How the window was left: its size, its view, what was searched."""
     return _users(platformdirs.user_state_dir) / "window.json"

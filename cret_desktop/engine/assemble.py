@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import FrameFormat, Picture, Sampling
+from cret_desktop.engine import adoption
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
@@ -126,6 +127,11 @@ def wire(
     """
     paths = LibraryPaths(library)
     catalog = Catalog.open(paths.catalog, read_only)
+    try:
+        adoption.key_of(catalog) if read_only else adoption.remember(catalog)
+    except BaseException:
+        catalog.close()
+        raise
     embeddings = Embeddings(catalog)
     texts = resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
     references = [text for text in texts if text and not text.startswith("#")]

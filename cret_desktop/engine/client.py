@@ -42,7 +42,8 @@ class EngineConfig:
     `clip_seconds` and `thumbnail_width` say how finely videos are looked at (`clips.Sampling`). `disk_budget`: how many
     GB the library may take up before indexing stops, 0 for no bound. `gentle` indexes in the background's priority,
     `pause_on_battery` only on mains power. `watch`: take up what changes in the folders for as long as the engine
-    lives. `moved`: a person has moved the library to its place; where it is not there, none is made.
+    lives. `moved`: a person has moved the library to its place; where it is not there, none is made. `adopt`: make a
+    library of somebody else's this person's own (`engine.adoption`), and `follow` the folders that it names.
     """
 
     library: Path
@@ -57,6 +58,8 @@ class EngineConfig:
     pause_on_battery: bool = False
     watch: bool = False
     moved: bool = False
+    adopt: bool = False
+    follow: bool = False
     factory: str = "cret_desktop.engine.assemble:open_library"
 
     @property
@@ -100,12 +103,13 @@ def _run_engine(connection: Connection, config: EngineConfig) -> None:
 class EngineClient:
     """One engine child. Callbacks run on the client's reader thread; the window's adapter carries them to Qt's.
 
-    Raises from `start`: LibraryLocked, LibraryTooNew, LibraryMissing, LibraryDamaged, StorageError, EngineError.
+    Raises from `start`: LibraryLocked, LibraryStrange, LibraryTooNew, LibraryMissing, LibraryDamaged, StorageError,
+    EngineError.
     """
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
-        self.notice = ""  # on what was done to the library when it was last opened
+        self.notice = ""  # on what was done to the library when it was last opened, or why it is only read
         self._context = multiprocessing.get_context("spawn")
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
@@ -215,7 +219,7 @@ class EngineClient:
             ours.send(protocol.Envelope(0, protocol.Shutdown()))
         assert isinstance(first, protocol.EngineStarted)
         self.notice = first.notice
-        return protocol.EngineStarted(first.read_only, restarted, first.notice)
+        return protocol.EngineStarted(first.read_only, restarted, first.notice, first.strange)
 
     def _send(self, envelope: protocol.Envelope) -> None:
         assert self._connection is not None

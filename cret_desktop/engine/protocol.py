@@ -603,12 +603,14 @@ class LibraryChanged:
 
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
-    """The engine answers. `read_only` where another program holds the library. `restarted` after a crash, or with
-    another configuration. `notice` is a sentence on what was done to the library while it was opened, or ''."""
+    """The engine answers. `read_only` where another program holds the library, or it is not this person's own
+    (`strange`). `restarted` after a crash, or with another configuration. `notice` is a sentence on what was done to
+    the library while it was opened, or on why it is only read; or ''."""
 
     read_only: bool
     restarted: bool = False
     notice: str = ""
+    strange: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from cret_desktop.engine import doctor, protocol
+from cret_desktop.engine import adoption, doctor, protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.copies import COPIES, Copies
@@ -54,7 +54,7 @@ IDLE_SECONDS = 120.0  # without a search, after which the video tower's memory i
 
 def serve(connection: Connection, config: EngineConfig) -> None:
     """Open the library, say so (EngineStarted or Failure), and serve until Shutdown or the pipe's end."""
-    lock, restored = WriterLock(LibraryPaths(config.library).lock), ""
+    lock, notice, strange = WriterLock(LibraryPaths(config.library).lock), "", False
     try:
         if config.moved and not LibraryPaths(config.library).catalog.exists():
             raise LibraryMissing(
@@ -65,8 +65,13 @@ def serve(connection: Connection, config: EngineConfig) -> None:
             lock.acquire()
             if config.gentle:
                 _step_back()
+            notice = adoption.take_restored(config.library)
+            if config.adopt and adoption.standing(config.library).origin is adoption.Origin.STRANGE:
+                notice = adoption.adopt(config.library, config.follow)
+            adoption.require_ours(config.library)
             _log_to(LibraryPaths(config.library))
-            restored = backup.finish(config.library)
+        elif adoption.standing(config.library).origin is adoption.Origin.STRANGE:
+            strange, notice = True, adoption.said_of(config.library)
         module, _, function = config.factory.partition(":")
         factory: Callable[..., OpenLibrary] = getattr(importlib.import_module(module), function)
         try:
@@ -77,9 +82,9 @@ def serve(connection: Connection, config: EngineConfig) -> None:
         connection.send(_failure(0, error))
         lock.release()
         return
-    library.catalog.notice = f"{restored} {library.catalog.notice}".strip()
+    library.catalog.notice = f"{notice} {library.catalog.notice}".strip()
     try:
-        _Engine(connection, config, library).run()
+        _Engine(connection, config, library, strange).run()
     finally:
         library.close()
         lock.release()
@@ -123,8 +128,9 @@ class _Free:
 
 
 class _Engine:
-    def __init__(self, connection: Connection, config: EngineConfig, library: OpenLibrary) -> None:
+    def __init__(self, connection: Connection, config: EngineConfig, library: OpenLibrary, strange: bool) -> None:
         self._connection = connection
+        self._strange = strange
         self._config = config
         self._library = library
         self._send_lock = threading.Lock()
@@ -155,7 +161,8 @@ class _Engine:
             threading.Thread(target=self._job_loop, name="index"),
         ]
         # Before the threads are: it comes before any event of theirs.
-        self._send(protocol.EngineStarted(self._config.read_only, notice=self._library.catalog.notice))
+        notice = self._library.catalog.notice
+        self._send(protocol.EngineStarted(self._config.read_only, notice=notice, strange=self._strange))
         for thread in threads:
             thread.start()
         if self._config.watch and not self._config.read_only:

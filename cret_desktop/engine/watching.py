@@ -42,7 +42,7 @@ class Watching:
     def roots_changed(self) -> None:
         """Watch the roots that the catalog has now."""
         if self._watcher is not None:
-            self._watcher.set_roots(root.path for root in self._catalog.roots())
+            self._watcher.set_roots(root.path for root in self._catalog.roots() if root.followed)
 
     def every(self, root: str) -> float:
         """Seconds between two looks at a root of which the system does not tell; 0.0 for others."""

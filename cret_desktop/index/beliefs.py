@@ -97,6 +97,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
 
 # Every column that is read, and its kind; "?" where it may be NULL.
 COLUMNS = {
+    "library": "id text",
     "roots": "id id, path root, added_at number, offline integer, volume text, within path, device integer,"
     " inode integer, removed_at number?, followed integer",
     "models": "id id, fingerprint text, name text, width width, centers centers",

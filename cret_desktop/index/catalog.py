@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,18 @@ class Catalog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    # --- identity ----------------------------------------------------------------------------------------------
+
+    def identity(self) -> str:
+        """Which library this is (see `engine.adoption`); '' where nobody has said yet."""
+        row = self.reader().execute("SELECT id FROM library LIMIT 1").fetchone()
+        return str(row[0]) if row is not None else ""
+
+    def set_identity(self, identity: str) -> None:
+        with self.write(durable=True) as db:
+            db.execute("DELETE FROM library")
+            db.execute("INSERT INTO library (id) VALUES (?)", (identity,))
+
     # --- roots ------------------------------------------------------------------------------------------------
 
     def add_root(self, path: str) -> Root:
@@ -168,8 +181,15 @@ class Catalog:
         with self.write() as db:
             for root in self._roots(db):
                 if is_inside(path, root.path):
-                    return root
+                    if not root.followed:
+                        db.execute("UPDATE roots SET followed = 1 WHERE id = ?", (root.id,))
+                    return replace(root, followed=True)
             return Root(_place_root(db, path, self._roots(db, "TRUE")), path, False)
+
+    def follow_nothing(self) -> None:
+        """Leave all folders unlooked at until they are added again; what is known of them stays."""
+        with self.write(durable=True) as db:
+            db.execute("UPDATE roots SET followed = 0, offline = 1")
 
     def roots(self) -> list[Root]:
         return self._roots(self.reader())
@@ -177,11 +197,13 @@ class Catalog:
     @staticmethod
     def _roots(db: sqlite3.Connection, condition: str = "removed_at IS NULL") -> list[Root]:
         rows = db.execute(
-            f"SELECT id, path, offline, volume, within, device, inode FROM roots WHERE {condition} ORDER BY path"
+            f"SELECT id, path, offline, volume, within, device, inode, followed FROM roots WHERE {condition}"
+            " ORDER BY path"
         ).fetchall()
-        kinds = "roots.id roots.path roots.offline roots.volume roots.within roots.device roots.inode"
+        kinds = "roots.id roots.path roots.offline roots.volume roots.within roots.device roots.inode roots.followed"
         return [
-            Root(i, os.fsdecode(p), bool(o), v, os.fsdecode(w), d, n) for i, p, o, v, w, d, n in believed(rows, kinds)
+            Root(i, os.fsdecode(p), bool(o), v, os.fsdecode(w), d, n, bool(followed))
+            for i, p, o, v, w, d, n, followed in believed(rows, kinds)
         ]
 
     def remove_root(self, root_id: int) -> list[int]:
@@ -448,11 +470,25 @@ class Catalog:
             verdict = self._writer.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise DamageFound(str(verdict))
+            self._try_free_pages()
         else:
             self._files.write(recovery.MARK, b"")
         flush_folder(self.path.parent)
 
+    def _try_free_pages(self) -> None:
+        """Write into pages that are free, and take it back: `quick_check` does not see that their list is damaged."""
+        assert self._writer is not None
+        free = int(self._writer.execute("PRAGMA freelist_count").fetchone()[0])
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            self._writer.execute("CREATE TABLE free_pages (content BLOB)")
+            self._writer.execute("INSERT INTO free_pages VALUES (zeroblob(?))", (_PAGE * min(free, _FREE_PAGES_TRIED),))
+        finally:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
 
+
+_PAGE, _FREE_PAGES_TRIED = 4096, 1000
 _DAMAGED = b"damaged"
 
 

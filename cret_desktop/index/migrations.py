@@ -218,9 +218,17 @@ STEPS = (
     ALTER TABLE roots ADD COLUMN removed_at REAL;
     CREATE INDEX roots_again ON roots(path, added_at, offline, volume, within, device, inode, removed_at);
     """,
+    """
+    -- Which library this is, for who made or adopted it (`engine.adoption`); on two pages, as what people said.
+    CREATE TABLE library (id TEXT NOT NULL);
+    CREATE UNIQUE INDEX library_again ON library(id);
+    -- Whether its owner wants the folder looked at: not before he was asked, where somebody else added it.
+    ALTER TABLE roots ADD COLUMN followed INTEGER NOT NULL DEFAULT 1;
+    """,
 )
 
 SCHEMA_VERSION = len(STEPS)
+IDENTITY_SINCE = 7  # the version from which on a catalog knows which library it is
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

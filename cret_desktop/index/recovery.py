@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,8 +105,8 @@ def recover(path: Path) -> str:
     return f"The library's catalog was damaged, and was repaired: {told}. The damaged one is kept as {aside}."
 
 
-def remake(path: Path, change: Callable[[sqlite3.Connection], None] = lambda target: None) -> tuple[str, Path]:
-    """As `recover`, with `change` made to the new catalog. Returns what came back, and the path of the old one."""
+def remake(path: Path) -> tuple[str, Path]:
+    """As `recover`; returns what came back, and the path that the old catalog has now."""
     files = LibraryFiles(path.parent)
     _remove(files, _RECOVERING)
     new = files.create(_RECOVERING)
@@ -117,7 +117,6 @@ def remake(path: Path, change: Callable[[sqlite3.Connection], None] = lambda tar
         target.execute("BEGIN")
         tally = _Tally()
         _copy_all(source, target, tally)
-        change(target)
         target.execute("COMMIT")
         told = _told(target, tally)
     files.rename(_RECOVERING, _RECOVERED)
@@ -245,13 +244,14 @@ def _some(source: sqlite3.Connection, query: str, table: str = "", tally: _Tally
 
 # In an order in which no row comes before one that it refers to. What words are searched in is made by triggers.
 _TABLES = (
-    "roots", "models", "tags", "files", "file_tags", "saved_searches", "kept_annotations", "clips", "embeddings",
-    "sidecars", "subtitle_lines",
+    "library", "roots", "models", "tags", "files", "file_tags", "saved_searches", "kept_annotations", "clips",
+    "embeddings", "sidecars", "subtitle_lines",
 )  # fmt: skip
 _KEYS = {"file_tags": "file_id", "sidecars": "file_id"}  # of those that have no rowid
 
 # What is there a second time, in indices: columns, and where. Those called "again" came with schemas 4 and 5.
 _AGAIN = {
+    "library": ("id", "library INDEXED BY library_again"),
     "roots": (
         "id, path, added_at, offline, volume, within, device, inode, removed_at",
         "roots INDEXED BY roots_again",
@@ -425,6 +425,7 @@ def _told(target: sqlite3.Connection, tally: _Tally) -> str:
 
 
 _WORDS = {
+    "library": "which library it is",
     "roots": "folders",
     "models": "models",
     "tags": "tags",

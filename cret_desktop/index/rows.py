@@ -43,6 +43,7 @@ class Root:
     within: str = ""
     device: int = 0
     inode: int = 0
+    followed: bool = True  # whether its owner wants it looked at
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,8 @@ class Indexer:
         present = self._find_roots()
         pending: dict[int, VideoFile] = {}
         for known, within in places:
+            if not known.followed:
+                continue
             root = present.get(known.id)
             if root is not None:
                 within = self._place(root, within if root.path == known.path else root.path)
@@ -245,7 +247,7 @@ class Indexer:
     def _find_roots(self) -> dict[int, Root]:
         """The roots that are there, by id, where they are now; the catalog learns which are not and which went."""
         volumes = self._volumes()
-        roots = self._catalog.roots()
+        roots = [root for root in self._catalog.roots() if root.followed]
         self._shares = tuple(root.path for root in roots if volumes.is_network(root.path))
         present: dict[int, Root] = {}
         for root in roots:

@@ -158,7 +158,7 @@ def add_root(catalog: Catalog, path: str, volumes: Volumes) -> Root:
     """
     volume, roots = volumes.volume_of(path), catalog.roots()
     for known in roots:
-        if volume and known.volume == volume:
+        if volume and known.volume == volume and known.followed:
             found = volumes.find(known, partial(catalog.files, known.id), roots)
             if found is not None and found.path != known.path:
                 catalog.place_root(found)

@@ -115,10 +115,12 @@ def test_thumbnails_are_drawn_again_without_encoding_and_what_none_shows_goes(li
     pictures = {path: path.read_bytes() for path in (first, second, third)}
     first.unlink()
     second.write_bytes(pictures[second][:-100])
-    (paths.thumbnails / "aa").mkdir(exist_ok=True)
-    stray = [paths.thumbnails / "aa" / "left.part", third.with_name("of-no-clip.jpg")]
+    somebodys = paths.thumbnails / "aa" / "holiday.jpg"
+    stray = [third.with_name(f"{third.name}.part"), third.with_name(f"{third.stem}99.jpg"), somebodys]
+    somebodys.parent.mkdir(exist_ok=True)
     for path in stray:
         path.write_bytes(b"left by a process that was killed")
+    pictures[somebodys] = somebodys.read_bytes()  # no name of ours: whatever it does there, it is not ours to delete
     paths.catalog.with_name("catalog.sqlite.open").touch()
     with EngineClient(EngineConfig(torn, factory="tests.fakes:open_library_that_cannot_encode")) as client:
         until(listen(client), protocol.LibraryChanged)

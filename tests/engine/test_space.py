@@ -45,8 +45,8 @@ def test_thumbnails_are_made_smaller_and_strays_are_taken_away(tmp_path: Path, v
     assert before.thumbnails == sum(Path(path).stat().st_size for path in large)
     assert before.catalog >= (config.library / "catalog.sqlite").stat().st_size
     width, height = next(iter(large.values()))[2:]
-    stray = config.library / "thumbnails" / "aa" / "stray.jpg"
-    stray.parent.mkdir()
+    stray = config.library / "thumbnails" / "aa" / "aa" / f"aaaa{'0' * 20}-1.jpg"
+    stray.parent.mkdir(parents=True)
     stray.write_bytes(bytes(100_000))
     narrower = EngineConfig(config.library, thumbnail_width=width // 2, factory=FACTORY)
     with EngineClient(narrower) as client:

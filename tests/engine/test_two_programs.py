@@ -135,6 +135,10 @@ def test_a_library_of_another_user_is_read_while_it_is_written(config: EngineCon
         for folder in (tmp_path, *tmp_path.parents):
             if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
                 folder.chmod(folder.stat().st_mode | stat.S_IROTH | stat.S_IXOTH)
+        for name in ("", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"):  # as its owner has allowed
+            file = config.library / name
+            assert not file.stat().st_mode & 0o077, "a library is its owner's alone unless he says otherwise"
+            file.chmod(0o755)
 
         def work() -> None:
             with pytest.raises((StorageError, LibraryLocked)):

@@ -47,24 +47,27 @@ def test_a_downgrade_is_refused_before_anything_is_touched(config: EngineConfig,
 
 @pytest.mark.parametrize("schema", range(1, migrations.SCHEMA_VERSION))
 def test_a_library_of_each_earlier_version_opens(config: EngineConfig, schema: int) -> None:
+    """On the computer that made it, without a question: nobody else knows the numbers of its files."""
     config.library.mkdir()
-    catalog = config.library / "catalog.sqlite"
+    catalog, video = config.library / "catalog.sqlite", config.library.with_name("Córdoba.mp4")
+    video.write_bytes(b"no video, but a file of this disk")
+    there = video.stat()
     with sqlite3.connect(catalog) as db:
         db.create_function("name_sort_key", 1, migrations.name_sort_key, deterministic=True)
         for step in migrations.STEPS[:schema]:
             db.executescript(step)
         db.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {schema}")
-        db.execute("INSERT INTO roots (id, path, added_at) VALUES (1, ?, 0)", (b"/nowhere/Holiday films",))
+        db.execute("INSERT INTO roots (id, path, added_at) VALUES (1, ?, 0)", (bytes(video.parent),))
         db.execute(
             "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state)"
-            " VALUES (1, ?, 9, 9, 1, 1, 'failed')",
-            ("Córdoba.mp4".encode(),),
+            " VALUES (1, ?, ?, ?, 1, ?, 'failed')",
+            ("Córdoba.mp4".encode(), there.st_size, there.st_mtime_ns, there.st_ino),
         )
     db.close()
     with EngineClient(config) as client:
         status = client.request(protocol.GetStatus()).result(WAIT)
-    assert [folder.path for folder in status.folders] == ["/nowhere/Holiday films"]
+    assert [folder.path for folder in status.folders] == [str(video.parent)]
     with sqlite3.connect(catalog) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (migrations.SCHEMA_VERSION,)
     db.close()

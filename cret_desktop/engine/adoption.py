@@ -1,0 +1,287 @@
+"""Which libraries are this person's own: made here, or adopted. What anybody else made is opened for reading alone.
+
+A person's configuration holds, for each library of theirs, its identity, a secret key and the folders that it was seen
+in. The identity stands in the catalog as well; the key never leaves this computer, and proves that a graph file was
+built here. Adopting makes the catalog anew, of our own schema and of rows that can be ones, and keeps the old one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from cret_desktop import paths
+from cret_desktop.errors import LibraryDamaged, LibraryStrange, StorageError
+from cret_desktop.index import recovery
+from cret_desktop.index.beliefs import believed
+from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.connections import connect_to_read, difference
+from cret_desktop.index.migrations import IDENTITY_SINCE, check_version
+from cret_desktop.index.rows import joined_path
+from cret_desktop.library import backup
+from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, CATALOG_FILES, GRAPHS, RESTORED, LibraryFiles
+from cret_desktop.settings import Settings, load
+
+log = logging.getLogger(__name__)
+
+_LOOKED_AT = 50  # files, by which an older library is known to be of this computer
+_KEY_BYTES = 32
+
+
+class Origin(Enum):
+    NEW = "new"  # there is no catalog yet
+    OURS = "ours"
+    STRANGE = "strange"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a library comes from, and the key that its graphs are proved with: empty where there is none."""
+
+    origin: Origin
+    key: bytes = b""
+
+
+def standing(library: Path) -> Standing:
+    """Look where a library comes from, without opening it. Raises: StorageError, LibraryTooNew."""
+    records, path = _Records.read(), library / CATALOG
+    files = LibraryFiles(library)
+    if not os.path.lexists(path) or (files.has(CATALOG) and files.entry(CATALOG).size == 0):
+        return Standing(Origin.NEW)
+    try:
+        files.path(CATALOG)
+        # Without a log beside it, it is read as it lies there: a look that is refused must leave no file behind.
+        with closing(connect_to_read(path, immutable=not files.has(f"{CATALOG}-wal"))) as db:
+            if check_version(db, path) < IDENTITY_SINCE:
+                ours = not records.is_unproven(library) and (_is_usual(library) or _has_our_files(db))
+                return Standing(Origin.OURS if ours else Origin.STRANGE)
+            key = records.key_of(_identity(db))
+            if key and not difference(db).added:
+                return Standing(Origin.OURS, key)
+            return Standing(Origin.STRANGE, key)
+    except (OSError, sqlite3.OperationalError):
+        return Standing(Origin.STRANGE)  # whoever opens it says why that cannot be
+    except sqlite3.DatabaseError:  # damaged: it can only be known by where it lies, and is repaired there
+        key = records.key_in(library)
+        usual = _is_usual(library) and not records.is_unproven(library)
+        return Standing(Origin.OURS if key or usual else Origin.STRANGE, key)
+
+
+def require_ours(library: Path) -> Standing:
+    """Raises: LibraryStrange where a library must not be changed before it is adopted, StorageError."""
+    found = standing(library)
+    # A file that is no catalog of anybody's is opened for what it is: that says so, and leaves it alone.
+    if found.origin is Origin.STRANGE and recovery.is_ours(library / CATALOG):
+        raise LibraryStrange(said_of(library))
+    with _Records.changed():
+        pass  # where nothing could be remembered of it, no library is made that would be strange the next time
+    return found
+
+
+def said_of(library: Path) -> str:
+    """The one sentence on a library that is not ours, with what to do."""
+    return (
+        f"The library {library} was made on another computer or by somebody else, so it can be searched, and is not "
+        f"changed. To add to it, adopt it: choose Adopt in the window, or run `cret-desktop adopt --library {library}`."
+    )
+
+
+def key_of(catalog: Catalog) -> bytes:
+    """The key of a library that is open for reading; empty where it is not this person's own."""
+    return _Records.read().key_of(catalog.identity())
+
+
+def remember(catalog: Catalog) -> bytes:
+    """Count a library that is open for writing among this person's own; returns its key. Raises: StorageError."""
+    library = catalog.path.parent
+    with _Records.changed() as records:
+        identity = catalog.identity() or records.identity_in(library) or secrets.token_hex(16)
+        if catalog.identity() != identity:
+            catalog.set_identity(identity)
+        return records.add(identity, library)
+
+
+def adopt(library: Path, follow: bool) -> str:
+    """Make a library this person's own; returns what to tell them. The caller holds the writer's lock.
+
+    `follow`: index the folders that it names, where they are on this computer; otherwise they stay as they are until
+    they are added again. Raises: LibraryTooNew, LibraryDamaged, StorageError.
+    """
+    files, path = LibraryFiles(library), library / CATALOG
+    if not recovery.is_ours(path):
+        raise LibraryDamaged(f"There is no catalog of a library in {library}. Choose the folder that holds one.")
+    with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as db:  # where it is damaged, what is left
+        check_version(db, path)
+    for name in CATALOG_FILES:
+        files.own(name)
+    for folder in (GRAPHS, CALIBRATION):  # both are made again
+        for name in list(files.walk(folder)):
+            files.remove(name)
+    try:
+        told, aside = recovery.remake(path)
+    except sqlite3.Error as error:
+        raise StorageError(f"The library {library} could not be adopted: {error}. It is as it was.") from error
+    kept = f"catalog.foreign-{time.strftime('%Y-%m-%d-%H%M%S')}.sqlite"
+    with suppress(FileNotFoundError):
+        files.rename(aside.name, kept)
+    with Catalog.open(path) as catalog:
+        catalog.set_identity(secrets.token_hex(16))
+        if not follow:
+            catalog.follow_nothing()
+        with _Records.changed() as records:
+            records.proven(library)
+        remember(catalog)
+    return f"The library was adopted: {told}. The catalog as it was is kept as {library / kept}."
+
+
+def take_restored(library: Path) -> str:
+    """As `backup.finish`, for a library that may not be this person's: its place says nothing of it then."""
+    files = LibraryFiles(library)
+    if files.has_folder(RESTORED) or files.has_folder(ARRIVING):
+        with _Records.changed() as records:
+            records.doubt(library)
+    return backup.finish(library)
+
+
+def _identity(db: sqlite3.Connection) -> str:
+    for source in ("library INDEXED BY library_again", "library NOT INDEXED"):  # on two pages, like what people said
+        with suppress(sqlite3.DatabaseError):
+            for (identity,) in db.execute(f"SELECT id FROM {source} WHERE id > '' LIMIT 1"):
+                return identity if isinstance(identity, str) else ""
+    return ""
+
+
+def _is_usual(library: Path) -> bool:
+    """Whether a library lies where this program keeps it, or where a person has moved it to."""
+    with suppress(StorageError):
+        settings, _ = load(Settings, paths.settings_file())
+        return library.absolute() in (paths.data_folder() / "library", Path(settings.library or library.anchor))
+    return False
+
+
+def _has_our_files(db: sqlite3.Connection) -> bool:
+    """Whether a library of an older version, which knows no identity, was made here, by what it knows of files.
+
+    Nobody elsewhere knows what number a file has on this computer's own disk, and when it was last written.
+    """
+    try:
+        own = os.stat(paths.settings_file().parent if paths.settings_file().parent.exists() else Path.home()).st_dev
+        rows = db.execute(
+            "SELECT r.path, f.path, f.size, f.mtime_ns, f.inode FROM files f JOIN roots r ON r.id = f.root_id"
+            " WHERE f.missing_since IS NULL AND f.inode > 0 AND f.size > 0 ORDER BY f.id LIMIT ?",
+            (_LOOKED_AT,),
+        )
+        for root, relative, size, mtime_ns, inode in believed(
+            rows, "roots.path files.path files.size files.mtime_ns files.inode"
+        ):
+            with suppress(OSError):
+                status = os.stat(joined_path(root, relative))
+                if (status.st_dev, status.st_size, status.st_mtime_ns, status.st_ino) == (own, size, mtime_ns, inode):
+                    return True
+    except (OSError, RuntimeError, StorageError):
+        return False
+    return False
+
+
+class _Records:
+    """The file of this person's libraries: {identity: {key, folders}}, and folders that an unproven one was put in."""
+
+    def __init__(self, libraries: dict[str, dict[str, Any]], unproven: list[str]) -> None:
+        self._libraries = libraries
+        self._unproven = unproven
+
+    @classmethod
+    def read(cls) -> _Records:
+        """What cannot be read counts for nothing: then libraries are adopted once more."""
+        try:
+            written = json.loads(paths.libraries_file().read_bytes())
+            libraries = {
+                str(identity): {"key": record["key"], "folders": [str(folder) for folder in record["folders"]]}
+                for identity, record in written["libraries"].items()
+                if len(bytes.fromhex(record["key"])) == _KEY_BYTES
+            }
+            return cls(libraries, [str(folder) for folder in written.get("unproven", [])])
+        except FileNotFoundError:
+            return cls({}, [])
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            log.warning("%s cannot be read, so libraries are asked about again: %s", paths.libraries_file(), error)
+            return cls({}, [])
+
+    @classmethod
+    @contextmanager
+    def changed(cls) -> Iterator[_Records]:
+        """The records, written back in the end: whole, and for their owner alone. Raises: StorageError."""
+        file = paths.libraries_file()
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with FileLock(file.with_suffix(".lock"), timeout=10):
+                records = cls.read()
+                before = json.dumps([records._libraries, records._unproven])
+                yield records
+                if json.dumps([records._libraries, records._unproven]) != before:
+                    records._write(file)
+        except OSError as error:
+            raise StorageError(
+                f"{file} cannot be written: {(error.strerror or str(error)).lower()}. It tells your own libraries from "
+                "others'; free some space, or make its folder writable."
+            ) from error
+
+    def _write(self, file: Path) -> None:
+        content = json.dumps({"libraries": self._libraries, "unproven": self._unproven}, indent=1).encode()
+        part = file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, file)
+
+    def key_of(self, identity: str) -> bytes:
+        record = self._libraries.get(identity)
+        return bytes.fromhex(record["key"]) if record else b""
+
+    def identity_in(self, library: Path) -> str:
+        """Of the library that lay in a folder when it was last open, '' where none is known."""
+        place = str(library.absolute())
+        return next((i for i, record in self._libraries.items() if place in record["folders"]), "")
+
+    def key_in(self, library: Path) -> bytes:
+        return self.key_of(self.identity_in(library))
+
+    def is_unproven(self, library: Path) -> bool:
+        return str(library.absolute()) in self._unproven
+
+    def add(self, identity: str, library: Path) -> bytes:
+        record = self._libraries.setdefault(identity, {"key": secrets.token_hex(_KEY_BYTES), "folders": []})
+        place = str(library.absolute())
+        if place not in record["folders"]:
+            self._leave(place)
+            record["folders"].append(place)
+        return bytes.fromhex(record["key"])
+
+    def doubt(self, library: Path) -> None:
+        """From now on its place says nothing of the library in it."""
+        place = str(library.absolute())
+        self._leave(place)
+        if place not in self._unproven:
+            self._unproven.append(place)
+
+    def proven(self, library: Path) -> None:
+        place = str(library.absolute())
+        self._unproven = [folder for folder in self._unproven if folder != place]
+
+    def _leave(self, place: str) -> None:
+        for record in self._libraries.values():
+            record["folders"] = [folder for folder in record["folders"] if folder != place]
