@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from cret_desktop import paths
-from cret_desktop.cli import copies, demo, examine, export, index, models, search, window
+from cret_desktop.cli import adopt, copies, demo, examine, export, index, models, search, window
 from cret_desktop.cli.options import Device, Library
 from cret_desktop.cli.terminal import err, out
 from cret_desktop.errors import CretError
@@ -78,6 +78,7 @@ for _command in (  # as the help lists them
     copies.backup,
     copies.restore,
     copies.move,
+    adopt.adopt,
     copies.export_tags,
     copies.import_tags,
     examine.doctor,

@@ -46,8 +46,9 @@ def restore(
     library: Library = None,
 ) -> int:
     """Put a copy in the library's place. The library that is there now is set aside, never deleted."""
+    from cret_desktop.engine.adoption import take_restored
     from cret_desktop.engine.lock import WriterLock
-    from cret_desktop.library.backup import finish, take_in
+    from cret_desktop.library.backup import take_in
 
     config = engine_config(library, "")
     place = config.library
@@ -59,7 +60,7 @@ def restore(
     with WriterLock(paths.LibraryPaths(place).lock).held():
         with _copying() as progress:
             contents = take_in(place, source.absolute(), progress)
-        said = finish(place)
+        said = take_restored(place)
     out.print(f"{said} {_held(contents)}", markup=False)
     return 0
 

@@ -110,6 +110,7 @@ class EngineClient:
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
         self.notice = ""  # on what was done to the library when it was last opened, or why it is only read
+        self.is_strange = False  # it is neither made here nor adopted, and only read
         self._context = multiprocessing.get_context("spawn")
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
@@ -218,7 +219,7 @@ class EngineClient:
         if closed_meanwhile:
             ours.send(protocol.Envelope(0, protocol.Shutdown()))
         assert isinstance(first, protocol.EngineStarted)
-        self.notice = first.notice
+        self.notice, self.is_strange = first.notice, first.strange
         return protocol.EngineStarted(first.read_only, restarted, first.notice, first.strange)
 
     def _send(self, envelope: protocol.Envelope) -> None:
