@@ -1,7 +1,7 @@
 """Builds one hnswlib graph file in a short-lived child process: load the last good graph, add what is new, save, check.
 
 hnswlib saves without looking at errors, loads damaged files until it crashes, and holds the GIL while it does either;
-so graphs are written here only, and whoever reads one goes through `load_graph`, which proves the file first.
+so graphs are written here only, and whoever reads one goes through `load_graph`, which has `graph_file` prove it first.
 This module never imports torch or Qt, never opens the catalog, never changes a file that others may be reading, and
 never lets a graph have its final name before it is whole, flushed and digested.
 """
@@ -14,7 +14,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import struct
 import threading
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
@@ -24,35 +23,16 @@ import hnswlib
 import numpy as np
 
 from cret_desktop.index.flush import flush_folder
+from cret_desktop.index.graph_file import EF_CONSTRUCTION, SPACE, BadGraph, GraphFile, M, prove
 
-SPACE = "ip"  # on unit vectors the inner product is the cosine, without the copy that "cosine" would normalise
-M = 16
-EF_CONSTRUCTION = 200
 # Texts lie off the manifold of clips: at 100,000 x 768 ef 64 finds 94 % of their ten nearest, 300 more than 99 %, at an
 # eighth of the time of an exact scan (tests.benchmarks.recall). hnswlib forgets its ef on every load.
 EF_SEARCH = 400
 
-_HEADER = struct.Struct("<6QiI3QdQ")
-_LINKS_BYTES = 4 + 2 * M * 4  # of one element on the lowest level: a count, then room for 2 M neighbours
 _BATCH = 4096
 _PATIENCE = 10  # os.nice: searches and encoding go first
 
 logger = logging.getLogger(__name__)
-
-
-class BadGraph(Exception):
-    """A graph file that is not, byte for byte, what a builder wrote for this index. Never shown: it is rebuilt."""
-
-
-@dataclass(frozen=True, slots=True)
-class GraphFile:
-    """A graph on disk and what proves that it is whole: size in bytes, SHA-256, number and width of its vectors."""
-
-    path: str
-    size: int
-    digest: str
-    count: int
-    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +72,6 @@ class BuildReport:
         return cls(graph=GraphFile(**graph) if graph else None, **fields)
 
 
-def element_layout(width: int) -> np.dtype[np.void]:
-    """One element of the lowest level as hnswlib 0.8 stores it: a graph file is also a matrix of its vectors."""
-    return np.dtype([("links", f"V{_LINKS_BYTES}"), ("vector", "<f4", (width,)), ("label", "<u8")])
-
-
-def header_size() -> int:
-    """Bytes before the first element of a graph file."""
-    return _HEADER.size
-
-
 def load_graph(file: GraphFile, capacity: int = 0) -> hnswlib.Index:
     """Proves the file, then loads it into an index of its own; hnswlib never sees a file that failed.
 
@@ -118,29 +88,6 @@ def load_graph(file: GraphFile, capacity: int = 0) -> hnswlib.Index:
         raise BadGraph(f"{file.path} holds another index than was recorded")
     graph.set_ef(EF_SEARCH)
     return graph
-
-
-def prove(file: GraphFile) -> None:
-    """Checks size, digest and header against the record without hnswlib. Raises: BadGraph."""
-    try:
-        with open(file.path, "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size != file.size:
-                raise BadGraph(f"{file.path} has {size} bytes, {file.size} were recorded")
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            stream.seek(0)
-            header = stream.read(_HEADER.size)
-    except OSError as error:
-        raise BadGraph(f"{file.path} cannot be read: {error}") from error
-    if digest != file.digest:
-        raise BadGraph(f"{file.path} has changed since it was written")
-    if len(header) < _HEADER.size:
-        raise BadGraph(f"{file.path} is too short to be a graph")
-    _, _, count, element_size, label_offset, vector_offset, *_, ef_construction = _HEADER.unpack(header)
-    layout = element_layout(file.width)
-    expected = (file.count, layout.itemsize, layout.itemsize - layout["label"].itemsize, _LINKS_BYTES, EF_CONSTRUCTION)
-    if (count, element_size, label_offset, vector_offset, ef_construction) != expected:
-        raise BadGraph(f"{file.path} was written with another layout, width or number of vectors")
 
 
 def build_graph(request: BuildRequest) -> BuildReport:

@@ -31,8 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.errors import EngineError, StorageError
-from cret_desktop.index import graph_builder
-from cret_desktop.index.graph_builder import BadGraph, BuildReport, BuildRequest, GraphFile
+from cret_desktop.index import graph_builder, graph_file
+from cret_desktop.index.graph_builder import BuildReport, BuildRequest
+from cret_desktop.index.graph_file import BadGraph, GraphFile
 from cret_desktop.index.rows import GraphManifest
 
 Ids = NDArray[np.int64]
@@ -306,9 +307,9 @@ class VectorIndex:
             last_clip_id=last_clip_id,
             count=file.count,
             width=self._width,
-            space=graph_builder.SPACE,
-            m=graph_builder.M,
-            ef_construction=graph_builder.EF_CONSTRUCTION,
+            space=graph_file.SPACE,
+            m=graph_file.M,
+            ef_construction=graph_file.EF_CONSTRUCTION,
             model=self._model,
             library_version=LIBRARY_VERSION,
         )
@@ -520,8 +521,8 @@ class _Graph:
     def load(cls, file: GraphFile) -> _Graph:
         """Raises: BadGraph."""
         index = graph_builder.load_graph(file)
-        layout = graph_builder.element_layout(file.width)
-        offset = graph_builder.header_size()
+        layout = graph_file.element_layout(file.width)
+        offset = graph_file.header_size()
         elements = np.memmap(file.path, layout, mode="r", offset=offset, shape=(file.count,))
         ids = np.asarray(elements["label"]).astype(np.int64)
         rows = _Rows(ids, np.asarray(elements["vector"]), np.ones(len(ids), np.bool_), _order(ids), 0)

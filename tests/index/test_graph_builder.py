@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from cret_desktop.index import graph_builder
+from cret_desktop.index import graph_builder, graph_file
 from cret_desktop.index.graph_builder import BadGraph, BuildReport, BuildRequest, GraphFile, build_graph, load_graph
 
 ROOT = Path(__file__).parents[2]
@@ -64,9 +64,9 @@ def test_a_graph_holds_what_it_was_given_and_can_grow(tmp_path: Path, graph: Gra
 def test_the_file_is_also_a_matrix_of_its_vectors(graph: GraphFile) -> None:
     elements = np.memmap(
         graph.path,
-        graph_builder.element_layout(WIDTH),
+        graph_file.element_layout(WIDTH),
         mode="r",
-        offset=graph_builder.header_size(),
+        offset=graph_file.header_size(),
         shape=(graph.count,),
     )
     order = np.argsort(elements["label"])
@@ -79,7 +79,7 @@ def damaged(content: bytes, how: str, chance: random.Random) -> bytes:
     page = at - at % 4096
     match how:
         case "bit of the header":
-            at = chance.randrange(graph_builder.header_size())
+            at = chance.randrange(graph_file.header_size())
             return content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :]
         case "bit":
             return content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :]
@@ -176,7 +176,7 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     os.mkfifo(endless.ids)  # the build waits here for as long as nobody writes
     script = f"""
 import multiprocessing, sys, time
-from cret_desktop.index import graph_builder
+from cret_desktop.index import graph_builder, graph_file
 from cret_desktop.index.graph_builder import BuildRequest
 if __name__ == "__main__":
     request = {endless!r}
