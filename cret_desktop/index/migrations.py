@@ -224,6 +224,8 @@ STEPS = (
     CREATE UNIQUE INDEX library_again ON library(id);
     -- Whether its owner wants the folder looked at: not before he was asked, where somebody else added it.
     ALTER TABLE roots ADD COLUMN followed INTEGER NOT NULL DEFAULT 1;
+    -- HMAC of all else that is said of a graph, under the library's key (index.vector_index). Older graphs have none.
+    ALTER TABLE graphs ADD COLUMN proof TEXT NOT NULL DEFAULT '';
     """,
 )
 
