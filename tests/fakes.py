@@ -51,6 +51,7 @@ COLOURS = {
     "cyan": (30, 220, 220),
     "pink": (250, 160, 190),
 }
+KEY = bytes(range(32))  # a library's secret, the same in each process that opens it
 PALETTE = np.array(list(COLOURS.values()), np.float32) / 255
 FORMAT = FrameFormat(frames=4, size=32)
 INFO = ModelInfo(

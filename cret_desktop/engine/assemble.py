@@ -88,7 +88,7 @@ class OpenLibrary:
     def restore(self, ids: Sequence[int]) -> None:
         """Clips that were removed can be found again, by each model that knows them."""
         for index, model in [(self.index, self.model)] + [(b.index, b.model) for b in (self.before,) if b is not None]:
-            index.add(*self.embeddings.vectors(model.info.fingerprint, ids=ids))
+            index.add(*self.embeddings.vectors(model.info.fingerprint, model.info.width + 1, ids=ids))
 
     def close(self) -> None:
         self.index.close()
@@ -127,23 +127,19 @@ def wire(
     """
     paths = LibraryPaths(library)
     catalog = Catalog.open(paths.catalog, read_only)
-    try:
-        adoption.key_of(catalog) if read_only else adoption.remember(catalog)
-    except BaseException:
-        catalog.close()
-        raise
     embeddings = Embeddings(catalog)
     texts = resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
     references = [text for text in texts if text and not text.startswith("#")]
 
     def answering(model: Model) -> Answering:
         info = model.info
-        index = VectorIndex.open(paths.graphs, embeddings, info.fingerprint, info.width + 1, read_only=read_only)
+        index = VectorIndex.open(paths.graphs, embeddings, info.fingerprint, info.width + 1, None, read_only, key)
         searcher = Searcher(catalog, index, model, paths.files, references, fit_picture)
         return Answering(model, index, searcher)
 
     try:
         with catalog.guarded():
+            key = adoption.key_of(catalog) if read_only else adoption.remember(catalog)
             now = answering(model)
             old = _model_before(embeddings, model.info.fingerprint, reopen)
             before = answering(old) if old is not None else None

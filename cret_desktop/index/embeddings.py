@@ -1,11 +1,15 @@
 """Embeddings by model, the index vectors that follow from them, and the records of the graphs built of those.
 
 What `index.vector_index` knows of the catalog (its `GraphStore`). Never holds a vector: every call reads.
+
+A catalog may come from somewhere else and hold anything. Rows whose values are not what a model of ours writes (another
+type or size, numbers that are none) are passed over as if they were not there, before their values are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -13,7 +17,12 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import Features, ModelInfo
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.rows import BEHIND, GraphManifest, parts
+from cret_desktop.index.rows import BEHIND, GRAPH_COLUMNS, GraphManifest, graph_manifest, parts
+
+_MOST_BYTES = 2**20  # of one clip's frames: ten times what the largest model makes
+_FEATURE = np.dtype("<f2")
+
+log = logging.getLogger(__name__)
 
 
 class Embeddings:
@@ -21,6 +30,7 @@ class Embeddings:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._warned = False
 
     def record_model(self, info: ModelInfo) -> int:
         with self._catalog.write() as db:
@@ -42,13 +52,13 @@ class Embeddings:
 
     def count_embedded(self) -> dict[str, int]:
         """Clips that can be searched, by the fingerprint of the model."""
-        return dict(
-            self._catalog.reader().execute(
-                "SELECT m.fingerprint, count(*) FROM embeddings e JOIN models m ON m.id = e.model_id"
-                " JOIN clips c ON c.id = e.clip_id JOIN files f ON f.id = c.file_id"
-                " WHERE f.missing_since IS NULL GROUP BY m.id"
-            )
+        rows = self._catalog.reader().execute(
+            "SELECT CAST(m.fingerprint AS BLOB), count(*) FROM embeddings e JOIN models m ON m.id = e.model_id"
+            " JOIN clips c ON c.id = e.clip_id JOIN files f ON f.id = c.file_id"
+            " WHERE f.missing_since IS NULL AND typeof(m.fingerprint) = 'text' AND length(m.fingerprint) < 1000"
+            " GROUP BY m.id"
         )
+        return {fingerprint.decode("utf-8", "replace"): count for fingerprint, count in rows}
 
     def embedding_bytes(self, model: str) -> int:
         """What a model's embeddings take up, of missing files as well."""
@@ -76,61 +86,90 @@ class Embeddings:
 
     def features(self, model: ModelInfo, ids: Sequence[int]) -> tuple[NDArray[np.int64], Features]:
         """-> (ids found [K], Features globals [K, M, D], centers [K, C, D] float32), in the order of `ids`."""
+        frames, centers, width = model.frame_format.frames, model.centers, model.width
+        fits = f"{_is_blob('globals')} = ? AND {_is_blob('centers')} = ?"
+        sizes = (frames * width * _FEATURE.itemsize, centers * width * _FEATURE.itemsize)
         found: dict[int, tuple[bytes, bytes]] = {}
+        damaged: list[int] = []
         for part in parts(ids):
             rows = self._catalog.reader().execute(
-                "SELECT e.clip_id, e.globals, e.centers FROM embeddings e JOIN models m ON m.id = e.model_id"
+                f"SELECT e.clip_id, {fits}, iif({fits}, e.globals, NULL), iif({fits}, e.centers, NULL)"
+                " FROM embeddings e JOIN models m ON m.id = e.model_id"
                 f" WHERE m.fingerprint = ? AND e.clip_id IN ({','.join('?' * len(part))})",
-                (model.fingerprint, *part),
+                (*sizes * 3, model.fingerprint, *part),
             )
-            found.update((i, (g, c)) for i, g, c in rows)
-        order = [int(i) for i in ids if int(i) in found]
-        frames = model.frame_format.frames
-        globals_ = np.frombuffer(b"".join(found[i][0] for i in order), "<f2").reshape(-1, frames, model.width)
-        centers = np.frombuffer(b"".join(found[i][1] for i in order), "<f2").reshape(
-            len(order), model.centers, model.width
+            for i, fitting, *blobs in rows:
+                if fitting:
+                    found[i] = (blobs[0], blobs[1])
+                else:
+                    damaged.append(i)
+        order = np.array([int(i) for i in ids if int(i) in found], np.int64)
+        features = Features(
+            _floats((found[i][0] for i in order.tolist()), (len(order), frames, width)),
+            _floats((found[i][1] for i in order.tolist()), (len(order), centers, width)),
         )
-        return np.asarray(order, np.int64), Features(globals_.astype(np.float32), centers.astype(np.float32))
+        whole = _finite(features.globals) & _finite(features.centers)
+        if not whole.all():
+            damaged += order[~whole].tolist()
+            order, features = order[whole], Features(features.globals[whole], features.centers[whole])
+        self._warn(damaged)
+        return order, features
 
     def clip_ids(self, model: str) -> NDArray[np.int64]:
-        """Ids of the live clips that have embeddings of this model (a fingerprint), ascending."""
+        """Ids of the live clips that have embeddings of this model (a fingerprint), ascending; all above 0."""
         rows = self._catalog.reader().execute(
             "SELECT e.clip_id FROM embeddings e JOIN models m ON m.id = e.model_id JOIN clips c ON c.id = e.clip_id"
-            " JOIN files f ON f.id = c.file_id WHERE m.fingerprint = ? AND f.missing_since IS NULL ORDER BY e.clip_id",
+            " JOIN files f ON f.id = c.file_id WHERE m.fingerprint = ? AND f.missing_since IS NULL AND e.clip_id > 0"
+            " ORDER BY e.clip_id",
             (model,),
         )
         return np.fromiter((i for (i,) in rows), np.int64)
 
-    def vectors(self, model: str, *, ids: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of `ids` that are live, ascending, and their index vectors [N, D + 1]."""
-        db = self._catalog.reader()
-        row = db.execute("SELECT id, width FROM models WHERE fingerprint = ?", (model,)).fetchone()
-        if row is None:
-            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-        model_id, width = row
-        labels: list[int] = []
-        vectors: list[NDArray[np.float32]] = [np.empty((0, width + 1), np.float32)]
-        for part in parts(sorted(ids)):
-            rows = db.execute(
-                "SELECT e.clip_id, e.globals FROM embeddings e JOIN clips c ON c.id = e.clip_id"
-                " JOIN files f ON f.id = c.file_id WHERE e.model_id = ? AND f.missing_since IS NULL"
+    def vectors(self, model: str, width: int, *, ids: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of `ids` that are live, ascending, and their index vectors [N, `width`], which is a frame's and one."""
+        frame = (width - 1) * _FEATURE.itemsize
+        size = _is_blob("globals")
+        fits = f"({size} BETWEEN {frame} AND {_MOST_BYTES} AND {size} % {frame} = 0)"
+        labels = [np.empty(0, np.int64)]
+        vectors = [np.empty((0, width), np.float32)]
+        damaged: list[int] = []
+        for part in parts(sorted(i for i in ids if i > 0)):
+            rows = self._catalog.reader().execute(
+                f"SELECT e.clip_id, iif({fits}, e.globals, NULL) FROM embeddings e"
+                " JOIN models m ON m.id = e.model_id JOIN clips c ON c.id = e.clip_id JOIN files f ON f.id = c.file_id"
+                " WHERE m.fingerprint = ? AND f.missing_since IS NULL"
                 f" AND e.clip_id IN ({','.join('?' * len(part))}) ORDER BY e.clip_id",
-                (model_id, *part),
-            ).fetchall()
-            if rows:
-                labels += [i for i, _ in rows]
-                frames = np.frombuffer(b"".join(g for _, g in rows), "<f2").reshape(len(rows), -1, width)
-                vectors.append(_index_vectors(frames))
-        return np.asarray(labels, np.int64), np.concatenate(vectors)
+                (model, *part),
+            )
+            alike: dict[int, list[tuple[int, bytes]]] = {}  # all of a model's have as many frames, if they are its own
+            for i, blob in rows:
+                alike.setdefault(len(blob or b""), []).append((i, blob))
+            damaged += [i for i, _ in alike.pop(0, [])]
+            for length, clips in alike.items():
+                found = np.array([i for i, _ in clips], np.int64)
+                frames = np.frombuffer(b"".join(blob for _, blob in clips), _FEATURE)
+                made = _index_vectors(frames.reshape(len(clips), length // frame, width - 1))
+                whole = np.isfinite(made[:, -1])
+                damaged += found[~whole].tolist()
+                labels.append(found[whole])
+                vectors.append(made[whole])
+        self._warn(damaged)
+        found = np.concatenate(labels)
+        order = np.argsort(found)
+        return found[order], np.concatenate(vectors)[order]
+
+    def _warn(self, damaged: Sequence[int]) -> None:
+        if damaged and not self._warned:
+            self._warned = True
+            log.warning("Clips are left out of searches: their embeddings are damaged (clip %d first)", damaged[0])
 
     # --- graph manifests (index.vector_index.GraphStore) ------------------------------------------------------
 
     def graphs(self, model: str) -> list[GraphManifest]:
-        columns = ", ".join(f.name for f in fields(GraphManifest))
         rows = self._catalog.reader().execute(
-            f"SELECT {columns} FROM graphs WHERE model = ? ORDER BY generation DESC", (model,)
+            f"SELECT {GRAPH_COLUMNS} FROM graphs WHERE model = ? ORDER BY generation DESC", (model,)
         )
-        return [GraphManifest(*row) for row in rows]
+        return [manifest for row in rows if (manifest := graph_manifest(row)) is not None]
 
     def record_graph(self, manifest: GraphManifest) -> None:
         names = [f.name for f in fields(GraphManifest)]
@@ -140,22 +179,41 @@ class Embeddings:
                 tuple(getattr(manifest, name) for name in names),
             )
 
-    def forget_graph(self, generation: int) -> None:
-        with self._catalog.write() as db:
-            db.execute("DELETE FROM graphs WHERE generation = ?", (generation,))
+    def forget_graphs(self, model: str, *, but: Collection[int]) -> None:
+        rows = self._catalog.reader().execute("SELECT generation FROM graphs WHERE model = ?", (model,))
+        gone = {generation for (generation,) in rows} - set(but)
+        if gone:
+            with self._catalog.write() as db:
+                db.executemany("DELETE FROM graphs WHERE generation = ?", [(generation,) for generation in gone])
+
+
+def _is_blob(column: str) -> str:
+    """The length of an embedding's blob in SQL, read from the row's header; -1 for any other type."""
+    return f"iif(typeof(e.{column}) = 'blob', length(e.{column}), -1)"
+
+
+def _floats(blobs: Iterable[bytes], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.frombuffer(b"".join(blobs), _FEATURE).reshape(shape).astype(np.float32)
+
+
+def _finite(features: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of [N, M, D] hold finite numbers only. Their sums say so: no sum of float16 numbers is too large."""
+    return np.asarray(np.isfinite(np.einsum("nmd->n", features)))
 
 
 def _index_vectors(frames: NDArray[np.float16]) -> NDArray[np.float32]:
     """Frame features [N, M, D] of length at most 1 -> unit vectors [N, D + 1]: the mean, and what it lacks to length 1.
 
     Their cosine with a query's `query_vector` orders clips exactly as <t, mean> does; by the mean's direction alone,
-    clips whose frames differ (short means) would come out too high.
+    clips whose frames differ (short means) would come out too high. Of a clip with a number that is none, or infinite,
+    no value is finite.
     """
-    mean = frames.mean(axis=1, dtype=np.float32)
-    mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1.0)
-    lacking = np.sqrt(np.maximum(1.0 - np.square(mean).sum(axis=1, keepdims=True), 0.0))
-    vectors = np.concatenate([mean, lacking], axis=1)
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+    with np.errstate(invalid="ignore"):
+        mean = frames.mean(axis=1, dtype=np.float32)
+        mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1.0)
+        lacking = np.sqrt(np.maximum(1.0 - np.square(mean).sum(axis=1, keepdims=True), 0.0))
+        vectors = np.concatenate([mean, lacking], axis=1)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def query_vector(text: NDArray[np.float32]) -> NDArray[np.float32]:

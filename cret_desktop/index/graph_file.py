@@ -116,8 +116,8 @@ def _followed(file: GraphFile, parts: _Parts) -> str:
 def _checked_header(file: GraphFile, layout: np.dtype[np.void], header: bytes) -> tuple[int, int]:
     """-> the highest level, and the element where a search enters. Raises: BadGraph."""
     (
-        level_offset, room, count, element_size, label_offset, vector_offset, highest, entry, most_above, most, m, drawn,
-        ef_construction,
+        level_offset, room, count, element_size, label_offset, vector_offset, highest, entry, most_above, most, m,
+        drawn, ef_construction,
     ) = _HEADER.unpack(header)  # fmt: skip
     links_size = layout["links"].itemsize
     said = (level_offset, count, element_size, label_offset, vector_offset, most_above, most, m, ef_construction)
@@ -139,7 +139,7 @@ def _fault_of_elements(elements: NDArray[np.void], count: int) -> str:
     # The upper half of the number is where hnswlib marks what was deleted, and no graph of ours has such.
     if links[:, 0].max() > _MOST_LINKS:
         return "has an element of more links than there is room for"
-    if np.any((links[:, 1:] >= count) & (_PLACES < used)):
+    if np.any((links[:, 1:] >= count) & (used > _PLACES)):
         return "has a link to an element that is not there"
     lengths = np.sqrt(np.einsum("nd,nd->n", elements["vector"], elements["vector"]))
     if not np.all(np.abs(lengths - 1.0) <= _UNIT_TOLERANCE):  # false for NaN and infinity
@@ -183,7 +183,7 @@ def _walk(words: NDArray[np.uint32], count: int, highest: int) -> tuple[NDArray[
     reaching = np.flatnonzero(words)
     following[reaching] = reaching
     np.minimum.accumulate(following[::-1], out=following[::-1])
-    next_reaching, sizes = memoryview(following), memoryview(words)
+    next_reaching, sizes = following.data, words.data
     found: list[tuple[int, int, int]] = []
     at = element = 0
     while at < end:

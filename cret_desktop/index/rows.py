@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,10 @@ from cret_desktop.index.beliefs import Row, believed
 
 @dataclass(frozen=True, slots=True)
 class GraphManifest:
-    """One generation of the vector index: a graph file, and all that must hold before it is believed."""
+    """One generation of the vector index: a graph file, and all that must hold before it is believed.
+
+    `proof` authenticates the other fields with the library's key (`index.vector_index`); '' has none.
+    """
 
     generation: int
     file: str
@@ -30,6 +35,7 @@ class GraphManifest:
     ef_construction: int
     model: str  # fingerprint
     library_version: str
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,17 @@ class ScanResult:
     stale_sprites: set[str] = field(default_factory=set)  # that no clip shows any more
 
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LAST_GENERATION = 2**62  # of a manifest that is read: there is always a next one
+
+# What a manifest is read from. Text comes as bytes, so that none which is not UTF-8 ends the reading.
+GRAPH_COLUMNS = ", ".join(
+    f"CASE WHEN typeof({f.name}) = 'text' AND length({f.name}) < 1000 THEN CAST({f.name} AS BLOB) END"
+    if f.type == "str"
+    else f.name
+    for f in fields(GraphManifest)
+)
+
 FILE_COLUMNS = (
     "SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration,"
     " f.missing_since IS NOT NULL, f.device, f.inode, f.away FROM files f JOIN roots r ON r.id = f.root_id"
@@ -158,6 +175,36 @@ BEHIND = (
     " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id"
     " AND e.model_id = (SELECT id FROM models WHERE fingerprint = ?))))"
 )
+
+
+def graph_prefix(model: str) -> str:
+    """What the files of a model's graphs begin with."""
+    return hashlib.sha256(model.encode()).hexdigest()[:12]
+
+
+def graph_file_name(model: str, generation: int) -> str:
+    """The only name that the graph of a model (a fingerprint) and generation may have."""
+    return f"{graph_prefix(model)}-{generation}.hnsw"
+
+
+def graph_manifest(row: Sequence[object]) -> GraphManifest | None:
+    """A manifest of `GRAPH_COLUMNS`; None where a value is none that was ever written, the file's name above all."""
+    values: list[int | str] = []
+    for column, value in zip(fields(GraphManifest), row, strict=True):
+        if column.type == "int" and isinstance(value, int) and value >= 0:
+            values.append(value)
+        elif column.type == "str" and isinstance(value, bytes):
+            try:
+                values.append(value.decode())
+            except UnicodeDecodeError:
+                return None
+        else:
+            return None
+    manifest = GraphManifest(*values)  # type: ignore[arg-type] # each of its column's type, as was just seen
+    named = manifest.file == graph_file_name(manifest.model, manifest.generation)
+    digests = [manifest.digest, manifest.proof] if manifest.proof else [manifest.digest]
+    proven = all(_DIGEST.fullmatch(digest) for digest in digests)
+    return manifest if named and proven and manifest.generation < _LAST_GENERATION else None
 
 
 _CLIP_KINDS = (

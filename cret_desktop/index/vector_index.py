@@ -1,9 +1,10 @@
 """Nearest clips of a query: an immutable hnswlib graph plus an exact tail, and exact search wherever that is better.
 
 The catalog is the truth and this index a cache of it: whatever is in doubt is set aside, searched exactly and built
-again by `graph_builder`'s child. What is held: the graph's vectors and links once, in hnswlib; the tail's vectors once,
-in a matrix; 9 to 17 bytes a clip of ids and marks. Exact search over graphed clips reads their vectors from the graph
-file, mapped read-only: the system's file cache, which it takes back when memory is short.
+again by `graph_builder`'s child. Without a proof under the library's key a graph is not even looked at: who made it may
+have made the record that praises it too. What is held: the graph's vectors and links once, in hnswlib; the tail's
+vectors once, in a matrix; 9 to 17 bytes a clip of ids and marks. Exact search over graphed clips reads their vectors
+from the graph file, mapped read-only: the system's file cache, which it takes back when memory is short.
 
 This module never adds to, resizes or saves a graph, never gives hnswlib a filter callback, and never lets a search wait
 for a build. One owner a directory and model: the engine that holds the library's lock.
@@ -11,16 +12,18 @@ for a build. One owner a directory and model: the engine that holds the library'
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import importlib.metadata
+import json
 import logging
 import math
 import multiprocessing
+import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -34,7 +37,7 @@ from cret_desktop.errors import EngineError, StorageError
 from cret_desktop.index import graph_builder, graph_file
 from cret_desktop.index.graph_builder import BuildReport, BuildRequest
 from cret_desktop.index.graph_file import BadGraph, GraphFile
-from cret_desktop.index.rows import GraphManifest
+from cret_desktop.index.rows import GraphManifest, graph_file_name, graph_prefix
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -61,14 +64,16 @@ class GraphStore(Protocol):
 
     def record_graph(self, manifest: GraphManifest) -> None: ...
 
-    def forget_graph(self, generation: int) -> None: ...
+    def forget_graphs(self, model: str, *, but: Collection[int]) -> None:
+        """Forget the records of a model's graphs, those that `graphs` passes over too, but for these generations."""
+        ...
 
     def clip_ids(self, model: str) -> Ids:
         """Ids of the live clips that have vectors of this model, ascending."""
         ...
 
-    def vectors(self, model: str, *, ids: Sequence[int]) -> tuple[Ids, Vectors]:
-        """Those of the ids that are live clips, ascending, and their unit vectors [N, D]."""
+    def vectors(self, model: str, width: int, *, ids: Sequence[int]) -> tuple[Ids, Vectors]:
+        """Those of the ids that are live clips, ascending, and their unit vectors [N, width]."""
         ...
 
 
@@ -95,7 +100,7 @@ class VectorIndex:
     """
 
     def __init__(
-        self, directory: Path, store: GraphStore, model: str, width: int, limits: Limits, read_only: bool
+        self, directory: Path, store: GraphStore, model: str, width: int, limits: Limits, read_only: bool, key: bytes
     ) -> None:
         """Use `open`."""
         self.build_failure = ""
@@ -104,8 +109,9 @@ class VectorIndex:
         self._model = model
         self._width = width
         self._limits = limits
-        self._read_only = read_only
-        self._prefix = hashlib.sha256(model.encode()).hexdigest()[:12]
+        self._read_only = read_only or not key
+        self._key = key
+        self._prefix = graph_prefix(model)
         self._lock = threading.RLock()  # held by changes only: a search reads `_state` once
         self._build_lock = threading.RLock()  # taken before `_lock`
         self._state = _State(None, _Rows.empty(width))
@@ -123,21 +129,23 @@ class VectorIndex:
         width: int,
         limits: Limits | None = None,
         read_only: bool = False,
+        key: bytes = b"",
     ) -> VectorIndex:
         """Proves and loads the newest graph that can be trusted; the store's other vectors become the tail.
 
-        `read_only` is for whoever does not hold the library's lock: it only searches, and touches no file.
-        Raises: StorageError where the directory cannot be used.
+        `read_only` is for whoever does not hold the library's lock: it only searches, and touches no file. `key` is the
+        library's secret, which proves that a graph was built here; without one no graph is believed or built, and no
+        file touched. Raises: StorageError where the directory cannot be used.
         """
-        index = cls(directory, store, model, width, limits or Limits(), read_only)
-        if not read_only:
+        index = cls(directory, store, model, width, limits or Limits(), read_only, key)
+        if not index._read_only:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StorageError(
                     f"The search index folder {directory} cannot be used ({error.strerror}); make it writable."
                 ) from error
-            for leftover in directory.glob(f"{index._prefix}-*.build"):
+            for leftover in index._own_files("build"):
                 shutil.rmtree(leftover, ignore_errors=True)
         index._load()
         return index
@@ -254,29 +262,41 @@ class VectorIndex:
                 self._state = _State(replace(graph, rows=graph.rows.only(live)), self._from_store(missing))
 
     def _newest_graph(self) -> _Graph | None:
+        if not self._key:
+            return None
         for manifest in self._store.graphs(self._model):
+            if not self._is_proven(manifest):  # the sweep takes it: its name proves as little as the rest
+                logger.warning("The search index %s was not built here; it is not used and replaced", manifest.file)
+                self._in_doubt = True
+                continue
             try:
                 return self._opened(manifest)
             except BadGraph as doubt:
-                self._distrust(manifest.file, str(doubt))
+                self._distrust(manifest, str(doubt))
         return None
 
-    def _distrust(self, file: str, reason: str) -> None:
-        """Sets a graph aside under a name that nothing loads, for whoever looks into it, and forgets its record."""
-        logger.warning("The search index %s is not used and will be built again: %s", file, reason)
+    def _is_proven(self, manifest: GraphManifest) -> bool:
+        """Whether a record was made by a holder of the library's key."""
+        return hmac.compare_digest(manifest.proof.encode(), _proof(manifest, self._key).encode())
+
+    def _proven(self) -> list[GraphManifest]:
+        return [manifest for manifest in self._store.graphs(self._model) if self._is_proven(manifest)]
+
+    def _distrust(self, manifest: GraphManifest, reason: str) -> None:
+        """Sets a proven graph aside under a name that nothing loads, for whoever looks into it; forgets its record."""
+        logger.warning("The search index %s is not used and will be built again: %s", manifest.file, reason)
         self._in_doubt = True
         if self._read_only:
             return
-        for old in self._directory.glob(f"{self._prefix}-*.damaged"):
+        for old in self._own_files("damaged"):
             _discard(old)
-        path = self._directory / file
+        path = self._directory / manifest.file
         try:
             path.rename(path.with_suffix(".damaged"))
         except OSError as error:
             logger.warning("%s could not be set aside: %s", path, error)
-        for manifest in self._store.graphs(self._model):
-            if manifest.file == file:
-                self._store.forget_graph(manifest.generation)
+        others = [other.generation for other in self._proven() if other != manifest]
+        self._store.forget_graphs(self._model, but=others)
 
     def _opened(self, manifest: GraphManifest) -> _Graph:
         """A graph that its file, its record and the catalog agree on. Raises: BadGraph."""
@@ -285,7 +305,7 @@ class VectorIndex:
         graph = _Graph.load(self._file(manifest))
         rows = graph.rows
         sample = rows.ids[np.unique(np.linspace(0, len(rows.ids) - 1, _CANARIES).astype(np.int64))]
-        ids, truth = self._store.vectors(self._model, ids=[int(clip_id) for clip_id in sample])
+        ids, truth = self._store.vectors(self._model, self._width, ids=[int(clip_id) for clip_id in sample])
         found = 0
         for clip_id, vector in zip(ids, truth, strict=True):
             held = rows.vectors[rows.find(np.array([clip_id]))[0]]
@@ -299,9 +319,9 @@ class VectorIndex:
 
     def _manifest(self, generation: int, file: GraphFile, last_clip_id: int) -> GraphManifest:
         """What the record of a graph must say to be one of this index, built by this version."""
-        return GraphManifest(
+        manifest = GraphManifest(
             generation=generation,
-            file=Path(file.path).name,
+            file=graph_file_name(self._model, generation),
             size=file.size,
             digest=file.digest,
             last_clip_id=last_clip_id,
@@ -313,8 +333,10 @@ class VectorIndex:
             model=self._model,
             library_version=LIBRARY_VERSION,
         )
+        return replace(manifest, proof=_proof(manifest, self._key))
 
     def _file(self, manifest: GraphManifest) -> GraphFile:
+        """The file of a proven manifest."""
         path = str(self._directory / manifest.file)
         return GraphFile(path, manifest.size, manifest.digest, manifest.count, manifest.width)
 
@@ -329,7 +351,7 @@ class VectorIndex:
         """The store's vectors of these ids in chunks. What no search could use is left out, and said."""
         for start in range(0, len(ids), _CHUNK):
             wanted = [int(clip_id) for clip_id in ids[start : start + _CHUNK]]
-            found, vectors = self._store.vectors(self._model, ids=wanted)
+            found, vectors = self._store.vectors(self._model, self._width, ids=wanted)
             usable = _usable(vectors) if vectors.shape == (len(found), self._width) else np.zeros(len(found), np.bool_)
             if not usable.all():
                 logger.warning("%d clips cannot be searched: their stored vectors are damaged", np.sum(~usable))
@@ -345,8 +367,8 @@ class VectorIndex:
             self._load()
             return
         generation = max([time.time_ns() // 1000, *(g.generation + 1 for g in self._store.graphs(self._model))])
-        name = f"{self._prefix}-{generation}"
-        scratch = self._directory / f"{name}.build"
+        target = self._directory / graph_file_name(self._model, generation)
+        scratch = target.with_suffix(".build")
         base = state.graph.file if state.graph is not None and not state.graph.outlived(self._limits) else None
         ids, vectors = scratch / "ids", scratch / "vectors"
         try:
@@ -363,13 +385,14 @@ class VectorIndex:
         if base is None and not count:
             shutil.rmtree(scratch, ignore_errors=True)
             raise self._failed(BuildReport(reason="the library holds no vector that can be searched"))
-        target = str(self._directory / f"{name}.hnsw")
-        request = BuildRequest(base, str(scratch), str(ids), str(vectors), count, self._width, target)
+        request = BuildRequest(base, str(scratch), str(ids), str(vectors), count, self._width, str(target))
         self._build = _Build.start(request, generation)
 
     def _take_over(self, build: _Build, report: BuildReport, timeout: float | None) -> bool:
         if report.base_damaged and build.request.base is not None:
-            self._distrust(Path(build.request.base.path).name, report.reason)
+            for manifest in self._proven():
+                if self._file(manifest) == build.request.base:
+                    self._distrust(manifest, report.reason)
             self._load()
             self.start_build()
             return self.poll_build(timeout)
@@ -405,18 +428,25 @@ class VectorIndex:
         return EngineError(f"The search index could not be built ({report.reason}): searching goes on, more slowly.")
 
     def _keep_generations(self, count: int) -> None:
-        for old in self._store.graphs(self._model)[count:]:
-            self._store.forget_graph(old.generation)
+        newest = self._proven()[:count]
+        self._store.forget_graphs(self._model, but=[manifest.generation for manifest in newest])
         self._sweep()
 
     def _sweep(self) -> None:
-        """Deletes this model's graphs that have no record: of older generations, or of a build that was killed."""
+        """Deletes this model's graphs without a proven record: of older generations, killed builds, other libraries."""
         if self._read_only:
             return
-        recorded = {manifest.file for manifest in self._store.graphs(self._model)}
-        for path in self._directory.glob(f"{self._prefix}-*.hnsw"):
+        proven = self._proven()
+        self._store.forget_graphs(self._model, but=[manifest.generation for manifest in proven])
+        recorded = {manifest.file for manifest in proven}
+        for path in self._own_files("hnsw"):
             if path.name not in recorded:
                 _discard(path)
+
+    def _own_files(self, kind: str) -> list[Path]:
+        """What lies in the directory under a name that this index gives."""
+        ours = re.compile(rf"{self._prefix}-[0-9]{{1,20}}\.{kind}")
+        return [path for path in self._directory.glob(f"*.{kind}") if ours.fullmatch(path.name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -649,6 +679,12 @@ class _Build:
         self.process.join()
         self.connection.close()
         shutil.rmtree(self.request.scratch, ignore_errors=True)
+
+
+def _proof(manifest: GraphManifest, key: bytes) -> str:
+    """HMAC-SHA256 of all that a manifest says but its proof, in one spelling."""
+    said = {name: value for name, value in asdict(manifest).items() if name != "proof"}
+    return hmac.new(key, b"graph " + json.dumps(said, sort_keys=True).encode(), "sha256").hexdigest()
 
 
 def _usable(vectors: Vectors) -> NDArray[np.bool_]:

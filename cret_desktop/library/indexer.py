@@ -301,7 +301,8 @@ class Indexer:
         if result.dropped_clips:
             self._index.remove(np.asarray(result.dropped_clips, np.int64))
         if result.restored_clips:
-            self._index.add(*self._embeddings.vectors(self._model.info.fingerprint, ids=result.restored_clips))
+            info = self._model.info
+            self._index.add(*self._embeddings.vectors(info.fingerprint, info.width + 1, ids=result.restored_clips))
         run.drop_sprites(result.stale_sprites)
         run.failed += result.new_problems
         run.seen += len(files)
@@ -476,7 +477,8 @@ class _Run:
             if copied.dropped_clips:
                 self._i._index.remove(np.asarray(copied.dropped_clips, np.int64))
             self.drop_sprites(copied.stale_sprites)
-            self._i._index.add(*self._i._embeddings.vectors(self._i._model.info.fingerprint, ids=ids))
+            info = self._i._model.info
+            self._i._index.add(*self._i._embeddings.vectors(info.fingerprint, info.width + 1, ids=ids))
             self.files += 1
             self.clips += len(ids)
             self._estimate.drop(file_id)
@@ -609,7 +611,8 @@ class _Run:
             self.unsettled[open_file.file.path] = None
             self.drop_sprites(stale)
             return
-        self._i._index.add(*self._i._embeddings.vectors(self._i._model.info.fingerprint, ids=ids))
+        info = self._i._model.info
+        self._i._index.add(*self._i._embeddings.vectors(info.fingerprint, info.width + 1, ids=ids))
         self.drop_sprites(stale)
         self.files += 1
         self.clips += len(clips)

@@ -26,6 +26,7 @@ from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import resource
+from tests.fakes import KEY
 
 WIDTH, FRAMES, OF_A_FILE = 256, 4, 20
 INFO = ModelInfo("table", "A table", "operators-1", WIDTH, 0, FrameFormat(FRAMES, 32), ScoreConfig())
@@ -108,7 +109,7 @@ def main() -> None:
         if not catalog.roots():
             generate(catalog, arguments.clips)
         model = Table()
-        index = VectorIndex.open(arguments.work / "graphs", Embeddings(catalog), INFO.fingerprint, WIDTH + 1)
+        index = VectorIndex.open(arguments.work / "graphs", Embeddings(catalog), INFO.fingerprint, WIDTH + 1, key=KEY)
         if index.needs_build():
             index.build()
         files = LibraryFiles(arguments.work)

@@ -40,6 +40,7 @@ from cret_desktop.library.ports import VideoEncoder
 from cret_desktop.library.score import score, unit
 from cret_desktop.library.searcher import CANDIDATES, Searcher
 from cret_desktop.paths import LibraryPaths
+from tests.fakes import KEY
 
 FRAMES, CENTERS, TOP = 4, 8, 10
 LIMIT = 50  # moments a search, as the window asks for; the TOP first of them are judged
@@ -221,7 +222,7 @@ def measure(clips: int, width: int, with_centers: bool, queries: int, spread: fl
             print(f"   committed in {time.perf_counter() - start:.0f} s")
         check_kept(catalog, world, info)
         start = time.perf_counter()
-        index = VectorIndex.open(paths.graphs, Embeddings(catalog), info.fingerprint, width + 1)
+        index = VectorIndex.open(paths.graphs, Embeddings(catalog), info.fingerprint, width + 1, key=KEY)
         print(f"   opened in {time.perf_counter() - start:.2f} s")
         if index.needs_build():
             start = time.perf_counter()
@@ -235,7 +236,9 @@ def measure(clips: int, width: int, with_centers: bool, queries: int, spread: fl
 def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: LibraryPaths) -> None:
     queries, clips = world.queries, len(world.frames)
     embeddings = Embeddings(catalog)
-    ids, vectors = embeddings.vectors("benchmark", ids=embeddings.clip_ids("benchmark").tolist())
+    ids, vectors = embeddings.vectors(
+        "benchmark", world.frames.shape[2] + 1, ids=embeddings.clip_ids("benchmark").tolist()
+    )
     typed = [f"text {number}" for number in range(len(world.described))]
     searched = [query_vector(text) for text in queries.globals]
     cosines = np.stack([vectors @ query for query in searched])

@@ -300,7 +300,7 @@ def nearest(library: Path, queries: Sequence[str]) -> list[Vectors]:
     info, found = ColourModel().info, []
     with Catalog.open(library / "catalog.sqlite", read_only=True) as catalog:
         store = Embeddings(catalog)
-        index = VectorIndex.open(library / "graphs", store, info.fingerprint, info.width + 1, read_only=True)
+        index = VectorIndex.open(library / "graphs", store, info.fingerprint, info.width + 1, None, True, KEY)
         for text in ColourModel().text.encode(queries).globals:
             found.append(index.search(query_vector(text), TOP)[1])
         index.close()

@@ -85,7 +85,7 @@ def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
     from cret_desktop.library.indexer import Control, Indexer
     from cret_desktop.library.progress import FileIndexed
     from cret_desktop.library_files import LibraryFiles
-    from tests.fakes import INFO, ColourModel, FakeDecoder
+    from tests.fakes import INFO, KEY, ColourModel, FakeDecoder
 
     sentences: list[str] = []
     library, videos = folder / "library", folder / "videos"
@@ -103,7 +103,9 @@ def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
     with catalog:
         said, changes, embeddings = Annotations(catalog), FileChanges(catalog), Embeddings(catalog)
         index = attempt(
-            lambda: VectorIndex.open(library / "graphs", embeddings, MODEL, INFO.width + 1, Limits(tail=4, dead=0.3))
+            lambda: VectorIndex.open(
+                library / "graphs", embeddings, MODEL, INFO.width + 1, Limits(tail=4, dead=0.3), key=KEY
+            )
         )
         if index is None:
             return sentences
@@ -172,6 +174,7 @@ def look_at(folder: Path, acknowledged: list[tuple[str, Any]], power_cut: bool) 
     from cret_desktop.index.catalog import Catalog
     from cret_desktop.index.embeddings import Embeddings
     from cret_desktop.index.vector_index import Limits, VectorIndex
+    from tests.fakes import KEY
 
     library, videos = folder / "library", folder / "videos"
     contents = {path.read_text(encoding="utf-8") for path in videos.rglob("*.mp4")}
@@ -199,7 +202,7 @@ def look_at(folder: Path, acknowledged: list[tuple[str, Any]], power_cut: bool) 
         assert partly == (0,), "a file is wholly in or wholly out"
         embeddings = Embeddings(catalog)
         live_ids = embeddings.clip_ids(MODEL)
-        index = VectorIndex.open(library / "graphs", embeddings, MODEL, 17, Limits(tail=4), read_only=True)
+        index = VectorIndex.open(library / "graphs", embeddings, MODEL, 17, Limits(tail=4), read_only=True, key=KEY)
         assert len(index) == len(live_ids)
         index.close()
     assert live(folder, lambda *_: None) == [], "afterwards all is well"

@@ -64,7 +64,7 @@ def open_light(library: Path, model: str, device: str, read_only: bool) -> OpenL
     from cret_desktop.engine.assemble import wire
 
     _arm(library)
-    opened = wire(library, ColourModel(), lambda: _Decoder(begun_of(library)), read_only, still_seconds=0.0)
+    opened = wire(library, ColourModel(), lambda: _Decoder(begun_of(library)), read_only, 0.0)
     _wrap(opened.model.video, "encode", "encoding")
     return opened
 

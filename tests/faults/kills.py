@@ -38,7 +38,7 @@ from cret_desktop.library.indexer import FILES_IN_FLIGHT
 from cret_desktop.library.progress import FileIndexed
 from cret_desktop.media.scan import fingerprint
 from cret_desktop.paths import LibraryPaths
-from tests.fakes import COLOURS
+from tests.fakes import COLOURS, INFO, KEY
 from tests.faults.killed import POINTS, TAIL, Plan, begun_of
 from tests.videos import write_colours, write_unlike
 
@@ -273,9 +273,9 @@ class Killing:
         with Catalog.open(paths.catalog, read_only=True) as catalog:
             embeddings = Embeddings(catalog)
             for model in embeddings.count_embedded():
-                ids, vectors = embeddings.vectors(model, ids=embeddings.clip_ids(model).tolist())
+                ids, vectors = embeddings.vectors(model, INFO.width + 1, ids=embeddings.clip_ids(model).tolist())
                 index = VectorIndex.open(
-                    paths.graphs, embeddings, model, vectors.shape[1], Limits(tail=TAIL), read_only=True
+                    paths.graphs, embeddings, model, vectors.shape[1], Limits(tail=TAIL), read_only=True, key=KEY
                 )
                 assert len(index) == len(ids), "catalog and index agree"
                 found, cosines = index.search(vectors[0], len(ids))

@@ -22,7 +22,7 @@ from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.filters import Filters
 from cret_desktop.index.listing import Listing
-from cret_desktop.index.rows import GraphManifest, NewClip, Root
+from cret_desktop.index.rows import GraphManifest, NewClip, Root, graph_file_name
 from cret_desktop.index.texts import Texts
 
 MODEL = ModelInfo("m", "M", "print-1", 8, 2, FrameFormat(4, 32), ScoreConfig())
@@ -80,7 +80,7 @@ def test_a_committed_file_reads_back(catalog: Catalog) -> None:
     assert features.globals.shape == (2, 4, 8)
     assert features.centers.shape == (2, 2, 8)
     assert features.globals[0] == pytest.approx(clip(2).globals, abs=2e-3)
-    labels, vectors = embeddings.vectors(MODEL.fingerprint, ids=ids)
+    labels, vectors = embeddings.vectors(MODEL.fingerprint, MODEL.width + 1, ids=ids)
     assert list(labels) == ids == list(embeddings.clip_ids(MODEL.fingerprint))
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
 
@@ -250,12 +250,16 @@ def test_absorbed_roots_keep_their_files(catalog: Catalog) -> None:
 
 def test_graph_manifests(catalog: Catalog) -> None:
     embeddings = Embeddings(catalog)
-    manifests = [GraphManifest(g, f"{g}.hnsw", 1, "d", 9, 3, 8, "cosine", 16, 200, "print-1", "0.8") for g in (1, 2, 3)]
+    manifests = [
+        GraphManifest(g, graph_file_name("print-1", g), 1, "d" * 64, 9, 3, 8, "ip", 16, 200, "print-1", "0.8", "e" * 64)
+        for g in (1, 2, 3)
+    ]
     for manifest in manifests:
         embeddings.record_graph(manifest)
     assert embeddings.graphs("print-1") == manifests[::-1]
     assert embeddings.graphs("other") == []
-    embeddings.forget_graph(3)
+    embeddings.forget_graphs("print-1", but=[1, 2])
+    embeddings.forget_graphs("other", but=[])
     assert embeddings.graphs("print-1")[0].generation == 2
 
 

@@ -96,7 +96,7 @@ def check_any_page(sound: Path, folder: Path, page: int, content: bytes) -> bool
         ids = Embeddings(catalog).clip_ids(MODEL.fingerprint)
         waiting = sum(count.pending for count in catalog.counts(MODEL.fingerprint))
         assert len(ids) == clips or waiting
-        _, vectors = Embeddings(catalog).vectors(MODEL.fingerprint, ids=ids.tolist())
+        _, vectors = Embeddings(catalog).vectors(MODEL.fingerprint, MODEL.width + 1, ids=ids.tolist())
         assert np.isfinite(vectors).all()
         with closing(sqlite3.connect(path)) as db:
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)

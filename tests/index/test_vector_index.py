@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import astuple, fields, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cret_desktop.errors import EngineError
+from cret_desktop.index import vector_index
 from cret_desktop.index.rows import GraphManifest
 from cret_desktop.index.vector_index import GraphStore, Limits, VectorIndex
 
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 WIDTH = 32
 SMALL = Limits(tail=100, exact_filter=60)
 MODEL = "model-a"
+KEY = b"of this library"
 
 Steady = tuple[VectorIndex, np.ndarray, np.ndarray]
 
@@ -54,20 +56,21 @@ class Store:
     def record_graph(self, manifest: GraphManifest) -> None:
         self.db.execute(f"INSERT INTO graphs VALUES ({', '.join('?' * len(self.columns))})", astuple(manifest))
 
-    def forget_graph(self, generation: int) -> None:
-        self.db.execute("DELETE FROM graphs WHERE generation = ?", (generation,))
+    def forget_graphs(self, model: str, *, but: Collection[int]) -> None:
+        gone = [(graph.generation,) for graph in self.graphs(model) if graph.generation not in but]
+        self.db.executemany("DELETE FROM graphs WHERE generation = ?", gone)
 
     def clip_ids(self, model: str) -> np.ndarray:
         rows = self.db.execute("SELECT id FROM clips WHERE model = ? ORDER BY id", (model,)).fetchall()
         return np.array([clip_id for (clip_id,) in rows], np.int64)
 
-    def vectors(self, model: str, *, ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    def vectors(self, model: str, width: int, *, ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         rows = self.db.execute(
             f"SELECT id, vector FROM clips WHERE model = ? AND id IN ({', '.join('?' * len(ids))}) ORDER BY id",
             (model, *ids),
         ).fetchall()
         matrix = np.frombuffer(b"".join(blob for _, blob in rows), np.float32)
-        return np.array([clip_id for clip_id, _ in rows], np.int64), matrix.reshape(len(rows), -1 if rows else 0)
+        return np.array([clip_id for clip_id, _ in rows], np.int64), matrix.reshape(len(rows), -1 if rows else width)
 
     def put(self, ids: np.ndarray, vectors: np.ndarray, model: str = MODEL) -> None:
         rows = [(int(clip_id), model, vector.tobytes()) for clip_id, vector in zip(ids, vectors, strict=True)]
@@ -103,7 +106,7 @@ def exhaustive(
 def assert_exact(index: VectorIndex, store: Store, queries: int = 10, k: int = 7, model: str = MODEL) -> None:
     """Answers are those of an exhaustive search over the store."""
     ids = store.clip_ids(model)
-    _, vectors = store.vectors(model, ids=ids.tolist())
+    _, vectors = store.vectors(model, WIDTH, ids=ids.tolist())
     assert len(index) == len(ids)
     for query in clustered(queries, seed=4321):
         found, cosines = index.search(query, k)
@@ -128,7 +131,7 @@ def filled(folder: Path, store: Store) -> VectorIndex:
     """500 clips, 400 of them in a graph, 100 in the tail, ids 1, 4, 7, …"""
     ids, vectors = np.arange(1, 1501, 3), clustered(500)
     store.put(ids[:400], vectors[:400])
-    index = VectorIndex.open(folder, store, MODEL, WIDTH, SMALL)
+    index = VectorIndex.open(folder, store, MODEL, WIDTH, SMALL, key=KEY)
     index.build()
     store.put(ids[400:], vectors[400:])
     index.add(ids[400:], vectors[400:])
@@ -148,13 +151,13 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steady]:
     folder = tmp_path_factory.mktemp("steady")
     store = Store(folder / "truth.sqlite")
     opened = filled(folder / "graphs", store)
-    yield opened, *store.vectors(MODEL, ids=store.clip_ids(MODEL).tolist())
+    yield opened, *store.vectors(MODEL, WIDTH, ids=store.clip_ids(MODEL).tolist())
     opened.close()
     store.db.close()
 
 
 def reopened(folder: Path, store: Store, limits: Limits = SMALL) -> VectorIndex:
-    return VectorIndex.open(folder, store, MODEL, WIDTH, limits)
+    return VectorIndex.open(folder, store, MODEL, WIDTH, limits, key=KEY)
 
 
 def graph_files(folder: Path) -> list[Path]:
@@ -295,7 +298,7 @@ def test_a_store_without_one_good_vector_is_told(folder: Path, store: Store) -> 
 
 def test_removed_clips_are_gone_and_may_come_back(index: VectorIndex, folder: Path, store: Store) -> None:
     ids = store.clip_ids(MODEL)
-    _, vectors = store.vectors(MODEL, ids=ids.tolist())
+    _, vectors = store.vectors(MODEL, WIDTH, ids=ids.tolist())
     gone = np.concatenate([ids[:60], ids[450:460]])
     back = np.concatenate([vectors[:60], vectors[450:460]])
     store.drop(gone)
@@ -311,7 +314,7 @@ def test_removed_clips_are_gone_and_may_come_back(index: VectorIndex, folder: Pa
 
 def test_clips_come_back_after_the_graph_has_dropped_them(index: VectorIndex, folder: Path, store: Store) -> None:
     ids = store.clip_ids(MODEL)[:300]
-    _, vectors = store.vectors(MODEL, ids=ids.tolist())
+    _, vectors = store.vectors(MODEL, WIDTH, ids=ids.tolist())
     store.drop(ids)
     index.remove(ids)
     assert index.needs_build()
@@ -415,13 +418,13 @@ def test_two_generations_are_kept_and_nothing_else(index: VectorIndex, folder: P
 def test_two_models_share_a_folder(index: VectorIndex, folder: Path, store: Store) -> None:
     ids, vectors = np.arange(1, 301), clustered(300, seed=50)
     store.put(ids, vectors, model="model-b")
-    other = VectorIndex.open(folder, store, "model-b", WIDTH, SMALL)
+    other = VectorIndex.open(folder, store, "model-b", WIDTH, SMALL, key=KEY)
     index.start_build()
     other.build()
     assert index.poll_build(timeout=None)
     for model, opened in ((MODEL, index), ("model-b", other)):
         assert_exact(opened, store, model=model)
-        again = VectorIndex.open(folder, store, model, WIDTH, SMALL)
+        again = VectorIndex.open(folder, store, model, WIDTH, SMALL, key=KEY)
         assert_exact(again, store, model=model)
         assert len(store.graphs(model)) >= 1
         assert all((folder / m.file).exists() for m in store.graphs(model))
@@ -559,8 +562,9 @@ def test_a_graph_of_another_kind_is_refused(
     store.put(np.arange(1, 401), clustered(400))
     reopened(folder, store).build()
     (manifest,) = store.graphs(MODEL)
-    store.forget_graph(manifest.generation)
-    store.record_graph(replace(manifest, **claim))
+    store.forget_graphs(MODEL, but=[])
+    manifest = replace(manifest, **claim)
+    store.record_graph(replace(manifest, proof=vector_index._proof(manifest, KEY)))
     with monkeypatch.context() as patch:
         patch.setattr(hnswlib, "Index", lambda *_, **__: pytest.fail("hnswlib was given a foreign file"))
         index = reopened(folder, store)
@@ -574,7 +578,7 @@ def test_another_width_of_the_same_model_starts_anew(folder: Path, store: Store)
     store.drop(np.arange(1, 401))
     wider = clustered(200, width=WIDTH * 2)
     store.put(np.arange(1, 201), wider)
-    index = VectorIndex.open(folder, store, MODEL, WIDTH * 2, SMALL)
+    index = VectorIndex.open(folder, store, MODEL, WIDTH * 2, SMALL, key=KEY)
     assert index.search(wider[11], 1)[0] == [12]
     assert len(index) == 200
 
@@ -585,7 +589,7 @@ def test_a_reader_without_the_lock_touches_nothing(index: VectorIndex, folder: P
     spoil(*graph_files(folder), how)
     before = {path: path.stat().st_mtime_ns for path in graph_files(folder)}
     manifests = store.graphs(MODEL)
-    reader = VectorIndex.open(folder, store, MODEL, WIDTH, Limits(tail=10), read_only=True)
+    reader = VectorIndex.open(folder, store, MODEL, WIDTH, Limits(tail=10), read_only=True, key=KEY)
     assert not reader.needs_build()
     reader.build()
     assert_exact(reader, store)
@@ -596,7 +600,7 @@ def test_a_reader_without_the_lock_touches_nothing(index: VectorIndex, folder: P
 
 def test_reading_where_there_is_no_index_makes_none(folder: Path, store: Store) -> None:
     store.put(np.arange(1, 21), clustered(20))
-    assert_exact(VectorIndex.open(folder, store, MODEL, WIDTH, SMALL, read_only=True), store)
+    assert_exact(VectorIndex.open(folder, store, MODEL, WIDTH, SMALL, read_only=True, key=KEY), store)
     assert not folder.exists()
 
 

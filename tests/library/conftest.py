@@ -16,7 +16,7 @@ from cret_desktop.library.ports import Decoder
 from cret_desktop.library.progress import IndexTotals
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
-from tests.fakes import COLOURS, ColourModel, FakeDecoder, fit_picture
+from tests.fakes import COLOURS, KEY, ColourModel, FakeDecoder, fit_picture
 
 # As in life, most of what could be asked for is not there; now and then a colour is named.
 NOUNS = "street river talk kitchen night snow train child crowd guitar forest market window bridge concert".split()
@@ -78,7 +78,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     videos.mkdir()
     model = ColourModel()
     with Catalog.open(folder / "catalog.sqlite") as catalog:
-        index = VectorIndex.open(folder / "graphs", Embeddings(catalog), model.info.fingerprint, model.info.width + 1)
+        index = VectorIndex.open(
+            folder / "graphs", Embeddings(catalog), model.info.fingerprint, model.info.width + 1, key=KEY
+        )
         searcher = Searcher(catalog, index, model, LibraryFiles(folder), REFERENCES, fit_picture)
         yield Bench(folder, videos, catalog, index, model, searcher, [], [])
         index.close()

@@ -32,7 +32,7 @@ from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
 from cret_desktop.library_files import LibraryFiles
-from tests.fakes import COLOURS, ColourModel, FakeDecoder
+from tests.fakes import COLOURS, KEY, ColourModel, FakeDecoder
 
 DISKS = ("one", "two", "one/stick")
 FOLDERS = ("", "a", "a/b", "c")
@@ -141,7 +141,7 @@ class Library(RuleBasedStateMachine):
         self.catalog = Catalog.open(self.library / "catalog.sqlite")
         info = self.model.info
         self.index = VectorIndex.open(
-            self.library / "graphs", Embeddings(self.catalog), info.fingerprint, info.width + 1
+            self.library / "graphs", Embeddings(self.catalog), info.fingerprint, info.width + 1, key=KEY
         )
 
     def _add_root(self, place: Path) -> Root:
