@@ -91,7 +91,7 @@ class Embeddings:
         sizes = (frames * width * _FEATURE.itemsize, centers * width * _FEATURE.itemsize)
         found: dict[int, tuple[bytes, bytes]] = {}
         damaged: list[int] = []
-        for part in parts(ids):
+        for part in parts([i for i in ids if i > 0]):
             rows = self._catalog.reader().execute(
                 f"SELECT e.clip_id, {fits}, iif({fits}, e.globals, NULL), iif({fits}, e.centers, NULL)"
                 " FROM embeddings e JOIN models m ON m.id = e.model_id"

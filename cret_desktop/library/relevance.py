@@ -46,7 +46,8 @@ class Calibration:
 
     @classmethod
     def fit(cls, scores: Vector) -> Calibration:
-        """`scores` [R, N] of the references against the library's clips, or a sample of them."""
+        """`scores` [R, N] of the references against the library's clips, or a sample of them; of none as of one."""
+        scores = scores if scores.size else np.zeros((len(scores), 1), np.float32)
         spread = np.maximum(scores.std(axis=0, dtype=np.float64), 1e-6)
         best = ((scores - scores.mean(axis=0, dtype=np.float64)) / spread).max(axis=1)
         low, quarter = np.quantile(best, [0.05, 0.25])
@@ -79,7 +80,8 @@ class Likeness:
         """
         others = foreign if foreign.any() else ~np.eye(len(scores), dtype=bool)
         chance = float(np.median(scores[others])) if others.any() else 0.0
-        return cls(chance, max(float(np.median(own)), chance + 1e-3))
+        same = float(np.median(own)) if len(own) else chance
+        return cls(chance, max(same, chance + 1e-3))
 
     def steps(self, scores: Vector) -> NDArray[np.float64]:
         """Scores [N] -> where they lie between the thresholds: 0 is possible, 1 is strong."""

@@ -178,8 +178,9 @@ class Searcher:
         wanted = self._probes(query_language.parse(typed).text, like)
         if wanted and clips:
             judged = self._judged(np.array([clip.id for clip in clips], np.int64))
-            steps = self._steps(wanted, [self._compared(probe, judged)[0] for probe in wanted], judged)
-            found = dict(zip(judged.ids.tolist(), relevance(steps).tolist(), strict=True))
+            if len(judged.ids):  # none of them, where all are another model's
+                steps = self._steps(wanted, [self._compared(probe, judged)[0] for probe in wanted], judged)
+                found = dict(zip(judged.ids.tolist(), relevance(steps).tolist(), strict=True))
         return tuple(
             Stretch(clip.id, clip.start, clip.end, clip.shot, clip_thumbnails(clip, self._library), found.get(clip.id))
             for clip in clips

@@ -30,6 +30,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CretError, EngineError
 from cret_desktop.index import migrations
+from cret_desktop.engine.adoption import key_of
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.recovery import MARK
@@ -38,7 +39,7 @@ from cret_desktop.library.indexer import FILES_IN_FLIGHT
 from cret_desktop.library.progress import FileIndexed
 from cret_desktop.media.scan import fingerprint
 from cret_desktop.paths import LibraryPaths
-from tests.fakes import COLOURS, INFO, KEY
+from tests.fakes import COLOURS, INFO
 from tests.faults.killed import POINTS, TAIL, Plan, begun_of
 from tests.videos import write_colours, write_unlike
 
@@ -275,7 +276,7 @@ class Killing:
             for model in embeddings.count_embedded():
                 ids, vectors = embeddings.vectors(model, INFO.width + 1, ids=embeddings.clip_ids(model).tolist())
                 index = VectorIndex.open(
-                    paths.graphs, embeddings, model, vectors.shape[1], Limits(tail=TAIL), read_only=True, key=KEY
+                    paths.graphs, embeddings, model, vectors.shape[1], Limits(tail=TAIL), read_only=True, key=key_of(catalog)
                 )
                 assert len(index) == len(ids), "catalog and index agree"
                 found, cosines = index.search(vectors[0], len(ids))

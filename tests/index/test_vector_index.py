@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import random
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import threading
@@ -22,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cret_desktop.errors import EngineError
-from cret_desktop.index import vector_index
+from cret_desktop.index import graph_builder, vector_index
 from cret_desktop.index.rows import GraphManifest
 from cret_desktop.index.vector_index import GraphStore, Limits, VectorIndex
 
@@ -637,6 +639,117 @@ def test_graphed_vectors_are_held_once(index: VectorIndex) -> None:
     assert len(state.tail.ids) == 0
     assert not state.graph.rows.vectors.flags.owndata
     assert not state.graph.rows.vectors.flags.writeable
+
+
+# -- records from elsewhere -------------------------------------------------------------------------------------------
+
+
+def retold(store: Store, folder: Path, how: str) -> None:
+    """The only graph gets the record that whoever brought or changed it makes, without the library's key."""
+    (manifest,) = store.graphs(MODEL)
+    match how:
+        case "no proof":
+            told = replace(manifest, proof="")
+        case "another key":
+            told = replace(manifest, proof=vector_index._proof(manifest, b"a stranger's"))
+        case "words for a proof":
+            told = replace(manifest, proof="bewiesen – ☃")
+        case "links out of range":
+            content = bytearray((folder / manifest.file).read_bytes())
+            struct.pack_into("<I", content, 100, 0x7FFFFF00)
+            (folder / manifest.file).write_bytes(content)
+            told = replace(manifest, digest=hashlib.sha256(content).hexdigest())
+        case _:
+            told = replace(manifest, **{how: getattr(manifest, how) + 1})
+    store.forget_graphs(MODEL, but=[])
+    store.record_graph(told)
+
+
+TALES = ["no proof", "another key", "words for a proof", "links out of range", "last_clip_id"]
+
+
+@pytest.mark.parametrize("how", TALES)
+def test_a_graph_that_was_not_proven_here_is_not_even_read(
+    folder: Path, store: Store, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(np.arange(1, 401), clustered(400))
+    reopened(folder, store).build()
+    retold(store, folder, how)
+    (file,) = graph_files(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(graph_builder, "load_graph", lambda *_: pytest.fail("a stranger's graph was read"))
+        reader = VectorIndex.open(folder, store, MODEL, WIDTH, SMALL, read_only=True, key=KEY)
+        assert_exact(reader, store)
+        assert graph_files(folder) == [file]  # read-only: it stays
+        index = reopened(folder, store)
+    assert graph_files(folder) == []
+    assert store.graphs(MODEL) == []
+    assert index.needs_build()
+    assert_exact(index, store)
+    index.build()
+    assert not index.needs_build()
+    assert_exact(index, store)
+    assert reopened(folder, store)._state.graph is not None
+
+
+def test_a_proven_graph_with_links_out_of_range_is_set_aside(
+    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof says who wrote the file, not that it is sound: its bounds are checked all the same."""
+    store.put(np.arange(1, 401), clustered(400))
+    reopened(folder, store).build()
+    retold(store, folder, "links out of range")
+    (manifest,) = store.graphs(MODEL)
+    store.forget_graphs(MODEL, but=[])
+    store.record_graph(replace(manifest, proof=vector_index._proof(manifest, KEY)))
+    with monkeypatch.context() as patch:
+        patch.setattr(hnswlib, "Index", lambda *_, **__: pytest.fail("hnswlib was given a link to nowhere"))
+        index = reopened(folder, store)
+    assert [path.suffix for path in folder.iterdir()] == [".damaged"]
+    assert_exact(index, store)
+    index.build()
+    assert_exact(index, store)
+
+
+def test_without_a_key_nothing_is_believed_built_or_touched(index: VectorIndex, folder: Path, store: Store) -> None:
+    (folder / f"{store.graphs(MODEL)[0].file.split('-')[0]}-13.build").mkdir()
+    before, manifests = {path.name for path in folder.iterdir()}, store.graphs(MODEL)
+    foreign = VectorIndex.open(folder, store, MODEL, WIDTH, Limits(tail=10))
+    assert foreign._state.graph is None
+    assert not foreign.needs_build()
+    foreign.build()
+    assert_exact(foreign, store)
+    foreign.remove(store.clip_ids(MODEL))
+    foreign.build()
+    assert {path.name for path in folder.iterdir()} == before
+    assert store.graphs(MODEL) == manifests
+    assert_exact(reopened(folder, store), store)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sampled_from([f.name for f in fields(GraphManifest) if f.name != "proof"]),
+    st.integers(0, 2**63 - 1) | st.text(max_size=12),
+    st.binary(min_size=1, max_size=40),
+)
+def test_a_proof_holds_for_one_record_and_one_key(column: str, value: int | str, key: bytes) -> None:
+    manifest = GraphManifest(5, "a-5.hnsw", 10, "d" * 64, 9, 8, 9, "ip", 16, 200, MODEL, "hnswlib 0.8")
+    other = replace(manifest, **{column: value})
+    proof = vector_index._proof(manifest, KEY)
+    assert (vector_index._proof(other, KEY) == proof) == (other == manifest)
+    assert (vector_index._proof(manifest, key) == proof) == (key == KEY)
+    assert vector_index._proof(replace(manifest, proof=proof), KEY) == proof
+
+
+def test_only_files_of_its_own_names_are_swept(index: VectorIndex, folder: Path, store: Store) -> None:
+    prefix = store.graphs(MODEL)[0].file.split("-")[0]
+    kept = [f"{prefix}-mine.hnsw", f"{prefix}-5.hnsw.bak", f"my {prefix}-5.hnsw", f"{prefix}-5.damaged.build", "5.hnsw"]
+    for name in kept:
+        (folder / name).write_bytes(b"somebody's own")
+    for name in (f"{prefix}-5.hnsw", f"{prefix}-7.hnsw"):
+        (folder / name).write_bytes(b"of a build that was killed")
+    assert_exact(reopened(folder, store), store)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*kept, *(m.file for m in store.graphs(MODEL))])
 
 
 # -- failing builds ---------------------------------------------------------------------------------------------------

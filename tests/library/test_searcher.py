@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cret_desktop.clips import Match, Sort
-from cret_desktop.errors import QueryError
+from cret_desktop.errors import PathError, QueryError
+from cret_desktop.index.embeddings import Embeddings
+from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library import searcher as searcher_module
 from cret_desktop.library.moments import Hit, merge
+from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
-from tests.fakes import COLOURS, fit_picture
+from tests.fakes import COLOURS, KEY, fit_picture
 from tests.library.conftest import REFERENCES, Bench
 
 
@@ -175,3 +179,50 @@ def test_scores_order_the_answer(bench: Bench) -> None:
     bench.run()
     scores = [moment.score for moment in bench.searcher.search("orange", 10).moments]
     assert np.all(np.diff(scores) <= 0)
+
+
+@pytest.mark.parametrize("hurt", ["b", "%"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "globals = 'red'",
+        "globals = x''",
+        "globals = CAST(globals || x'0000' AS BLOB)",
+        "globals = zeroblob(length(globals) * 100)",
+        "globals = CAST(replace(hex(globals), '0', 'F') AS BLOB)",
+        "centers = 5",
+        "globals = :nan",
+    ],
+)
+def test_clips_whose_embeddings_are_damaged_are_passed_over_and_the_others_found(
+    bench: Bench, hurt: str, damage: str
+) -> None:
+    """As in a library that came from somewhere else: nothing that a row holds is an error of a search."""
+    for name, colour in (("a", "red"), ("b", "green"), ("c", "blue")):
+        bench.write(f"{name}.mp4", colour)
+    bench.run()
+    with bench.catalog.write() as db:
+        (size,) = db.execute("SELECT length(globals) FROM embeddings").fetchone()
+        db.execute(
+            f"UPDATE embeddings SET {damage} WHERE clip_id IN (SELECT c.id FROM clips c"
+            " JOIN files f ON f.id = c.file_id WHERE CAST(f.path AS TEXT) LIKE :hurt || '.mp4')",
+            {"nan": np.full(size // 2, np.nan, "<f2").tobytes(), "hurt": hurt},
+        )
+    info, embeddings = bench.model.info, Embeddings(bench.catalog)
+    index = VectorIndex.open(bench.folder / "graphs", embeddings, info.fingerprint, info.width + 1, key=KEY)
+    searcher = Searcher(
+        bench.catalog, index, bench.model, bench.folder / "thumbnails", REFERENCES, bench.folder / "new", fit_picture
+    )
+    searcher.prepare()
+    sound = [] if hurt == "%" else ["a.mp4", "c.mp4"]
+    assert sorted(Path(moment.path).name for moment in searcher.search("blue", 5).moments) == sound
+    assert {Path(moment.path).name for moment in searcher.search("", 5, without="blue").moments} >= {"b.mp4"}
+    for file in bench.catalog.files(bench.catalog.roots()[0].id).values():
+        (stretch,) = searcher.filmstrip(file.id, "blue")
+        assert (stretch.relevance is not None) == (Path(file.path).name in sound)
+        if Path(file.path).name in sound:
+            assert len(searcher.search("", 5, like=stretch.clip_id).moments) == 1
+        else:
+            with pytest.raises(PathError):
+                searcher.search("", 5, like=stretch.clip_id)
+    index.close()
