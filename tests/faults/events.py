@@ -33,9 +33,9 @@ import numpy as np
 import psutil
 
 from cret_desktop.engine import protocol
+from cret_desktop.engine.adoption import key_of
 from cret_desktop.engine.assemble import OpenLibrary, wire
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.engine.adoption import key_of
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings, query_vector
 from cret_desktop.index.vector_index import VectorIndex, Vectors
@@ -301,7 +301,9 @@ def nearest(library: Path, queries: Sequence[str]) -> list[Vectors]:
     info, found = ColourModel().info, []
     with Catalog.open(library / "catalog.sqlite", read_only=True) as catalog:
         store = Embeddings(catalog)
-        index = VectorIndex.open(library / "graphs", store, info.fingerprint, info.width + 1, None, True, key_of(catalog))
+        index = VectorIndex.open(
+            library / "graphs", store, info.fingerprint, info.width + 1, None, True, key_of(catalog)
+        )
         for text in ColourModel().text.encode(queries).globals:
             found.append(index.search(query_vector(text), TOP)[1])
         index.close()

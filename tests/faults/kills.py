@@ -27,10 +27,10 @@ import numpy as np
 
 from cret_desktop.engine import client as client_module
 from cret_desktop.engine import protocol
+from cret_desktop.engine.adoption import key_of
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CretError, EngineError
 from cret_desktop.index import migrations
-from cret_desktop.engine.adoption import key_of
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.recovery import MARK
@@ -276,7 +276,13 @@ class Killing:
             for model in embeddings.count_embedded():
                 ids, vectors = embeddings.vectors(model, INFO.width + 1, ids=embeddings.clip_ids(model).tolist())
                 index = VectorIndex.open(
-                    paths.graphs, embeddings, model, vectors.shape[1], Limits(tail=TAIL), read_only=True, key=key_of(catalog)
+                    paths.graphs,
+                    embeddings,
+                    model,
+                    vectors.shape[1],
+                    Limits(tail=TAIL),
+                    read_only=True,
+                    key=key_of(catalog),
                 )
                 assert len(index) == len(ids), "catalog and index agree"
                 found, cosines = index.search(vectors[0], len(ids))

@@ -38,7 +38,7 @@ def make_library(folder: Path, note: str = "mine", videos: int = 3) -> Path:
         ids = [indexed(catalog, f"{note} {number}.mp4", 1)[0] for number in range(videos)]
         Annotations(catalog).set_note(ids[0], note)
         with catalog.write() as db:
-            db.execute(f"INSERT INTO graphs VALUES (1, 'print-1', '{GRAPH}', 1, '', 1, 1, 9, '', 1, 1, '')")
+            db.execute(f"INSERT INTO graphs VALUES (1, 'print-1', '{GRAPH}', 1, '', 1, 1, 9, '', 1, 1, '', '')")
         for name in {row.sprite for file_id in ids for row in catalog.clips_of(file_id)}:
             write(paths.thumbnails / name, note)
     write(paths.thumbnails / sprite(99), note)
