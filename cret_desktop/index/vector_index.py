@@ -38,6 +38,7 @@ from cret_desktop.index import graph_builder, graph_file
 from cret_desktop.index.graph_builder import BuildReport, BuildRequest
 from cret_desktop.index.graph_file import BadGraph, GraphFile
 from cret_desktop.index.rows import GraphManifest, graph_file_name, graph_prefix
+from cret_desktop.library_files import GRAPHS, LibraryFiles
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -105,6 +106,7 @@ class VectorIndex:
         """Use `open`."""
         self.build_failure = ""
         self._directory = directory
+        self._files = LibraryFiles(directory.parent)
         self._store = store
         self._model = model
         self._width = width
@@ -138,15 +140,20 @@ class VectorIndex:
         file touched. Raises: StorageError where the directory cannot be used.
         """
         index = cls(directory, store, model, width, limits or Limits(), read_only, key)
+        try:
+            index._files.path(GRAPHS)
+        except OSError as error:
+            logger.warning("No search index is kept, and search stays exact: %s", error.strerror or error)
+            index._read_only, index._key = True, b""
         if not index._read_only:
             try:
-                directory.mkdir(parents=True, exist_ok=True)
+                index._files.make_folder(GRAPHS)
             except OSError as error:
                 raise StorageError(
                     f"The search index folder {directory} cannot be used ({error.strerror}); make it writable."
                 ) from error
             for leftover in index._own_files("build"):
-                shutil.rmtree(leftover, ignore_errors=True)
+                index._files.remove_tree(leftover)
         index._load()
         return index
 
@@ -289,12 +296,12 @@ class VectorIndex:
         if self._read_only:
             return
         for old in self._own_files("damaged"):
-            _discard(old)
-        path = self._directory / manifest.file
+            self._discard(old)
+        name = f"{GRAPHS}/{manifest.file}"
         try:
-            path.rename(path.with_suffix(".damaged"))
+            self._files.rename(name, f"{name.removesuffix('.hnsw')}.damaged")
         except OSError as error:
-            logger.warning("%s could not be set aside: %s", path, error)
+            logger.warning("%s could not be set aside: %s", name, error)
         others = [other.generation for other in self._proven() if other != manifest]
         self._store.forget_graphs(self._model, but=others)
 
@@ -302,6 +309,10 @@ class VectorIndex:
         """A graph that its file, its record and the catalog agree on. Raises: BadGraph."""
         if manifest != self._manifest(manifest.generation, self._file(manifest), manifest.last_clip_id):
             raise BadGraph(f"{manifest.file} was made for another index or by another version")
+        try:
+            self._files.path(f"{GRAPHS}/{manifest.file}")
+        except OSError as error:
+            raise BadGraph(error.strerror or str(error)) from error
         graph = _Graph.load(self._file(manifest))
         rows = graph.rows
         sample = rows.ids[np.unique(np.linspace(0, len(rows.ids) - 1, _CANARIES).astype(np.int64))]
@@ -372,7 +383,7 @@ class VectorIndex:
         base = state.graph.file if state.graph is not None and not state.graph.outlived(self._limits) else None
         ids, vectors = scratch / "ids", scratch / "vectors"
         try:
-            scratch.mkdir()
+            self._files.make_folder(f"{GRAPHS}/{scratch.name}")
             count = 0
             with open(ids, "wb") as ids_file, open(vectors, "wb") as vectors_file:
                 for chunk_ids, chunk in state.tail.chunks() if base else self._all_vectors(state):
@@ -439,14 +450,20 @@ class VectorIndex:
         proven = self._proven()
         self._store.forget_graphs(self._model, but=[manifest.generation for manifest in proven])
         recorded = {manifest.file for manifest in proven}
-        for path in self._own_files("hnsw"):
-            if path.name not in recorded:
-                _discard(path)
+        for name in self._own_files("hnsw"):
+            if name.removeprefix(f"{GRAPHS}/") not in recorded:
+                self._discard(name)
 
-    def _own_files(self, kind: str) -> list[Path]:
-        """What lies in the directory under a name that this index gives."""
-        ours = re.compile(rf"{self._prefix}-[0-9]{{1,20}}\.{kind}")
-        return [path for path in self._directory.glob(f"*.{kind}") if ours.fullmatch(path.name)]
+    def _own_files(self, kind: str) -> list[str]:
+        """What lies in the directory under a name that this index gives, by its name in the library."""
+        ours = re.compile(rf"{GRAPHS}/{self._prefix}-[0-9]{{1,20}}\.{kind}")
+        return [name for name, _ in self._files.listed(GRAPHS) if ours.fullmatch(name)]
+
+    def _discard(self, name: str) -> None:
+        try:
+            self._files.remove(name)
+        except OSError as error:  # Windows keeps a mapped file until it is let go: the next sweep takes it
+            logger.info("%s is left for later: %s", name, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -695,10 +712,3 @@ def _usable(vectors: Vectors) -> NDArray[np.bool_]:
 
 def _order(ids: Ids) -> NDArray[np.int64] | None:
     return None if np.all(np.diff(ids) > 0) else np.argsort(ids)
-
-
-def _discard(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:  # Windows keeps a mapped file until it is let go: the next sweep takes it
-        logger.info("%s is left for later: %s", path, error)
