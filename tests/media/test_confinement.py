@@ -1,0 +1,153 @@
+"""What a confined process can still do, asked of real ones: of a plain child, of a decoder, of the export's child."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confinement is Linux's")
+
+# A program that is confined as its argument says and prints, for each deed, "" or the name of the error.
+DEEDS = textwrap.dedent(
+    """
+    import ctypes, json, os, signal, socket, sys, threading
+    from cret_desktop.confinement import confine
+
+    options, foreign, parent = json.loads(sys.argv[1]), sys.argv[2], os.getppid()
+    mine = (options.get("write") or [foreign])[0]
+    handed = os.open(f"{foreign}/handed", os.O_RDONLY)
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(result):
+        if result < 0:
+            raise OSError(ctypes.get_errno(), "refused")
+
+    def write(path):
+        with open(path, "w") as file:
+            file.write("changed")
+
+    def renamed():
+        write(f"{mine}/before")
+        os.rename(f"{mine}/before", f"{mine}/after")
+        os.unlink(f"{mine}/after")
+
+    def threaded():
+        thread = threading.Thread(target=str)
+        thread.start()
+        thread.join()
+
+    deeds = {
+        "read another file": lambda: open(f"{foreign}/file").read(),
+        "read a descriptor": lambda: os.read(handed, 1),
+        "open a descriptor anew": lambda: open(f"/proc/self/fd/{handed}").read(),
+        "read the parent's memory": lambda: open(f"/proc/{parent}/mem", "rb"),
+        "list a folder": lambda: os.listdir(foreign),
+        "change a file": lambda: write(f"{foreign}/file"),
+        "create a file": lambda: write(f"{foreign}/new"),
+        "create a folder": lambda: os.mkdir(f"{foreign}/folder"),
+        "create a link": lambda: os.symlink("file", f"{foreign}/link"),
+        "create a second name": lambda: os.link(f"{foreign}/file", f"{foreign}/second"),
+        "create a pipe": lambda: os.mkfifo(f"{foreign}/pipe"),
+        "rename a file": lambda: os.rename(f"{foreign}/handed", f"{foreign}/renamed"),
+        "remove a file": lambda: os.unlink(f"{foreign}/removed"),
+        "remove a folder": lambda: os.rmdir(f"{foreign}/empty"),
+        "shorten a file": lambda: os.truncate(f"{foreign}/file", 0),
+        "change permissions": lambda: os.chmod(f"{foreign}/file", 0o777),
+        "change permissions by a descriptor": lambda: os.fchmod(handed, 0o777),
+        "change times": lambda: os.utime(f"{foreign}/file", (1, 1)),
+        "change attributes": lambda: os.setxattr(f"{foreign}/file", "user.a", b"1"),
+        "open a socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+        "open a datagram socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+        "open a local socket": lambda: socket.socket(socket.AF_UNIX),
+        "run a program": lambda: os.execv(sys.executable, [sys.executable, "-c", ""]),
+        "start a program": lambda: os.posix_spawn(sys.executable, [sys.executable, "-c", ""], os.environ),
+        "start a process": lambda: os._exit(0) if os.fork() == 0 else None,
+        "signal the parent": lambda: os.kill(parent, 0),
+        "signal itself": lambda: os.kill(os.getpid(), 0),
+        "trace the parent": lambda: call(libc.ptrace(16, parent, 0, 0)),
+        "type into the terminal": lambda: call(libc.ioctl(0, 0x5412, b"x")),
+        "start a thread": threaded,
+        "import a library": lambda: __import__("colorsys"),
+        "work in its own folder": renamed,
+    }
+    skipped = options.pop("skipped", [])
+    told = "" if skipped else confine(**options)
+    found = {"": told, "privileges": open("/proc/self/status").read().partition("NoNewPrivs:")[2].split()[0]}
+    for name, deed in deeds.items():
+        if name in skipped:
+            continue
+        try:
+            deed()
+        except OSError as error:
+            found[name] = type(error).__name__
+        else:
+            found[name] = ""
+    print(json.dumps(found))
+    """
+)
+ALLOWED = {"read a descriptor", "signal itself", "start a thread", "import a library"}
+HARMFUL_HERE = ["run a program", "trace the parent", "type into the terminal"]
+OWN_FOLDER = {"work in its own folder"}
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A folder of somebody's."""
+    folder = tmp_path / "foreign"
+    (folder / "empty").mkdir(parents=True)
+    for name in ("file", "handed", "removed"):
+        (folder / name).write_text("private")
+    return folder
+
+
+def kept(folder: Path) -> list[tuple[str, int, int, str]]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        status = path.stat()
+        found.append((str(path), status.st_mode, status.st_mtime_ns, path.read_text() if path.is_file() else ""))
+    return found
+
+
+def done_by(program: Path, options: dict[str, list[str]], foreign: Path) -> dict[str, str]:
+    program.mkdir()
+    (program / "deeds.py").write_text(DEEDS)
+    command = [sys.executable, str(program / "deeds.py"), json.dumps(options), str(foreign)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    return dict(json.loads(done.stdout))
+
+
+def test_a_confined_process_reads_what_it_was_given_and_changes_nothing(tmp_path: Path, foreign: Path) -> None:
+    before = kept(foreign)
+    found = done_by(tmp_path / "program", {}, foreign)
+    assert found.pop("") == "", "this kernel is expected to have both means"
+    assert found.pop("privileges") == "1"
+    assert {name for name, error in found.items() if not error} == ALLOWED
+    assert kept(foreign) == before
+
+
+def test_one_that_may_write_a_folder_writes_nowhere_else(tmp_path: Path, foreign: Path) -> None:
+    before, own = kept(foreign), tmp_path / "own"
+    own.mkdir()
+    found = done_by(tmp_path / "program", {"write": [str(own)]}, foreign)
+    assert (found.pop(""), found.pop("privileges")) == ("", "1")
+    assert {name for name, error in found.items() if not error} == ALLOWED | OWN_FOLDER
+    assert kept(foreign) == before
+
+
+def test_one_file_can_be_given_by_its_path(tmp_path: Path, foreign: Path) -> None:
+    found = done_by(tmp_path / "program", {"read": [str(foreign / "file"), str(tmp_path / "nowhere")]}, foreign)
+    assert (found.pop(""), found.pop("privileges")) == ("", "1")
+    assert {name for name, error in found.items() if not error} == ALLOWED | {"read another file"}
+
+
+def test_an_unconfined_process_can_do_all_of_it(tmp_path: Path, foreign: Path) -> None:
+    """Else the tests above would show nothing."""
+    found = done_by(tmp_path / "program", {"skipped": HARMFUL_HERE, "write": [str(foreign)]}, foreign)
+    assert (found.pop(""), found.pop("privileges")) == ("", "0")
+    assert {name for name, error in found.items() if error} == set()
