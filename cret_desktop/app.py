@@ -24,7 +24,7 @@ from PySide6.QtCore import QEvent, QEventLoop, QObject, QProcess, QSocketNotifie
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
-from cret_desktop import errors, paths
+from cret_desktop import environment, errors, paths
 from cret_desktop.engine.client import EngineClient, EngineConfig, chosen_config
 from cret_desktop.gui import actions, i18n, window_state
 from cret_desktop.gui.engine_bridge import EngineBridge
@@ -296,7 +296,9 @@ def _start_again() -> None:
     """As a process of its own, by the command that started this one."""
     program = os.environ.get("APPIMAGE", sys.executable)  # what an AppImage runs from is gone when it has ended
     given = sys.argv[1:] if getattr(sys, "frozen", False) else sys.orig_argv[1:]
-    if not QProcess.startDetached(program, given)[0]:
+    with environment.of_other_programs():  # the folder that `python -m` was started in may be where the package lies
+        started = QProcess.startDetached(program, given)[0]
+    if not started:
         log.error("%s could not be started again", program)
 
 

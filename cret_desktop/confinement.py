@@ -31,8 +31,8 @@ def confine(read: Iterable[str | os.PathLike[str]] = (), write: Iterable[str | o
     """Confine this process for the rest of its life; returns '' or one sentence that names what could not be enforced.
 
     Files: it opens the program's own (Python, its packages, the system's libraries), what is at or below `read`, and
-    what is at or below `write`. It creates, changes and removes nothing except below the folders of `write`. Places that
-    do not exist are left out. Descriptors that are open stay usable, and more can be handed to it.
+    what is at or below `write`. It creates, changes and removes nothing except below the folders of `write`. Places
+    that do not exist are left out. Descriptors that are open stay usable, and more can be handed to it.
 
     The rest: no sockets, no programs, no processes (threads can be started), no signals to and no look into other
     processes, no change of owners, permissions and times, nothing that only administrators need.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cret_desktop.clips import Moment, Picture
+from cret_desktop.confinement import no_new_privileges
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CretError
@@ -157,7 +158,8 @@ def _tried(part: str, work: Callable[[], str]) -> Finding:
 
 def _in_child(function: Callable[..., Result], *arguments: object) -> Result:
     """The function's result from a process of its own: what it loads, breaks or leaves open stays there."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=no_new_privileges) as pool:
         return pool.submit(function, *arguments).result()
 
 

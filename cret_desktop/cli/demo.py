@@ -17,6 +17,7 @@ from cret_desktop.cli.index import report, watching
 from cret_desktop.cli.options import Device, Library, engine_config
 from cret_desktop.cli.terminal import clock, err, out
 from cret_desktop.cli.window import window
+from cret_desktop.confinement import no_new_privileges
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
 from cret_desktop.errors import CretError
@@ -75,6 +76,7 @@ def _make_demo_videos(folder: Path) -> None:
 def _demo_child(folder: Path, result: Any) -> None:
     from cret_desktop.media.demo import make_demo_videos
 
+    no_new_privileges()
     try:
         make_demo_videos(folder)
     except CretError as error:

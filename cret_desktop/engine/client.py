@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cret_desktop import errors, paths
+from cret_desktop import confinement, environment, errors, paths
 from cret_desktop.clips import DEVICES, USUAL_SAMPLING, Sampling
 from cret_desktop.engine import protocol
 from cret_desktop.settings import Settings
@@ -92,6 +92,7 @@ def chosen_config(
 def _run_engine(connection: Connection, config: EngineConfig) -> None:
     # Ctrl-C reaches every process of the terminal; the engine ends when its client says so, at a good place.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    confinement.no_new_privileges()  # handed down to the engine's own children
     # One thread for numpy's products: a search's are small, and a second one would wait for a core that decoders hold.
     # OpenBLAS reads this when it is loaded; torch has threads of its own.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -198,7 +199,8 @@ class EngineClient:
         process = self._context.Process(
             target=_run_engine, args=(theirs, self.config), name="cret-engine", daemon=False
         )
-        process.start()
+        with environment.of_children():
+            process.start()
         theirs.close()
         try:
             first = ours.recv()

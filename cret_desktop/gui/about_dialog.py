@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 
 from PySide6.QtCore import Qt, QUrl, qVersion
-from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QTextBrowser, QVBoxLayout, QWidget
 
 from cret_desktop import paths
+from cret_desktop.gui import actions
 from cret_desktop.gui.theme import SPACE
 
 ICON = 64
@@ -48,7 +48,7 @@ class AboutDialog(QDialog):
         if page := paths.releases_page():
             updates = buttons.addButton(self.tr("Look for a newer version"), QDialogButtonBox.ButtonRole.HelpRole)
             updates.setToolTip(self.tr("Opens {page} in your browser").format(page=page))
-            updates.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(page)))
+            updates.clicked.connect(lambda: actions.open_url(QUrl(page)))
         names = QVBoxLayout()
         names.setSpacing(SPACE // 2)
         names.addWidget(title)

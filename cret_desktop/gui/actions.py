@@ -5,6 +5,7 @@ Paths go to other programs as URLs or arguments, never through a shell.
 
 from __future__ import annotations
 
+import ntpath
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from PySide6.QtCore import QMimeData, QProcess, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 
+from cret_desktop import environment
 from cret_desktop.gui import wording
 
 OUR_COPY = "application/x-cret-desktop-paths"  # beside the paths that we have copied
@@ -40,7 +42,13 @@ def dropped_paths(data: QMimeData) -> list[str]:
 
 def open_file(path: str) -> bool:
     """Open a file in the program that the system has for it, a folder in the file manager."""
-    return QDesktopServices.openUrl(file_url(path))
+    return open_url(file_url(path))
+
+
+def open_url(url: QUrl) -> bool:
+    """Open a file or a page in the program that the system has for it."""
+    with environment.of_other_programs():
+        return QDesktopServices.openUrl(url)
 
 
 def open_with(path: str, program: str) -> bool:
@@ -48,16 +56,16 @@ def open_with(path: str, program: str) -> bool:
     if not program:
         return open_file(path)
     if sys.platform == "darwin" and program.endswith(".app"):
-        return QProcess.startDetached("open", ["-a", program, path])[0]
-    return QProcess.startDetached(program, [path])[0]
+        return _start("/usr/bin/open", ["-a", program, path])
+    return _start(program, [path])
 
 
 def reveal(path: str) -> bool:
     """Show a file, chosen, in the file manager; where that cannot be asked for, show its folder."""
     if sys.platform == "win32":
-        return QProcess.startDetached("explorer.exe", ["/select,", os.path.normpath(path)])[0]
+        return _start(ntpath.join(_windows_folder(), "explorer.exe"), ["/select,", os.path.normpath(path)])
     if sys.platform == "darwin":
-        return QProcess.startDetached("open", ["-R", path])[0]
+        return _start("/usr/bin/open", ["-R", path])
     from PySide6.QtDBus import QDBusConnection, QDBusMessage  # most starts of the app never need it
 
     bus = QDBusConnection.sessionBus()
@@ -67,6 +75,20 @@ def reveal(path: str) -> bool:
         message.setArguments([[bytes(file_url(path).toEncoded().data()).decode("ascii")], ""])
         return bus.send(message)
     return open_file(os.path.dirname(path))
+
+
+def _start(program: str, arguments: list[str]) -> bool:
+    with environment.of_other_programs():
+        return QProcess.startDetached(program, arguments)[0]
+
+
+def _windows_folder() -> str:
+    """Where Windows lies, asked of itself: a bare name would be looked for in the current folder, a variable can lie."""
+    import ctypes
+
+    name = ctypes.create_unicode_buffer(260)
+    ctypes.windll.kernel32.GetSystemWindowsDirectoryW(name, len(name))
+    return name.value
 
 
 def copy_paths(paths: Sequence[str]) -> None:
