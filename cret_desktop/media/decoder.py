@@ -34,7 +34,7 @@ from cret_desktop.clips import (
 )
 from cret_desktop.errors import BadFile
 from cret_desktop.media.frame_sampler import ClipSampler, SampledClip
-from cret_desktop.media.probe import TOO_MUCH_MEMORY, OpenVideo, decode_packet, open_video, probe, read_packets
+from cret_desktop.media.probe import TOO_MUCH_MEMORY, OpenVideo, Source, decode_packet, open_video, probe, read_packets
 from cret_desktop.media.shots import LOOKAHEAD, ShotDetector, suspicious
 from cret_desktop.media.thumbnails import Orientation, Picture, Pictures, draw_sprite, fit_frame
 
@@ -53,13 +53,15 @@ def decode_file(
     frame_format: FrameFormat,
     on_progress: Callable[[], None] = lambda: None,
     sampling: Sampling = USUAL_SAMPLING,
+    source: Source | None = None,
 ) -> Iterator[DecodeEvent]:
     """FileOpened, ClipDecoded in the order of time, then FileDecoded; or FileFailed at any point.
 
-    `on_progress` is called for every packet and frame: as long as it is, the decoder is alive.
+    `on_progress` is called for every packet and frame: as long as it is, the decoder is alive. The file is read from
+    `source` where that is given, else opened by its path.
     """
     try:
-        with open_video(file.path) as video:
+        with open_video(source or Source(file.path)) as video:
             yield from _FileDecoder(file, video, frame_format, on_progress, sampling).events()
     except BadFile as error:
         yield FileFailed(file, str(error))
@@ -69,10 +71,10 @@ def decode_file(
         yield FileFailed(file, f"The pictures of this file cannot be read: {error.strerror}.")
 
 
-def probe_file(file: VideoFile) -> Iterator[DecodeEvent]:
+def probe_file(file: VideoFile, source: Source | None = None) -> Iterator[DecodeEvent]:
     """FileOpened, then FileDecoded without a clip; or FileFailed."""
     try:
-        yield FileOpened(file, probe(file.path))
+        yield FileOpened(file, probe(source or Source(file.path)))
         yield FileDecoded(file, "", 0)
     except (BadFile, MemoryError, av.FFmpegError) as error:
         yield FileFailed(file, str(error))

@@ -5,28 +5,29 @@ end when their pipe does. They are restarted after a number of files, and killed
 much memory or talk nonsense; the file they were at is tried once more, in a new child, then it has failed.
 
 What crosses the border: JSON by `send_bytes` in both directions, and a ring of shared memory per child, owned by this
-side, for frames and JPEGs. A child that has no free slot waits, so a slow reader slows the decoders and nothing piles
-up. Nothing that a child says is ever unpickled.
+side, for frames and JPEGs. On Linux this side also opens each file, of which it reads nothing, and hands the descriptor
+over: a child is confined and can open no file by itself (`decoder_child`). A child that has no free slot waits, so a
+slow reader slows the decoders and nothing piles up. Nothing that a child says is ever unpickled.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 import multiprocessing
 import os
-import signal
+import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import connection
-from multiprocessing.shared_memory import SharedMemory
+from functools import cache
+from multiprocessing import connection, reduction
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import psutil
 
 from cret_desktop.clips import (
@@ -44,8 +45,11 @@ from cret_desktop.clips import (
     VideoInfo,
 )
 from cret_desktop.errors import DecoderFailed
-from cret_desktop.media.memory import bound_memory
-from cret_desktop.media.sprites import MAX_TILE_HEIGHT, MAX_TILE_WIDTH
+from cret_desktop.media.decoder_child import HANDED_OVER
+from cret_desktop.media.decoder_child import run as _run_child
+from cret_desktop.media.ring import Ring, make_memory
+
+log = logging.getLogger(__name__)
 
 MAX_WORKERS = 4
 FILES_IN_FLIGHT_PER_WORKER = 1  # what is lost at most, per worker, when everything is killed
@@ -53,7 +57,6 @@ TRIES = 2
 _RING_BYTES = 16 << 20  # of all workers together: containers often have 64 MB of shared memory
 _MAX_SLOTS = 8
 _LISTEN_SECONDS = 0.5
-_TICK_SECONDS = 0.5
 _END_SECONDS = 2.0  # a child's time to end by itself
 _START_SECONDS = 120.0  # to import the decoders, on a slow disk and a busy machine
 _LONGEST_MESSAGE = 1 << 16  # bytes; ours have a few hundred
@@ -88,7 +91,7 @@ class DecoderPool:
         self._frame_format = frame_format
         self._workers = workers or default_workers()
         self._limits = limits
-        self._slots = max(1, min(_MAX_SLOTS, _RING_BYTES // self._workers // _Ring.slot_bytes(frame_format)))
+        self._slots = max(1, min(_MAX_SLOTS, _RING_BYTES // self._workers // Ring.slot_bytes(frame_format)))
         self._children: list[_Child] = []
         self._starts_failed = 0
 
@@ -211,52 +214,13 @@ class _Job:
     clips: int = 0
 
 
-class _Ring:
-    """Slots of shared memory: a clip's frames, then its JPEG."""
-
-    def __init__(self, memory: SharedMemory, frame_format: FrameFormat) -> None:
-        self._memory = memory
-        self._shape = (frame_format.frames, frame_format.size, frame_format.size, 3)
-        self._frame_bytes = int(np.prod(self._shape))
-        self._slot_bytes = self.slot_bytes(frame_format)
-
-    @staticmethod
-    def slot_bytes(frame_format: FrameFormat) -> int:
-        # A JPEG of our quality takes at most about one byte a pixel even of pure noise.
-        tile = MAX_TILE_WIDTH * MAX_TILE_HEIGHT * 3 // 2
-        return frame_format.frames * (frame_format.size**2 * 3 + tile)
-
-    def write(self, slot: int, clip: DecodedClip) -> None:
-        start = slot * self._slot_bytes
-        self._frames(start)[:] = clip.frames
-        jpeg = start + self._frame_bytes
-        if len(clip.sprite.jpeg) > self._slot_bytes - self._frame_bytes:
-            raise ValueError(f"sprite of {len(clip.sprite.jpeg)} bytes")
-        self._buffer[jpeg : jpeg + len(clip.sprite.jpeg)] = clip.sprite.jpeg
-
-    def read(self, slot: int, jpeg_bytes: int) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], bytes]:
-        """Copies: the slot is free again afterwards."""
-        start = slot * self._slot_bytes
-        jpeg = start + self._frame_bytes
-        return self._frames(start).copy(), bytes(self._buffer[jpeg : jpeg + jpeg_bytes])
-
-    def _frames(self, start: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        return np.frombuffer(self._buffer, np.uint8, self._frame_bytes, start).reshape(self._shape)
-
-    @property
-    def _buffer(self) -> memoryview:
-        buffer = self._memory.buf
-        assert buffer is not None
-        return buffer
-
-
 class _Child:
     """One process as the parent sees it. `job` is the file under way; `silent` seconds were listened to in vain."""
 
     def __init__(self, frame_format: FrameFormat, slots: int, memory_bytes: int) -> None:
         spawn = multiprocessing.get_context("spawn")
-        self._memory = SharedMemory(create=True, size=slots * _Ring.slot_bytes(frame_format))
-        self._ring = _Ring(self._memory, frame_format)
+        self._memory = make_memory(slots * Ring.slot_bytes(frame_format))
+        self._ring = Ring(self._memory, frame_format)
         self.pipe, theirs = spawn.Pipe()
         self._process = spawn.Process(
             target=_run_child,
@@ -266,6 +230,8 @@ class _Child:
         )
         self._process.start()
         theirs.close()  # else the pipe would not end with the child
+        if self._memory.descriptor is not None:
+            self._hand_over(self._memory.descriptor)
         self.job: _Job | None = None
         self.silent = 0.0
         self.started = False
@@ -278,7 +244,26 @@ class _Child:
     def take(self, job: _Job) -> None:
         self.job, self.silent = job, 0.0
         sampling = None if job.sampling is None else dataclasses.asdict(job.sampling)
-        self._send({"file": dataclasses.asdict(job.file), "sampling": sampling})
+        message = {"file": dataclasses.asdict(job.file), "sampling": sampling, "handed": False, "refusal": ""}
+        if not HANDED_OVER:
+            self._send(message)
+            return
+        try:
+            descriptor = _open_regular(job.file.path)
+        except OSError as error:
+            self._send({**message, "refusal": error.strerror or str(error)})
+            return
+        try:
+            self._send({**message, "handed": True})
+            self._hand_over(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _hand_over(self, descriptor: int) -> None:
+        try:
+            reduction.send_handle(self.pipe, descriptor, self._process.pid)
+        except OSError:
+            return  # as `_send`
 
     def receive(self) -> DecodeEvent | None:
         """The next event, or None for what only shows life.
@@ -291,6 +276,8 @@ class _Child:
         match message["kind"]:
             case "ready":
                 self.started = True
+                if unconfined := str(message["unconfined"]):
+                    _say_once(unconfined)
             case "opened" if not job.opened:
                 opened = FileOpened(job.file, VideoInfo(**message["info"]))
                 job.opened = True
@@ -329,7 +316,6 @@ class _Child:
             self._process.kill()
             self._process.join()
         self._memory.close()
-        self._memory.unlink()
 
     def _send(self, message: dict[str, Any]) -> None:
         try:
@@ -352,94 +338,15 @@ class _Child:
         )
 
 
-# The child's side
+def _open_regular(path: str) -> int:
+    """A descriptor to read a regular file by; never waits as for the other end of a pipe. Raises: OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError("it is not a regular file")
 
 
-def _run_child(
-    pipe: connection.Connection, memory_name: str, slots: int, frame_format: FrameFormat, memory_bytes: int
-) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us by closing the pipe
-    memory = SharedMemory(memory_name)
-    try:
-        _ChildLoop(pipe, _Ring(memory, frame_format), slots, frame_format).run(memory_bytes)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the parent closed the pipe or is gone: that is how we end
-    finally:
-        memory.close()
-
-
-class _ChildLoop:
-    """Takes files, sends events. Waits for a free slot whenever the parent has not yet read."""
-
-    def __init__(self, pipe: connection.Connection, ring: _Ring, slots: int, frame_format: FrameFormat) -> None:
-        self._pipe = pipe
-        self._ring = ring
-        self._free = list(range(slots))
-        self._jobs: deque[tuple[VideoFile, Sampling | None]] = deque()
-        self._frame_format = frame_format
-        self._told = 0.0
-
-    def run(self, memory_bytes: int) -> None:
-        # Imported here so that the parent, which imports this module, never loads a decoder.
-        import cv2
-
-        from cret_desktop.media.decoder import decode_file, probe_file
-
-        cv2.setNumThreads(1)  # files are decoded side by side; the pictures are small
-        os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
-        bound_memory(memory_bytes)
-        self._tell("ready")
-        while True:
-            while not self._jobs:
-                self._hear()
-            file, sampling = self._jobs.popleft()
-            if sampling is None:
-                events = probe_file(file)
-            else:
-                events = decode_file(file, self._frame_format, self._tick, sampling)
-            for event in events:
-                self._pass_on(event)
-
-    def _pass_on(self, event: DecodeEvent) -> None:
-        match event:
-            case FileOpened():
-                self._tell("opened", info=dataclasses.asdict(event.info))
-            case ClipDecoded(clip=clip):
-                while not self._free:
-                    self._hear()
-                slot = self._free.pop()
-                self._ring.write(slot, clip)
-                self._tell(
-                    "clip",
-                    slot=slot,
-                    ordinal=clip.ordinal,
-                    shot=clip.shot,
-                    start=clip.start,
-                    end=clip.end,
-                    times=clip.times,
-                    tile_width=clip.sprite.tile_width,
-                    tile_height=clip.sprite.tile_height,
-                    poster=clip.sprite.poster,
-                    jpeg_bytes=len(clip.sprite.jpeg),
-                )
-            case FileDecoded():
-                self._tell("decoded", partial=event.partial, frames_decoded=event.frames_decoded)
-            case FileFailed():
-                self._tell("failed", reason=event.reason)
-
-    def _tick(self) -> None:
-        if time.monotonic() - self._told > _TICK_SECONDS:
-            self._tell("tick")
-
-    def _tell(self, kind: str, **content: Any) -> None:
-        # Far below the size at which a pipe's write could stop half way: a stalled child never stalls the reader.
-        self._pipe.send_bytes(json.dumps({"kind": kind, **content}).encode())
-        self._told = time.monotonic()
-
-    def _hear(self) -> None:
-        message = json.loads(self._pipe.recv_bytes())
-        if "free" in message:
-            self._free.append(message["free"])
-        else:
-            sampling = None if message["sampling"] is None else Sampling(**message["sampling"])
-            self._jobs.append((VideoFile(**message["file"]), sampling))
+@cache
+def _say_once(sentence: str) -> None:
+    log.warning("%s", sentence)

@@ -37,6 +37,18 @@ _MAX_SAMPLE_ASPECT = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a file is read from: its path, or a descriptor of it where another process has opened it.
+
+    `refusal`: why that process could not, as the system words it.
+    """
+
+    path: str
+    descriptor: int | None = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenVideo:
     """A file that has been opened. `start` is where the player's clock is zero, `duration` what the headers claim."""
 
@@ -78,9 +90,9 @@ def missing_codecs() -> list[str]:
     return [name for name in wanted if name not in av.codecs_available]
 
 
-def probe(path: str) -> VideoInfo:
+def probe(source: Source | str) -> VideoInfo:
     """What a file is, from its headers and its first picture. Raises: BadFile."""
-    with open_video(path) as video:
+    with open_video(source) as video:
         for packet in read_packets(video.container, [video.stream]):
             for frame in decode_packet(video, packet):
                 return video.info(Orientation.of(frame))
@@ -88,18 +100,24 @@ def probe(path: str) -> VideoInfo:
 
 
 @contextmanager
-def open_video(path: str) -> Iterator[OpenVideo]:
-    """Opens the file's main video stream; the others are not even read. Raises: BadFile."""
-    _check_regular(path)
+def open_video(source: Source | str) -> Iterator[OpenVideo]:
+    """Opens the file's main video stream; the others are not even read. A `str` is a path. Raises: BadFile."""
+    source = Source(source) if isinstance(source, str) else source
+    _check_regular(source)
+    if source.descriptor is None:
+        name, protocol = source.path, {"protocol_whitelist": "file"}
+    else:
+        os.lseek(source.descriptor, 0, os.SEEK_SET)
+        name, protocol = "fd:", {"protocol_whitelist": "fd", "fd": str(source.descriptor)}
     try:
         container = av.open(
-            path,
+            name,
             options={"max_pixels": str(MAX_PIXELS)},  # for FFmpeg's own first look at the pictures
-            container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            container_options={"format_whitelist": _FORMATS, **protocol},
             metadata_errors="replace",
         )
     except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
-        raise BadFile(_why_not_opened(path, error)) from error
+        raise BadFile(_why_not_opened(source, error)) from error
     with container:
         stream = _main_stream(container)
         for other in container.streams:
@@ -136,9 +154,9 @@ def decode_packet(video: OpenVideo, packet: av.Packet[av.video.stream.VideoStrea
         return []
 
 
-def _check_regular(path: str) -> None:
+def _check_regular(source: Source) -> None:
     try:
-        status = os.stat(path)
+        status = os.stat(source.path if source.descriptor is None else source.descriptor)
     except FileNotFoundError as error:
         raise BadFile("The file is no longer there.") from error
     except OSError as error:
@@ -147,6 +165,8 @@ def _check_regular(path: str) -> None:
         raise BadFile("This is not a regular file.")
     if status.st_size == 0:
         raise BadFile("The file is empty.")
+    if source.refusal:
+        raise BadFile(f"The file cannot be opened: {source.refusal.lower()}.")
 
 
 def _main_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
@@ -202,22 +222,23 @@ def _frame_rate(stream: av.video.stream.VideoStream) -> float:
     return rate if math.isfinite(rate) and 0.01 <= rate <= 1000 else 0.0
 
 
-def _why_not_opened(path: str, error: Exception) -> str:
+def _why_not_opened(source: Source, error: Exception) -> str:
     if isinstance(error, MemoryError):
         return TOO_MUCH_MEMORY
     if isinstance(error, PermissionError):
         return "The file cannot be opened: permission denied."
     if isinstance(error, FileNotFoundError):
         return "The file is no longer there."
-    if _lacks_moov(path):
+    if _lacks_moov(source):
         return "The index (moov) is missing: the file is probably still being copied, or was cut short."
     return "This is not a video: its content is of no known video format, or badly damaged."
 
 
-def _lacks_moov(path: str) -> bool:
+def _lacks_moov(source: Source) -> bool:
     """Walks an MP4's top-level boxes: true where it starts like one and holds no index."""
     try:
-        with open(path, "rb") as handle:
+        opened = source.path if source.descriptor is None else os.dup(source.descriptor)
+        with open(opened, "rb") as handle:
             size = os.fstat(handle.fileno()).st_size
             offset = 0
             while offset + 8 <= size:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
-from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from cret_desktop.library.ports import Decoder
 from cret_desktop.media import decoder_pool
 from cret_desktop.media.decoder import decode_file
 from cret_desktop.media.decoder_pool import DecoderPool, PoolLimits
+from cret_desktop.media.ring import Memory, make_memory
 from cret_desktop.media.scan import video_file
 from tests.media.conftest import numbered_frame, write_video
 
@@ -67,25 +67,23 @@ def children() -> list[psutil.Process]:
 
 
 @pytest.fixture
-def rings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the shared memory that pools of this test have made."""
-    names: list[str] = []
+def rings(monkeypatch: pytest.MonkeyPatch) -> list[Memory]:
+    """The shared memory that pools of this test have made."""
+    made: list[Memory] = []
 
-    def recorded(**how: Any) -> SharedMemory:
-        memory = SharedMemory(**how)
-        names.append(memory.name)
-        return memory
+    def recorded(size: int) -> Memory:
+        made.append(make_memory(size))
+        return made[-1]
 
-    monkeypatch.setattr(decoder_pool, "SharedMemory", recorded)
-    return names
+    monkeypatch.setattr(decoder_pool, "make_memory", recorded)
+    return made
 
 
-def exists(name: str) -> bool:
+def is_open(memory: Memory) -> bool:
     try:
-        SharedMemory(name).close()
-    except FileNotFoundError:
+        return len(memory.buffer) > 0
+    except (AssertionError, ValueError):
         return False
-    return True
 
 
 def of(file: VideoFile, events: list[DecodeEvent]) -> list[DecodeEvent]:
@@ -266,19 +264,19 @@ def test_children_are_renewed(films: list[VideoFile]) -> None:
     assert len(seen) == len(films)
 
 
-def test_nothing_is_left_after_close_however_early(films: list[VideoFile], rings: list[str]) -> None:
+def test_nothing_is_left_after_close_however_early(films: list[VideoFile], rings: list[Memory]) -> None:
     with DecoderPool(FORMAT, workers=2) as pool:
         events = pool.decode(films)
         next(events)
         assert len(children()) == 2
-        assert [exists(name) for name in rings] == [True, True]
+        assert [is_open(memory) for memory in rings] == [True, True]
         events.close()  # type: ignore[attr-defined]
         assert children() == []
         pool.close()
         pool.close()
         assert isinstance(list(pool.decode(films[:1]))[-1], FileDecoded)
     assert children() == []
-    assert [exists(name) for name in rings] == [False] * 3
+    assert [is_open(memory) for memory in rings] == [False] * 3
 
 
 def run_apart(script: str, *arguments: str) -> subprocess.Popen[str]:

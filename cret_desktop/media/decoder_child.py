@@ -1,0 +1,152 @@
+"""A decoder's process: takes one file at a time, sends events, waits for a free slot whenever nobody has read.
+
+It is confined before it imports what decodes (`confinement`): from then on it reads the program's own files and, on
+Linux, the one file whose descriptor it is handed, and writes nothing but its ring. Nothing heavy may therefore stand
+at the top of this module.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import time
+from collections import deque
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from cret_desktop.clips import (
+    ClipDecoded,
+    DecodeEvent,
+    FileDecoded,
+    FileFailed,
+    FileOpened,
+    FrameFormat,
+    Sampling,
+    VideoFile,
+)
+from cret_desktop.confinement import confine
+
+if TYPE_CHECKING:
+    from cret_desktop.media.ring import Ring
+
+TICK_SECONDS = 0.5
+HANDED_OVER = sys.platform == "linux"  # files and the ring's memory; elsewhere they are opened by their names
+
+
+def run(pipe: Connection, memory_name: str, slots: int, frame_format: FrameFormat, memory_bytes: int) -> None:
+    """The whole life of a decoder."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us by closing the pipe
+    unconfined = confine()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no matrix is multiplied here
+    from cret_desktop.media.ring import Ring, open_memory
+
+    try:
+        memory = open_memory(memory_name, _receive(pipe) if HANDED_OVER else None)
+        try:
+            _Loop(pipe, Ring(memory, frame_format), slots, frame_format).run(memory_bytes, unconfined)
+        finally:
+            memory.close()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the parent closed the pipe or is gone: that is how we end
+
+
+def _receive(pipe: Connection) -> int:
+    from multiprocessing.reduction import recv_handle
+
+    return recv_handle(pipe)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Job:
+    """Without `sampling` the file is only probed. `refusal`: why the parent could not open it, where it tried to."""
+
+    file: VideoFile
+    sampling: Sampling | None
+    descriptor: int | None
+    refusal: str
+
+
+class _Loop:
+
+    def __init__(self, pipe: Connection, ring: Ring, slots: int, frame_format: FrameFormat) -> None:
+        self._pipe = pipe
+        self._ring = ring
+        self._free = list(range(slots))
+        self._jobs: deque[_Job] = deque()
+        self._frame_format = frame_format
+        self._told = 0.0
+
+    def run(self, memory_bytes: int, unconfined: str) -> None:
+        import cv2
+
+        from cret_desktop.media.decoder import decode_file, probe_file
+        from cret_desktop.media.memory import bound_memory
+        from cret_desktop.media.probe import Source
+
+        cv2.setNumThreads(1)  # files are decoded side by side; the pictures are small
+        os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
+        bound_memory(memory_bytes)
+        self._tell("ready", unconfined=unconfined)
+        while True:
+            while not self._jobs:
+                self._hear()
+            job = self._jobs.popleft()
+            try:
+                source = Source(job.file.path, job.descriptor, job.refusal)
+                if job.sampling is None:
+                    events = probe_file(job.file, source)
+                else:
+                    events = decode_file(job.file, self._frame_format, self._tick, job.sampling, source)
+                for event in events:
+                    self._pass_on(event)
+            finally:
+                if job.descriptor is not None:
+                    os.close(job.descriptor)
+
+    def _pass_on(self, event: DecodeEvent) -> None:
+        match event:
+            case FileOpened():
+                self._tell("opened", info=dataclasses.asdict(event.info))
+            case ClipDecoded(clip=clip):
+                while not self._free:
+                    self._hear()
+                slot = self._free.pop()
+                self._ring.write(slot, clip)
+                self._tell(
+                    "clip",
+                    slot=slot,
+                    ordinal=clip.ordinal,
+                    shot=clip.shot,
+                    start=clip.start,
+                    end=clip.end,
+                    times=clip.times,
+                    tile_width=clip.sprite.tile_width,
+                    tile_height=clip.sprite.tile_height,
+                    poster=clip.sprite.poster,
+                    jpeg_bytes=len(clip.sprite.jpeg),
+                )
+            case FileDecoded():
+                self._tell("decoded", partial=event.partial, frames_decoded=event.frames_decoded)
+            case FileFailed():
+                self._tell("failed", reason=event.reason)
+
+    def _tick(self) -> None:
+        if time.monotonic() - self._told > TICK_SECONDS:
+            self._tell("tick")
+
+    def _tell(self, kind: str, **content: Any) -> None:
+        # Far below the size at which a pipe's write could stop half way: a stalled child never stalls the reader.
+        self._pipe.send_bytes(json.dumps({"kind": kind, **content}).encode())
+        self._told = time.monotonic()
+
+    def _hear(self) -> None:
+        message = json.loads(self._pipe.recv_bytes())
+        if "free" in message:
+            self._free.append(message["free"])
+        else:
+            sampling = None if message["sampling"] is None else Sampling(**message["sampling"])
+            descriptor = _receive(self._pipe) if message["handed"] else None
+            self._jobs.append(_Job(VideoFile(**message["file"]), sampling, descriptor, message["refusal"]))

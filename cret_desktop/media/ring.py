@@ -1,0 +1,116 @@
+"""The shared memory between a decoder and the process that started it: slots, each with a clip's frames and its JPEG.
+
+On Linux it has no name: its pages belong to the two processes and are gone with them, however they end. Its size is
+sealed, so that a decoder cannot take pages away under its reader. Elsewhere it has a name, and its owner removes it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any, Protocol
+
+import numpy as np
+
+from cret_desktop.clips import DecodedClip, FrameFormat
+from cret_desktop.media.sprites import MAX_TILE_HEIGHT, MAX_TILE_WIDTH
+
+
+class Memory(Protocol):
+    """Pages that two processes share. `name` finds them again where they have no `descriptor` to be handed over."""
+
+    name: str
+    descriptor: int | None
+
+    @property
+    def buffer(self) -> memoryview: ...
+
+    def close(self) -> None:
+        """Give up this process's part; the owner's ends the memory."""
+        ...
+
+
+def make_memory(size: int) -> Memory:
+    return _NamelessMemory(size) if sys.platform == "linux" else _NamedMemory(size)
+
+
+def open_memory(name: str, descriptor: int | None) -> Memory:
+    """The memory that another process has made, by its name or by a descriptor, which is taken over."""
+    return _NamedMemory(0, name) if descriptor is None else _NamelessMemory(0, descriptor)
+
+
+class _NamelessMemory:
+    name = ""
+
+    def __init__(self, size: int, descriptor: int | None = None) -> None:
+        if descriptor is None:
+            import fcntl  # of Unix
+
+            descriptor = os.memfd_create("cret-decoder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            os.ftruncate(descriptor, size)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        self.descriptor: int | None = descriptor
+        self._pages = mmap.mmap(descriptor, 0)
+        self.buffer = memoryview(self._pages)
+
+    def close(self) -> None:
+        self.buffer.release()
+        self._pages.close()
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+
+class _NamedMemory:
+    descriptor = None
+
+    def __init__(self, size: int, name: str = "") -> None:
+        self._owned = not name
+        self._memory = SharedMemory(name) if name else SharedMemory(create=True, size=size)
+        self.name = self._memory.name
+
+    @property
+    def buffer(self) -> memoryview:
+        buffer = self._memory.buf
+        assert buffer is not None
+        return buffer
+
+    def close(self) -> None:
+        self._memory.close()
+        if self._owned:
+            self._memory.unlink()
+
+
+class Ring:
+    """Slots of shared memory: a clip's frames, then its JPEG."""
+
+    def __init__(self, memory: Memory, frame_format: FrameFormat) -> None:
+        self._memory = memory
+        self._shape = (frame_format.frames, frame_format.size, frame_format.size, 3)
+        self._frame_bytes = int(np.prod(self._shape))
+        self._slot_bytes = self.slot_bytes(frame_format)
+
+    @staticmethod
+    def slot_bytes(frame_format: FrameFormat) -> int:
+        # A JPEG of our quality takes at most about one byte a pixel even of pure noise.
+        tile = MAX_TILE_WIDTH * MAX_TILE_HEIGHT * 3 // 2
+        return frame_format.frames * (frame_format.size**2 * 3 + tile)
+
+    def write(self, slot: int, clip: DecodedClip) -> None:
+        start = slot * self._slot_bytes
+        self._frames(start)[:] = clip.frames
+        jpeg = start + self._frame_bytes
+        if len(clip.sprite.jpeg) > self._slot_bytes - self._frame_bytes:
+            raise ValueError(f"sprite of {len(clip.sprite.jpeg)} bytes")
+        self._memory.buffer[jpeg : jpeg + len(clip.sprite.jpeg)] = clip.sprite.jpeg
+
+    def read(self, slot: int, jpeg_bytes: int) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], bytes]:
+        """Copies: the slot is free again afterwards."""
+        start = slot * self._slot_bytes
+        jpeg = start + self._frame_bytes
+        return self._frames(start).copy(), bytes(self._memory.buffer[jpeg : jpeg + jpeg_bytes])
+
+    def _frames(self, start: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        return np.frombuffer(self._memory.buffer, np.uint8, self._frame_bytes, start).reshape(self._shape)
