@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import logging
 import os
 import stat
 import struct
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
+
+log = logging.getLogger(__name__)
 
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -54,6 +58,13 @@ def confine(read: Iterable[str | os.PathLike[str]] = (), write: Iterable[str | o
     if not lacking:
         return ""
     return f"This kernel does not bound for a process that opens media files: {'; '.join(lacking)}."
+
+
+@cache
+def report(sentence: str) -> None:
+    """Log what `confine` said in a child, in the process that started it: each sentence once, and nothing for ''."""
+    if sentence:
+        log.warning("%s", sentence)
 
 
 # --- Landlock: which files ------------------------------------------------------------------------------------------

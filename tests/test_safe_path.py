@@ -90,7 +90,9 @@ def imported_by_python_itself(folder: Path, environment: dict[str, str]) -> set[
     return set(subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True).stdout.split())
 
 
-def test_python_m_imports_nothing_from_where_it_is_started(library: Path, tmp_path: Path, outside: dict[str, str]) -> None:
+def test_python_m_imports_nothing_from_where_it_is_started(
+    library: Path, tmp_path: Path, outside: dict[str, str]
+) -> None:
     """But what Python itself imports before our first line, and what is asked for by name."""
     beyond_us = imported_by_python_itself(tmp_path, outside)
     assert "os" in beyond_us

@@ -27,6 +27,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from cret_desktop import confinement
 from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, ExportProgress, Passage
 from cret_desktop.engine.worker import Answer, Worker
 from cret_desktop.errors import BadFile, CretError, DecoderFailed, ExportCancelled, ExportError
@@ -98,7 +99,8 @@ class Exporter:
             self._cancel.clear()
         if not request.passages:
             raise ExportError("There is nothing to export. Choose a moment first.")
-        worker = _Worker(self._cancel, self._stall_seconds)
+        sources = sorted({os.path.abspath(passage.path) for passage in request.passages})
+        worker = _Worker(self._cancel, self._stall_seconds, sources)
         try:
             if isinstance(request, ExportClips):
                 return self._export_clips(request, worker)
@@ -236,7 +238,8 @@ def _why_not(folder: str | Path, error: OSError) -> str:
 class _Worker:
     """The child, started when there is something to do, and anew after it was lost."""
 
-    def __init__(self, cancelled: threading.Event, stall_seconds: float) -> None:
+    def __init__(self, cancelled: threading.Event, stall_seconds: float, sources: list[str]) -> None:
+        self._sources = sources  # all that the child may read, beside the program's own files
         self._cancelled = cancelled
         self._stall_seconds = stall_seconds
         self._process: Any = None
@@ -271,7 +274,7 @@ class _Worker:
         self._pipe, self._process, self._started = None, None, False
 
     def _ask(self, job: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-        pipe = self._pipe or self._start()
+        pipe = self._pipe or self._start([job["scratch"]] if "scratch" in job else [])
         heard = time.monotonic()
         try:
             pipe.send_bytes(json.dumps(job).encode())
@@ -288,6 +291,7 @@ class _Worker:
                 heard, self._started = time.monotonic(), True
                 match message["kind"]:
                     case "progress":
+                        confinement.report(str(message.get("unconfined", "")))
                         progress(message["done"])
                     case "done":
                         return message
@@ -302,10 +306,12 @@ class _Worker:
             self.end()
             raise DecoderFailed("A codec crashed on it.") from error
 
-    def _start(self) -> Connection:
+    def _start(self, places: list[str]) -> Connection:
+        """`places` are the folders that the child may write into."""
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_run_child, args=(theirs,), name="cret-export", daemon=True)
+        given = (theirs, self._sources, places)
+        self._process = spawn.Process(target=_run_child, args=given, name="cret-export", daemon=True)
         self._process.start()
         theirs.close()  # else the pipe would not end with the child
         return self._pipe
@@ -314,8 +320,9 @@ class _Worker:
 # --- the child's side -----------------------------------------------------------------------------------------------
 
 
-def _run_child(pipe: Connection) -> None:
+def _run_child(pipe: Connection, sources: list[str], places: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    unconfined = confinement.confine(read=sources, write=places)
     # Imported here so that the parent, which imports this module, never loads a codec.
     from cret_desktop.media.cutter import Cut, copy_clip
     from cret_desktop.media.edit_source import read_edit_source
@@ -349,7 +356,7 @@ def _run_child(pipe: Connection) -> None:
         while True:
             job = json.loads(pipe.recv_bytes())
             scratch = job.get("scratch")
-            tell("progress", done=0.0)
+            tell("progress", done=0.0, unconfined=unconfined)
             try:
                 work(job)
             except BadFile as error:

@@ -83,7 +83,9 @@ def _start(program: str, arguments: list[str]) -> bool:
 
 
 def _windows_folder() -> str:
-    """Where Windows lies, asked of itself: a bare name would be looked for in the current folder, a variable can lie."""
+    """Where Windows lies, asked of Windows: a bare name is looked for in the current folder too, a variable can lie."""
+    if sys.platform != "win32":
+        return ""
     import ctypes
 
     name = ctypes.create_unicode_buffer(260)

@@ -70,7 +70,6 @@ class _Job:
 
 
 class _Loop:
-
     def __init__(self, pipe: Connection, ring: Ring, slots: int, frame_format: FrameFormat) -> None:
         self._pipe = pipe
         self._ring = ring

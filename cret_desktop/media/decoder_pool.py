@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import math
 import multiprocessing
 import os
@@ -23,13 +22,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from multiprocessing import connection, reduction
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
+from cret_desktop import confinement
 from cret_desktop.clips import (
     USUAL_SAMPLING,
     ClipDecoded,
@@ -48,8 +47,6 @@ from cret_desktop.errors import DecoderFailed
 from cret_desktop.media.decoder_child import HANDED_OVER
 from cret_desktop.media.decoder_child import run as _run_child
 from cret_desktop.media.ring import Ring, make_memory
-
-log = logging.getLogger(__name__)
 
 MAX_WORKERS = 4
 FILES_IN_FLIGHT_PER_WORKER = 1  # what is lost at most, per worker, when everything is killed
@@ -276,8 +273,7 @@ class _Child:
         match message["kind"]:
             case "ready":
                 self.started = True
-                if unconfined := str(message["unconfined"]):
-                    _say_once(unconfined)
+                confinement.report(str(message.get("unconfined", "")))
             case "opened" if not job.opened:
                 opened = FileOpened(job.file, VideoInfo(**message["info"]))
                 job.opened = True
@@ -345,8 +341,3 @@ def _open_regular(path: str) -> int:
         return descriptor
     os.close(descriptor)
     raise OSError("it is not a regular file")
-
-
-@cache
-def _say_once(sentence: str) -> None:
-    log.warning("%s", sentence)

@@ -10,7 +10,7 @@ import mmap
 import os
 import sys
 from multiprocessing.shared_memory import SharedMemory
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,58 +18,63 @@ from cret_desktop.clips import DecodedClip, FrameFormat
 from cret_desktop.media.sprites import MAX_TILE_HEIGHT, MAX_TILE_WIDTH
 
 
-class Memory(Protocol):
-    """Pages that two processes share. `name` finds them again where they have no `descriptor` to be handed over."""
+class Memory:
+    """Pages that two processes share, found by `name`, or by `descriptor` where they have no name.
 
-    name: str
-    descriptor: int | None
+    `buffer` are the pages. `close` gives up this process's part; the owner's ends memory that has a name.
+    """
+
+    def __init__(self, name: str, descriptor: int | None) -> None:
+        self.name = name
+        self.descriptor = descriptor
 
     @property
-    def buffer(self) -> memoryview: ...
+    def buffer(self) -> memoryview:
+        raise NotImplementedError
 
     def close(self) -> None:
-        """Give up this process's part; the owner's ends the memory."""
-        ...
+        raise NotImplementedError
 
 
 def make_memory(size: int) -> Memory:
-    return _NamelessMemory(size) if sys.platform == "linux" else _NamedMemory(size)
+    """Memory of this process's own."""
+    if sys.platform != "linux":
+        return _NamedMemory(SharedMemory(create=True, size=size), owned=True)
+    import fcntl  # of Unix
+
+    descriptor = os.memfd_create("cret-decoder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, size)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return _NamelessMemory(descriptor)
 
 
 def open_memory(name: str, descriptor: int | None) -> Memory:
     """The memory that another process has made, by its name or by a descriptor, which is taken over."""
-    return _NamedMemory(0, name) if descriptor is None else _NamelessMemory(0, descriptor)
+    return _NamedMemory(SharedMemory(name), owned=False) if descriptor is None else _NamelessMemory(descriptor)
 
 
-class _NamelessMemory:
-    name = ""
-
-    def __init__(self, size: int, descriptor: int | None = None) -> None:
-        if descriptor is None:
-            import fcntl  # of Unix
-
-            descriptor = os.memfd_create("cret-decoder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            os.ftruncate(descriptor, size)
-            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-        self.descriptor: int | None = descriptor
+class _NamelessMemory(Memory):
+    def __init__(self, descriptor: int) -> None:
+        super().__init__("", descriptor)
         self._pages = mmap.mmap(descriptor, 0)
-        self.buffer = memoryview(self._pages)
+        self._view = memoryview(self._pages)
+
+    @property
+    def buffer(self) -> memoryview:
+        return self._view
 
     def close(self) -> None:
-        self.buffer.release()
+        self._view.release()
         self._pages.close()
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
 
 
-class _NamedMemory:
-    descriptor = None
-
-    def __init__(self, size: int, name: str = "") -> None:
-        self._owned = not name
-        self._memory = SharedMemory(name) if name else SharedMemory(create=True, size=size)
-        self.name = self._memory.name
+class _NamedMemory(Memory):
+    def __init__(self, memory: SharedMemory, owned: bool) -> None:
+        super().__init__(memory.name, None)
+        self._memory, self._owned = memory, owned
 
     @property
     def buffer(self) -> memoryview:

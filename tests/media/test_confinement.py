@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from cret_desktop import confinement
+from cret_desktop.clips import DecodeEvent, FileDecoded, FileFailed, FrameFormat, VideoFile
+from cret_desktop.engine import exports
+from cret_desktop.engine.protocol import ExportClips, Passage
+from cret_desktop.errors import ExportError
+from cret_desktop.media import decoder_pool
+from cret_desktop.media.decoder_pool import DecoderPool
+from cret_desktop.media.scan import video_file
+from tests.videos import write_colours
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confinement is Linux's")
 
@@ -150,3 +166,134 @@ def test_an_unconfined_process_can_do_all_of_it(tmp_path: Path, foreign: Path) -
     found = done_by(tmp_path / "program", {"skipped": HARMFUL_HERE, "write": [str(foreign)]}, foreign)
     assert (found.pop(""), found.pop("privileges")) == ("", "0")
     assert {name for name, error in found.items() if error} == set()
+
+
+# --- the children that open media files -----------------------------------------------------------------------------
+
+FORMAT = FrameFormat(frames=2, size=32)
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> VideoFile:
+    return video_file(str(write_colours(tmp_path / "film.mp4", ["red"], seconds=1.0)))
+
+
+def tried(foreign: str, port: int, **more: Callable[[], Any]) -> str:
+    """What a codec does that a stranger has taken over; JSON of deed -> "" or the name of the error."""
+    deeds: dict[str, Callable[[], Any]] = {
+        "read another file": lambda: Path(foreign, "file").read_text(),
+        "create a file": lambda: Path(foreign, "new").write_text("new"),
+        "remove a file": lambda: Path(foreign, "removed").unlink(),
+        "connect": lambda: socket.create_connection(("127.0.0.1", port), 5),
+        "run a program": lambda: os.posix_spawn("/bin/true", ["true"], {}),
+        "start a process": lambda: os._exit(0) if os.fork() == 0 else None,
+        **more,
+    }
+    found = {}
+    for name, deed in deeds.items():
+        try:
+            deed()
+        except OSError as error:
+            found[name] = type(error).__name__
+        else:
+            found[name] = ""
+    return json.dumps(found)
+
+
+def refused(said: str) -> tuple[set[str], set[str]]:
+    """What was refused for want of permission, and what was done."""
+    found = json.loads(said)
+    return {name for name in found if found[name] == "PermissionError"}, {name for name in found if not found[name]}
+
+
+HARM = {"read another file", "create a file", "remove a file", "connect", "run a program", "start a process"}
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Of somebody who listens on this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield int(listening.getsockname()[1])
+
+
+def treacherous_decoder(foreign: str, port: int, film: str, *given: Any) -> None:
+    from cret_desktop.media import decoder_child
+
+    honest = decoder_child._Loop.run
+
+    def run(self: Any, *limits: Any) -> None:
+        from cret_desktop.media import decoder
+
+        def decode_file(file: VideoFile, *rest: Any) -> Iterator[DecodeEvent]:
+            handed = rest[-1].descriptor
+            more = {"read its file": lambda: os.read(handed, 1), "open it": lambda: os.open(film, os.O_RDONLY)}
+            yield FileFailed(file, tried(foreign, port, **more))
+
+        decoder.decode_file = decode_file
+        honest(self, *limits)
+
+    decoder_child._Loop.run = run  # type: ignore[method-assign]
+    decoder_child.run(*given)
+
+
+def test_a_decoder_reads_the_file_it_was_handed_and_can_do_nothing_else(
+    film: VideoFile, foreign: Path, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = kept(foreign)
+    confinement.report.cache_clear()
+    monkeypatch.setattr(decoder_pool, "_run_child", partial(treacherous_decoder, str(foreign), port, film.path))
+    with DecoderPool(FORMAT, workers=1) as pool:
+        [told] = list(pool.decode([film]))
+    assert isinstance(told, FileFailed)
+    assert refused(told.reason) == (HARM | {"open it"}, {"read its file"})
+    assert kept(foreign) == before
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def treacherous_exporter(foreign: str, port: int, *given: Any) -> None:
+    from cret_desktop.media import cutter
+
+    def copy_clip(cut: Any, scratch: Path, *_: Any) -> None:
+        own = {
+            "read its file": lambda: Path(cut.path).read_bytes(),
+            "change its file": lambda: Path(cut.path).write_text("changed"),
+            "write its clip": lambda: Path(scratch, "clip").write_text("clip"),
+        }
+        raise ExportError(tried(foreign, port, **own))
+
+    cutter.copy_clip = copy_clip  # type: ignore[assignment]
+    exports._run_child(*given)
+
+
+def test_the_exports_child_reads_its_videos_and_writes_its_folder(
+    film: VideoFile, foreign: Path, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = kept(foreign)
+    run = partial(treacherous_exporter, str(foreign), port)
+    monkeypatch.setattr(exports, "_run_child", run)
+    (tmp_path / "exported").mkdir()
+    with pytest.raises(ExportError) as told:
+        exports.Exporter(lambda _: None).run(ExportClips((Passage(film.path, 0.0, 0.5),), str(tmp_path / "exported")))
+    assert refused(str(told.value)) == (HARM | {"change its file"}, {"read its file", "write its clip"})
+    assert kept(foreign) == before
+    assert list((tmp_path / "exported").iterdir()) == []
+
+
+def test_a_kernel_that_lacks_it_is_named_once_and_stops_nothing(
+    film: VideoFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    confinement.report.cache_clear()
+    monkeypatch.setattr(decoder_pool, "_run_child", decoder_on_an_old_kernel)
+    for _ in range(2):
+        with DecoderPool(FORMAT, workers=1) as pool:
+            assert isinstance(list(pool.decode([film]))[-1], FileDecoded)
+    [told] = [record.message for record in caplog.records]
+    assert "Landlock" in told
+    assert "seccomp" in told
+
+
+def decoder_on_an_old_kernel(*given: Any) -> None:
+    from cret_desktop.media import decoder_child
+
+    confinement._call = lambda *_: -1
+    decoder_child.run(*given)

@@ -13,7 +13,6 @@ from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -30,10 +29,10 @@ from cret_desktop.clips import (
 )
 from cret_desktop.errors import DecoderFailed
 from cret_desktop.library.ports import Decoder
-from cret_desktop.media import decoder_pool
+from cret_desktop.media import decoder_pool, ring
 from cret_desktop.media.decoder import decode_file
 from cret_desktop.media.decoder_pool import DecoderPool, PoolLimits
-from cret_desktop.media.ring import Memory, make_memory
+from cret_desktop.media.ring import Memory, make_memory, open_memory
 from cret_desktop.media.scan import video_file
 from tests.media.conftest import numbered_frame, write_video
 
@@ -300,6 +299,46 @@ ENDLESS = textwrap.dedent(
     sys.stdin.read() if len(sys.argv) < 3 else None
     """
 )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the memory has a name, and goes when its owner says so")
+def test_shared_memory_has_no_name_that_could_outlive_its_processes(films: list[VideoFile]) -> None:
+    with run_apart(ENDLESS, films[0].path) as parent:
+        assert parent.stdout is not None
+        pids = [parent.pid, *(int(pid) for pid in parent.stdout.readline().split())]
+        mapped = [{region.path for region in psutil.Process(pid).memory_maps()} for pid in pids]
+        parent.kill()
+    for paths in mapped:
+        assert any(path.startswith("/memfd:cret-decoder") for path in paths)
+        assert [path for path in paths if path.startswith("/dev/shm")] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere its size cannot be sealed")
+def test_a_child_cannot_take_pages_away_under_its_reader() -> None:
+    memory = make_memory(1 << 20)
+    assert memory.descriptor is not None
+    with pytest.raises(PermissionError):
+        os.ftruncate(memory.descriptor, 1)
+    theirs = open_memory("", os.dup(memory.descriptor))
+    theirs.buffer[-1:] = b"x"
+    assert bytes(memory.buffer[-1:]) == b"x"
+    theirs.close()
+    memory.close()
+
+
+def test_memory_with_a_name_is_shared_and_goes_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on systems other than Linux."""
+    monkeypatch.setattr(ring.sys, "platform", "darwin")
+    memory = make_memory(1 << 20)
+    monkeypatch.undo()
+    assert memory.descriptor is None
+    theirs = open_memory(memory.name, None)
+    theirs.buffer[-1:] = b"x"
+    assert bytes(memory.buffer[-1:]) == b"x"
+    theirs.close()
+    memory.close()
+    with pytest.raises(FileNotFoundError):
+        open_memory(memory.name, None)
 
 
 def test_children_end_when_their_parent_is_killed(films: list[VideoFile]) -> None:
