@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,20 @@ def _users(place: Callable[..., str]) -> Path:
         raise StorageError(
             "This account has no home folder to keep a library in: set the variable HOME to a folder of yours."
         ) from error
+
+
+def names_another_computer(path: str, platform: str = sys.platform) -> bool:
+    """Whether Windows asks another computer for this path, and introduces the person to it by name and password's hash.
+
+    By the path's words alone: looking would be asking. Not to be touched unless the person has named the place.
+    """
+    if platform != "win32":
+        return False
+    plain = path.replace("/", "\\")
+    if plain.startswith(("\\\\?\\", "\\\\.\\", "\\??\\")):
+        device = plain.lstrip("\\?.").upper()
+        return not (len(device) > 1 and device[1] == ":") and not device.startswith("VOLUME{")
+    return plain.startswith("\\\\")
 
 
 @dataclass(frozen=True, slots=True)

