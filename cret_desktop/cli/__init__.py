@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from cret_desktop import paths
-from cret_desktop.cli import adopt, copies, demo, examine, export, index, models, search, window
+from cret_desktop.cli import adopt, copies, demo, examine, export, forget, index, models, search, window
 from cret_desktop.cli.options import Device, Library
 from cret_desktop.cli.terminal import err, out
 from cret_desktop.errors import CretError
@@ -81,6 +81,7 @@ for _command in (  # as the help lists them
     adopt.adopt,
     copies.export_tags,
     copies.import_tags,
+    forget.forget,
     examine.doctor,
     examine.self_test,
     demo.demo,

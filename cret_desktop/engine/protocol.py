@@ -177,6 +177,35 @@ class FreeSpace:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Forget at once and for good what has left the library: missing videos and removed folders at or below `path`.
+
+    '' means all that has left, and what is kept of content that left long ago. With them go tags, notes and all words
+    that searches go by. `copies`: delete what was set aside in the library's folder, and empty the log, too. Reply:
+    Forgotten. Safe to repeat. Indexing goes on afterwards. Raises: StorageError.
+    """
+
+    path: str
+    copies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many videos, removed folders and kept annotations were forgotten.
+
+    `staying`: videos of the path that are still in the library. `copies` are the files and folders of the library's
+    that may still hold words of what is forgotten; `log_held`: so does the catalog, since a program was reading it.
+    """
+
+    videos: int
+    folders: int
+    kept: int
+    staying: int
+    copies: tuple[str, ...]
+    log_held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PrioritiseFolder:
     """Index what waits in this folder before anything else. Reply: None."""
 
@@ -382,6 +411,7 @@ Request = (
     | PrioritiseFolder
     | IndexAgain
     | FreeSpace
+    | Forget
     | ExportClips
     | ExportList
     | CancelExport

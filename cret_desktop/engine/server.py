@@ -36,8 +36,9 @@ from cret_desktop.engine.models import Models
 from cret_desktop.engine.watching import KEEP_SECONDS, Watching
 from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, PathError, QueryError
 from cret_desktop.index.filters import is_inside
+from cret_desktop.index.forgetting import drop_forgotten_words, forget_gone
 from cret_desktop.index.rows import Root, RootCounts
-from cret_desktop.library import backup
+from cret_desktop.library import backup, forgetting
 from cret_desktop.library.indexer import Control
 from cret_desktop.library.progress import FileIndexed, FilesMeasured, FolderScanned, IndexProgress, Phase
 from cret_desktop.library.query import parse
@@ -127,6 +128,12 @@ class _Free:
     request: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Forget:
+    request: int
+    body: protocol.Forget
+
+
 class _Engine:
     def __init__(self, connection: Connection, config: EngineConfig, library: OpenLibrary, strange: bool) -> None:
         self._connection = connection
@@ -137,7 +144,7 @@ class _Engine:
         self._searches: queue.SimpleQueue[tuple[int, _Question] | None] = queue.SimpleQueue()
         self._newest_live = 0  # the last search of who is still typing: those before it are given up
         self._browsing: queue.SimpleQueue[tuple[int, _Question] | None] = queue.SimpleQueue()
-        self._jobs: queue.SimpleQueue[_Index | _Look | _Remove | _Add | _Free | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Index | _Look | _Remove | _Add | _Free | _Forget | None] = queue.SimpleQueue()
         self._exports = Exports(self._answer, self._send)
         self._models = Models(library, self._answer, self._send)
         self._copies = Copies(library, self._answer, self._send)
@@ -216,6 +223,10 @@ class _Engine:
             if isinstance(body, protocol.FreeSpace):
                 self._control.cancel()  # between two runs as well: no picture is on its way then
                 self._jobs.put(_Free(envelope.id))
+                continue
+            if isinstance(body, protocol.Forget):
+                self._control.cancel()
+                self._jobs.put(_Forget(envelope.id, body))
                 continue
             if isinstance(body, protocol.AddFolders) and self._removals:
                 self._jobs.put(_Add(envelope.id, body.paths))
@@ -337,7 +348,7 @@ class _Engine:
     def _queued_runs(self) -> list[_Index]:
         """Takes the runs that wait off the queue; what else waits there stays."""
         taken: list[_Index] = []
-        kept: list[_Look | _Remove | _Add | _Free | None] = []
+        kept: list[_Look | _Remove | _Add | _Free | _Forget | None] = []
         while True:
             try:
                 job = self._jobs.get_nowait()
@@ -481,6 +492,8 @@ class _Engine:
                 self._removals.remove(job.path)
             elif isinstance(job, _Free):
                 self._answer(job.request, self._free)
+            elif isinstance(job, _Forget):
+                self._answer(job.request, partial(self._forget, job.body))
             elif isinstance(job, _Add):
                 self._answer(job.request, partial(self._add, job.paths))
             elif isinstance(job, _Index):
@@ -488,7 +501,7 @@ class _Engine:
             elif places := self._watching.take():
                 self._index(_Index(tuple(places), quiet=True))
 
-    def _next_job(self) -> _Index | _Look | _Remove | _Add | _Free | None:
+    def _next_job(self) -> _Index | _Look | _Remove | _Add | _Free | _Forget | None:
         """The next one; while none waits, thumbnails that are missing are drawn."""
         try:
             drawn = self._thumbnails.redraw(
@@ -522,8 +535,11 @@ class _Engine:
             return
         self._purged = time.monotonic()
         try:
-            self._forget_clips(*self._library.changes.purge(time.time() - KEEP_SECONDS))
-            self._library.catalog.compact_if_due()
+            clips, sprites = self._library.changes.purge(time.time() - KEEP_SECONDS)
+            self._forget_clips(clips, sprites)
+            if drop_forgotten_words(self._library.catalog):
+                self._library.catalog.empty_log()
+            self._library.catalog.compact_if_due(forgotten=bool(clips))
         except CretError as error:
             log.warning("Videos that are gone for long still take up space: %s", error)
 
@@ -625,11 +641,35 @@ class _Engine:
             self._thumbnails.sweep()
             self._library.shrink_thumbnails(self._config.sampling, lambda: self._closing)
             self._send(protocol.LibraryChanged())  # pictures have other names now
+            drop_forgotten_words(self._library.catalog)
             self._library.catalog.compact()
             return backup.measure(self._config.library)
         finally:
-            if roots := self._library.catalog.roots():
-                self._jobs.put(_Index(tuple((root, root.path) for root in roots), quiet=True))
+            self._go_on()
+
+    def _forget(self, body: protocol.Forget) -> protocol.Forgotten:
+        """Always to the end, however little there was: what an earlier one was stopped at is done then."""
+        catalog, library = self._library.catalog, self._config.library
+        catalog.check_writable()
+        try:
+            gone = forget_gone(catalog, body.path and os.path.abspath(body.path))
+            try:
+                drop_forgotten_words(catalog)
+                emptied = catalog.compact()
+            finally:
+                self._forget_clips(gone.clips, gone.sprites)  # last: a graph that is built reads the catalog
+            if body.copies:
+                forgetting.delete_copies(library)
+            left = tuple(str(place) for place in forgetting.copies(library))
+            return protocol.Forgotten(gone.videos, gone.folders, gone.kept, gone.staying, left, not emptied)
+        finally:
+            self._send(protocol.LibraryChanged())
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Take up the runs again that were stopped for something else."""
+        if roots := self._library.catalog.roots():
+            self._jobs.put(_Index(tuple((root, root.path) for root in roots), quiet=True))
 
     def _forget_clips(self, clips: Sequence[int], sprites: Sequence[str]) -> None:
         self._library.remove(np.asarray(clips, np.int64))

@@ -51,8 +51,7 @@ class Annotations:
                     "DELETE FROM file_tags WHERE file_id = ? AND tag_id = (SELECT id FROM tags WHERE folded = ?)",
                     [(file_id, fold_tag(tag)) for file_id in present],
                 )
-            # A tag that no file has is forgotten, so that it can be spelt anew.
-            db.execute("DELETE FROM tags WHERE id NOT IN (SELECT tag_id FROM file_tags)")
+            drop_unused_tags(db)
 
     def set_favourite(self, file_ids: Sequence[int], favourite: bool) -> None:
         with self._catalog.write(durable=True) as db:
@@ -147,6 +146,11 @@ def add_tags(db: sqlite3.Connection, file_ids: Iterable[int], names: Sequence[st
         db.executemany(
             "INSERT OR IGNORE INTO file_tags (file_id, tag_id) VALUES (?, ?)", [(i, tag_id) for i in file_ids]
         )
+
+
+def drop_unused_tags(db: sqlite3.Connection) -> None:
+    """Forget the tags that no file has, so that they can be spelt anew."""
+    db.execute("DELETE FROM tags WHERE id NOT IN (SELECT tag_id FROM file_tags)")
 
 
 def _present(db: sqlite3.Connection, file_ids: Sequence[int]) -> list[int]:

@@ -130,6 +130,7 @@ class Catalog:
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute("PRAGMA synchronous = NORMAL")
             writer.execute("PRAGMA foreign_keys = ON")
+            writer.execute("PRAGMA secure_delete = ON")  # else deleted words stay in the file: see index.forgetting
             catalog = cls(path, writer)
             catalog._check_after_unclean_end()
             migrate(writer, path)
@@ -445,20 +446,31 @@ class Catalog:
                     self._files.write(recovery.MARK, _DAMAGED)
             raise
 
-    def compact(self) -> None:
-        """Give the space of what was deleted back to the disk."""
+    def compact(self) -> bool:
+        """Give the space of what was deleted back to the disk, and leave nothing of it there: as `empty_log`."""
         with self._lock, self.guarded():
-            if self._writer is not None:
-                self._writer.execute("VACUUM")
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                recovery.keep_head(self.path)
+            if self._writer is None:
+                return False
+            self._writer.execute("VACUUM")
+            emptied = self.empty_log()
+            recovery.keep_head(self.path)
+            return emptied
 
-    def compact_if_due(self) -> None:
-        """`compact` where most of the file waits to be used again, and little is to be copied for it."""
+    def empty_log(self) -> bool:
+        """Bring all that is written into the file itself. False where a reader held that back for too long: what was
+        deleted is still in the file and its log then."""
+        with self._lock, self.guarded():
+            if self._writer is None:
+                return False
+            return not self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+    def compact_if_due(self, forgotten: bool = False) -> None:
+        """`compact` where most of the file waits to be used again or something was forgotten, and little is to be
+        copied for it."""
         with self._lock, self.guarded():
             if self._writer is not None:
                 free, pages = self._writer.execute("SELECT * FROM pragma_freelist_count, pragma_page_count").fetchone()
-                if free > pages / 2 and pages - free <= COMPACTED_UNASKED:
+                if (forgotten or free > pages / 2) and pages - free <= COMPACTED_UNASKED:
                     self.compact()
 
     def _check_after_unclean_end(self) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import VideoFile, VideoInfo
-from cret_desktop.index.annotations import give_back_annotations, is_annotated, keep_annotations
+from cret_desktop.index.annotations import drop_unused_tags, give_back_annotations, is_annotated, keep_annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import is_inside
 from cret_desktop.index.migrations import name_sort_key
@@ -341,6 +341,7 @@ class FileChanges:
             ).fetchall()
             db.execute("DELETE FROM files WHERE missing_since < ?", (before,))
             db.execute("DELETE FROM roots WHERE removed_at < ?", (before,))
+            drop_unused_tags(db)
             return [i for i, _ in gone], unused_sprites(db, {s for _, s in gone})
 
 

@@ -1,0 +1,65 @@
+"""`cret-desktop forget`: what has left the library is gone for good, and what may still tell of it is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cret_desktop.cli.options import Library, engine_config
+from cret_desktop.cli.terminal import err, out
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient
+from cret_desktop.errors import PathError, UsageError
+
+
+def forget(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[PATH]", help="A folder or video that has left the library.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that has left, and the tags and notes kept for its return.")
+    ] = False,
+    copies: Annotated[
+        bool, typer.Option("--copies", help="Delete older libraries that were set aside, and empty the log.")
+    ] = False,
+    library: Library = None,
+) -> int:
+    """Forget for good what was removed from the library or deleted: names, tags, notes, subtitles and pictures.
+
+    Without this, removed folders are kept for 30 days. Videos themselves are never touched.
+    """
+    if (path is None) != everything:
+        raise UsageError("Name one folder or video that has left the library, or give --all.")
+    place = "" if path is None else str(path.absolute())
+    with EngineClient(engine_config(library, "")) as engine:
+        done: protocol.Forgotten = engine.request(protocol.Forget(place, copies)).result()
+    nothing = done.videos + done.folders + done.kept == 0
+    if nothing and place and done.staying:
+        raise PathError(
+            f"{place} is still in the library ({done.staying} videos). Remove the folder in the window first; a video "
+            "that is gone is noticed by `cret-desktop index`."
+        )
+    out.print(
+        f"Forgotten for good (videos: {done.videos}, removed folders: {done.folders}, notes and tags that were kept: "
+        f"{done.kept}).",
+        markup=False,
+    )
+    if nothing:
+        err.print(f"Nothing{f' of {place}' * bool(place)} was left to be forgotten.", style="yellow", markup=False)
+    if place and done.staying:
+        err.print(f"{done.staying} other videos of {place} are still in the library.", style="yellow", markup=False)
+    if done.log_held:
+        err.print(
+            "Another program was reading the library: its catalog still holds some of it. Close the other program and "
+            "give the same command again.",
+            style="yellow",
+        )
+    if done.copies:
+        kind = (
+            "These were not deleted" if copies else "These may still hold names and words of it; --copies deletes them"
+        )
+        out.print(f"{kind}:", *(f"  {copy}" for copy in done.copies), sep="\n", markup=False)
+    out.print("Backups and exported tags that you keep elsewhere are for you to delete.")
+    return 0
