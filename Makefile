@@ -31,7 +31,7 @@ translations:
 	@$(PYTHON) .ci/setup.py test
 	@$(VENV)/python .ci/translations.py
 
-# The last step makes a clean system, for which it must be root; without, it says how to run it.
+# The last step makes a clean system, for which it must be root; where it may not be, the first one says how to run it.
 installer:
 	@$(PYTHON) .ci/setup.py installer
 	@echo "== Freezing; this takes some minutes"

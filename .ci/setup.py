@@ -32,10 +32,16 @@ EXTRAS = {
     "test": ["starter", "demo", "training", "dev", "installer"],
     "installer": ["starter", "demo", "installer"],
 }
+# What `make installer` ends with, for whoever has to run it by hand.
+CLEAN_SYSTEM = "sudo .ci/installer/check_linux.sh dist/cret-desktop_*_amd64.deb build/check"
 DISK_GB = 13  # 7 GB of packages in .venv, up to 4 GB of downloads that pip keeps, and room to unpack
 
-# Programs that tests start, and the Debian package of each.
-TEST_PROGRAMS = {"Xvfb": "xvfb", "strace": "strace"}
+# Programs that a goal starts, and the Debian package of each.
+PROGRAMS = {
+    "run": {},
+    "test": {"Xvfb": "xvfb", "strace": "strace"},  # a window on a screen, and what decoders open
+    "installer": {"dpkg-deb": "dpkg", "debootstrap": "debootstrap", "unshare": "util-linux"},
+}
 
 # Shared libraries that the wheels of PySide6 and OpenCV expect of the system, and the Debian package of each.
 # Without these an import fails, window or not.
@@ -86,9 +92,13 @@ class SetupError(Exception):
 def main(goal: str) -> None:
     _use_a_supported_python()
     extras = EXTRAS[goal]
+    if goal == "installer":
+        _foretell_the_clean_system()
     inputs = _inputs_digest()
     installed = _installed_extras(inputs)
     if installed.issuperset(extras):
+        if list(_missing_programs(goal)):  # another goal, which needs none of them, may have made all of .venv
+            _ensure_system_packages(goal)
         print("Setup: .venv is up to date.", flush=True)
         return
     _say(f"Python {sys.version.split()[0]} at {sys.executable}")
@@ -159,14 +169,33 @@ def _missing_libraries(libraries: dict[str, str]) -> Iterator[str]:
             yield package
 
 
+def _missing_programs(goal: str) -> Iterator[str]:
+    if not sys.platform.startswith("linux"):
+        return
+    places = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # debootstrap lies where only root looks
+    for program, package in PROGRAMS[goal].items():
+        if not shutil.which(program, path=places):
+            yield package
+
+
+def _foretell_the_clean_system() -> None:
+    """Say before half an hour of freezing that its last step will need an administrator, where it will."""
+    if not sys.platform.startswith("linux"):
+        raise SetupError("this makes Linux packages; docs/building.md has the steps for other systems.")
+    if _as_root() is None:
+        _say(
+            "the last step, the package in a clean system, needs root, which this account is not. The packages are "
+            f"made all the same; then run: {CLEAN_SYSTEM}"
+        )
+
+
 def _ensure_system_packages(goal: str) -> None:
     if not sys.platform.startswith("linux"):
         if not (shutil.which("c++") or shutil.which("cl")):
             raise SetupError("hnswlib is compiled here: install a C++ compiler (on macOS: xcode-select --install).")
         return
     needed = list(_missing_build_packages()) + list(_missing_libraries(IMPORT_LIBRARIES))
-    if goal == "test":  # the window is tested on a screen, too, and decoders while it is watched what they open
-        needed += [package for program, package in TEST_PROGRAMS.items() if not shutil.which(program)]
+    needed += list(_missing_programs(goal))
     for_a_screen = list(_missing_libraries(SCREEN_LIBRARIES))
     if not needed and not for_a_screen:
         _say("no system package is missing")

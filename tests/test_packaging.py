@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -112,6 +115,94 @@ def test_the_constraints_pin_every_dependency() -> None:
         *(name for extra in project["optional-dependencies"].values() for name in extra),
     ]
     assert {_canonical(Requirement(requirement).name) for requirement in wanted} <= pinned
+
+
+def open_to_change(workflow: str) -> list[str]:
+    """What of a workflow may be another program tomorrow, though nothing here has changed; and credentials left about.
+
+    Actions that are not named by a whole commit with the version beside it, packages that pip chooses, a checkout that
+    leaves its token in the repository, permissions that are not given job by job.
+    """
+    found = []
+    for line in workflow.splitlines():
+        if named := re.search(r"(?<![\w-])[\"']?uses[\"']?\s*:\s*(.*)", line.split("#")[0]):
+            pinned = r"[\w.-]+/[\w./-]+@[0-9a-f]{40}"
+            if not (re.fullmatch(pinned, named[1].strip(" }\"'")) and re.search(r"#\s*v\d+\.\d+\.\d+\s*$", line)):
+                found.append(line.strip())
+    commands = "\n".join(line.split("#")[0] for line in workflow.splitlines()).replace("\\\n", " ")
+    for command in re.findall(r"(?<![\w-])pip3?\s+[^\n;&|]*", commands):
+        if re.search(r"\b(install|download|wheel)\b", command) and "-c constraints.txt" not in command:
+            found.append(command.strip())
+    if commands.count("actions/checkout@") != commands.count("persist-credentials: false"):
+        found.append("persist-credentials")
+    if not re.search(r"^permissions:\s*\{\}\s*$", commands, re.MULTILINE):
+        found.append("permissions")
+    return found
+
+
+@pytest.mark.parametrize("workflow", sorted((ROOT / ".github" / "workflows").iterdir()), ids=lambda path: path.name)
+def test_a_release_is_built_of_what_is_pinned(workflow: Path) -> None:
+    text = workflow.read_text(encoding="utf-8")
+    assert open_to_change(text) == []
+    assert text.count("uses:") >= 5, "the test sees them"
+    assert text.count("pip install") >= 2
+    assert "SHA256SUMS" in text
+    assert "actions/attest-build-provenance@" in text
+
+
+def test_what_the_installer_lacks_is_installed_or_named_before_anything_is_frozen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = importlib.util.spec_from_file_location("setup_of_the_project", ROOT / ".ci" / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    setup = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(setup)
+    installed: list[str] = []
+    monkeypatch.setattr(setup, "_missing_libraries", lambda libraries: iter(()))
+    monkeypatch.setattr(setup, "_missing_build_packages", lambda: iter(()))
+    # As `make test` leaves it: all Python packages are there.
+    monkeypatch.setattr(setup, "_installed_extras", lambda inputs: set(setup.EXTRAS["test"]))
+    monkeypatch.setattr(setup, "_apt_get_install", lambda as_root, packages: installed.extend(packages))
+    monkeypatch.setattr(shutil, "which", lambda program, path=None: None if program == "debootstrap" else program)
+    for may in ([], ["sudo", "-n"]):
+        monkeypatch.setattr(setup, "_as_root", lambda may=may: may)
+        setup.main("installer")
+    assert installed == ["debootstrap"] * 2
+    monkeypatch.setattr(setup, "_as_root", lambda: None)
+    with pytest.raises(setup.SetupError, match=r"apt-get install .*debootstrap"):
+        setup.main("installer")
+    assert "check_linux.sh" in capsys.readouterr().out, "and so is what an administrator runs in the end"
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "- uses: actions/cache@v4",
+        "- uses: actions/cache@main # v4.0.0",
+        f"- uses: actions/cache@{COMMIT}",
+        f"- uses: actions/cache@{COMMIT[:12]} # v4.0.0",
+        f"- {{ name: x, uses: actions/cache@{COMMIT}0 }} # v4.0.0",
+        "- 'uses' : docker://alpine:3",
+        "- uses: ./local # v1.0.0",
+        "run: pip install torch",
+        "run: python -m pip install --upgrade pip # -c constraints.txt",
+        "run: pip install -c constraints.txt a && pip3 install b",
+        "run: pip install \\\n  torch",
+        f"- uses: actions/checkout@{COMMIT} # v4.0.0",
+        "permissions: write-all",
+    ],
+)
+def test_what_is_not_pinned_is_found(line: str) -> None:
+    sound = (
+        f"permissions: {{}}\nsteps:\n- uses: actions/cache@{COMMIT} # v4.0.0\n- run: pip install -c constraints.txt a\n"
+    )
+    assert open_to_change(sound) == []
+    changed = sound.replace("permissions: {}", line) if line.startswith("permissions") else sound + line
+    assert len(open_to_change(changed)) == 1
 
 
 def test_every_dependency_has_a_notice() -> None:

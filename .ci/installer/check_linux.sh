@@ -5,11 +5,16 @@
 #
 # OUT gets log.txt, the answers of the self-test and of the doctor, and pictures of the window, to be looked at.
 # The system is a minimal Debian, made by debootstrap in a temporary folder; the app runs in it without a network.
-# Needs root, debootstrap and the network of the package mirror. MIRROR and SUITE may name others.
+# Needs root (which it becomes where sudo asks for no password), debootstrap and the network of the package mirror.
+# MIRROR and SUITE may name others.
 set -euo pipefail
 
 [ $# = 2 ] || { echo "usage: $0 PACKAGE.deb OUT"; exit 2; }
-[ "$(id -u)" = 0 ] || { echo "Making a clean system needs root: sudo $0 $*"; exit 1; }
+if [ "$(id -u)" != 0 ]; then
+    sudo -n true 2>/dev/null || { echo "Making a clean system needs root: sudo $0 $*"; exit 1; }
+    exec sudo -n env MIRROR="${MIRROR:-}" SUITE="${SUITE:-}" "$0" "$@"
+fi
+PATH=$PATH:/usr/sbin:/sbin
 command -v debootstrap >/dev/null || { echo "Install debootstrap first: sudo apt-get install debootstrap"; exit 1; }
 package=$(realpath "$1") out=$(realpath -m "$2")
 mirror=${MIRROR:-http://deb.debian.org/debian} suite=${SUITE:-bookworm}

@@ -80,3 +80,22 @@ def test_tags_go_out_and_come_in(tmp_path: Path) -> None:
     assert "Notes put below another      1" in said
     assert notes(other) == ["two\n\none"]
     assert os.listdir(tmp_path).count("tags.json") == 1
+
+
+def test_what_has_left_is_forgotten_and_every_copy_is_named(tmp_path: Path) -> None:
+    library = make_library(tmp_path / "library", "secret")
+    assert "--all" in cret("forget", library=library, status=2).stderr
+    assert "still in the library (3 videos)" in cret("forget", "/videos", library=library, status=2).stderr
+    with sqlite3.connect(library / "catalog.sqlite") as db:
+        db.execute("UPDATE files SET missing_since = 1e10")  # in years to come: not yet by itself
+    db.close()
+    copy = library / "catalog.v1.backup.sqlite"
+    shutil.copy(library / "catalog.sqlite", copy)
+    done = cret("forget", "/videos", library=library).stdout
+    assert "(videos: 3," in done
+    assert str(copy) in done
+    assert b"secret" not in (library / "catalog.sqlite").read_bytes()
+    again = cret("forget", "--all", "--copies", library=library)
+    assert "Nothing was left" in again.stderr
+    assert str(copy) not in again.stdout
+    assert not copy.exists()
