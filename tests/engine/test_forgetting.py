@@ -65,11 +65,19 @@ def test_a_removed_folder_is_forgotten_for_good(config: EngineConfig, tmp_path: 
     assert (removed / "red.mp4").is_file()
 
 
-def test_words_said_otherwise_go_with_the_space_that_is_freed(config: EngineConfig, tmp_path: Path) -> None:
+def test_words_said_otherwise_are_gone_at_the_next_start_or_when_space_is_freed(
+    config: EngineConfig, tmp_path: Path
+) -> None:
     with EngineClient(config) as client:
         index(client, tmp_path / "kept")
         (video,) = client.request(protocol.Search("")).result(WAIT).files
-        for note in WORDS:
+        for note in WORDS[:2]:
+            client.request(protocol.SetNote(video.id, note)).result(WAIT)
+    assert traces(config.library, WORDS).keys() == set(WORDS[:2]), "SQLite's index of words has both"
+    EngineClient(config).start().close()
+    assert traces(config.library, WORDS).keys() == {WORDS[1]}
+    with EngineClient(config) as client:
+        for note in WORDS[2:]:
             client.request(protocol.SetNote(video.id, note)).result(WAIT)
         client.request(protocol.FreeSpace()).result(WAIT)
         assert traces(config.library, WORDS).keys() == {WORDS[-1]}
