@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cret_desktop import paths
 from cret_desktop.cli.options import Library, engine_config
 from cret_desktop.cli.terminal import err, out
 from cret_desktop.engine import protocol
@@ -61,5 +62,10 @@ def forget(
             "These were not deleted" if copies else "These may still hold names and words of it; --copies deletes them"
         )
         out.print(f"{kind}:", *(f"  {copy}" for copy in done.copies), sep="\n", markup=False)
+    if paths.window_state_file().exists():
+        out.print(
+            f"What was searched in the window is in {paths.window_state_file()}; its settings have a switch for that.",
+            markup=False,
+        )
     out.print("Backups and exported tags that you keep elsewhere are for you to delete.")
     return 0
