@@ -31,7 +31,7 @@ from cret_desktop.library_files import CATALOG, LibraryFiles
 
 # There for as long as a writer has the catalog, and still there where it did not close it.
 MARK = f"{CATALOG}.open"
-_HEAD = "catalog.head"
+HEAD = "catalog.head"
 _RECOVERING, _RECOVERED, _MENDED = (f"catalog.{stage}.sqlite" for stage in ("recovering", "recovered", "mended"))
 _SUFFIXES = ("-journal", "-wal", "-shm", "")  # the logs first: beside a new catalog, SQLite would take them for its own
 _PAGE = 4096  # bytes, SQLite's default
@@ -55,7 +55,7 @@ class _Tally:
 def is_ours(path: Path) -> bool:
     """Whether a file that SQLite cannot use is, or was, a catalog of ours."""
     files = LibraryFiles(path.parent)
-    if files.has(_HEAD):
+    if files.has(HEAD):
         return True
     try:
         with files.opened(CATALOG) as stream:
@@ -82,8 +82,8 @@ def keep_head(path: Path) -> None:
             numbers += [child for child in _children(page, 100 if number == 1 else 0) if child not in numbers]
             if len(numbers) > _MOST_KEPT:
                 return  # no schema of ours is as long
-    if not files.has(_HEAD) or files.read(_HEAD) != kept:
-        files.write(_HEAD, kept, flush=True)
+    if not files.has(HEAD) or files.read(HEAD) != kept:
+        files.write(HEAD, kept, flush=True)
 
 
 def _children(page: bytearray, at: int) -> list[int]:
@@ -159,7 +159,7 @@ def _readable(path: Path) -> Iterator[sqlite3.Connection]:
     files = LibraryFiles(path.parent)
     connection = connect_to_read(path, repairing=True)
     try:
-        kept = files.read(_HEAD) if files.has(_HEAD) else b""
+        kept = files.read(HEAD) if files.has(HEAD) else b""
         if not _knows_tables(connection) and kept and len(kept) % _KEPT.size == 0:
             connection.close()
             _remove(files, _MENDED)

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 from cret_desktop.errors import StorageError
-from cret_desktop.paths import LibraryPaths
-
-# What a restoring, a repair and a new version of the app have set aside in a library's folder.
-_SET_ASIDE = re.compile(
-    r"set-aside-\d{4}-\d\d-\d\d-\d{6}(-\d{3})?"
-    r"|catalog\.damaged-\d{4}-\d\d-\d\d-\d{6}\.sqlite(-wal|-shm)?"
-    r"|catalog\.v\d+\.backup\.sqlite(\.part)?"
-    r"|engine\.log\.\d+"
+from cret_desktop.index import recovery
+from cret_desktop.library_files import (
+    CALIBRATION,
+    CATALOG_FILES,
+    GRAPHS,
+    HOLDER,
+    LOCK,
+    LOG,
+    PACE,
+    THUMBNAILS,
+    LibraryFiles,
 )
+
+# What a restoring, a repair, an adoption and a new version of the app have set aside in a library's folder.
+_SET_ASIDE = re.compile(
+    r"set-aside-[\d-]+|catalog\.(damaged|foreign)-[\d-]+\.sqlite(-wal|-shm)?"
+    r"|catalog\.v\d+\.backup\.sqlite(\.part)?|engine\.log\.\d+"
+)
+_WORDLESS = {THUMBNAILS, GRAPHS, CALIBRATION, PACE, LOCK, HOLDER, recovery.MARK, recovery.HEAD, *CATALOG_FILES}
 
 
 def copies(library: Path) -> tuple[Path, ...]:
@@ -27,15 +36,11 @@ def copies(library: Path) -> tuple[Path, ...]:
 
     What is not known to hold none is taken to hold some. Raises: StorageError.
     """
-    paths = LibraryPaths(library)
-    wordless = {paths.thumbnails, paths.graphs, paths.calibration, paths.pace, paths.lock, paths.catalog}
-    wordless |= {paths.catalog.with_name(paths.catalog.name + ending) for ending in ("-wal", "-shm", ".open")}
-    wordless |= {paths.catalog.with_suffix(".head"), paths.lock.with_suffix(".pid")}
     try:
         return tuple(
             place
             for place in sorted(library.iterdir())
-            if place not in wordless and (place.is_symlink() or place.is_dir() or place.stat().st_size)
+            if place.name not in _WORDLESS and (place.is_symlink() or place.is_dir() or place.stat().st_size)
         )
     except OSError as error:
         raise StorageError(f"{library} cannot be read: {error.strerror or error}.") from error
@@ -46,18 +51,16 @@ def delete_copies(library: Path) -> None:
 
     Raises: StorageError for the first that cannot be deleted; then call it again.
     """
-    log = LibraryPaths(library).log
-    for place in copies(library):
-        if place.is_symlink():
-            continue
-        try:
-            if place == log:  # it is being written to
-                os.close(os.open(place, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)))
-            elif _SET_ASIDE.fullmatch(place.name) and place.is_dir():
-                shutil.rmtree(place)
-            elif _SET_ASIDE.fullmatch(place.name):
-                place.unlink()
-        except OSError as error:
-            raise StorageError(
-                f"{place} cannot be deleted: {error.strerror or error}. Delete it yourself, then try again."
-            ) from error
+    files = LibraryFiles(library)
+    try:
+        for name, _ in files.listed(""):
+            if _SET_ASIDE.fullmatch(name):
+                files.remove_tree(name)
+            elif name == LOG:  # it is being written to
+                files.own(LOG)
+                os.truncate(files.path(LOG), 0)
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename or library} cannot be deleted: {error.strerror or error}. Delete it yourself, then try "
+            "again."
+        ) from error
