@@ -112,7 +112,7 @@ COLUMNS = {
     "clips": "id id, file_id integer, ordinal integer, shot integer, start number, end number, sprite sprite,"
     " tile_width tile, tile_height tile, poster integer, times times",
     "embeddings": "clip_id integer, model_id integer, globals features, centers features",
-    "sidecars": "file_id integer, path path, size integer, mtime_ns integer",
+    "sidecars": "file_id integer, path path, size integer, mtime_ns integer, reason text",
     "subtitle_lines": "id id, file_id integer, start number, end number, text text",
 }
 _OF_COLUMN = {

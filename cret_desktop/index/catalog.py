@@ -295,13 +295,20 @@ class Catalog:
         return result
 
     def failures(self) -> list[tuple[str, str]]:
-        """(path, reason) of every file that failed, and of indexed ones that are incomplete."""
-        rows = self.reader().execute(
+        """(path, reason) of every file that failed, of indexed ones that are incomplete, and of subtitle files."""
+        db = self.reader()
+        rows = db.execute(
             "SELECT r.path, f.path, f.reason FROM files f JOIN roots r ON r.id = f.root_id"
-            " WHERE f.reason != '' AND f.missing_since IS NULL ORDER BY r.path, f.path"
+            " WHERE f.reason != '' AND f.missing_since IS NULL"
         )
         kinds = "roots.path files.path files.reason"
-        return [(joined_path(root, relative), reason) for root, relative, reason in believed(rows, kinds)]
+        found = [(joined_path(root, relative), reason) for root, relative, reason in believed(rows, kinds)]
+        beside = db.execute(
+            "SELECT DISTINCT s.path, s.reason FROM sidecars s JOIN files f ON f.id = s.file_id"
+            " WHERE s.reason != '' AND f.missing_since IS NULL"
+        )
+        told = believed(beside, "sidecars.path sidecars.reason")
+        return sorted(found + [(os.fsdecode(path), reason) for path, reason in told])
 
     def clips(self, ids: Sequence[int]) -> dict[int, ClipRow]:
         """Clips by id; ids that are not there (any more) are left out."""

@@ -302,11 +302,10 @@ class FileChanges:
             return [i for i, _ in gone], unused_sprites(db, {s for _, s in gone})
 
     def retry_failures(self) -> int:
-        """Make failed files wait for indexing again; returns how many."""
+        """Make failed files wait for indexing again, subtitle files for the next look; returns how many."""
         with self._catalog.write() as db:
-            return db.execute(
-                "UPDATE files SET state = 'pending', reason = '' WHERE state = 'failed' AND size >= 0"
-            ).rowcount
+            files = db.execute("UPDATE files SET state = 'pending', reason = '' WHERE state = 'failed' AND size >= 0")
+            return files.rowcount + db.execute("DELETE FROM sidecars WHERE reason != ''").rowcount
 
     def index_again(self, file_ids: Sequence[int]) -> None:
         """Make indexed files wait for indexing; they can be searched meanwhile, and clips that stay keep their ids."""

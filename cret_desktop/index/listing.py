@@ -96,7 +96,9 @@ class Listing:
         rows = db.execute(
             "SELECT f.id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration, f.width, f.height,"
             " f.frame_rate, (SELECT max(c.ordinal) + 1 FROM clips c WHERE c.file_id = f.id), r.offline OR f.away,"
-            f" f.missing_since IS NOT NULL, f.favourite, f.note {_FROM} WHERE f.id IN ({marks})",
+            " f.missing_since IS NOT NULL, f.favourite, f.note,"
+            " (SELECT s.reason FROM sidecars s WHERE s.file_id = f.id AND s.reason != '' LIMIT 1)"
+            f" {_FROM} WHERE f.id IN ({marks})",
             ids,
         )
         kinds = (
@@ -110,7 +112,7 @@ class Listing:
                 size=max(row[3], 0),
                 modified=row[4] / 1e9,
                 state=row[5],
-                reason=row[6],
+                reason=row[6] or row[16] or "",
                 duration=row[7],
                 width=row[8],
                 height=row[9],

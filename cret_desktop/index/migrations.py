@@ -226,6 +226,8 @@ STEPS = (
     ALTER TABLE roots ADD COLUMN followed INTEGER NOT NULL DEFAULT 1;
     -- HMAC of all else that is said of a graph, under the library's key (index.vector_index). Older graphs have none.
     ALTER TABLE graphs ADD COLUMN proof TEXT NOT NULL DEFAULT '';
+    -- Why the lines of a subtitle file could not be read.
+    ALTER TABLE sidecars ADD COLUMN reason TEXT NOT NULL DEFAULT '';
     """,
 )
 

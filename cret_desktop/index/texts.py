@@ -7,8 +7,9 @@ notes is kept by triggers (see `index.migrations`); subtitle lines are put in he
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from cret_desktop.index.beliefs import believed
 from cret_desktop.index.catalog import Catalog
@@ -17,6 +18,7 @@ from cret_desktop.index.filters import phrase
 # What a word in a file's name, in its folders, its tags and its note weighs against the others (bm25's weights).
 _WEIGHTS = "8.0, 2.0, 10.0, 4.0"
 _COLUMNS = ("name", "folders", "tags", "note")
+_NO_REASONS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +118,19 @@ class Texts:
         rows = [known[path] for path in paths if path in known]
         return {row.path: (row.id, read.get(row.id, set())) for row in rows}
 
-    def set_subtitles(self, file_id: int, sidecars: Sequence[Sidecar], lines: Sequence[Line]) -> None:
-        """Replace a file's subtitle lines by those that were read from these files."""
+    def set_subtitles(
+        self, file_id: int, sidecars: Sequence[Sidecar], lines: Sequence[Line], reasons: Mapping[str, str] = _NO_REASONS
+    ) -> None:
+        """Replace a file's subtitle lines by those that were read from these files.
+
+        `reasons` has a sentence for each of their paths that could not be read.
+        """
         with self._catalog.write() as db:
             db.execute("DELETE FROM sidecars WHERE file_id = ?", (file_id,))
             db.execute("DELETE FROM subtitle_lines WHERE file_id = ?", (file_id,))
             db.executemany(
-                "INSERT INTO sidecars (file_id, path, size, mtime_ns) VALUES (?, ?, ?, ?)",
-                [(file_id, os.fsencode(s.path), s.size, s.mtime_ns) for s in sidecars],
+                "INSERT INTO sidecars (file_id, path, size, mtime_ns, reason) VALUES (?, ?, ?, ?, ?)",
+                [(file_id, os.fsencode(s.path), s.size, s.mtime_ns, reasons.get(s.path, "")) for s in sidecars],
             )
             db.executemany(
                 "INSERT INTO subtitle_lines (file_id, start, end, text) VALUES (?, ?, ?, ?)",

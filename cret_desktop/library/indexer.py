@@ -1,7 +1,7 @@
 """Folder in, clips in the index: scan, difference, decode, encode, one transaction a file.
 
 Unchanged files cost a stat. What is committed is never done again; a run that was killed goes on where it stopped.
-Never raises for one bad file: that is a line in the failures list. Programs against `library.ports` only.
+Never raises for one bad file, whatever comes of it (`one_file`): that is a line in the failures list. Programs against `library.ports` only.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -30,7 +31,8 @@ from cret_desktop.clips import (
     VideoFile,
     VideoInfo,
 )
-from cret_desktop.errors import StorageError
+from cret_desktop.errors import BadFile, ModelError, StorageError
+from cret_desktop.foreign import is_text, visible, why
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
@@ -41,6 +43,7 @@ from cret_desktop.library import subtitles, thumbnails
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.estimate import SOON, Estimate, keep_pace, read_pace
 from cret_desktop.library.leave_out import left_out
+from cret_desktop.library.one_file import faults_of, is_of_a_file
 from cret_desktop.library.ports import Decoder, Model
 from cret_desktop.library.progress import (
     FileIndexed,
@@ -54,7 +57,7 @@ from cret_desktop.library.progress import (
 from cret_desktop.library.settled import age, has_changed, is_being_written
 from cret_desktop.library.volumes import Volumes, unseen_volumes
 from cret_desktop.library_files import LibraryFiles
-from cret_desktop.media.scan import ScanProblem, fingerprint, scan
+from cret_desktop.media.scan import ScanProblem, fingerprint, kept_number, scan
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,8 @@ PROGRESS_SECONDS = 0.2
 MEASURE_SECONDS = 10.0  # before indexing begins, for lengths; of what is left over they are read in its turn
 TELL_LENGTHS_SECONDS = 1.0
 BATTERY_SECONDS = 5.0  # between two looks at the computer's power
+_LONGEST_REASON = 500  # characters
+_LARGEST = 2**53  # of any number that a header tells; not finite ones are not below it
 STILL_SECONDS = 2.0  # without a change between two looks, after which a file is taken to be whole
 
 
@@ -153,6 +158,11 @@ class _OpenFile:
     clips: list[NewClip] = field(default_factory=list)
     decoded: FileDecoded | None = None
     waiting: int = 0  # clips decoded, not yet encoded
+    failed: bool = False  # on the way: what its decoder still says of it is passed over
+
+
+_Decoded = tuple[_OpenFile, DecodedClip]
+_Encoded = tuple[_OpenFile, DecodedClip, NDArray[np.float32], NDArray[np.float32]]  # with globals and centers
 
 
 class Indexer:
@@ -319,11 +329,24 @@ class Indexer:
         for path, (file_id, before) in self._texts.sidecars(root.id, [file.path for file in files]).items():
             sidecars = now.get(path, set())
             if sidecars != before:
-                ordered = sorted(sidecars, key=lambda sidecar: sidecar.path)
-                lines = [line for sidecar in ordered for line in subtitles.read(sidecar)]
-                self._texts.set_subtitles(file_id, ordered, lines)
-                changed += 1
+                with faults_of(path, partial(log.warning, "The subtitles of %s are not kept: %s", path)):
+                    self._keep_subtitles(file_id, sorted(sidecars, key=lambda sidecar: sidecar.path))
+                    changed += 1
         return changed
+
+    def _keep_subtitles(self, file_id: int, sidecars: Sequence[subtitles.Sidecar]) -> None:
+        """One that cannot be read is in the failures list; its video is indexed all the same."""
+        reasons: dict[str, str] = {}
+        lines = []
+        for sidecar in sidecars:
+            lines += subtitles.read(sidecar, partial(reasons.__setitem__, sidecar.path))
+        self._texts.set_subtitles(file_id, sidecars, lines, reasons)
+        for path, reason in reasons.items():
+            self._listener(FileIndexed(path, 0, reason))
+
+
+def _files_of(batch: Iterable[_Decoded]) -> list[_OpenFile]:
+    return list({id(open_file): open_file for open_file, _ in batch}.values())
 
 
 def _is_there(root: Root) -> bool:
@@ -331,18 +354,26 @@ def _is_there(root: Root) -> bool:
         status = os.stat(root.path)
     except OSError:
         return False
-    return status.st_dev == root.device  # not the inode: some shares and sticks number them anew as they like
+    return kept_number(status.st_dev) == root.device  # not the inode: some shares and sticks number them anew as they like
 
 
 def _fingerprints(files: Iterable[VideoFile]) -> dict[str, bytes]:
     """Of those that can be read; what is wrong with the others is told when their turn comes."""
-    found = {}
+    found: dict[str, bytes] = {}
     for file in files:
-        try:
+        with faults_of(file.path, partial(log.info, "%s: %s", file.path)):
             found[file.path] = fingerprint(file.path)
-        except OSError as error:
-            log.info("%s cannot be read: %s", file.path, error)
     return found
+
+
+def _checked(info: VideoInfo) -> VideoInfo:
+    """What a header tells, where the catalog can hold it and an estimate reckon with it. Raises: BadFile."""
+    numbers = (info.duration, info.width, info.height, info.frame_rate)
+    if not all(isinstance(number, int | float) and abs(number) < _LARGEST for number in numbers):
+        raise BadFile("What the file says of itself makes no sense.")
+    if not (is_text(info.codec) and is_text(info.container)):
+        raise BadFile("What the file says of itself makes no sense.")
+    return info
 
 
 class _Run:
@@ -403,8 +434,11 @@ class _Run:
         told = time.monotonic()
         self.tell(Phase.MEASURING, "", now=True)
         for event in decoder.probe([pending[file_id] for file_id in unknown.values()], MEASURE_SECONDS):
-            infos[unknown[event.file.path]] = event.info
-            lengths[unknown[event.file.path]] = event.info.duration
+            # What is wrong with a file is told when its turn comes.
+            with faults_of(event.file.path, partial(log.info, "%s: %s", event.file.path)):
+                file_id = unknown[event.file.path]
+                infos[file_id] = _checked(event.info)
+                lengths[file_id] = event.info.duration
             if time.monotonic() - told > TELL_LENGTHS_SECONDS:
                 told = time.monotonic()
                 self._record(infos)
@@ -446,29 +480,35 @@ class _Run:
                 self.control.rest(looked + self._i.still_seconds - time.monotonic())
             if len(self._open) >= FILES_IN_FLIGHT:
                 self._encode()  # files that are decoded wait only for their batch
+            if self._is_to_be_decoded(file_id, file, looked, fresh):
+                self.tell(Phase.INDEXING, file.path)
+                yield file
+
+    def _is_to_be_decoded(
+        self, file_id: int, file: VideoFile, looked: float | None, fresh: dict[int, tuple[VideoFile, float]]
+    ) -> bool:
+        """Look at a file whose turn has come; it is open then, or waits, is done as a copy, or has failed."""
+        with self._faults_of(file_id, file):
             try:
                 if has_changed(file) or file.path in self._open:  # the one before it under this name
                     self.unsettled[file.path] = None
-                    continue
+                    return False
                 if looked is None and self._i.is_fresh(file.path):
                     fresh[file_id] = file, time.monotonic()
-                    continue
+                    return False
                 if is_being_written(file.path):
                     self.unsettled[file.path] = None
-                    continue
+                    return False
                 content = fingerprint(file.path)
             except FileNotFoundError:
                 self.unsettled[file.path] = None  # deleted or moved since it was seen, which the next look tells
-                continue
-            except OSError as error:
-                self._fail(file_id, file, f"The file cannot be read: {error.strerror or error}.")
-                continue
+                return False
             if any(open_file.fingerprint == content for open_file in self._open.values()):
                 self._twins.setdefault(content, {})[file_id] = file
             elif not self._index_as_copy(file_id, file, content):
                 self._open[file.path] = _OpenFile(file_id, file, content)
-                self.tell(Phase.INDEXING, file.path)
-                yield file
+                return True
+        return False
 
     def _index_as_copy(self, file_id: int, file: VideoFile, content: bytes) -> bool:
         copied = self._i._changes.index_as_copy(file_id, file, content, self._model_id)
@@ -524,23 +564,44 @@ class _Run:
     def _take(self, event: FileOpened | ClipDecoded | FileDecoded | FileFailed) -> None:
         open_file = self._open.get(event.file.path)
         assert open_file is not None, f"the decoder speaks of {event.file.path}, which it was not given"
-        if isinstance(event, FileOpened):
-            open_file.info = event.info
-            self._estimate.learn(open_file.id, event.info.duration)
-        elif isinstance(event, ClipDecoded):
-            open_file.waiting += 1
-            self._batch.append((open_file, event.clip))
-            if len(self._batch) >= self._batch_size:
-                self._encode()
-        elif isinstance(event, FileDecoded):
-            open_file.decoded = event
-            self.frames += event.frames_decoded
-            self._commit_if_complete(open_file)
-        else:
+        if open_file.failed:
+            if isinstance(event, FileDecoded | FileFailed):
+                del self._open[event.file.path]
+            return
+        with self._faults_of_open(open_file):
+            if isinstance(event, FileOpened):
+                open_file.info = _checked(event.info)
+                self._estimate.learn(open_file.id, event.info.duration)
+            elif isinstance(event, ClipDecoded):
+                open_file.waiting += 1
+                self._batch.append((open_file, event.clip))
+            elif isinstance(event, FileDecoded):
+                open_file.decoded = event
+                self.frames += event.frames_decoded
+                self._commit_if_complete(open_file)
+            else:
+                self._batch = [(f, c) for f, c in self._batch if f is not open_file]
+                del self._open[event.file.path]
+                if self._stands_still(open_file.file):
+                    self._fail(open_file.id, open_file.file, event.reason)
+        if len(self._batch) >= self._batch_size:
+            self._encode()
+
+    def _faults_of(self, file_id: int, file: VideoFile) -> AbstractContextManager[None]:
+        """Around all that is done with one file: what it raises is that file's failure."""
+        return faults_of(file.path, partial(self._fail, file_id, file))
+
+    def _faults_of_open(self, open_file: _OpenFile) -> AbstractContextManager[None]:
+        """As `_faults_of`, for a file on its way: it is there until its decoder has ended, and what it gave is not."""
+
+        def fail(reason: str) -> None:
+            open_file.failed = True
             self._batch = [(f, c) for f, c in self._batch if f is not open_file]
-            del self._open[event.file.path]
-            if self._stands_still(open_file.file):
-                self._fail(open_file.id, open_file.file, event.reason)
+            if open_file.decoded is not None:
+                self._open.pop(open_file.file.path, None)
+            self._fail(open_file.id, open_file.file, reason)
+
+        return faults_of(open_file.file.path, fail)
 
     def _encode(self) -> None:
         if not self._batch:
@@ -550,9 +611,7 @@ class _Run:
         if self._clips_seen == 0:
             self.tell(Phase.LOADING_MODEL, batch[0][0].file.path, now=True)
         began = time.monotonic()
-        features = self._i._model.video.encode(np.stack([clip.frames for _, clip in batch]))
-        if not np.isfinite(features.globals).all() or not np.isfinite(features.centers).all():
-            raise FloatingPointError("the video encoder gave values that are not finite")
+        features = self._features(batch)
         took = time.monotonic() - began
         if self._clips_seen:  # the first batch pays for loading the weights
             self._batch_size = int(np.clip(len(batch) * BATCH_SECONDS / max(took, 1e-4), 1, LARGEST_BATCH))
@@ -560,16 +619,60 @@ class _Run:
             self._idle += took
         self._clips_seen += len(batch)
         written = 0
-        for (open_file, clip), frames, centers in zip(batch, features.globals, features.centers, strict=True):
-            open_file.clips.append(self._store_sprite(open_file, clip, frames, centers))
-            open_file.waiting -= 1
-            # The catalog keeps features in half their precision, the graph one vector.
-            taken = len(clip.sprite.jpeg) + (frames.nbytes + centers.nbytes) // 2 + frames[0].nbytes
-            self._estimate.advance(open_file.id, clip.end - clip.start, taken)
-            written += taken
-        for open_file in {id(f): f for f, _ in batch}.values():
-            self._commit_if_complete(open_file)
+        for open_file, clip, frames, centers in features:
+            if not open_file.failed:
+                with self._faults_of_open(open_file):
+                    open_file.clips.append(self._store_sprite(open_file, clip, frames, centers))
+                    open_file.waiting -= 1
+                    # The catalog keeps features in half their precision, the graph one vector.
+                    taken = len(clip.sprite.jpeg) + (frames.nbytes + centers.nbytes) // 2 + frames[0].nbytes
+                    self._estimate.advance(open_file.id, clip.end - clip.start, taken)
+                    written += taken
+        for open_file in _files_of(batch):
+            if not open_file.failed:
+                with self._faults_of_open(open_file):
+                    self._commit_if_complete(open_file)
         self._spend(written)
+
+    def _features(self, batch: Sequence[_Decoded]) -> list[_Encoded]:
+        """What the model makes of clips. Where it fails on them each file is tried alone: one may spoil a batch."""
+        try:
+            return self._encoded(batch)
+        except BaseException as error:
+            if not is_of_a_file(error):
+                raise
+            self._try_model()
+        features: list[_Encoded] = []
+        for open_file in _files_of(batch):
+            with self._faults_of_open(open_file):
+                features += self._encoded([(f, clip) for f, clip in batch if f is open_file])
+        return features
+
+    def _encoded(self, batch: Sequence[_Decoded]) -> list[_Encoded]:
+        """Raises: BadFile where what the model makes of the clips is no features; else as the model does."""
+        features = self._i._model.video.encode(np.stack([clip.frames for _, clip in batch]))
+        if not np.isfinite(features.globals).all() or not np.isfinite(features.centers).all():
+            raise BadFile("The model finds nothing in the pictures of this file.")
+        each = zip(batch, features.globals, features.centers, strict=True)
+        return [(open_file, clip, frames, centers) for (open_file, clip), frames, centers in each]
+
+    def _try_model(self) -> None:
+        """After a failure, tell a file's from the model's: one that fails on plain grey, too, is of no use.
+
+        Raises: ModelError.
+        """
+        info = self._i._model.info
+        shape = (1, info.frame_format.frames, info.frame_format.size, info.frame_format.size, 3)
+        try:
+            features = self._i._model.video.encode(np.full(shape, 128, np.uint8))
+            if np.isfinite(features.globals).all() and np.isfinite(features.centers).all():
+                return
+            reason = "it gives values that are not finite"
+        except BaseException as error:
+            if not is_of_a_file(error):
+                raise
+            reason = why(error)
+        raise ModelError(f"The model “{info.title}” cannot be used: {reason}. Choose another one.")
 
     def _spend(self, written: int) -> None:
         if self._i._budget is not None:
@@ -632,6 +735,7 @@ class _Run:
         return False
 
     def _fail(self, file_id: int, file: VideoFile, reason: str) -> None:
+        reason = visible(str(reason)[:_LONGEST_REASON])  # a decoder's words, and so perhaps of the file's making
         gone, stale = self._i._changes.fail_file(file_id, file, reason)
         if gone:
             self._i._index.remove(np.asarray(gone, np.int64))

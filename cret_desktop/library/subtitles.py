@@ -6,13 +6,20 @@ Lenient, since such files come from everywhere: what is no cue is passed over. N
 from __future__ import annotations
 
 import codecs
+import errno
 import html
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
+from cret_desktop.errors import BadFile
+from cret_desktop.foreign import visible
 from cret_desktop.index.texts import Line, Sidecar
+from cret_desktop.library.one_file import faults_of
+from cret_desktop.media.scan import kept_time
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +31,9 @@ _MARKS = re.compile(r"(\.[A-Za-z]{2,3}([-_][A-Za-z]{2,4})?)?(\.(forced|sdh|cc|de
 _TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
 _MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
+# A character by a number that is none's. Python refuses to read the largest of them.
+_NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]+")
 
 
 def beside(videos: Iterable[str]) -> dict[str, set[Sidecar]]:
@@ -41,19 +51,24 @@ def beside(videos: Iterable[str]) -> dict[str, set[Sidecar]]:
     return found
 
 
-def read(sidecar: Sidecar) -> list[Line]:
-    """The lines of a subtitle file, as they stand; none where it cannot be read."""
-    if not sidecar.size:  # a file of the kernel, as /proc/kmsg, is empty and has no end
-        return []
-    if sidecar.size > LARGEST:
-        log.warning("The subtitles %s are not read: %d bytes are too many.", sidecar.path, sidecar.size)
-        return []
-    try:
-        with open(sidecar.path, "rb") as handle:
-            return parse(_decoded(handle.read(LARGEST)))
-    except OSError as error:
-        log.warning("The subtitles %s cannot be read: %s", sidecar.path, error.strerror or error)
-        return []
+def read(sidecar: Sidecar, told: Callable[[str], None] = log.warning) -> list[Line]:
+    """The lines of a subtitle file. Where it cannot be read there are none, and `told` is given a sentence."""
+    lines: list[Line] = []
+    what = f"The subtitles “{visible(os.path.basename(sidecar.path))}”"
+    with faults_of(sidecar.path, told, what):
+        if sidecar.size > LARGEST:
+            raise BadFile(f"{what} cannot be read: {sidecar.size} bytes are too many.")
+        # A file of the kernel, as /proc/kmsg, is empty and has no end.
+        lines = parse(_decoded(_content(sidecar.path))) if sidecar.size else []
+    return lines
+
+
+def _content(path: str) -> bytes:
+    # Not waiting: the file may have given way to a pipe since it was seen.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as handle:
+        if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return handle.read(LARGEST)
 
 
 def parse(text: str) -> list[Line]:
@@ -63,7 +78,7 @@ def parse(text: str) -> list[Line]:
     words: list[str] = []
 
     def take() -> None:
-        said = " ".join(" ".join(words).split())[:LONGEST_LINE]
+        said = " ".join(_CONTROLS.sub(" ", " ".join(words)).split())[:LONGEST_LINE].strip()
         if times is not None and said and times[1] >= times[0]:
             lines.append(Line(*times, said))
         words.clear()
@@ -74,7 +89,7 @@ def parse(text: str) -> list[Line]:
             take()
             times = (_seconds(cue.groups()[:4]), _seconds(cue.groups()[4:])) if cue else None
         elif times is not None:
-            words.append(html.unescape(_MARKUP.sub("", row)))
+            words.append(html.unescape(_NO_CHARACTER.sub("\ufffd", _MARKUP.sub("", row))))
     return lines
 
 
@@ -87,14 +102,15 @@ def _seconds(parts: tuple[str | None, ...]) -> float:
 
 def _listed(folder: str) -> list[tuple[str, Sidecar]]:
     found = []
-    try:
+    # Where a folder cannot be listed the scan has told of it already; the videos are indexed all the same.
+    with faults_of(folder, partial(log.info, "No subtitles were looked for in %s: %s", folder)):
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".") and entry.is_file():
-                    status = entry.stat()
-                    found.append((entry.name, Sidecar(entry.path, status.st_size, status.st_mtime_ns)))
-    except OSError as error:  # the scan has told of it already; the videos are indexed all the same
-        log.info("No subtitles were looked for in %s: %s", folder, error.strerror or error)
+                if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
+                    with faults_of(entry.path, partial(log.info, "%s is passed over: %s", entry.path)):
+                        if entry.is_file():
+                            status = entry.stat()
+                            found.append((entry.name, Sidecar(entry.path, status.st_size, kept_time(status))))
     return found
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from cret_desktop.clips import ClipDecoded, FileDecoded, FileFailed, Sampling, VideoFile
+from cret_desktop.errors import StorageError
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.rows import ThumbnailRow
+from cret_desktop.library.one_file import faults_of
 from cret_desktop.library.ports import Decoder
 from cret_desktop.library_files import THUMBNAILS, LibraryFiles, is_sprite_name
 
@@ -88,7 +91,9 @@ class ThumbnailFolder:
         try:
             for event in decoder.decode(self._until(stop), sampling):
                 if isinstance(event, ClipDecoded):
-                    drawn += self._draw(event)
+                    # What is not drawn is indexed again, which tells what is wrong with the file.
+                    with faults_of(event.file.path, partial(log.info, "%s: %s", event.file.path)):
+                        drawn += self._draw(event)
                 elif isinstance(event, FileDecoded | FileFailed):
                     file_id, _ = self._files.pop(event.file.path)
                     if self._missing.pop(event.file.path):
@@ -114,7 +119,13 @@ class ThumbnailFolder:
         name = next((name for name in wanted if name.endswith(stem)), "")
         if not name or (wanted[name].tile_width, wanted[name].tile_height) != (sprite.tile_width, sprite.tile_height):
             return False
-        self._library.write(file_of(name), sprite.jpeg)
+        try:
+            self._library.write(file_of(name), sprite.jpeg)
+        except OSError as error:
+            raise StorageError(
+                f"Thumbnails cannot be written to {self._library.root}: {error.strerror or error}. Free some space or "
+                "check its permissions; what was indexed so far is kept."
+            ) from error
         del wanted[name]
         return True
 

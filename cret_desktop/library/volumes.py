@@ -20,6 +20,7 @@ import psutil
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import is_inside
 from cret_desktop.index.rows import FileRow, Root
+from cret_desktop.media.scan import kept_number
 from cret_desktop.paths import names_another_computer
 
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -93,9 +94,8 @@ class Volumes:
         mount = self._mount_of(path)
         volume = mount.volume if mount is not None else ""
         within = os.path.relpath(os.path.realpath(path), mount.point) if mount is not None and volume else ""
-        return replace(
-            root, path=path, offline=False, volume=volume, within=within, device=status.st_dev, inode=status.st_ino
-        )
+        device, inode = kept_number(status.st_dev), kept_number(status.st_ino)
+        return replace(root, path=path, offline=False, volume=volume, within=within, device=device, inode=inode)
 
     def find(self, root: Root, files: Callable[[], Mapping[str, FileRow]], others: Sequence[Root] = ()) -> Root | None:
         """The root where it is now: at its path, or where its volume or the folder itself went; None: not there.
@@ -224,7 +224,7 @@ def _share_of(before: str, now: str, known: Sequence[FileRow]) -> float:
 def _device_of_nearest(folder: str) -> int:
     while True:
         try:
-            return os.stat(folder).st_dev
+            return kept_number(os.stat(folder).st_dev)
         except OSError:
             above = os.path.dirname(folder)
             if above == folder:

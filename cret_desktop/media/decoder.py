@@ -12,7 +12,6 @@ bad file, it says so in its last event.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -35,6 +34,7 @@ from cret_desktop.clips import (
 from cret_desktop.errors import BadFile
 from cret_desktop.media.frame_sampler import ClipSampler, SampledClip
 from cret_desktop.media.probe import TOO_MUCH_MEMORY, OpenVideo, Source, decode_packet, open_video, probe, read_packets
+from cret_desktop.media.scan import video_file
 from cret_desktop.media.shots import LOOKAHEAD, ShotDetector, suspicious
 from cret_desktop.media.thumbnails import Orientation, Picture, Pictures, draw_sprite, fit_frame
 
@@ -344,7 +344,7 @@ class _Run:
 
 def _changed(file: VideoFile) -> bool:
     try:
-        status = os.stat(file.path)
+        now = video_file(file.path)
     except OSError:
         return True
-    return (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns)
+    return (now.size, now.mtime_ns) != (file.size, file.mtime_ns)

@@ -24,6 +24,7 @@ _UNFINISHED_SUFFIXES = (".part", ".crdownload", ".download", ".partial", ".tmp",
 _UNFINISHED_INFIXES = (".part.", ".tmp.", ".temp.", ".partial.")
 _FINGERPRINT_PIECE = 64 * 1024
 _MPEG_TS_SYNC = 0x47
+_NUMBERS = 2**64  # so many whole numbers SQLite knows, half of them negative
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +85,18 @@ def fingerprint(path: str) -> bytes:
 
 
 def _scan_folder(
-    folder: str, visited: set[tuple[int, int]], leaves_out: Callable[[str], bool]
+    root: str, visited: set[tuple[int, int]], leaves_out: Callable[[str], bool]
 ) -> Iterator[VideoFile | ScanProblem]:
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        yield ScanProblem(folder, f"The folder cannot be listed: {_os_words(error)}.", hides=True)
-        return
-    for entry in entries:
-        if entry.name.startswith(".") or leaves_out(entry.path):
+    opened = [_listed(root)]  # the folders on the way to where we are: a stack of our own, for there may be thousands
+    while opened:
+        entry = next(opened[-1], None)
+        if entry is None:
+            opened.pop()
+        elif isinstance(entry, ScanProblem):
+            yield entry
+        elif entry.name.startswith(".") or leaves_out(entry.path):
             continue
-        if _is_folder(entry):
+        elif _is_folder(entry):
             try:
                 status = entry.stat()
             except OSError as error:
@@ -109,9 +110,18 @@ def _scan_folder(
             # listed as a problem and searched.
             if _carries_video_suffix(entry.name):
                 yield ScanProblem(entry.path, "This is a folder, not a video file.")
-            yield from _scan_folder(entry.path, visited, leaves_out)
+            opened.append(_listed(entry.path))
         elif _carries_video_suffix(entry.name):
             yield from _examine_named(entry.path)
+
+
+def _listed(folder: str) -> Iterator[os.DirEntry[str] | ScanProblem]:
+    """What lies in a folder, in the order of names; one problem where it cannot be listed."""
+    try:
+        with os.scandir(folder) as listing:
+            return iter(sorted(listing, key=lambda entry: entry.name))
+    except OSError as error:
+        return iter([ScanProblem(folder, f"The folder cannot be listed: {_os_words(error)}.", hides=True)])
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -154,7 +164,17 @@ def _examine(path: str) -> VideoFile | ScanProblem:
 
 
 def _from_status(path: str, status: os.stat_result) -> VideoFile:
-    return VideoFile(path, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+    return VideoFile(path, status.st_size, kept_time(status), kept_number(status.st_dev), kept_number(status.st_ino))
+
+
+def kept_time(status: os.stat_result) -> int:
+    """When a file was changed, in nanoseconds, as SQLite can keep it: no later than 2262."""
+    return max(-_NUMBERS // 2, min(_NUMBERS // 2 - 1, status.st_mtime_ns))
+
+
+def kept_number(number: int) -> int:
+    """A device's or file's number as SQLite can keep it: some systems count from the largest one down."""
+    return (number + _NUMBERS // 2) % _NUMBERS - _NUMBERS // 2
 
 
 def _is_transport_stream(path: str) -> bool:

@@ -1,0 +1,54 @@
+"""What comes of one file is that file's: whatever looking at, reading, decoding or keeping it raises ends no run.
+
+What is of the library as a whole passes through: a full disk, a damaged catalog, a model or a decoder that does not
+work. This module never decides what becomes of a file; it only tells.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from cret_desktop.errors import BadFile, CretError
+from cret_desktop.foreign import why
+
+log = logging.getLogger(__name__)
+
+# Of this process and not of any file: each file would fail in its turn.
+_OF_THE_PROCESS = frozenset({errno.EMFILE, errno.ENFILE})
+# SQLite refuses the values that it is given; all else that it raises is of the catalog.
+_REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+
+
+@contextmanager
+def faults_of(path: str, told: Callable[[str], None], what: str = "The file") -> Iterator[None]:
+    """Give `told` one sentence about `what` where a file cannot be dealt with as stands within, and go on after it."""
+    try:
+        yield
+    except BaseException as error:
+        if not is_of_a_file(error):
+            raise
+        if not isinstance(error, BadFile | OSError):
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.warning("%s cannot be read: %s (%s:%d)", path, why(error), place.filename, place.lineno or 0)
+        told(str(error) if isinstance(error, BadFile) else f"{what} cannot be read: {why(error)}.")
+
+
+def is_of_a_file(error: BaseException) -> bool:
+    """Whether an error that came while a file was dealt with is due to that file.
+
+    Not only exceptions are: some libraries end a call with what is none (a panic of Rust's).
+    """
+    match error:
+        case CretError():
+            return isinstance(error, BadFile)
+        case sqlite3.Error():
+            return isinstance(error, _REFUSED)
+        case OSError():
+            return error.errno not in _OF_THE_PROCESS
+        case _:
+            return not isinstance(error, KeyboardInterrupt | GeneratorExit)
