@@ -37,6 +37,8 @@ def why(error: BaseException) -> str:
             reason = "it is nested too deeply"
         case MemoryError():
             reason = "it takes more memory than there is"
+        case ValueError() if str(error):
+            reason = str(error)
         case _:
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return visible(" ".join(reason[:_LONGEST_REASON].split())).rstrip(".")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from cret_desktop.clips import DEVICES, USUAL_SAMPLING
 from cret_desktop.errors import StorageError
+from cret_desktop.foreign import why
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -27,6 +28,7 @@ EXPORT_MODES = ("copy", "exact")
 CLOSING = ("quit", "tray")
 CLIP_SECONDS = (5.0, 10.0, 20.0)
 THUMBNAIL_WIDTHS = (320, 240, 160)
+_LARGEST = 2**31 - 1  # whole number that is believed: what the window's toolkit takes
 
 
 def _choice(default: Any, *choices: Any) -> Any:
@@ -95,8 +97,8 @@ def load(kind: type[T], path: Path) -> tuple[T, str]:
             raise ValueError("it holds no names with values")
     except FileNotFoundError:
         return defaults, ""
-    except (OSError, ValueError) as error:  # ValueError covers broken JSON and broken UTF-8
-        return defaults, f"{path} could not be read ({error}). {_set_aside(path)} All has its default now."
+    except (OSError, ValueError, RecursionError) as error:  # ValueError covers broken JSON and broken UTF-8
+        return defaults, f"{path} could not be read ({why(error)}). {_set_aside(path)} All has its default now."
     types = get_type_hints(kind)
     fields = {item.name: item for item in dataclasses.fields(kind) if item.name != "unknown"}
     known: dict[str, Any] = {}
@@ -105,7 +107,7 @@ def load(kind: type[T], path: Path) -> tuple[T, str]:
         if name in written:
             try:
                 known[name] = _understood(types[name], item, written[name])
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 refused.append(name)
     known["unknown"] = {name: value for name, value in written.items() if name not in fields}
     record = dataclasses.replace(defaults, **known)
@@ -122,14 +124,14 @@ def save(record: Any, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not flushed to the disk: that can stall the window, and a power cut costs a choice that is soon made again.
         part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")  # what is no text is JSON's escape
         os.replace(part, path)
     except OSError as error:
         raise StorageError(f"The settings could not be written to {path}: {error.strerror}.") from error
 
 
 def _understood(kind: Any, item: dataclasses.Field[Any], value: Any) -> Any:
-    """A JSON value as the field's type. Raises: TypeError, ValueError."""
+    """A JSON value as the field's type. Raises: TypeError, ValueError, OverflowError."""
     if kind is float and type(value) is int:
         value = float(value)
     if kind == tuple[str, ...]:
@@ -140,6 +142,8 @@ def _understood(kind: Any, item: dataclasses.Field[Any], value: Any) -> Any:
         value = {name: _strings(keys) for name, keys in value.items()}
     elif type(value) not in (get_args(kind) or (kind,)):  # `type`, because True is an instance of int
         raise TypeError(value)
+    if kind is int and abs(value) > _LARGEST:
+        raise ValueError(value)
     if "choices" in item.metadata and value not in item.metadata["choices"]:
         raise ValueError(value)
     if "least" in item.metadata and not item.metadata["least"] <= value <= item.metadata["most"]:  # NaN is refused too

@@ -18,16 +18,18 @@ from cret_desktop import paths
 from cret_desktop.cli import adopt, copies, demo, examine, export, forget, index, models, search, window
 from cret_desktop.cli.options import Device, Library
 from cret_desktop.cli.terminal import err, out
+from cret_desktop.engine.log_lines import guard_standard_error
 from cret_desktop.errors import CretError
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit status. Errors meant for people become one sentence."""
+    guard_standard_error()
     try:
         status = app(list(arguments), prog_name="cret-desktop", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except CretError as error:
-        err.print(f"cret-desktop: {escape(str(error))}", style="red")
+        err.say(f"cret-desktop: {error}", "red")
         for note in getattr(error, "__notes__", ()):
             err.print(escape(note), style="dim")
         return error.exit_status
@@ -39,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's own, about usage
-            err.print(f"cret-desktop: {escape(error.format_message())}", style="red")
+            err.say(f"cret-desktop: {error.format_message()}", "red")
             return int(error.exit_code)
         raise
 

@@ -37,7 +37,7 @@ def backup(
     place = engine_config(library, "").library
     with _copying() as progress:
         contents = copy_library(place, target.absolute(), progress, thumbnails)
-    out.print(f"The copy is in {target.absolute()} {_held(contents)}.", markup=False)
+    out.say(f"The copy is in {target.absolute()} {_held(contents)}.")
     return 0
 
 
@@ -61,7 +61,7 @@ def restore(
         with _copying() as progress:
             contents = take_in(place, source.absolute(), progress)
         said = take_restored(place)
-    out.print(f"{said} {_held(contents)}", markup=False)
+    out.say(f"{said} {_held(contents)}")
     return 0
 
 
@@ -83,7 +83,8 @@ def move(
             told = "It is used there from now on."
         else:
             told = "Name it with --library or CRET_DESKTOP_LIBRARY from now on."
-    out.print(f"The library is at {target.absolute()}. {told}\nThe old one can be deleted: {place}", markup=False)
+    out.say(f"The library is at {target.absolute()}. {told}")
+    out.say(f"The old one can be deleted: {place}")
     return 0
 
 
@@ -94,7 +95,7 @@ def export_tags(
     """Write all tags, notes, favourites and saved searches to a file that can be read without this program."""
     with EngineClient(engine_config(library, "", read_only=True)) as engine:
         files, searches = engine.request(protocol.ExportTags(str(target.absolute()))).result()
-    out.print(f"Wrote {target.absolute()} (videos: {files}, saved searches: {searches}).", markup=False)
+    out.say(f"Wrote {target.absolute()} (videos: {files}, saved searches: {searches}).")
     return 0
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from cret_desktop import paths
 from cret_desktop.cli.index import report, watching
 from cret_desktop.cli.options import Device, Library, engine_config
-from cret_desktop.cli.terminal import clock, err, out
+from cret_desktop.cli.terminal import cell, clock, err, out
 from cret_desktop.cli.window import window
 from cret_desktop.confinement import no_new_privileges
 from cret_desktop.engine import protocol
@@ -45,9 +45,9 @@ def demo(
     """Make a small library of real clips, index it, ask it a few things, and open the window on it."""
     place = (folder or paths.default_library().with_name("demo")).absolute()
     videos, config = place / "videos", engine_config(library or place / "library", device, "starter")
-    err.print(f"Making the demo clips in {videos}", markup=False)
+    err.say(f"Making the demo clips in {videos}")
     _make_demo_videos(videos)
-    err.print("Indexing them", markup=False)
+    err.say("Indexing them")
     with EngineClient(config) as engine:
         with watching(engine) as finished:
             engine.request(protocol.AddFolders((str(videos),))).result()
@@ -92,7 +92,7 @@ def _print_demo(answers: Sequence[protocol.SearchAnswer]) -> None:
     for answer in answers:
         best = answer.moments[0]
         table.add_row(
-            answer.query, Path(best.path).name, clock(best.start), clock(best.end), best.match.value,
+            cell(answer.query), cell(Path(best.path).name), clock(best.start), clock(best.end), best.match.value,
             f"{answer.took_ms:.0f}",
         )  # fmt: skip
     out.print()

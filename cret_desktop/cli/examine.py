@@ -29,14 +29,15 @@ def status(
     if as_json:
         print(json.dumps(_status_json(found, failed if failures else None)))
         return 0
-    out.print(f"Library  {found.library}\nModel    {found.model}", markup=False)
+    out.say(f"Library  {found.library}")
+    out.say(f"Model    {found.model}")
     out.print(f"Holds    {found.files} files, {found.clips} clips, {clock(found.seconds)} of video")
     out.print(f"Waiting  {found.pending} files\nFailed   {found.failed} files")
     for folder in found.folders:
         state = "  (not there now)" if folder.offline else ""
-        out.print(f"  {folder.path}: {folder.files} files, {folder.clips} clips{state}", markup=False)
+        out.say(f"  {folder.path}: {folder.files} files, {folder.clips} clips{state}")
     for item in failed:
-        out.print(f"{item.path}: {item.reason}", markup=False)
+        out.say(f"{item.path}: {item.reason}")
     return 0
 
 
@@ -65,7 +66,7 @@ def doctor(library: Library = None, device: Device = "") -> int:
 
     config = engine_config(library, device)
     for what, finding in examiner.report(config.library, config.device):
-        out.print(f"{what:<20} {finding}", markup=False)
+        out.say(f"{what:<20} {finding}")
     return 0
 
 
@@ -81,11 +82,11 @@ def self_test(
         found.append(finding)
         if not as_json:
             state = "ok" if finding.ok else "FAILED"
-            out.print(f"{state:<7}{finding.part:<20}{finding.words}", markup=False)
+            out.say(f"{state:<7}{finding.part:<20}{finding.words}")
     failed = [finding.part for finding in found if not finding.ok]
     if as_json:
         parts = [dataclasses.asdict(finding) for finding in found]
         print(json.dumps({"version": paths.version(), "ok": not failed, "parts": parts}))
     else:
-        out.print(f"{', '.join(failed)} failed." if failed else "Everything works.", markup=False)
+        out.say(f"{', '.join(failed)} failed." if failed else "Everything works.")
     return 1 if failed else 0

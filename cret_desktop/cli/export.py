@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
-from rich.markup import escape
 
-from cret_desktop.cli.terminal import bar, err, out
+from cret_desktop.cli.terminal import bar, cell, err, out
 from cret_desktop.engine import protocol
 from cret_desktop.errors import UsageError
+from cret_desktop.foreign import read_json, why
+
+_LATEST = 1e9  # seconds; beyond any video
 
 
 class ExportForm(StrEnum):
@@ -58,13 +59,13 @@ def export(
             place = os.path.join(place, f"Moments.{form.value}")
         request = protocol.ExportList(passages, place, cast(Literal["csv", "edl", "fcpxml"], form.value))
     with bar() as show:
-        exported = Exporter(lambda event: show(event.done, 1.0, escape(os.path.basename(event.path)))).run(request)
+        exported = Exporter(lambda event: show(event.done, 1.0, cell(os.path.basename(event.path)))).run(request)
     for path in exported.paths:
-        out.print(path, markup=False)
+        out.say(path)
     for sentence in exported.notes:
-        err.print(sentence, style="dim", markup=False)
+        err.say(sentence, "dim")
     for sentence in exported.failed:
-        err.print(sentence, style="yellow", markup=False)
+        err.say(sentence, "yellow")
     return 1 if exported.failed else 0
 
 
@@ -94,14 +95,29 @@ def _found_passages(source: Path) -> tuple[protocol.Passage, ...]:
     """The moments of all answers, in their order."""
     try:
         lines = (sys.stdin.read() if source == Path("-") else source.read_text(encoding="utf-8")).splitlines()
-        answers = [json.loads(line) for line in lines if line.strip()]
-        found = [
-            protocol.Passage(moment["path"], float(moment["start"]), float(moment["end"]))
-            for answer in answers
-            for moment in answer["results"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{source} does not hold what `cret-desktop search --json` prints: {error}.") from error
+        answers = [read_json(line) for line in lines if line.strip()]
+        found = [_moment_of(moment) for answer in answers for moment in _results(answer)]
+    except Exception as error:  # a file that others made: whatever comes of it is its own fault
+        raise UsageError(f"{source} does not hold what `cret-desktop search --json` prints: {why(error)}.") from error
     if not found:
         raise UsageError(f"{source} holds no moments.")
     return tuple(found)
+
+
+def _results(answer: object) -> list[Any]:
+    """Raises: ValueError."""
+    results = answer.get("results") if isinstance(answer, dict) else None
+    if not isinstance(results, list) or not all(isinstance(found, dict) for found in results):
+        raise ValueError("a line of it is no answer")
+    return results
+
+
+def _moment_of(found: dict[str, Any]) -> protocol.Passage:
+    """Raises: ValueError."""
+    path, start, end = found.get("path"), found.get("start"), found.get("end")
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError("the path of a moment is none")
+    os.fsencode(path)
+    if not isinstance(start, int | float) or not isinstance(end, int | float) or not 0 <= start <= end <= _LATEST:
+        raise ValueError("the times of a moment are none")
+    return protocol.Passage(path, float(start), float(end))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from cret_desktop.cli.options import Device, Library, Model, engine_config
@@ -49,13 +48,13 @@ def report(outcome: protocol.IndexFinished, as_json: bool) -> int:
             f"{totals.wall_seconds:.1f} s; {totals.skipped} unchanged, {totals.failed} failed."
         )
     for place in totals.offline:
-        err.print(f"{escape(place)} is not there now; what is known of it stays searchable.", style="yellow")
+        err.say(f"{place} is not there now; what is known of it stays searchable.", "yellow")
     for file in totals.unsettled:
-        err.print(f"{escape(file)} was being written or taken away meanwhile; index once more.", style="yellow")
+        err.say(f"{file} was being written or taken away meanwhile; index once more.", "yellow")
     if totals.failed and not as_json:
         err.print("Run `cret-desktop status --failures` to see which files failed and why.")
     if outcome.error:
-        err.print(f"cret-desktop: {escape(outcome.error)}", style="red")
+        err.say(f"cret-desktop: {outcome.error}", "red")
         return outcome.exit_status
     return 1 if totals.failed else 0
 
@@ -87,7 +86,7 @@ def watching(engine: EngineClient) -> Iterator[Any]:
     def listen(event: protocol.Event) -> None:
         nonlocal last_line, optimising
         if isinstance(event, FileIndexed) and event.reason:
-            bar.console.print(f"{escape(event.path)}: {escape(event.reason)}", style="yellow")
+            err.say(f"{event.path}: {event.reason}", "yellow")
         elif isinstance(event, IndexProgress):
             text = _progress_words(event)
             if err.is_terminal:
@@ -95,7 +94,7 @@ def watching(engine: EngineClient) -> Iterator[Any]:
                 bar.update(task, total=total, completed=event.files_done, description=text, phase=event.phase.value)
             elif time.monotonic() - last_line > 2:
                 last_line = time.monotonic()
-                err.print(f"{event.phase.value}: {text}", markup=False)
+                err.say(f"{event.phase.value}: {text}")
         elif isinstance(event, protocol.Optimising):
             optimising = event.running
             if not optimising and outcome:
@@ -111,7 +110,7 @@ def watching(engine: EngineClient) -> Iterator[Any]:
             done.set()
         elif isinstance(event, protocol.EngineLost | protocol.DeviceLost):
             optimising = optimising and isinstance(event, protocol.DeviceLost)
-            err.print(escape(event.message), style="yellow")
+            err.say(event.message, "yellow")
 
     def wait() -> protocol.IndexFinished:
         while not done.wait(0.5):  # in steps, so that Ctrl-C is heard on every system
@@ -123,7 +122,7 @@ def watching(engine: EngineClient) -> Iterator[Any]:
 
     unsubscribe = engine.subscribe(listen)
     if engine.notice:
-        err.print(escape(engine.notice), style="yellow")
+        err.say(engine.notice, "yellow")
     try:
         if err.is_terminal:
             with bar:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cret_desktop import paths
 from cret_desktop.cli.options import Device, Library, engine_config
-from cret_desktop.cli.terminal import bar, err, out
+from cret_desktop.cli.terminal import bar, cell, err, out
 from cret_desktop.errors import DownloadCancelled, ModelError
 from cret_desktop.settings import Settings, load, save
 
@@ -48,7 +48,9 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="As one JSO
         table.add_column(column, justify="right" if column == "size" else "left")
     for card in found:
         size = f"{card.size / 1e6:.0f} MB" if card.size else ""
-        table.add_row(card.name, card.title, size, card.languages, card.licence, card.state.value)
+        table.add_row(
+            cell(card.name), cell(card.title), size, cell(card.languages), cell(card.licence), card.state.value
+        )
     out.print(table)
     return 0
 
@@ -70,7 +72,7 @@ def download_model(name: Annotated[str, typer.Argument(help="As in the list.")])
             manifest = download(name, user_models(), tell)
         except KeyboardInterrupt:
             raise DownloadCancelled(f"Stopped; `cret-desktop models download {name}` goes on from there.") from None
-    out.print(f"{manifest.config.title} is ready. Use it with `cret-desktop models use {name}`.", markup=False)
+    out.say(f"{manifest.config.title} is ready. Use it with `cret-desktop models use {name}`.")
     return 0
 
 
@@ -83,11 +85,9 @@ def use_model(name: Annotated[str, typer.Argument(help="As in the list, or a mod
     model.check_files()
     settings, problem = load(Settings, paths.settings_file())
     if problem:
-        err.print(problem, style="yellow", markup=False)
+        err.say(problem, "yellow")
     save(dataclasses.replace(settings, model=name), paths.settings_file())
-    out.print(
-        f"{model.info.title} is used from now on. Index your folders with it: cret-desktop index PATH…", markup=False
-    )
+    out.say(f"{model.info.title} is used from now on. Index your folders with it: cret-desktop index PATH…")
     return 0
 
 
@@ -103,7 +103,7 @@ def remove_model(name: Annotated[str, typer.Argument(help="As in the list.")]) -
         downloads.discard_partial(name, user_models())
     else:
         installed.remove(name)
-    out.print(f"{name} was removed.", markup=False)
+    out.say(f"{name} was removed.")
     return 0
 
 
@@ -119,5 +119,5 @@ def import_model(
     from cret_desktop.model.importing import import_model as checked_import
 
     manifest = checked_import(source, user_models(), name)
-    out.print(f"Imported {manifest.config.title} as {manifest.folder.name}.", markup=False)
+    out.say(f"Imported {manifest.config.title} as {manifest.folder.name}.")
     return 0

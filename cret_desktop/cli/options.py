@@ -33,5 +33,5 @@ def engine_config(library: Path | None, device: str, model: str = "", read_only:
     """What was given on the command line, the rest as a person has set it in the window."""
     settings, problem = load(Settings, paths.settings_file())
     if problem:
-        err.print(problem, style="yellow", markup=False)
+        err.say(problem, "yellow")
     return chosen_config(settings, library, device, model, read_only)

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from cret_desktop.cli.options import Device, Library, Model, engine_config
-from cret_desktop.cli.terminal import clock, err, out
+from cret_desktop.cli.terminal import cell, clock, err, out
 from cret_desktop.clips import Picture, Sort
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
@@ -54,7 +53,7 @@ def search(
                 if source is None:
                     raise
                 status = error.exit_status
-                err.print(f"cret-desktop: {escape(str(error))}", style="red")
+                err.say(f"cret-desktop: {error}", "red")
                 if as_json:
                     print(json.dumps({"query": text, "error": str(error), "results": []}), flush=True)
                 continue
@@ -97,7 +96,8 @@ def _answer_json(query: str, answer: protocol.SearchAnswer, limit: int) -> dict[
 
 
 def _print_answer(answer: protocol.SearchAnswer, limit: int) -> None:
-    out.print(f"\n{answer.query}", style="bold", markup=False)
+    out.print()
+    out.say(answer.query, "bold")
     if not answer.moments:
         if answer.searched:
             out.print("  No moment is left under these conditions.")
@@ -111,8 +111,8 @@ def _print_answer(answer: protocol.SearchAnswer, limit: int) -> None:
         table.add_column(column, no_wrap=True, justify="left" if column == "match" else "right")
     table.add_column("video", overflow="fold")
     for moment in answer.moments[:limit]:
-        found = "".join(f"\n{reason.kind}: {reason.text}" for reason in moment.reasons)
-        table.add_row(moment.match.value, clock(moment.start), clock(moment.end), escape(moment.path + found))
+        found = "".join(f"\n{reason.kind}: {cell(reason.text)}" for reason in moment.reasons)
+        table.add_row(moment.match.value, clock(moment.start), clock(moment.end), cell(moment.path) + found)
     out.print(table)
     steps = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in answer.parts.items())
     out.print(f"  {answer.took_ms:.0f} ms ({steps})", style="dim")

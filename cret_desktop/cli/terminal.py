@@ -1,4 +1,7 @@
-"""What the commands print with: answers to standard output, everything said on the way to standard error."""
+"""What the commands print with: answers to standard output, everything said on the way to standard error.
+
+Names go through `Terminal.say` or `cell`: a line that is printed is one line, and no name is markup.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.segment import Segment
+
+from cret_desktop.foreign import visible
 
 
 class Terminal(Console):
@@ -17,9 +23,18 @@ class Terminal(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(_printable(segment.text), segment.style)
 
+    def say(self, text: str, style: str | None = None) -> None:
+        """Print one line, whatever it holds: a line break in a name begins no line of its own."""
+        self.print(visible(text), style=style, markup=False)
+
+
+def cell(text: str) -> str:
+    """A text as a table's cell or a bar's words take it."""
+    return escape(visible(text))
+
 
 def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
+    return "\n".join(map(visible, text.split("\n")))
 
 
 out = Terminal(soft_wrap=True, highlight=False)

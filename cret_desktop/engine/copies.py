@@ -16,6 +16,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.worker import Answer, Worker
 from cret_desktop.errors import CopyCancelled, StorageError, UsageError
+from cret_desktop.foreign import why
 from cret_desktop.index.annotation_records import Merged, merge_records, read_records
 from cret_desktop.library import annotation_file, backup
 
@@ -106,9 +107,12 @@ class Copies:
 
     def _import_tags(self, path: str) -> Merged:
         try:
-            content = Path(path).read_bytes()
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+            with open(path, "rb") as stream:
+                content = stream.read(annotation_file.LARGEST + 1)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} cannot be read: {why(error)}.") from error
+        if len(content) > annotation_file.LARGEST:
+            raise UsageError(f"{path} cannot be read: it is larger than any export of tags.")
         said, searches = annotation_file.read(content, os.path.basename(path))
         merged = merge_records(self._library.catalog, said, searches)
         self._send(protocol.LibraryChanged())

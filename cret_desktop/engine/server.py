@@ -32,9 +32,12 @@ from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.copies import COPIES, Copies
 from cret_desktop.engine.exports import Exports
 from cret_desktop.engine.lock import WriterLock
+from cret_desktop.engine.log_lines import LineFormatter, guard_standard_error
 from cret_desktop.engine.models import Models
 from cret_desktop.engine.watching import KEEP_SECONDS, Watching
+from cret_desktop.engine.worker import living_on
 from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, PathError, QueryError
+from cret_desktop.foreign import why
 from cret_desktop.index.filters import is_inside
 from cret_desktop.index.forgetting import drop_forgotten_words, forget_gone
 from cret_desktop.index.rows import Root, RootCounts
@@ -55,6 +58,7 @@ IDLE_SECONDS = 120.0  # without a search, after which the video tower's memory i
 
 def serve(connection: Connection, config: EngineConfig) -> None:
     """Open the library, say so (EngineStarted or Failure), and serve until Shutdown or the pipe's end."""
+    guard_standard_error()
     lock, notice, strange = WriterLock(LibraryPaths(config.library).lock), "", False
     try:
         if config.moved and not LibraryPaths(config.library).catalog.exists():
@@ -79,7 +83,7 @@ def serve(connection: Connection, config: EngineConfig) -> None:
             library = factory(config.library, config.model, config.device, config.read_only)
         except LibraryDamaged:  # met while it was opened: it is repaired when the catalog is opened once more
             library = factory(config.library, config.model, config.device, config.read_only)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the client must hear of it
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the client must hear of it
         connection.send(_failure(0, error))
         lock.release()
         return
@@ -197,53 +201,51 @@ class _Engine:
                 envelope: protocol.Envelope = self._connection.recv()
             except (EOFError, ConnectionError):
                 return  # the client is gone, and with it the reason to be here
-            body = envelope.body
-            if isinstance(body, protocol.Shutdown):
+            if isinstance(envelope.body, protocol.Shutdown):
                 return
-            if isinstance(body, _QUESTIONS):
-                if _is_live(body):
-                    self._newest_live = envelope.id
-                (self._browsing if _is_browsing(body) else self._searches).put((envelope.id, body))
-                continue
-            if isinstance(body, protocol.ExportClips | protocol.ExportList):
-                self._exports.submit(envelope.id, body)
-                continue
-            if isinstance(body, COPIES):
-                self._copies.submit(envelope.id, body)
-                continue
-            if isinstance(body, protocol.DownloadModel | protocol.ImportModel | protocol.RemoveModel):
-                self._models.submit(envelope.id, body)
-                continue
-            if isinstance(body, protocol.RemoveFolder):
-                # Between two runs, so that no file of the folder is on its way; the runs are begun again after it.
-                self._control.cancel()
-                self._removals.append(body.path)
-                self._jobs.put(_Remove(envelope.id, body.path))
-                continue
-            if isinstance(body, protocol.FreeSpace):
-                self._control.cancel()  # between two runs as well: no picture is on its way then
-                self._jobs.put(_Free(envelope.id))
-                continue
-            if isinstance(body, protocol.Forget):
-                self._control.cancel()
-                self._jobs.put(_Forget(envelope.id, body))
-                continue
-            if isinstance(body, protocol.AddFolders) and self._removals:
-                self._jobs.put(_Add(envelope.id, body.paths))
-                continue
-            self._answer(envelope.id, partial(self._handle, body))
+            try:
+                self._pass_on(envelope.id, envelope.body)
+            except BaseException as error:  # noqa: BLE001 - every request gets its answer, the next is heard
+                self._send(_failure(envelope.id, error))
+
+    def _pass_on(self, number: int, body: protocol.Request) -> None:
+        """Give a request to the thread that answers it, or answer it here."""
+        if isinstance(body, _QUESTIONS):
+            if _is_live(body):
+                self._newest_live = number
+            (self._browsing if _is_browsing(body) else self._searches).put((number, body))
+        elif isinstance(body, protocol.ExportClips | protocol.ExportList):
+            self._exports.submit(number, body)
+        elif isinstance(body, COPIES):
+            self._copies.submit(number, body)
+        elif isinstance(body, protocol.DownloadModel | protocol.ImportModel | protocol.RemoveModel):
+            self._models.submit(number, body)
+        elif isinstance(body, protocol.RemoveFolder):
+            # Between two runs, so that no file of the folder is on its way; the runs are begun again after it.
+            self._control.cancel()
+            self._removals.append(body.path)
+            self._jobs.put(_Remove(number, body.path))
+        elif isinstance(body, protocol.FreeSpace):
+            self._control.cancel()  # between two runs as well: no picture is on its way then
+            self._jobs.put(_Free(number))
+        elif isinstance(body, protocol.Forget):
+            self._control.cancel()
+            self._jobs.put(_Forget(number, body))
+        elif isinstance(body, protocol.AddFolders) and self._removals:
+            self._jobs.put(_Add(number, body.paths))
+        else:
+            self._answer(number, partial(self._handle, body))
 
     def _answer(self, number: int, work: Callable[[], Any]) -> None:
         try:
             with self._library.catalog.guarded():
                 value = work()
+            self._send(protocol.Reply(number, value))
         except Abandoned:
             self._send(protocol.Failure(number, "Superseded", "", superseded=True))
-        except Exception as error:  # noqa: BLE001 - every request gets its one answer
+        except BaseException as error:  # noqa: BLE001 - every request gets its answer, its thread lives on
             self._send(_failure(number, error))
             self._fall_if_damaged(error)
-        else:
-            self._send(protocol.Reply(number, value))
         self._tell_if_lost()
 
     def _fall_if_damaged(self, error: BaseException) -> None:
@@ -431,7 +433,8 @@ class _Engine:
                 item = self._searches.get(timeout=IDLE_SECONDS)
             except queue.Empty:
                 if self._running is None:  # a search by picture has loaded it; the next one loads it again
-                    self._library.answering.model.video.release()
+                    with living_on("giving memory back"):
+                        self._library.answering.model.video.release()
                 continue
             if item is None or self._closing:
                 return
@@ -484,25 +487,41 @@ class _Engine:
 
     def _job_loop(self) -> None:
         if not self._config.read_only:
-            self._purge_if_due()
-            self._tidy_thumbnails()
+            with living_on("tidying the library"):
+                self._purge_if_due()
+                self._tidy_thumbnails()
         while (job := self._next_job()) is not None:
-            if isinstance(job, _Remove):
-                self._answer(job.request, partial(self._remove, job.path))
-                self._removals.remove(job.path)
-            elif isinstance(job, _Free):
-                self._answer(job.request, self._free)
-            elif isinstance(job, _Forget):
-                self._answer(job.request, partial(self._forget, job.body))
-            elif isinstance(job, _Add):
-                self._answer(job.request, partial(self._add, job.paths))
-            elif isinstance(job, _Index):
-                self._index(job)
-            elif places := self._watching.take():
-                self._index(_Index(tuple(places), quiet=True))
+            with living_on("indexing"):
+                self._do(job)
+
+    def _do(self, job: _Index | _Look | _Remove | _Add | _Free | _Forget) -> None:
+        if isinstance(job, _Remove):
+            self._answer(job.request, partial(self._remove, job.path))
+            self._removals.remove(job.path)
+        elif isinstance(job, _Free):
+            self._answer(job.request, self._free)
+        elif isinstance(job, _Forget):
+            self._answer(job.request, partial(self._forget, job.body))
+        elif isinstance(job, _Add):
+            self._answer(job.request, partial(self._add, job.paths))
+        elif isinstance(job, _Index):
+            self._index(job)
+        elif places := self._watching.take():
+            self._index(_Index(tuple(places), quiet=True))
 
     def _next_job(self) -> _Index | _Look | _Remove | _Add | _Free | _Forget | None:
         """The next one; while none waits, thumbnails that are missing are drawn."""
+        with living_on("drawing missing thumbnails"):
+            self._redraw()
+        while True:
+            with living_on("forgetting what is gone"):
+                self._purge_if_due()
+            try:
+                return self._jobs.get(timeout=PURGE_SECONDS)
+            except queue.Empty:
+                continue
+
+    def _redraw(self) -> None:
         try:
             drawn = self._thumbnails.redraw(
                 self._library.open_decoder,
@@ -513,12 +532,6 @@ class _Engine:
                 self._send(protocol.LibraryChanged())
         except (CretError, OSError) as error:
             log.warning("Missing thumbnails could not be drawn: %s", error)
-        while True:
-            self._purge_if_due()
-            try:
-                return self._jobs.get(timeout=PURGE_SECONDS)
-            except queue.Empty:
-                continue
 
     def _tidy_thumbnails(self) -> None:
         catalog = self._library.catalog
@@ -563,10 +576,10 @@ class _Engine:
         except CretError as failure:
             self._fall_if_damaged(failure)
             totals, error, exit_status = indexer.totals, str(failure), failure.exit_status
-        except Exception as failure:
+        except BaseException as failure:  # its end is told of whatever ends it: somebody waits for that
             log.exception("indexing failed")
             totals, exit_status = indexer.totals, CretError.exit_status
-            error = f"Indexing stopped on a defect: {type(failure).__name__}: {failure}"
+            error = f"Indexing stopped on a defect: {why(failure)}."
         finally:
             self._running = None
         self._stopped = self._stopped or bool(error)
@@ -727,12 +740,12 @@ def _log_to(paths: LibraryPaths) -> None:
         log.warning("No log is kept in %s: %s", paths.root, error)
         return
     handler = logging.handlers.RotatingFileHandler(paths.log, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger("cret_desktop").addHandler(handler)
 
 
-def _failure(number: int, error: Exception) -> protocol.Failure:
+def _failure(number: int, error: BaseException) -> protocol.Failure:
     details = "" if isinstance(error, CretError) else "".join(traceback.format_exception(error))
     if details:
-        log.error("%s", details)
+        log.error("a request failed", exc_info=error)
     return protocol.Failure(number, type(error).__name__, str(error), details)

@@ -1,19 +1,33 @@
 """Requests of one kind, one after the other in a thread of their own: the engine's way to do what takes long.
 
-The thread starts with the first request. What stops the work under way is the caller's; this only ever waits for it.
+The thread starts with the first request, and ends with `close` alone, whatever a request raises. What stops the work
+under way is the caller's; this only ever waits for it.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Generic, TypeVar
+
+log = logging.getLogger(__name__)
 
 Request = TypeVar("Request")
 Answer = Callable[[int, Callable[[], object]], None]
 """The engine's way to answer the request of a number with what the work gives or raises."""
+
+
+@contextmanager
+def living_on(what: str) -> Iterator[None]:
+    """Around one round of a thread: whatever it raises is logged, an end of the process included, and ends nothing."""
+    try:
+        yield
+    except BaseException:  # a panic of Rust's, or SystemExit, would take the thread along, and all that waits for it
+        log.exception("%s failed", what)
 
 
 class Worker(Generic[Request]):
@@ -39,4 +53,5 @@ class Worker(Generic[Request]):
     def _loop(self) -> None:
         while (item := self._requests.get()) is not None:
             number, request = item
-            self._answer(number, partial(self._work, request))
+            with living_on(f"the answer of {self._name}"):
+                self._answer(number, partial(self._work, request))

@@ -34,6 +34,9 @@ TEMPLATES = (
     QT_TRANSLATE_NOOP("sentences", "The file cannot be opened: {reason}."),
     QT_TRANSLATE_NOOP("sentences", "The file cannot be read: {reason}."),
     QT_TRANSLATE_NOOP("sentences", "The file's clock is damaged."),
+    QT_TRANSLATE_NOOP("sentences", "The subtitles “{name}” cannot be read: {reason}."),
+    QT_TRANSLATE_NOOP("sentences", "The header of this file is damaged."),
+    QT_TRANSLATE_NOOP("sentences", "The model gives no valid result for this file."),
     QT_TRANSLATE_NOOP("sentences", "The folder cannot be listed: {reason}."),
     QT_TRANSLATE_NOOP("sentences", "The picture is too large to decode: {width} \u00d7 {height}."),
     QT_TRANSLATE_NOOP("sentences", "This is a folder, not a video file."),
@@ -171,6 +174,7 @@ TEMPLATES = (
     QT_TRANSLATE_NOOP("sentences", "{path} cannot be written: {reason}. Choose another place."),
     QT_TRANSLATE_NOOP("sentences", "{path} tells no form. Give it a name that ends in .json or .csv."),
     QT_TRANSLATE_NOOP("sentences", "{file} does not hold what the export of tags writes: {reason}."),
+    QT_TRANSLATE_NOOP("sentences", "{file} cannot be read: it is larger than any export of tags."),
     # Models.
     QT_TRANSLATE_NOOP("sentences", "“{title}” is in use. Use another model first."),
     QT_TRANSLATE_NOOP(
@@ -212,6 +216,7 @@ TEMPLATES = (
     ),
     QT_TRANSLATE_NOOP("sentences", "“{file}” is damaged: {reason}"),
     QT_TRANSLATE_NOOP("sentences", "The model “{name}” could not be removed: {reason}."),
+    QT_TRANSLATE_NOOP("sentences", "The model “{title}” cannot be used: {reason}. Choose another one."),
     QT_TRANSLATE_NOOP("sentences", "The device “{device}” is not available here; choose another, or auto."),
     QT_TRANSLATE_NOOP(
         "sentences",

@@ -49,7 +49,7 @@ class Annotations:
             for tag in remove:
                 db.executemany(
                     "DELETE FROM file_tags WHERE file_id = ? AND tag_id = (SELECT id FROM tags WHERE folded = ?)",
-                    [(file_id, fold_tag(tag)) for file_id in present],
+                    [(file_id, fold_tag(storable(tag))) for file_id in present],
                 )
             drop_unused_tags(db)
 
@@ -88,7 +88,7 @@ class Annotations:
 
     def forget_search(self, name: str) -> None:
         with self._catalog.write(durable=True) as db:
-            db.execute("DELETE FROM saved_searches WHERE name = ?", (" ".join(name.split()),))
+            db.execute("DELETE FROM saved_searches WHERE name = ?", (storable(" ".join(name.split())),))
 
 
 def is_annotated(db: sqlite3.Connection, file_id: int) -> bool:

@@ -106,8 +106,8 @@ def phrase(words: str) -> str:
 
 
 def _utf8(text: str) -> str:
-    """Without the lone surrogates that `os.fsdecode` makes: SQLite refuses them, and no word has any."""
-    return text.encode("utf-8", "ignore").decode("utf-8")
+    """Without the lone surrogates that `os.fsdecode` makes, and zeros: SQLite refuses them, and no word has any."""
+    return text.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ")
 
 
 def _in_folder(folder: str, roots: Sequence[tuple[int, str]]) -> Condition:

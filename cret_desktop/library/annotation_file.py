@@ -8,19 +8,26 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from cret_desktop.clips import Sort
 from cret_desktop.errors import UsageError
+from cret_desktop.foreign import is_text, read_json, visible, why
 from cret_desktop.index.annotation_records import SaidOfFile, SavedQuery
+from cret_desktop.index.annotations import checked_tag
+from cret_desktop.library.spreadsheet import guarded, unguarded
 
 FORMAT, VERSION = "CRET Desktop tags", 1
 CSV_COLUMNS = (
     "kind", "path", "size", "fingerprint", "favourite", "tags", "note", "name", "text", "without", "sort", "reverse",
 )  # fmt: skip
-_SIGNS = ("=", "+", "-", "@", "\t", "\r", "'")  # what a spreadsheet would begin to reckon with, and their escape
+LARGEST = 2**28  # bytes of such a file; what is said of a hundred thousand videos takes a tenth of that
+_LARGEST_SIZE = 2**63 - 1  # bytes of a file that SQLite can keep
+_LONGEST_FINGERPRINT = 64  # bytes
 
+T = TypeVar("T")
 Records = tuple[list[SaidOfFile], list[SavedQuery]]
 
 
@@ -47,8 +54,8 @@ def as_json(said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> bytes
 def as_csv(said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> bytes:
     """UTF-8 with a byte order mark, `CSV_COLUMNS`, a row a file or search; tags stand one a line in their cell.
 
-    Bytes of a path that are not UTF-8 are written as they are. A cell that a spreadsheet would take for a formula
-    begins with an apostrophe.
+    Bytes of a path that are not UTF-8 are written as they are. What a spreadsheet would take for a formula has an
+    apostrophe before it (`spreadsheet`).
     """
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, CSV_COLUMNS, restval="")
@@ -58,13 +65,13 @@ def as_csv(said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> bytes:
             "kind": "file", "path": s.path, "size": str(s.size), "fingerprint": s.fingerprint.hex(),
             "favourite": "yes" if s.favourite else "no", "tags": "\n".join(s.tags), "note": s.note,
         }  # fmt: skip
-        table.writerow({name: _escaped(value) for name, value in row.items()})
+        table.writerow({name: guarded(value) for name, value in row.items()})
     for q in searches:
         row = {
             "kind": "search", "name": q.name, "text": q.text, "without": q.without, "sort": q.sort.value,
             "reverse": "yes" if q.reverse else "no",
         }  # fmt: skip
-        table.writerow({name: _escaped(value) for name, value in row.items()})
+        table.writerow({name: guarded(value) for name, value in row.items()})
     return text.getvalue().encode("utf-8-sig", "surrogateescape")
 
 
@@ -72,10 +79,9 @@ def read(content: bytes, name: str) -> Records:
     """What `as_json` or `as_csv` wrote, perhaps edited since. Raises: UsageError that says what is wrong with it."""
     try:
         # Not by the file's name: a spreadsheet or a mail program may have given it another.
-        records = _read_json(content) if content.lstrip().startswith(b"{") else _read_csv(content)
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise UsageError(f"{name} does not hold what the export of tags writes: {error!r}.") from error
-    return records
+        return _read_json(content) if content.lstrip().startswith((b"{", b"[")) else _read_csv(content)
+    except Exception as error:  # a file that others made: whatever comes of it is its own fault
+        raise UsageError(f"{visible(name)} does not hold what the export of tags writes: {why(error)}.") from error
 
 
 def form_of(path: str) -> Literal["json", "csv"]:
@@ -87,27 +93,37 @@ def form_of(path: str) -> Literal["json", "csv"]:
 
 
 def _read_json(content: bytes) -> Records:
-    document = json.loads(content)
-    if document.get("format") != FORMAT or document.get("version", 0) > VERSION:
-        raise ValueError("made by another program, or by a newer version of this one")
-    return [_said(f, list(f["tags"])) for f in document["files"]], [_search(s) for s in document["saved_searches"]]
+    document = read_json(content)
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValueError("it was made by another program")
+    if not isinstance(document.get("version", 0), int) or document.get("version", 0) > VERSION:
+        raise ValueError("it was made by a newer version of this program")
+    files, searches = _field(document, "files", list), _field(document, "saved_searches", list)
+    for row in (*files, *searches):
+        if not isinstance(row, dict):
+            raise ValueError("a file or a saved search in it is no object of names and values")
+    return [_said(row, _field(row, "tags", list)) for row in files], [_search(row) for row in searches]
 
 
 def _read_csv(content: bytes) -> Records:
     csv.field_size_limit(2**24)  # notes that were joined are longer than its own limit
     text = content.decode("utf-8-sig", "surrogateescape")
     table = csv.DictReader(io.StringIO(text, newline=""), dialect=_dialect(text))
+    if "kind" not in (table.fieldnames or ()):
+        raise ValueError("it has no column of the name kind")
     said, searches = [], []
     for written in table:
-        row = {name: _unescaped(value or "") for name, value in written.items()}
+        row: dict[str, Any] = {
+            name: unguarded(value or "")
+            for name, value in written.items()
+            if name is not None  # beyond the columns
+        }
         if row["kind"] == "file":
-            said.append(_said(row | {"favourite": row["favourite"] == "yes"}, row["tags"].splitlines()))
+            said.append(_said(row | {"favourite": row.get("favourite") == "yes"}, row.get("tags", "").splitlines()))
         elif row["kind"] == "search":
-            searches.append(_search(row | {"reverse": row["reverse"] == "yes"}))
+            searches.append(_search(row | {"reverse": row.get("reverse") == "yes"}))
         else:
-            raise ValueError(f"a row of the kind {row['kind']!r}")
-    if not said and not searches and "kind" not in (table.fieldnames or ()):
-        raise ValueError("it has no column of the name kind")
+            raise ValueError(f"it has a row of the kind “{visible(row['kind'][:40])}”")
     return said, searches
 
 
@@ -121,28 +137,49 @@ def _dialect(text: str) -> type[csv.Dialect]:
 
 
 def _said(row: Mapping[str, Any], tags: Sequence[str]) -> SaidOfFile:
-    if (
-        not isinstance(row["path"], str)
-        or not isinstance(row["note"], str)
-        or not all(isinstance(t, str) for t in tags)
-    ):
-        raise TypeError("a path, a note or a tag is not a text")
+    path, note, size = _field(row, "path", str), _text(row, "note"), _whole(row.get("size"))
+    try:
+        os.fsencode(path)  # its bytes need not be UTF-8
+        fingerprint = bytes.fromhex(_field(row, "fingerprint", str))
+    except ValueError:
+        raise ValueError("a path or a fingerprint in it is none") from None
+    if len(fingerprint) > _LONGEST_FINGERPRINT:
+        raise ValueError("a fingerprint in it is too long")
+    for tag in tags:
+        if not is_text(tag):
+            raise ValueError("a tag in it is not a text")
     wanted = tuple(tag for tag in tags if tag.strip())
-    return SaidOfFile(
-        row["path"], int(row["size"]), bytes.fromhex(row["fingerprint"]), bool(row["favourite"]), wanted, row["note"]
-    )
+    for tag in wanted:
+        checked_tag(tag)
+    return SaidOfFile(path, size, fingerprint, _field(row, "favourite", bool), wanted, note)
 
 
 def _search(row: Mapping[str, Any]) -> SavedQuery:
-    name, text, without = str(row["name"]), str(row["text"]), str(row["without"])
+    name, text, without, sort = (_text(row, field) for field in ("name", "text", "without", "sort"))
     if not name.strip():
-        raise ValueError("a saved search without a name")
-    return SavedQuery(name, text, without, Sort(row["sort"]), bool(row["reverse"]))
+        raise ValueError("a saved search in it has no name")
+    if sort not in set(Sort):
+        raise ValueError(f"there is no order “{visible(sort[:40])}” of answers")
+    return SavedQuery(name, text, without, Sort(sort), _field(row, "reverse", bool))
 
 
-def _escaped(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_SIGNS) else cell
+def _field(row: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    value = row.get(name)
+    if not isinstance(value, kind):
+        raise ValueError(f"“{name}” is missing in it, or of another kind")
+    return value
 
 
-def _unescaped(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_SIGNS) else cell
+def _text(row: Mapping[str, Any], name: str) -> str:
+    if not is_text(row.get(name)):
+        raise ValueError(f"“{name}” is missing in it, or is not a text")
+    return _field(row, name, str)
+
+
+def _whole(value: object) -> int:
+    """A size in bytes, as JSON has it or as a cell of digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_LARGEST_SIZE)):
+        value = int(value)
+    if type(value) is not int or not -1 <= value <= _LARGEST_SIZE:
+        raise ValueError("a size in it is no number of bytes")
+    return value

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from cret_desktop.clips import Features, Vector
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
+from cret_desktop.library.caches import read_cache
 from cret_desktop.library.ports import Model
 from cret_desktop.library.relevance import SAMPLE_CLIPS, Calibration, Likeness, standing
 from cret_desktop.library.score import score, unit
@@ -25,6 +28,8 @@ from cret_desktop.library_files import CALIBRATION, LibraryFiles
 log = logging.getLogger(__name__)
 
 REFIT_GROWTH = 1.25  # a calibration is made anew when the library has grown or shrunk by this factor
+_LONGEST = 1e4  # a value of a text's features, at most: a model's own are near 1
+_ABOUT_AN_ARRAY = 4096  # bytes of an .npz, at most, that are not an array's values
 LIKENESS_CLIPS = 300  # compared with each other, to tell what pictures have in common by chance
 
 
@@ -91,16 +96,25 @@ class Calibrator:
         return self._references
 
     def _load_references(self) -> Features | None:
-        try:
-            with self._library.opened(self._file) as file, np.load(file, allow_pickle=False) as stored:
-                if stored["texts"].tolist() != list(self._texts):
-                    return None
-                return Features(stored["globals"].astype(np.float32), stored["centers"].astype(np.float32))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError) as error:
-            log.warning("The reference features in %s cannot be read and are made anew: %s", self._file, error)
-            return None
+        info, count = self._model.info, len(self._texts)
+        texts = np.array(self._texts)
+        wanted = {
+            "texts": texts,
+            "globals": np.empty((count, info.width), np.float32),
+            "centers": np.empty((count, info.centers, info.width), np.float32),
+        }
+        largest = sum(array.nbytes for array in wanted.values()) + len(wanted) * _ABOUT_AN_ARRAY
+
+        def read(content: bytes) -> Features | None:
+            stored = _arrays(content, wanted)
+            if stored is None or not np.array_equal(stored["texts"], texts):
+                return None  # of another version's references
+            features = Features(stored["globals"], stored["centers"])
+            if not all(np.abs(values).max(initial=0.0) <= _LONGEST for values in (features.globals, features.centers)):
+                raise ValueError("it holds values that no model gives")  # what is not finite is not below that
+            return features
+
+        return read_cache(self._library, self._file, largest, read)
 
     def _encode_references(self) -> Features:
         features = self._model.text.encode(self._texts)
@@ -133,6 +147,29 @@ class Calibrator:
         ids, features = self._embeddings.features(self._model.info, [i for i, _ in wanted])
         files = dict(wanted)
         return Judged(ids, np.array([files[int(i)] for i in ids], np.int64), features)
+
+
+def _arrays(content: bytes, wanted: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:
+    """The arrays of an .npz as `np.savez` writes it, None where they have another form than those wanted.
+
+    Their form is read before they are, and packed ones are not: a few bytes could unpack to any number. Raises: what
+    zipfile and numpy do.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        for name, like in wanted.items():
+            member = packed.getinfo(f"{name}.npy")
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > like.nbytes + _ABOUT_AN_ARRAY:
+                return None
+            stored = io.BytesIO(packed.read(member))
+            if np.lib.format.read_magic(stored) != (1, 0):
+                return None
+            shape, in_columns, kind = np.lib.format.read_array_header_1_0(stored, max_header_size=_ABOUT_AN_ARRAY)
+            if (shape, kind) != (like.shape, like.dtype) or (in_columns and like.ndim > 1):
+                return None
+            stored.seek(0)
+            found[name] = np.lib.format.read_array(stored, allow_pickle=False)
+    return found
 
 
 def _near(fitted: int, library: int) -> bool:

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from dataclasses import asdict, dataclass
 
+from cret_desktop.foreign import read_json
+from cret_desktop.library.caches import read_cache
 from cret_desktop.library_files import PACE, LibraryFiles
 
 log = logging.getLogger(__name__)
 
 BELIEF = 30.0  # seconds of work that the pace of earlier runs counts for
 SOON = 3.0  # seconds of work before which a run's own pace says nothing
+# What a pace may be to be believed: a thousandth of real time to a hundred thousand times, 1 GB a second of video.
+SLOWEST, FASTEST, LARGEST_SPACE = 1e-3, 1e5, 1e9
+_LARGEST = 10_000  # bytes of the file; ours have a hundred
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +114,13 @@ class Estimate:
 
 def read_pace(files: LibraryFiles, model: str) -> Pace | None:
     """The pace of earlier runs with a model (a fingerprint), None where there is none to be believed."""
-    try:
-        paces = json.loads(files.read(PACE))
-        pace = Pace(float(paces[model]["speed"]), float(paces[model]["space"]))
-    except (OSError, ValueError, TypeError, LookupError):  # a cache that cannot be read is as good as none
-        return None
-    return pace if 0 < pace.speed < math.inf and 0 <= pace.space < math.inf else None
+
+    def read(content: bytes) -> Pace | None:
+        kept = read_json(content).get(model)
+        return None if kept is None else Pace(float(kept["speed"]), float(kept["space"]))
+
+    pace = read_cache(files, PACE, _LARGEST, read)
+    return pace if pace is not None and SLOWEST <= pace.speed <= FASTEST and 0 <= pace.space <= LARGEST_SPACE else None
 
 
 def keep_pace(files: LibraryFiles, model: str, pace: Pace) -> None:

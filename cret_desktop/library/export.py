@@ -18,6 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from cret_desktop.library.spreadsheet import guarded
 from cret_desktop.media.timecode import EditSource, counted_rate, format_timecode
 
 CSV_COLUMNS = (
@@ -28,6 +29,7 @@ _RECORD_START = 3600  # seconds; where programmes begin by custom, so that there
 _MOST_EVENTS = 999  # CMX 3600 numbers them with three digits
 _REEL_LETTERS = 8
 _NOT_IN_REELS = re.compile(r"[^A-Z0-9_]+")
+_NOT_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # halves of characters that stand for no byte of a name
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -57,7 +59,7 @@ def as_csv(edits: Sequence[Edit]) -> bytes:
     """UTF-8 with a byte order mark, which spreadsheets need to read it as that. `CSV_COLUMNS` tells the columns.
 
     Times are seconds on the player's clock, on the borders of frames. `path` is to be read by people; where a name is
-    not UTF-8, only `url` tells it exactly.
+    not UTF-8, or begins like a formula, only `url` tells it exactly.
     """
     text = io.StringIO(newline="")
     table = csv.writer(text)
@@ -67,10 +69,12 @@ def as_csv(edits: Sequence[Edit]) -> bytes:
         first, after = edit.frames
         table.writerow(
             (
-                _shown(source.path), edit.name, f"{source.seconds(first):.3f}", f"{source.seconds(after):.3f}",
+                guarded(_shown(source.path)), guarded(edit.name), f"{source.seconds(first):.3f}",
+                f"{source.seconds(after):.3f}",
                 f"{float((after - first) / source.rate):.3f}", source.timecode(first), source.timecode(after),
                 format_timecode(after - first, source.rate, source.drop_frame), f"{float(source.rate):.3f}",
-                "yes" if source.drop_frame else "no", source.timecode(0), edit.reel, Path(source.path).as_uri(),
+                "yes" if source.drop_frame else "no", source.timecode(0), guarded(_shown(edit.reel)),
+                Path(source.path).as_uri(),
             )
         )  # fmt: skip
     return text.getvalue().encode("utf-8-sig")
@@ -262,8 +266,8 @@ def _seconds(time: Fraction) -> str:
 
 
 def _shown(path: str) -> str:
-    """A path as text: bytes that are not UTF-8 become visible marks."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    """A path or a name as text: what is not becomes visible marks, as do bytes that are not UTF-8."""
+    return os.fsencode(_NOT_BYTES.sub("\ufffd", path)).decode("utf-8", "replace")
 
 
 def _line(text: str) -> str:

@@ -1,7 +1,8 @@
 """Folder in, clips in the index: scan, difference, decode, encode, one transaction a file.
 
 Unchanged files cost a stat. What is committed is never done again; a run that was killed goes on where it stopped.
-Never raises for one bad file, whatever comes of it (`one_file`): that is a line in the failures list. Programs against `library.ports` only.
+Never raises for one bad file, whatever comes of it (`one_file`): that is a line in the failures list. Programs against
+`library.ports` only.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.filters import is_inside
 from cret_desktop.index.rows import NewClip, Root
-from cret_desktop.index.texts import Texts
+from cret_desktop.index.texts import Sidecar, Texts
 from cret_desktop.library import subtitles, thumbnails
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.estimate import SOON, Estimate, keep_pace, read_pace
@@ -208,8 +209,7 @@ class Indexer:
     @property
     def totals(self) -> IndexTotals:
         """Of the last run, also when it raised."""
-        assert self._run is not None
-        return self._run.totals()
+        return self._run.totals() if self._run is not None else IndexTotals(0, 0, 0.0, 0, 0, 0.0, 0, False)
 
     def run(self, roots: Sequence[tuple[Root, str]], control: Control, only_new: bool = False) -> IndexTotals:
         """Index what is new under each (root, folder within it). Decoder and model are touched only if there is work.
@@ -334,7 +334,7 @@ class Indexer:
                     changed += 1
         return changed
 
-    def _keep_subtitles(self, file_id: int, sidecars: Sequence[subtitles.Sidecar]) -> None:
+    def _keep_subtitles(self, file_id: int, sidecars: Sequence[Sidecar]) -> None:
         """One that cannot be read is in the failures list; its video is indexed all the same."""
         reasons: dict[str, str] = {}
         lines = []
@@ -354,7 +354,8 @@ def _is_there(root: Root) -> bool:
         status = os.stat(root.path)
     except OSError:
         return False
-    return kept_number(status.st_dev) == root.device  # not the inode: some shares and sticks number them anew as they like
+    # Not the inode: some shares and sticks number them anew as they like.
+    return kept_number(status.st_dev) == root.device
 
 
 def _fingerprints(files: Iterable[VideoFile]) -> dict[str, bytes]:
@@ -370,9 +371,9 @@ def _checked(info: VideoInfo) -> VideoInfo:
     """What a header tells, where the catalog can hold it and an estimate reckon with it. Raises: BadFile."""
     numbers = (info.duration, info.width, info.height, info.frame_rate)
     if not all(isinstance(number, int | float) and abs(number) < _LARGEST for number in numbers):
-        raise BadFile("What the file says of itself makes no sense.")
+        raise BadFile("The header of this file is damaged.")
     if not (is_text(info.codec) and is_text(info.container)):
-        raise BadFile("What the file says of itself makes no sense.")
+        raise BadFile("The header of this file is damaged.")
     return info
 
 
@@ -652,7 +653,7 @@ class _Run:
         """Raises: BadFile where what the model makes of the clips is no features; else as the model does."""
         features = self._i._model.video.encode(np.stack([clip.frames for _, clip in batch]))
         if not np.isfinite(features.globals).all() or not np.isfinite(features.centers).all():
-            raise BadFile("The model finds nothing in the pictures of this file.")
+            raise BadFile("The model gives no valid result for this file.")
         each = zip(batch, features.globals, features.centers, strict=True)
         return [(open_file, clip, frames, centers) for (open_file, clip), frames, centers in each]
 

@@ -24,9 +24,16 @@ _OF_THE_PROCESS = frozenset({errno.EMFILE, errno.ENFILE})
 _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
 
+def _of_a_file(reason: str) -> str:
+    return f"The file cannot be read: {reason}."
+
+
 @contextmanager
-def faults_of(path: str, told: Callable[[str], None], what: str = "The file") -> Iterator[None]:
-    """Give `told` one sentence about `what` where a file cannot be dealt with as stands within, and go on after it."""
+def faults_of(path: str, told: Callable[[str], None], sentence: Callable[[str], str] = _of_a_file) -> Iterator[None]:
+    """Where a file cannot be dealt with as stands within, give `told` a sentence about it, and go on after it.
+
+    `sentence` makes one of a reason; a BadFile has its own.
+    """
     try:
         yield
     except BaseException as error:
@@ -35,7 +42,7 @@ def faults_of(path: str, told: Callable[[str], None], what: str = "The file") ->
         if not isinstance(error, BadFile | OSError):
             place = traceback.extract_tb(error.__traceback__)[-1]
             log.warning("%s cannot be read: %s (%s:%d)", path, why(error), place.filename, place.lineno or 0)
-        told(str(error) if isinstance(error, BadFile) else f"{what} cannot be read: {why(error)}.")
+        told(str(error) if isinstance(error, BadFile) else sentence(why(error)))
 
 
 def is_of_a_file(error: BaseException) -> bool:

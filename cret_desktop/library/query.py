@@ -38,6 +38,7 @@ NEGATABLE = frozenset({"in", "ext", "tag", "is"})
 
 _OPERATOR = re.compile(r"(-?)([a-z]{2,12}):(?=[^\s/\\])")
 _KNOWN = re.compile(rf"(-?)({'|'.join(OPERATORS)}):", re.IGNORECASE)
+_HALVES = re.compile("[\ud800-\udfff]")  # of characters: what a terminal gives that is no text, and no model knows
 _LINES_BY_NAME = {"hd": 720, "fhd": 1080, "uhd": 2160, "4k": 2160, "8k": 4320}
 _ABOUT_DURATION = 0.1
 _ABOUT_LINES = 0.08  # 1088 lines and 2048 x 1080 are 1080p, 4096 x 2160 is 4k
@@ -220,6 +221,10 @@ def _checked(token: Token, today: date) -> Token:
 def _folder(filters: Filters, value: str, negative: bool, today: date) -> Filters:
     if not os.path.isabs(value) and not _has_words(value):
         raise _BadValue("a folder, for example in:Holidays")
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:  # no folder can have this name
+        raise _BadValue("a folder, for example in:Holidays") from None
     if negative:
         return replace(filters, not_folders=(*filters.not_folders, value))
     return replace(filters, folders=(*filters.folders, value))
@@ -384,7 +389,7 @@ def _midnight(day: date) -> float:
 
 
 def _words(typed: str) -> str:
-    text = " ".join(unicodedata.normalize("NFC", typed).split())
+    text = " ".join(unicodedata.normalize("NFC", _HALVES.sub(" ", typed)).split())
     if text and not _is_searchable(text):
         raise QueryError(f"The query {text!r} has no words. Type what the moment shows.")
     return _spell_out_symbols(text)

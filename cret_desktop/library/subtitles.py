@@ -53,14 +53,13 @@ def beside(videos: Iterable[str]) -> dict[str, set[Sidecar]]:
 
 def read(sidecar: Sidecar, told: Callable[[str], None] = log.warning) -> list[Line]:
     """The lines of a subtitle file. Where it cannot be read there are none, and `told` is given a sentence."""
-    lines: list[Line] = []
-    what = f"The subtitles “{visible(os.path.basename(sidecar.path))}”"
-    with faults_of(sidecar.path, told, what):
+    name = visible(os.path.basename(sidecar.path))
+    with faults_of(sidecar.path, told, lambda reason: f"The subtitles “{name}” cannot be read: {reason}."):
         if sidecar.size > LARGEST:
-            raise BadFile(f"{what} cannot be read: {sidecar.size} bytes are too many.")
+            raise BadFile(f"The subtitles “{name}” cannot be read: {sidecar.size} bytes are too many.")
         # A file of the kernel, as /proc/kmsg, is empty and has no end.
-        lines = parse(_decoded(_content(sidecar.path))) if sidecar.size else []
-    return lines
+        return parse(_decoded(_content(sidecar.path))) if sidecar.size else []
+    return []
 
 
 def _content(path: str) -> bytes:
@@ -103,14 +102,16 @@ def _seconds(parts: tuple[str | None, ...]) -> float:
 def _listed(folder: str) -> list[tuple[str, Sidecar]]:
     found = []
     # Where a folder cannot be listed the scan has told of it already; the videos are indexed all the same.
-    with faults_of(folder, partial(log.info, "No subtitles were looked for in %s: %s", folder)):
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
-                    with faults_of(entry.path, partial(log.info, "%s is passed over: %s", entry.path)):
-                        if entry.is_file():
-                            status = entry.stat()
-                            found.append((entry.name, Sidecar(entry.path, status.st_size, kept_time(status))))
+    with (
+        faults_of(folder, partial(log.info, "No subtitles were looked for in %s: %s", folder)),
+        os.scandir(folder) as f,
+    ):
+        for entry in f:
+            if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
+                with faults_of(entry.path, partial(log.info, "%s is passed over: %s", entry.path)):
+                    if entry.is_file():
+                        status = entry.stat()
+                        found.append((entry.name, Sidecar(entry.path, status.st_size, kept_time(status))))
     return found
 
 

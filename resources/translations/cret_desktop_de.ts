@@ -2112,6 +2112,10 @@ Renders/*</translation>
         <translation>Der Inhalt des Ordners lässt sich nicht lesen: {reason}.</translation>
     </message>
     <message>
+        <source>The header of this file is damaged.</source>
+        <translation>Der Kopf dieser Datei ist beschädigt.</translation>
+    </message>
+    <message>
         <source>The index (moov) is missing: the file is probably still being copied, or was cut short.</source>
         <translation>Das Verzeichnis (moov) fehlt: Wahrscheinlich wird die Datei noch kopiert, oder sie wurde abgeschnitten.</translation>
     </message>
@@ -2164,8 +2168,16 @@ Renders/*</translation>
         <translation>Die Modelldatei „{file}“ fehlt: Bitte den ganzen Ordner des Modells noch einmal kopieren.</translation>
     </message>
     <message>
+        <source>The model gives no valid result for this file.</source>
+        <translation>Das Modell liefert für diese Datei kein gültiges Ergebnis.</translation>
+    </message>
+    <message>
         <source>The model “{name}” could not be removed: {reason}.</source>
         <translation>Das Modell „{name}“ konnte nicht entfernt werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The model “{title}” cannot be used: {reason}. Choose another one.</source>
+        <translation>Das Modell „{title}“ kann nicht verwendet werden: {reason}. Bitte ein anderes wählen.</translation>
     </message>
     <message>
         <source>The moment to look for similar ones of has left the library.</source>
@@ -2226,6 +2238,10 @@ Renders/*</translation>
     <message>
         <source>The settings could not be written to {path}: {reason}.</source>
         <translation>Die Einstellungen konnten nicht nach {path} geschrieben werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The subtitles “{name}” cannot be read: {reason}.</source>
+        <translation>Die Untertitel „{name}“ können nicht gelesen werden: {reason}.</translation>
     </message>
     <message>
         <source>The video decoder does not start (exit status {status}). Please install the app again.</source>
@@ -2314,6 +2330,10 @@ Renders/*</translation>
     <message>
         <source>{backup} is the library itself. Choose a backup of it.</source>
         <translation>{backup} ist die Bibliothek selbst. Bitte eine Sicherung davon wählen.</translation>
+    </message>
+    <message>
+        <source>{file} cannot be read: it is larger than any export of tags.</source>
+        <translation>{file} kann nicht gelesen werden: Die Datei ist größer als jeder Export von Tags.</translation>
     </message>
     <message>
         <source>{file} does not hold what the export of tags writes: {reason}.</source>

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
-from cret_desktop.errors import StorageError
+from cret_desktop.errors import ModelError, StorageError
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control
 from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, Phase
@@ -205,7 +205,7 @@ def test_features_that_are_not_finite_never_reach_the_catalog(bench: Bench) -> N
         return features
 
     bench.model.video.encode = poisoned  # type: ignore[method-assign]
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(ModelError, match="not finite"):
         bench.run()
     assert bench.catalog.sample_clips(10) == []
 
