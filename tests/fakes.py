@@ -297,3 +297,37 @@ def open_library_slow_graph(library: Path, model: str, device: str, read_only: b
     index._limits = Limits(tail=1)
     index.build = held  # type: ignore[method-assign]
     return opened
+
+
+class Panic(BaseException):
+    """As tokenizers end with one: no Exception."""
+
+
+RAISED = {"panic": Panic, "exit": SystemExit, "memory": MemoryError, "depth": RecursionError, "value": ValueError}
+
+
+class RaisingText(ColourText):
+    """Raises what a query names."""
+
+    def encode(self, texts: Sequence[str]) -> Features:
+        if len(texts) == 1 and texts[0] in RAISED:
+            raise RAISED[texts[0]](texts[0])
+        return super().encode(texts)
+
+
+def open_library_that_raises(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, but something on each of the engine's threads raises."""
+    from cret_desktop.engine.assemble import wire
+
+    def raise_panic(*_: object, **__: object) -> None:
+        raise Panic("here")
+
+    raising = ColourModel(text=RaisingText())
+    opened = wire(library, raising, raise_panic, read_only, still_seconds=0.0)  # type: ignore[arg-type]
+    opened.searcher.filmstrip = lambda *_: (lambda: None,)  # type: ignore[method-assign, assignment] # cannot be sent
+    opened.changes.retry_failures = raise_panic  # type: ignore[method-assign, assignment]
+    opened.changes.index_root_again = raise_panic  # type: ignore[method-assign, assignment]
+    opened.annotations.tags = raise_panic  # type: ignore[method-assign, assignment]
+    opened.embeddings.count_embedded = raise_panic  # type: ignore[method-assign, assignment]
+    opened.catalog.compact = raise_panic  # type: ignore[method-assign, assignment]
+    return opened

@@ -125,9 +125,8 @@ def _known_again(db: sqlite3.Connection, record: SaidOfFile, by_path: dict[str, 
     same: list[int] = [
         i
         for (i,) in db.execute(
-            "SELECT id FROM files WHERE fingerprint = ? AND (size = ? OR ? = '')"
-            " ORDER BY missing_since IS NOT NULL, id",
-            (record.fingerprint, record.size, record.path),
+            "SELECT id FROM files WHERE fingerprint = ? AND (size = ? OR ?) ORDER BY missing_since IS NOT NULL, id",
+            (record.fingerprint, record.size, not record.path),
         )
     ]
     if here in same:

@@ -53,13 +53,14 @@ def beside(videos: Iterable[str]) -> dict[str, set[Sidecar]]:
 
 def read(sidecar: Sidecar, told: Callable[[str], None] = log.warning) -> list[Line]:
     """The lines of a subtitle file. Where it cannot be read there are none, and `told` is given a sentence."""
+    lines: list[Line] = []
     name = visible(os.path.basename(sidecar.path))
     with faults_of(sidecar.path, told, lambda reason: f"The subtitles “{name}” cannot be read: {reason}."):
         if sidecar.size > LARGEST:
             raise BadFile(f"The subtitles “{name}” cannot be read: {sidecar.size} bytes are too many.")
-        # A file of the kernel, as /proc/kmsg, is empty and has no end.
-        return parse(_decoded(_content(sidecar.path))) if sidecar.size else []
-    return []
+        if sidecar.size:  # a file of the kernel, as /proc/kmsg, is empty and has no end
+            lines += parse(_decoded(_content(sidecar.path)))
+    return lines
 
 
 def _content(path: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,14 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    folder, videos = tmp_path / "library", tmp_path / "videos"
+    with open_bench(tmp_path) as opened:
+        yield opened
+
+
+@contextmanager
+def open_bench(place: Path) -> Iterator[Bench]:
+    """As the fixture, for each example of a property."""
+    folder, videos = place / "library", place / "videos"
     videos.mkdir()
     model = ColourModel()
     with Catalog.open(folder / "catalog.sqlite") as catalog:
