@@ -12,14 +12,18 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cret_desktop.errors import ModelError
-from cret_desktop.model.config import CRETConfig
+from cret_desktop.model import bounded_json
+from cret_desktop.model.config import CRETConfig, from_json
 
 # torch and the model's modules are imported where weights are read: describing a model must not cost seconds.
 if TYPE_CHECKING:
@@ -34,6 +38,11 @@ CARD = "README.md"
 CONCEPTS = "concepts.safetensors"
 FORMAT = "cret-model"
 FORMAT_VERSION = 1
+LARGEST_CONFIG = 1 << 20  # bytes
+_MOST_FILES = 16
+_LONGEST_SOURCE = 4096  # characters
+_LARGEST_FILE = 1 << 50  # bytes
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # without a dot: looking for a submodule would import what it lies in
 
 _PIP_NAMES = {"open_clip": "open_clip_torch"}  # where the package to install is not named like the module
 
@@ -68,6 +77,10 @@ def locate(source: str, folder: Path | None = None, *, local_files_only: bool = 
     kind, _, rest = source.rpartition(":")
     if kind == "package":
         module, _, path = rest.partition("/")
+        if not _MODULE.fullmatch(module) or ".." in PurePosixPath(path).parts or PurePosixPath(path).is_absolute():
+            raise ModelError(
+                f"“{bounded_json.brief(source)}” does not name a file of a package: write package:MODULE/PATH"
+            )
         spec = importlib.util.find_spec(module)
         package = _PIP_NAMES.get(module, module.replace("_", "-"))
         if spec is None or not spec.submodule_search_locations:
@@ -89,6 +102,8 @@ def locate(source: str, folder: Path | None = None, *, local_files_only: bool = 
 def _locate_in_hub(name: str, local_files_only: bool) -> Path:
     from huggingface_hub import constants, hf_hub_download
 
+    if name.count("/") < 2:
+        raise ModelError(f"“{bounded_json.brief(name)}” does not name a file of the hub: write hub:OWNER/NAME/FILE")
     owner, repository, file = name.split("/", 2)
     try:
         return Path(hf_hub_download(f"{owner}/{repository}", file, local_files_only=local_files_only))
@@ -121,34 +136,53 @@ def write_manifest(folder: Path, config: CRETConfig) -> Manifest:
         "config": config.to_json(),
         "files": {source: asdict(record) for source, record in files.items()},
     }
-    temporary = folder / f"{CONFIG}.partial"
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / CONFIG)
+    with _beside(folder / CONFIG) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return manifest
+
+
+@contextmanager
+def _beside(file: Path) -> Iterator[Path]:
+    """A file to write that then takes this one's name. Its folder is new and ours: no link can wait for it there."""
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=file.parent) as place:
+        temporary = Path(place, file.name)
+        yield temporary
+        temporary.replace(file)
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Reads config.json alone; costs no more than that. Raises: ModelError for what is not a model of ours."""
     file = folder / CONFIG
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = bounded_json.parse(bounded_json.read_bytes(file, LARGEST_CONFIG), file)
     except FileNotFoundError as error:
         raise ModelError(f"“{folder}” is not a CRET model: it has no {CONFIG}. Choose a model's folder.") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"“{file}” cannot be read: {error}") from error
+    except OSError as error:
+        raise ModelError(f"“{file}” cannot be read: {error.strerror or error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelError(f"“{file}” does not describe a CRET model. Choose a folder that CRET Desktop wrote.")
     if content.get("format_version") != FORMAT_VERSION:
         raise ModelError(f"“{folder}” is a model of a newer version of CRET Desktop; update the program to use it.")
     try:
-        config = CRETConfig.from_json(content["config"])
-        files = {source: FileRecord(**record) for source, record in content["files"].items()}
-        fingerprint = content["fingerprint"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"“{file}” is damaged ({error!r}); copy the model's whole folder again.") from error
+        config = CRETConfig.from_json(content.get("config"))
+        files = _records(content.get("files"))
+    except ModelError as error:
+        raise bounded_json.refused(file, error) from error
+    fingerprint = content.get("fingerprint")
     if fingerprint != _fingerprint(config, files):
         raise ModelError(f"“{file}” was changed after it was written; copy the model's whole folder again.")
     return Manifest(folder, config, fingerprint, files)
+
+
+def _records(values: object) -> dict[str, FileRecord]:
+    """Raises: ModelError."""
+    if not isinstance(values, dict) or not 0 < len(values) <= _MOST_FILES:
+        raise ModelError("it lists no files")
+    records = {source: from_json(FileRecord, record, f"files.{source[:40]}.") for source, record in values.items()}
+    for source, record in records.items():
+        if not 0 <= record.size <= _LARGEST_FILE or len(source) > _LONGEST_SOURCE or "\0" in source:
+            raise ModelError(f"it states an impossible size or name of a file ({source[:40]}: {record.size})")
+    return records
 
 
 def _fingerprint(config: CRETConfig, files: Mapping[str, FileRecord]) -> str:
@@ -164,7 +198,8 @@ def digest(file: Path) -> str:
     if file.suffix != ".safetensors":
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
-    return _digest_tensors(_read_tensors(file))
+    with reading_tensors(file):
+        return _digest_tensors(_read_tensors(file))
 
 
 def _digest_tensors(tensors: Mapping[str, Tensor]) -> str:
@@ -213,10 +248,9 @@ def save(model: CRET, folder: Path, tokenizer: Path, card: str) -> Manifest:
         raise ModelError("A model of concepts is built by `python -m training.starter`; it cannot be saved.")
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    temporary = folder / f"{WEIGHTS}.partial"
-    # The digest in the file's own header tells two models of one shape apart without reading their tensors.
-    save_file(tensors, temporary, metadata={"format": "pt", "digest": _digest_tensors(tensors)})
-    temporary.replace(folder / WEIGHTS)
+    with _beside(folder / WEIGHTS) as temporary:
+        # The digest in the file's own header tells two models of one shape apart without reading their tensors.
+        save_file(tensors, temporary, metadata={"format": "pt", "digest": _digest_tensors(tensors)})
     if tokenizer.resolve() != (folder / TOKENIZER).resolve():
         shutil.copyfile(tokenizer, folder / TOKENIZER)
     (folder / CARD).write_text(card, encoding="utf-8")
@@ -239,18 +273,15 @@ def load(manifest: Manifest, *, video: bool = True, text: bool = True) -> CRET:
             if wanted:
                 _checked(manifest, source)
         return initialise(config, video=video, text=text, folder=manifest.folder).eval()
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     file = _checked(manifest, WEIGHTS)
     model = _build(config, video, text, None, initialise_text=False)
     unwanted = tuple(f"{side}." for side, wanted in (("video", video), ("text", text)) if not wanted)
-    try:
-        with safe_open(file, framework="pt") as stored:
-            if (stored.metadata() or {}).get("digest") != manifest.files[WEIGHTS].digest:
-                raise ModelError(f"“{file}” holds other weights than “{manifest.folder / CONFIG}” describes.")
-            tensors = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(unwanted)}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ModelError(f"“{file}” is damaged: {error}") from error
+    with reading_tensors(file), safe_open(file, framework="pt") as stored:
+        if (stored.metadata() or {}).get("digest") != manifest.files[WEIGHTS].digest:
+            raise ModelError(f"“{file}” holds other weights than “{manifest.folder / CONFIG}” describes.")
+        tensors = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(unwanted)}  # noqa: SIM118
     _assign(model, tensors, file)
     return model.eval()
 
@@ -317,19 +348,34 @@ def _load_text(tower: nn.Module, config: CRETConfig, file: Path) -> None:
     _assign(tower, own | renamed, file)
 
 
-def _read_tensors(file: Path) -> dict[str, Tensor]:
-    """Raises: ModelError for what is neither safetensors nor a .pth of plain tensors."""
+@contextmanager
+def reading_tensors(file: Path) -> Iterator[None]:
+    """Whatever the libraries make of a file that lies, as one ModelError that names it."""
     import pickle
 
-    import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     try:
+        yield
+    # Of the types that a header may name, torch lacks some (AttributeError, KeyError); offsets and shapes may overflow.
+    except (
+        SafetensorError, OSError, RuntimeError, pickle.UnpicklingError, ValueError, TypeError, LookupError,
+        AttributeError, OverflowError, MemoryError, EOFError,
+    ) as error:  # fmt: skip
+        raise ModelError(f"“{file}” holds no weights that can be read: {bounded_json.brief(error)}") from error
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    """Raises: ModelError for what is neither safetensors nor a .pth of plain tensors."""
+    import torch
+    from safetensors.torch import load_file
+
+    with reading_tensors(file):
         # weights_only admits tensors and nothing that could run.
-        return torch.load(file, map_location="cpu", weights_only=True) if file.suffix == ".pth" else load_file(file)
-    except (SafetensorError, OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise ModelError(f"“{file}” holds no weights that can be read: {error}") from error
+        tensors = torch.load(file, map_location="cpu", weights_only=True) if file.suffix == ".pth" else load_file(file)
+        if not isinstance(tensors, Mapping) or not all(torch.is_tensor(tensor) for tensor in tensors.values()):
+            raise TypeError("it is not a table of tensors")
+        return dict(tensors)
 
 
 def _assign(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
@@ -342,7 +388,14 @@ def _assign(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> Non
         for name, tensor in own.items()
         if name in tensors and tensors[name].shape != tensor.shape
     ]
+    faults += [
+        f"{name} holds {tensors[name].dtype}, not {tensor.dtype}"
+        for name, tensor in own.items()
+        if name in tensors and tensors[name].is_floating_point() != tensor.is_floating_point()
+    ]
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise ModelError(f"“{file}” does not fit this model's configuration: {'; '.join(faults[:3])}{more}.")
-    module.load_state_dict(dict(tensors), assign=True)
+        named = "; ".join(bounded_json.brief(fault) for fault in faults[:3])
+        raise ModelError(f"“{file}” does not fit this model's configuration: {named}{more}.")
+    # The towers compute in one type; halves and doubles become it here.
+    module.load_state_dict({name: tensors[name].to(tensor.dtype) for name, tensor in own.items()}, assign=True)

@@ -1,12 +1,14 @@
 """Every size and choice of a CRET model, field by field; read from and written to JSON.
 
 **Stated** means published in the CRET paper (SIGIR 2022), **open** means not published: the default is our choice.
+Every number has a bound beyond which no model lies: what a configuration asks for is allocated.
 This module never imports torch, so that a model can be described without being loaded.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,9 +23,27 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 
+MOST_LAYERS = 256
+_WIDEST = 1 << 16  # of any feature
+_MOST_WORDS = 1 << 22  # of a vocabulary
+_MOST_POSITIONS = 1 << 16
+_LONGEST_CONTEXT = 1024  # tokens; attention takes the square
+_MOST_FRAMES, _LARGEST_FRAME = 64, 1024  # of a clip, and pixels of a side
+_MOST_CENTERS = 1024
+_LARGEST_FACTOR = 64  # of a hidden layer to the width
+_LONGEST_NAME = 200  # characters
+_SHOWN = reprlib.Repr()  # of a value that is wrong
+_SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 3, 80, 80
+
+
 def _require(condition: bool, sentence: str) -> None:
     if not condition:
         raise ModelError(f"The configuration is not valid: {sentence}.")
+
+
+def _bounded(sizes: Mapping[str, float], most: float) -> None:
+    for name, size in sizes.items():
+        _require(abs(size) <= most, f"{name} is {size}, and no model has more than {most}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +69,7 @@ class VideoConfig:
     def __post_init__(self) -> None:
         _require(bool(self.backbone), "video.backbone is empty")
         _require(self.width > 0 and self.local_width > 0, "video.width and video.local_width must be positive")
+        _bounded({"video.width": self.width, "video.local_width": self.local_width}, _WIDEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +88,8 @@ class TemporalConfig:
 
     def __post_init__(self) -> None:
         _require(self.layers >= 0, "temporal.layers is negative")
+        _bounded({"temporal.layers": self.layers}, MOST_LAYERS)
+        _bounded({"temporal.feedforward": self.feedforward}, _LARGEST_FACTOR)
         _require(self.heads > 0 and self.feedforward > 0, "temporal.heads and temporal.feedforward must be positive")
         _require(0 <= self.dropout < 1, "temporal.dropout must be in [0, 1)")
 
@@ -116,8 +139,15 @@ class TextConfig:
     def __post_init__(self) -> None:
         sizes = (self.vocabulary, self.positions, self.context, self.layers, self.heads, self.width, self.feedforward)
         _require(all(size > 0 for size in sizes), "the sizes of the text encoder must be positive")
+        _bounded({"text.vocabulary": self.vocabulary}, _MOST_WORDS)
+        _bounded({"text.positions": self.positions}, _MOST_POSITIONS)
+        _bounded({"text.layers": self.layers}, MOST_LAYERS)
+        _bounded({"text.width": self.width}, _WIDEST)
+        _bounded({"text.feedforward": self.feedforward}, _LARGEST_FACTOR * _WIDEST)
+        _require(0 < self.norm_eps < 1, "text.norm_eps must be in (0, 1)")
         _require(self.width % self.heads == 0, "text.width is not a multiple of text.heads")
         _require(self.context <= self.positions, "text.context is larger than text.positions")
+        _bounded({"text.context": self.context}, _LONGEST_CONTEXT)
         _require(0 <= self.dropout < 1, "text.dropout must be in [0, 1)")
 
 
@@ -143,6 +173,9 @@ class CorrespondenceConfig:
 
     def __post_init__(self) -> None:
         _require(self.centers >= 0, "correspondence.centers is negative")
+        _bounded({"correspondence.centers": self.centers}, _MOST_CENTERS)
+        _bounded({"correspondence.layers": self.layers}, MOST_LAYERS)
+        _bounded({"correspondence.feedforward": self.feedforward}, _LARGEST_FACTOR)
         _require(
             min(self.layers, self.heads, self.feedforward) > 0,
             "correspondence.layers, .heads and .feedforward must be positive",
@@ -179,9 +212,17 @@ class CRETConfig:
     def __post_init__(self) -> None:
         _require(bool(self.name), "name is empty")
         _require(self.width > 0, "width must be positive")
+        _bounded({"width": self.width}, _WIDEST)
         _require(self.frames.frames > 0 and self.frames.size > 0, "frames.frames and frames.size must be positive")
         _require(len(self.mean) == len(self.std) == 3 and min(self.std) > 0, "mean and std need three values, std > 0")
+        _bounded({"frames.frames": self.frames.frames}, _MOST_FRAMES)
+        _bounded({"frames.size": self.frames.size}, _LARGEST_FRAME)
+        _bounded({"mean": max(map(abs, self.mean)), "std": max(self.std)}, 1e3)
         _require(self.score.temperature > 0, "score.temperature must be positive")
+        score = self.score
+        _bounded({"score": max(score.temperature, abs(score.variance_weight), abs(score.center_weight))}, 1e6)
+        for name in (self.name, self.title, self.video.backbone):
+            _require(len(name) <= _LONGEST_NAME and name.isprintable(), "a name is too long or cannot be shown")
         _require(
             (self.video.feature == "concepts") == (self.text.projection == "concepts"),
             "concepts must be used by both modalities or by none",
@@ -201,7 +242,7 @@ class CRETConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
+    def from_json(cls, values: object) -> Self:
         """Raises: ModelError that names the first field that is unknown, missing or of the wrong type."""
         return from_json(cls, values, "")
 
@@ -238,7 +279,7 @@ def from_json(kind: type[T], values: object, path: str) -> T:
     hints = typing.get_type_hints(kind)
     fields = {item.name: item for item in dataclasses.fields(kind)}
     for name in values:
-        _require(name in fields, f"{path}{name} is unknown to this version of the program")
+        _require(name in fields, f"{path}{str(name)[:40]} is unknown to this version of the program")
     arguments = {}
     for name, item in fields.items():
         if name in values:
@@ -255,7 +296,7 @@ def _value(hint: Any, value: object, path: str) -> Any:
         return from_json(typing.cast("type[Any]", hint), value, f"{path}.")
     if origin is Literal:
         choices = typing.get_args(hint)
-        _require(value in choices, f"{path} is {value!r}, not one of {', '.join(map(repr, choices))}")
+        _require(value in choices, f"{path} is {_SHOWN.repr(value)}, not one of {', '.join(map(repr, choices))}")
         return value
     if origin is tuple:
         parts = typing.get_args(hint)
@@ -267,7 +308,8 @@ def _value(hint: Any, value: object, path: str) -> Any:
         _require(isinstance(value, Mapping), f"{path} is not an object")
         return dict(typing.cast("Mapping[str, Any]", value))
     if hint is float:
-        _require(isinstance(value, int | float) and not isinstance(value, bool), f"{path} is {value!r}, not a number")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+        _require(is_number, f"{path} is {_SHOWN.repr(value)}, not a number")
         return float(typing.cast("float", value))
-    _require(type(value) is hint, f"{path} is {value!r}, not of type {getattr(hint, '__name__', hint)}")
+    _require(type(value) is hint, f"{path} is {_SHOWN.repr(value)}, not of type {getattr(hint, '__name__', hint)}")
     return value

@@ -24,7 +24,7 @@ import numpy as np
 from cret_desktop import paths
 from cret_desktop.clips import DEVICES, Features, Frames, ModelInfo
 from cret_desktop.errors import ModelError
-from cret_desktop.model import checkpoint
+from cret_desktop.model import checkpoint, foreign, trial
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.presets import PRESETS
 
@@ -65,7 +65,10 @@ def open_model(name_or_folder: str, device: str = "auto") -> Model:
         folders = (Path(name_or_folder),)
     for folder in folders:
         if (folder / checkpoint.CONFIG).is_file():
-            return Model(checkpoint.read_manifest(folder), device)
+            manifest = checkpoint.read_manifest(folder)
+            if not trial.is_ours(folder):
+                foreign.check(manifest)
+            return Model(manifest, device)
     looked = " or ".join(f"“{folder}”" for folder in folders)
     names = "" if name_or_folder in PRESETS else f" Known names: {', '.join(PRESETS)}."
     raise ModelError(
@@ -248,6 +251,7 @@ class VideoEncoder:
 
     def _loaded(self) -> CRET:
         if self._model is None:
+            trial.believed(self._manifest, trial.Stage.WHOLE)
             with _collector_paused():
                 from cret_desktop.model.video_tower import fold_batch_norms
 
@@ -342,16 +346,23 @@ class TextEncoder:
             ids, mask = tokenizer(texts[start : start + TEXTS_AT_ONCE])
             with torch.inference_mode(), _autocast(device):
                 encoded.append(_to_numpy(*model.encode_text(ids.to(device), mask.to(device))))
-        return _joined(encoded)
+        features = _joined(encoded)
+        if not (np.isfinite(features.globals).all() and np.isfinite(features.centers).all()):
+            raise ModelError(
+                f"“{config.title}” makes no usable numbers of these words: install it again, or use another."
+            )
+        return features
 
     def _loaded(self) -> tuple[CRET, Tokenizer, torch.device]:
         with self._lock:
             if self._parts is None:
+                tried = trial.believed(self._manifest, trial.Stage.WORDS)
                 with _collector_paused():
                     from cret_desktop.model.transforms import Tokenizer
 
                     device = self._placement.choose()
-                    tokenizer = Tokenizer(checkpoint.tokenizer_file(self._manifest), self._manifest.config.text)
+                    file = checkpoint.tokenizer_file(self._manifest)
+                    tokenizer = Tokenizer(file, self._manifest.config.text, tried=tried)
                     model = checkpoint.load(self._manifest, video=False)
                 self._parts = _moved(model, device), tokenizer, device
             return self._parts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import string
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,13 @@ from tokenizers import Tokenizer as TokenizerFile
 from torch import Tensor
 
 from cret_desktop.errors import ModelError
+from cret_desktop.model import bounded_json, tokenizer_file
+from cret_desktop.model.words import Words
 
 if TYPE_CHECKING:
     from cret_desktop.model.config import TextConfig
 
+_LARGEST_MERGES = 16 << 20  # bytes, unpacked
 PADDING_ID = 0  # [PAD] of BERT, <pad> of SigLIP's Gemma vocabulary; CLIP pads with zeros, too
 
 
@@ -37,25 +41,27 @@ def normalise_pixels(frames: Tensor, mean: Sequence[float], std: Sequence[float]
 class Tokenizer:
     """Texts -> ids [B, L] and mask [B, L], cut to the config's context, padded at the end."""
 
-    def __init__(self, file: Path, config: TextConfig) -> None:
-        """`file` is a tokenizer.json, or CLIP's gzipped list of merges. Raises: ModelError."""
-        try:
-            self._tokenizer = clip_tokenizer(file) if file.suffix == ".gz" else TokenizerFile.from_file(str(file))
-        except Exception as error:  # the library raises nothing more special
-            raise ModelError(f"“{file}” is not a tokenizer that this program can read: {error}") from error
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(config.context)
+    def __init__(self, file: Path, config: TextConfig, *, tried: bytes | None = None) -> None:
+        """`file` is a tokenizer.json, or CLIP's gzipped list of merges.
+
+        tried: the file's content, where it was tried before (`trial`) and need not be checked again.
+        Raises: ModelError.
+        """
+        if file.suffix == ".gz":
+            self._words = Words.of(clip_tokenizer(file), file, config)
+        elif tried is not None:
+            self._words = Words(tried, file, config, tried=True)
+        else:
+            self._words = Words(_read(file), file, config)
         self._canonical = config.cleaning == "canonical"
         self._fixed_length = config.context if config.padding == "attended" else None
 
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """-> ids int64 [B, L], mask bool [B, L], true for the tokens that the model is to attend to."""
-        encoded = [
-            encoding.ids
-            for encoding in self._tokenizer.encode_batch_fast(
-                [canonical(text) if self._canonical else text for text in texts]
-            )
-        ]
+        """-> ids int64 [B, L], mask bool [B, L], true for the tokens that the model is to attend to.
+
+        Raises: ModelError.
+        """
+        encoded = self._words.encode([canonical(text) if self._canonical else text for text in texts])
         length = self._fixed_length or max(map(len, encoded), default=0)
         ids = torch.full((len(encoded), length), PADDING_ID)
         mask = torch.full((len(encoded), length), self._fixed_length is not None)
@@ -66,7 +72,15 @@ class Tokenizer:
 
     def save(self, file: Path) -> None:
         """Writes a tokenizer.json that gives the same ids."""
-        self._tokenizer.save(str(file))
+        self._words.save(file)
+
+
+def _read(file: Path) -> bytes:
+    """Raises: ModelError."""
+    try:
+        return bounded_json.read_bytes(file, tokenizer_file.LARGEST)
+    except OSError as error:
+        raise ModelError(f"“{file}” cannot be read: {error.strerror or error}") from error
 
 
 def canonical(text: str) -> str:
@@ -78,9 +92,14 @@ def clip_tokenizer(merges_file: Path) -> TokenizerFile:
     """CLIP's byte-pair tokenizer from `bpe_simple_vocab_16e6.txt.gz`, in lower case, with start and end of text.
 
     open_clip's own version repairs broken encodings with ftfy first; of that only its straight quotes are kept here.
+    Raises: ModelError.
     """
-    lines = gzip.decompress(merges_file.read_bytes()).decode("utf-8").split("\n")
-    merges = [(left, right) for left, right in (line.split() for line in lines[1 : 49152 - 256 - 2 + 1])]
+    try:
+        with gzip.open(merges_file) as stream:
+            lines = stream.read(_LARGEST_MERGES).decode("utf-8").split("\n")
+        merges = [(left, right) for left, right in (line.split() for line in lines[1 : 49152 - 256 - 2 + 1])]
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise ModelError(f"“{merges_file}” is not a list of merges: {bounded_json.brief(error)}") from error
     # The vocabulary's order is that of OpenAI's byte table: printable bytes first, then the others.
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     alphabet = [chr(byte) for byte in printable] + [chr(256 + number) for number in range(256 - len(printable))]

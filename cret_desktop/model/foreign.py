@@ -1,0 +1,94 @@
+"""What the configuration of a model from elsewhere may ask for, and whether its weights fit it.
+
+A configuration may not send timm to the network or to another file, may not name files outside of its folder, and may
+not ask for more than a model has. Reading it costs nothing; `check_fits` loads torch, and is called where memory and
+time are bounded (`trial`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from cret_desktop.errors import ModelError
+from cret_desktop.model import bounded_json, checkpoint
+from cret_desktop.model.checkpoint import CARD, CONFIG, TOKENIZER, WEIGHTS, Manifest
+from cret_desktop.model.config import MOST_LAYERS
+
+# Bytes. A tokenizer's are bounded by `tokenizer_file`, too.
+LARGEST = {CONFIG: checkpoint.LARGEST_CONFIG, TOKENIZER: 128 << 20, CARD: 1 << 20, WEIGHTS: 16 << 30}
+_BACKBONE = re.compile(r"[A-Za-z0-9_.]+")  # no `hf-hub:` or `local-dir:` before it
+# Of timm.create_model: these read files, use the network or return something that is no plain model.
+_FORBIDDEN_OPTIONS = re.compile(r"pretrained.*|checkpoint_path|cache_dir|scriptable|exportable|no_jit|features_only")
+_COUNTS = re.compile(r".*(layers|depth|blocks|repeat|stages).*")  # options that say how often something is built
+_WIDEST = 1 << 20  # of any other option
+_MOST_OPTIONS = 64
+_LONGEST_OPTION = 200  # characters
+
+
+def check(manifest: Manifest, source: Path | None = None) -> None:
+    """Raises: ModelError for what `checkpoint` and timm would follow out of the model's folder, or drown in.
+
+    source: what the person has named, where that is not the model's folder.
+    """
+    source, config = source or manifest.folder, manifest.config
+    if set(manifest.files) != {WEIGHTS, TOKENIZER}:
+        named = bounded_json.brief(", ".join(sorted(manifest.files)))
+        raise ModelError(f"“{source}” needs files from elsewhere ({named}): export it again.")
+    unfit = [name for name, record in manifest.files.items() if not 0 < record.size <= LARGEST[name]]
+    if unfit:
+        raise ModelError(f"“{source}” states impossible sizes for {', '.join(unfit)}.")
+    if not _BACKBONE.fullmatch(config.video.backbone):
+        raise ModelError(f"“{source}” names a backbone, “{config.video.backbone}”, that is not timm's own.")
+    if config.video.feature == "concepts":
+        raise ModelError(f"“{source}” is a model of concepts, which cannot be imported.")
+    options = config.video.options
+    if len(options) > _MOST_OPTIONS:
+        raise ModelError(f"“{source}” sets {len(options)} options for its backbone, which no model does.")
+    for option, value in options.items():
+        if _FORBIDDEN_OPTIONS.fullmatch(option) or not _is_plain(value):
+            named = bounded_json.brief(option)
+            raise ModelError(f"“{source}” sets “{named}” for its backbone, which an imported model may not.")
+        most = MOST_LAYERS if _COUNTS.fullmatch(option) else _WIDEST
+        for number in _numbers(value):
+            if abs(number) > most:
+                raise ModelError(f"“{source}” has {number} for “{bounded_json.brief(option)}”, which no model has.")
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        flat = not any(isinstance(item, list) for item in value)
+        return flat and len(value) <= _MOST_OPTIONS and all(map(_is_plain, value))
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_OPTION
+    return isinstance(value, bool | int | float | type(None))
+
+
+def _numbers(value: Any) -> list[int | float]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, int | float)]
+
+
+def check_fits(manifest: Manifest) -> None:
+    """Builds the model without memory for its weights and compares names and shapes. Raises: ModelError."""
+    import torch
+    from safetensors import safe_open
+
+    from cret_desktop.model.cret import CRET
+
+    file = manifest.folder / WEIGHTS
+    try:
+        with torch.device("meta"):
+            expected = {name: list(tensor.shape) for name, tensor in CRET(manifest.config).state_dict().items()}
+    except ModelError:
+        raise
+    except Exception as error:  # whatever timm makes of a configuration that it was not made for
+        raise ModelError(f"the configuration builds no model ({bounded_json.brief(error)})") from error
+    with checkpoint.reading_tensors(file), safe_open(file, framework="pt") as stored:
+        found = {name: list(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+    differing = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+    if differing:
+        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        named = bounded_json.brief(", ".join(differing[:3]))
+        raise ModelError(f"the weights do not fit the configuration: {named}{more}")

@@ -1,0 +1,442 @@
+"""What a tokenizer.json from elsewhere may hold, checked before the library that runs it sees the file.
+
+The library's components are a language: a regular expression may take for ever, a replacement may make a text a million
+times as long, an id may lie beyond the model's vocabulary, and whatever surprises the library ends in a panic. So the
+file is read here first. It may use the components that the tokenizers of BERT, CLIP, SigLIP, GPT-2 and SentencePiece
+are made of, with regular expressions that are known to be fast, replacements that never make a text longer, and ids
+within the model's vocabulary. `trial` then tries what passed.
+
+This module never imports the tokenizers library.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cret_desktop.model import bounded_json
+from cret_desktop.model.config import TextConfig
+
+LARGEST = 128 << 20  # bytes; SigLIP 2's has 34 million
+_MOST_STEPS = 12  # normalizers, or pre-tokenizers, after each other
+_MOST_ADDED = 20_000
+_MOST_PIECES = 8  # of a template
+_LONGEST_WORD = 1024  # characters of a vocabulary's word
+_LONGEST_MARK = 16  # characters of prefixes, patterns and replacements
+_LONGEST_CHARSMAP_ENTRY = 64  # bytes that SentencePiece's table may put in one letter's place; NFKC needs 33
+
+_CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
+_GPT2 = r"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+# Of the published tokenizers, and of `transforms.clip_tokenizer`. None can go back over what it has read, but for the
+# one character of `\s+(?!\S)`.
+REGEXES = frozenset(
+    {
+        rf"{_CONTRACTIONS}|\p{{L}}+|\p{{N}}|[^\s\p{{L}}\p{{N}}]+",
+        rf"{_CONTRACTIONS}|[\p{{L}}]+|[\p{{N}}]|[^\s\p{{L}}\p{{N}}]+",
+        rf"<\|startoftext\|>|<\|endoftext\|>|{_CONTRACTIONS}|[\p{{L}}]+|[\p{{N}}]|[^\s\p{{L}}\p{{N}}]+",
+        rf"{_CONTRACTIONS}{_GPT2}",
+        rf"'(?:[sdmt]|ll|ve|re){_GPT2}",
+        r"\s+",
+        r"\s",
+        r" {2,}",
+        r"[‘’]",
+        r"[“”]",
+        r"[\r\n\t]",
+    }
+)
+
+
+def check(content: bytes, file: Path | str, config: TextConfig) -> None:
+    """Raises: ModelError, one sentence that names the file, for what a tokenizer of this model must not hold."""
+    if len(content) > LARGEST:
+        raise bounded_json.refused(file, f"it is larger than the {LARGEST} bytes it may be")
+    value = bounded_json.parse(content, file)
+    try:
+        _Check(config).tokenizer(value)
+    except _Unfit as unfit:
+        raise bounded_json.refused(file, f"its tokenizer {unfit}") from unfit
+
+
+class _Unfit(Exception):
+    """What the tokenizer does that it must not."""
+
+
+def _require(condition: bool, words: str) -> None:
+    if not condition:
+        raise _Unfit(words)
+
+
+def _part(value: dict[str, Any], name: str) -> Any:
+    return value.get(name)
+
+
+Rule = Callable[[Any], bool]
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: Any, most: int = _LONGEST_MARK) -> bool:
+    return isinstance(value, str) and len(value) <= most and _is_unicode(value)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text) if not text.isascii() else True
+
+
+def _is_mark(value: Any) -> bool:
+    return _is_text(value) and bool(value)
+
+
+def _is_letter(value: Any) -> bool:
+    return _is_text(value, 1) and bool(value)
+
+
+def _is_count(value: Any, most: int = 1 << 20) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _or_none(rule: Rule) -> Rule:
+    return lambda value: value is None or rule(value)
+
+
+def _one_of(*values: Any) -> Rule:
+    return lambda value: isinstance(value, str | type(None)) and value in values
+
+
+_BEHAVIOURS = _one_of("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")
+_SCHEMES = _one_of("first", "never", "always")
+
+
+def _is_pattern(value: Any) -> bool:
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    return _is_mark(value.get("String")) or (isinstance(value.get("Regex"), str) and value["Regex"] in REGEXES)
+
+
+def _is_charsmap(value: Any) -> bool:
+    """SentencePiece's table of letters: the size of a trie, the trie, the texts it leads to, each ended by 0."""
+    if value is None:
+        return True
+    if not isinstance(value, str) or len(value) > 2 << 20:
+        return False
+    try:
+        table = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    size = int.from_bytes(table[:4], "little")
+    if len(table) < 8 or size == 0 or size % 4 or 4 + size >= len(table) or table[-1] != 0:
+        return False
+    return all(len(entry) <= _LONGEST_CHARSMAP_ENTRY for entry in table[4 + size :].split(b"\0"))
+
+
+# What each component may have beside its type; every key may be left out but those that are named as needed.
+_NORMALIZERS: Mapping[str, Mapping[str, Rule]] = {
+    "BertNormalizer": {
+        "clean_text": _is_flag, "handle_chinese_chars": _is_flag, "strip_accents": _or_none(_is_flag),
+        "lowercase": _is_flag,
+    },
+    "ByteLevel": {},
+    "Lowercase": {},
+    "NFC": {},
+    "NFD": {},
+    "NFKC": {},
+    "NFKD": {},
+    "Nmt": {},
+    "Precompiled": {"precompiled_charsmap": _is_charsmap},
+    "Prepend": {"prepend": _is_mark},
+    "Replace": {"pattern": _is_pattern, "content": _is_text},
+    "Strip": {"strip_left": _is_flag, "strip_right": _is_flag},
+    "StripAccents": {},
+}  # fmt: skip
+_PRE_TOKENIZERS: Mapping[str, Mapping[str, Rule]] = {
+    "BertPreTokenizer": {},
+    "ByteLevel": {"add_prefix_space": _is_flag, "trim_offsets": _is_flag, "use_regex": _is_flag},
+    "Digits": {"individual_digits": _is_flag},
+    "Metaspace": {
+        "replacement": _is_letter, "str_rep": _is_mark, "prepend_scheme": _SCHEMES, "add_prefix_space": _is_flag,
+        "split": _is_flag,
+    },
+    "Punctuation": {"behavior": _BEHAVIOURS},
+    "Split": {"pattern": _is_pattern, "behavior": _BEHAVIOURS, "invert": _is_flag},
+    "Whitespace": {},
+    "WhitespaceSplit": {},
+}  # fmt: skip
+_DECODERS: Mapping[str, Mapping[str, Rule]] = {
+    "BPEDecoder": {"suffix": _is_text},
+    "ByteFallback": {},
+    "ByteLevel": _PRE_TOKENIZERS["ByteLevel"],
+    "Fuse": {},
+    "Metaspace": _PRE_TOKENIZERS["Metaspace"],
+    "Replace": _NORMALIZERS["Replace"],
+    "Strip": {"content": _is_letter, "start": _is_count, "stop": _is_count},
+    "WordPiece": {"prefix": _is_text, "cleanup": _is_flag},
+}
+_TRUNCATION: Mapping[str, Rule] = {
+    "direction": _one_of("Left", "Right"),
+    "max_length": _is_count,
+    "strategy": _one_of("LongestFirst", "OnlyFirst", "OnlySecond"),
+    "stride": _is_count,
+}
+_ADDED: Mapping[str, Rule] = {
+    "content": lambda value: _is_text(value, _LONGEST_WORD) and bool(value),
+    "single_word": _is_flag,
+    "lstrip": _is_flag,
+    "rstrip": _is_flag,
+    "normalized": _is_flag,
+    "special": _is_flag,
+}
+_TOP = (
+    "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
+    "model",
+)  # fmt: skip
+
+
+class _Check:
+    def __init__(self, config: TextConfig) -> None:
+        self._config = config
+
+    def tokenizer(self, value: Any) -> None:
+        _require(isinstance(value, dict), "is not an object")
+        self._known(value, _TOP)
+        _require(_part(value, "version") == "1.0", f"has the version {value.get('version')!r}, not '1.0'")
+        model = _part(value, "model")
+        _require(isinstance(model, dict), "has no model")
+        words = self._model(model)
+        added = self._added(_part(value, "added_tokens") or [])
+        _require(len(added) + words <= 2 * self._config.vocabulary + _MOST_ADDED, "has more words than its model")
+        self._steps(_part(value, "normalizer"), "normalizers", _NORMALIZERS)
+        self._steps(_part(value, "pre_tokenizer"), "pretokenizers", _PRE_TOKENIZERS)
+        self._steps(_part(value, "decoder"), "decoders", _DECODERS)
+        self._post_processor(_part(value, "post_processor"))
+        self._settings(_part(value, "truncation"), "truncation", _TRUNCATION)
+        self._padding(_part(value, "padding"))
+
+    def _id(self, value: Any, what: str) -> None:
+        most = self._config.vocabulary
+        _require(_is_count(value, 1 << 62), f"gives {what} no number")
+        _require(value < most, f"gives {what} the number {value}, and its model knows {most} words")
+
+    def _known(self, value: dict[str, Any], names: Any) -> None:
+        unknown = [name for name in value if name not in names]
+        _require(not unknown, f"has a setting, {unknown[0][:40]!r}, that is not known here" if unknown else "")
+
+    def _settings(self, value: Any, what: str, rules: Mapping[str, Rule]) -> None:
+        if value is None:
+            return
+        _require(isinstance(value, dict), f"has no settings for its {what}")
+        self._known(value, rules)
+        for name, rule in rules.items():
+            _require(name not in value or rule(value[name]), f"has a {what} whose {name} is not allowed")
+
+    def _padding(self, value: Any) -> None:
+        """Never used: texts are padded as the model's configuration says."""
+        if value is None:
+            return
+        _require(isinstance(value, dict), "has no settings for its padding")
+        strategy = _part(value, "strategy")
+        fixed = isinstance(strategy, dict) and list(strategy) == ["Fixed"] and _is_count(strategy["Fixed"])
+        _require(strategy == "BatchLongest" or fixed, "has a padding whose strategy is not allowed")
+        rules: Mapping[str, Rule] = {
+            "direction": _one_of("Left", "Right"), "pad_to_multiple_of": _or_none(_is_count), "pad_id": _is_count,
+            "pad_type_id": _is_count, "pad_token": lambda token: _is_text(token, _LONGEST_WORD),
+        }  # fmt: skip
+        self._settings({name: item for name, item in value.items() if name != "strategy"}, "padding", rules)
+
+    def _added(self, value: Any) -> list[Any]:
+        _require(isinstance(value, list) and len(value) <= _MOST_ADDED, "has added tokens that are no list")
+        for token in value:
+            _require(isinstance(token, dict), "has an added token that is no object")
+            self._id(_part(token, "id"), "an added token")
+            self._settings({name: item for name, item in token.items() if name != "id"}, "token", _ADDED)
+            _require("content" in token, "has an added token without its text")
+        return list(value)
+
+    # Steps that a text goes through
+
+    def _steps(self, value: Any, members: str, kinds: Mapping[str, Mapping[str, Rule]]) -> None:
+        steps = self._flat(value, members, 0)
+        _require(len(steps) <= _MOST_STEPS, f"has {len(steps)} {members}")
+        for step in steps:
+            kind = _part(step, "type")
+            _require(isinstance(kind, str) and kind in kinds, f"has a step {str(kind)[:40]!r} that is not known here")
+            self._settings({name: item for name, item in step.items() if name != "type"}, str(kind), kinds[str(kind)])
+            needed = {"Replace": ("pattern", "content"), "Split": ("pattern", "behavior", "invert")}.get(str(kind), ())
+            for name in needed:
+                _require(name in step, f"has a {kind} without its {name}")
+            if kind == "Replace":
+                # Nothing may grow: a few replacements of one letter by sixteen would fill any memory.
+                shortest = len(step["pattern"].get("String", "x"))
+                _require(len(step["content"]) <= shortest, "has a Replace that makes texts longer")
+        # Each writes a text's bytes as letters, or puts something before it.
+        for kind in ("ByteLevel", "Prepend", "Metaspace", "Precompiled", "NFKC", "NFKD"):
+            times = sum(_part(step, "type") == kind for step in steps)
+            _require(times <= 1, f"has {times} steps of the kind {kind}")
+
+    def _flat(self, value: Any, members: str, depth: int) -> list[dict[str, Any]]:
+        """The steps of sequences within sequences, one after the other."""
+        if value is None:
+            return []
+        _require(isinstance(value, dict), "has a step that is no object")
+        if _part(value, "type") != "Sequence":
+            return [value]
+        _require(depth < 3, "has sequences within sequences")
+        self._known(value, ("type", members))
+        inner = value.get(members)
+        _require(isinstance(inner, list) and len(inner) <= _MOST_STEPS, "has a sequence that is no list of few steps")
+        _require(all(isinstance(item, dict) for item in inner), "has a step that is no object")
+        return [step for item in inner for step in self._flat(item, members, depth + 1)]
+
+    # What comes before and after a text
+
+    def _post_processor(self, value: Any) -> None:
+        steps = self._flat(value, "processors", 0)
+        _require(len(steps) <= _MOST_STEPS, "has too many processors")
+        longer = sum(self._processor(step) for step in steps)
+        _require(longer < self._config.context, f"adds {longer} tokens to every text, and its model sees no more")
+
+    def _processor(self, step: dict[str, Any]) -> int:
+        """-> how many tokens it adds to a text"""
+        match _part(step, "type"):
+            case "ByteLevel":
+                self._settings(
+                    {name: item for name, item in step.items() if name != "type"},
+                    "ByteLevel",
+                    _PRE_TOKENIZERS["ByteLevel"],
+                )
+                return 0
+            case "BertProcessing" | "RobertaProcessing" as kind:
+                more = ("trim_offsets", "add_prefix_space") if kind == "RobertaProcessing" else ()
+                self._known(step, ("type", "sep", "cls", *more))
+                _require(all(_is_flag(step[name]) for name in more if name in step), f"has a {kind} that is not valid")
+                for name in ("sep", "cls"):
+                    pair = _part(step, name)
+                    _require(isinstance(pair, list) and len(pair) == 2, f"has a {kind} without its {name}")
+                    _require(_is_text(pair[0], _LONGEST_WORD), f"has a {kind} without its {name}")
+                    self._id(pair[1], f"“{name}”")
+                return 2
+            case "TemplateProcessing":
+                return self._template(step)
+            case kind:
+                raise _Unfit(f"has a processor {str(kind)[:40]!r} that is not known here")
+
+    def _template(self, step: dict[str, Any]) -> int:
+        self._known(step, ("type", "single", "pair", "special_tokens"))
+        special = _part(step, "special_tokens")
+        _require(isinstance(special, dict) and len(special) <= 64, "has a template without its tokens")
+        lengths = {}
+        for name, token in special.items():
+            _require(isinstance(token, dict), "has a template without its tokens")
+            self._known(token, ("id", "ids", "tokens"))
+            ids, tokens = _part(token, "ids"), _part(token, "tokens")
+            valid = isinstance(ids, list) and isinstance(tokens, list) and 0 < len(ids) == len(tokens) <= 4
+            _require(valid and _part(token, "id") == name, "has a template without its tokens")
+            _require(all(_is_text(word, _LONGEST_WORD) for word in tokens), "has a template without its tokens")
+            for number in ids:
+                self._id(number, "a token of its template")
+            lengths[name] = len(ids)
+        longest = 0
+        for which, sequences in (("single", ["A"]), ("pair", ["A", "B"])):
+            pieces = _part(step, which)
+            _require(isinstance(pieces, list) and len(pieces) <= _MOST_PIECES, f"has a template without its {which}")
+            seen, added = [], 0
+            for piece in pieces:
+                _require(isinstance(piece, dict) and len(piece) == 1, "has a template of unknown pieces")
+                ((kind, inner),) = piece.items()
+                _require(isinstance(inner, dict), "has a template of unknown pieces")
+                self._known(inner, ("id", "type_id"))
+                _require(_is_count(_part(inner, "type_id"), 1 << 16), "has a template of unknown pieces")
+                name = _part(inner, "id")
+                if kind == "Sequence":
+                    seen.append(name)
+                else:
+                    known = kind == "SpecialToken" and isinstance(name, str) and name in lengths
+                    _require(known, "has a template of unknown pieces")
+                    added += lengths[str(name)]
+            # Pairs are never encoded, and some files keep an empty or wrong template for them.
+            _require(which == "pair" or seen == sequences, "has a template that does not hold the text once")
+            longest = added if which == "single" else longest
+        return longest
+
+    # The model
+
+    def _model(self, model: dict[str, Any]) -> int:
+        """-> how many words it knows"""
+        kind = _part(model, "type")
+        match kind:
+            case "BPE":
+                return self._bpe(model)
+            case "WordPiece":
+                self._known(
+                    model, ("type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab")
+                )
+                _require(_is_text(_part(model, "continuing_subword_prefix")), "has no prefix for parts of words")
+                # Quadratic in a word's length.
+                _require(_is_count(_part(model, "max_input_chars_per_word"), 1000), "takes words of any length")
+            case "WordLevel":
+                self._known(model, ("type", "vocab", "unk_token"))
+            case "Unigram":
+                return self._unigram(model)
+            case _:
+                raise _Unfit(f"is of a kind, {str(kind)[:40]!r}, that is not known here")
+        vocabulary = self._vocabulary(_part(model, "vocab"))
+        unknown = _part(model, "unk_token")
+        _require(isinstance(unknown, str) and unknown in vocabulary, "has no token for unknown words")
+        return len(vocabulary)
+
+    def _vocabulary(self, value: Any) -> Mapping[str, int]:
+        _require(isinstance(value, dict) and bool(value), "has no vocabulary")
+        most = self._config.vocabulary
+        for word, number in value.items():
+            if type(number) is not int or not 0 <= number < most:
+                self._id(number, f"“{word[:40]}”")
+            _require(0 < len(word) <= _LONGEST_WORD and _is_unicode(word), "has an empty or endless word")
+        _require(len(set(value.values())) == len(value), "gives two words one number")
+        return value
+
+    def _bpe(self, model: dict[str, Any]) -> int:
+        self._known(
+            model,
+            (
+                "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+                "byte_fallback", "ignore_merges", "vocab", "merges",
+            ),
+        )  # fmt: skip
+        vocabulary = self._vocabulary(_part(model, "vocab"))
+        _require(_part(model, "dropout") in (None, 0, 0.0), "gives other tokens each time (dropout)")
+        unknown = _part(model, "unk_token")
+        _require(unknown is None or (isinstance(unknown, str) and unknown in vocabulary), "has no token for unknowns")
+        for name in ("continuing_subword_prefix", "end_of_word_suffix"):
+            _require(model.get(name) is None or _is_text(model[name]), f"has no valid {name}")
+        for name in ("fuse_unk", "byte_fallback", "ignore_merges"):
+            _require(_is_flag(model.get(name, False)), f"has no valid {name}")
+        merges = _part(model, "merges")
+        _require(isinstance(merges, list) and len(merges) <= 4 * self._config.vocabulary, "has no list of merges")
+        prefix = len(_part(model, "continuing_subword_prefix") or "")
+        for merge in merges:
+            pair = merge.split(" ") if isinstance(merge, str) else merge
+            _require(isinstance(pair, list) and len(pair) == 2, "has a merge that is no pair")
+            left, right = pair
+            valid = isinstance(left, str) and isinstance(right, str) and left in vocabulary and right in vocabulary
+            _require(valid and left + right[prefix:] in vocabulary, "merges what is not in its vocabulary")
+        return len(vocabulary)
+
+    def _unigram(self, model: dict[str, Any]) -> int:
+        self._known(model, ("type", "unk_id", "vocab", "byte_fallback"))
+        pieces = _part(model, "vocab")
+        _require(isinstance(pieces, list) and bool(pieces), "has no vocabulary")
+        _require(len(pieces) <= self._config.vocabulary, f"knows {len(pieces)} words, its model fewer")
+        for piece in pieces:
+            valid = isinstance(piece, list) and len(piece) == 2 and isinstance(piece[0], str)
+            valid = valid and isinstance(piece[1], int | float) and not isinstance(piece[1], bool)
+            _require(valid and abs(piece[1]) < 1e9, "has a word without its score")
+            _require(0 < len(piece[0]) <= _LONGEST_WORD and _is_unicode(piece[0]), "has an empty or endless word")
+        _require(len({piece[0] for piece in pieces}) == len(pieces), "has a word twice")
+        _require(_is_flag(model.get("byte_fallback", False)), "has no valid byte_fallback")
+        unknown = _part(model, "unk_id")
+        _require(_is_count(unknown) and unknown < len(pieces), "has no token for unknown words")
+        return len(pieces)

@@ -1,0 +1,299 @@
+"""Tries a model from elsewhere in a process of its own before it is believed.
+
+Loading a tokenizer and building a network run a stranger's numbers through libraries that were not made for strangers:
+they may panic, abort, take all memory or never end. So both happen first in a child whose memory, time and files are
+bounded: its death is one sentence, and the app goes on. What has passed is remembered by the digest of its files, in
+the person's own data folder, and is not tried again until it changes.
+
+Two stages: `WORDS` loads the tokenizer and has it take difficult texts apart (half a second, no torch); `WHOLE` also
+builds the network, loads the weights and encodes those texts and a frame. A model is tried whole when it is imported or
+downloaded, and before it indexes; before a search its words are enough, because what its numbers are is seen there.
+
+Models that ship with the app are not tried. This module never decides whether a model is a good one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+from enum import StrEnum
+from multiprocessing import connection
+from pathlib import Path
+
+import psutil
+
+from cret_desktop import paths
+from cret_desktop.errors import ModelError, StorageError
+from cret_desktop.model import bounded_json, checkpoint, foreign, tokenizer_file
+from cret_desktop.model.checkpoint import Manifest
+
+log = logging.getLogger(__name__)
+
+RULES = 1  # of what a trial asks; whoever makes them stricter counts up, and every model is tried again
+SECONDS = {"words": 30.0, "whole": 180.0}  # of the clock; a model that is honest takes a tenth of it
+_SECONDS_PER_GB = 60.0  # more for large weights
+_MORE_MEMORY = 2 << 30  # bytes beside what the libraries take up when they are loaded
+_START_MEMORY = 8 << 30  # resident, where only watching from outside bounds it: what a loaded torch may have, and more
+_LOOK_SECONDS = 0.05
+_LONGEST_ANSWER = 1 << 16
+_MOST_REMEMBERED = 500
+_LARGEST_RECORD = 1 << 20
+
+PROBES = (
+    "a dog runs on the beach",
+    "",
+    " ",
+    "a",
+    "A" * 2000,
+    "a " * 2000,
+    "é" * 500,
+    "東京タワーの前で踊る人々",
+    "مرحبا بالعالم",
+    "नमस्ते दुनिया",
+    "👩‍👩‍👧‍👦🏳️‍🌈😀" * 50,
+    "\x00\x01\x07\x1b[0m\r\n\t",
+    "\u202e\u200d\ufeff\ufffd\ufdfa\u0345",
+    "z\u0335\u0321" * 300,
+    "!?.,;:'\"()[]{}<>|\\/@#$%^&*_+-=~`" * 20,
+    "[UNK] [CLS] <unk> <s> </s> <pad> <|endoftext|> <start_of_text>",
+    "1234567890" * 100,
+    "𐍈𝔘𝔫𝔦𝔠𝔬𝔡𝔢",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!",
+)
+
+
+class Stage(StrEnum):
+    WORDS = "words"
+    WHOLE = "whole"
+
+
+def believed(manifest: Manifest, stage: Stage, source: Path | None = None) -> bytes:
+    """-> the content of the model's tokenizer, which has passed that stage, now or before.
+
+    source: what the person has named, where that is not the model's folder.
+    Raises: ModelError, one sentence that names the model, where it does not pass.
+    """
+    if is_ours(manifest.folder):
+        return checkpoint.tokenizer_file(manifest).read_bytes()
+    source = source or manifest.folder
+    foreign.check(manifest, source)
+    if checkpoint.read_manifest(manifest.folder) != manifest:
+        raise ModelError(f"“{source}” has changed since it was opened: start CRET Desktop again.")
+    content = _tokenizer(manifest.folder)
+    digest = _digest(manifest.folder, content)
+    if _remembered().get(digest) not in (stage, Stage.WHOLE):
+        _try(manifest, stage, source, digest)
+        _remember(digest, stage)
+    return content
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a model ships with the app."""
+    return folder.parent == paths.resource("models")
+
+
+def _tokenizer(folder: Path) -> bytes:
+    file = folder / checkpoint.TOKENIZER
+    try:
+        return bounded_json.read_bytes(file, tokenizer_file.LARGEST)
+    except FileNotFoundError as error:
+        raise ModelError(f"The model file “{file}” is missing: copy the model's whole folder again.") from error
+    except OSError as error:
+        raise ModelError(f"“{file}” cannot be read: {error.strerror or error}") from error
+
+
+def _digest(folder: Path, tokenizer: bytes) -> str:
+    """Of what is tried: the configuration, which holds the digest of the weights that it was written for, and words."""
+    config = bounded_json.read_bytes(folder / checkpoint.CONFIG, checkpoint.LARGEST_CONFIG)
+    total = hashlib.blake2b(digest_size=32)
+    for part in (str(RULES).encode(), config, tokenizer):
+        total.update(len(part).to_bytes(8, "little") + part)
+    return total.hexdigest()
+
+
+# What has passed before
+
+
+def _record_file() -> Path:
+    return paths.data_folder() / "tried-models.json"
+
+
+def _remembered() -> dict[str, str]:
+    """Digests and the stage they have passed; empty where there is none that can be read: then it is tried again."""
+    try:
+        file = _record_file()
+        content = bounded_json.parse(bounded_json.read_bytes(file, _LARGEST_RECORD), file)
+    except FileNotFoundError:
+        return {}
+    except (ModelError, StorageError, OSError) as error:
+        log.warning("which models were tried cannot be read, so they are tried again: %s", error)
+        return {}
+    known = content.items() if isinstance(content, dict) else ()
+    return {digest: stage for digest, stage in known if isinstance(stage, str)}
+
+
+def _remember(digest: str, stage: Stage) -> None:
+    kept = {known: passed for known, passed in _remembered().items() if known != digest}
+    newest = [*[*kept.items()][-_MOST_REMEMBERED:], (digest, stage.value)]
+    try:
+        file = _record_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # A new file each time, which none but this person may read: a link in its place is replaced, not followed.
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".tried-", delete=False) as writing:
+            json.dump(dict(newest), writing)
+        os.replace(writing.name, file)
+    except (StorageError, OSError) as error:
+        log.warning("that a model was tried cannot be kept, so it will be tried again: %s", error)
+
+
+# The parent's side
+
+
+def _try(manifest: Manifest, stage: Stage, source: Path, digest: str) -> None:
+    """Raises: ModelError."""
+    weights = manifest.files[checkpoint.WEIGHTS].size if stage is Stage.WHOLE else 0
+    seconds = SECONDS[stage] + _SECONDS_PER_GB * weights / 1e9
+    more = _MORE_MEMORY + 3 * weights + 10 * manifest.files[checkpoint.TOKENIZER].size
+    # spawn, not fork: a copy of a process with threads and a GPU must not run this. A daemon, so that it ends with us.
+    spawn = multiprocessing.get_context("spawn")
+    pipe, theirs = spawn.Pipe(duplex=False)
+    child = spawn.Process(
+        target=_run_child, args=(theirs, str(manifest.folder), stage, more, seconds), name="cret-trial", daemon=True
+    )
+    child.start()
+    theirs.close()
+    try:
+        answer = _answer(pipe, child.pid or 0, time.monotonic() + seconds, _START_MEMORY + more)
+    finally:
+        pipe.close()
+        child.kill()
+        child.join()
+    if not answer and child.exitcode is not None:
+        answer = {"refused": f"the process that tried it ended ({child.exitcode})"}
+    reason = answer.get("refused")
+    if reason is None and answer.get("digest") != digest:
+        reason = "it changed while it was tried"
+    if reason is not None:
+        said = bounded_json.brief(reason)
+        raise ModelError(f"“{source}” was tried and is not used: {said}. Get the model again, or choose another.")
+
+
+def _answer(pipe: connection.Connection, child: int, deadline: float, most_memory: int) -> dict[str, str]:
+    """What the child says, or what is to be said of it; empty where it ended without a word."""
+    while not pipe.poll(_LOOK_SECONDS):
+        if time.monotonic() > deadline:
+            return {"refused": "it did not come to an end in time"}
+        with contextlib.suppress(psutil.Error):  # it has ended: the pipe tells
+            if psutil.Process(child).memory_info().rss > most_memory:
+                return {"refused": "it takes more memory than a model may"}
+    try:
+        found = json.loads(pipe.recv_bytes(_LONGEST_ANSWER))
+    except (EOFError, OSError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+# The child's side
+
+
+def _run_child(pipe: connection.Connection, folder: str, stage: Stage, more: int, seconds: float) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    # Panics write pages of addresses, and whoever reads a log or a terminal can do nothing with them.
+    with open(os.devnull, "r+b") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        answer = {"digest": _examine(Path(folder), stage, more, seconds)}
+    except ModelError as error:
+        answer = {"refused": bounded_json.reason_of(error)}
+    except BaseException as error:  # noqa: BLE001 - a panic of a library is none of Python's exceptions
+        answer = {"refused": f"{type(error).__name__}: {bounded_json.brief(error)}"}
+    pipe.send_bytes(json.dumps({key: value[:2000] for key, value in answer.items()}).encode())
+
+
+def _examine(folder: Path, stage: Stage, more: int, seconds: float) -> str:
+    """-> the digest of what was tried. Raises: ModelError, or whatever the libraries raise."""
+    if stage is Stage.WHOLE:
+        import timm  # noqa: F401 - loaded before memory is bounded
+        import torch  # noqa: F401
+    import tokenizers  # noqa: F401
+
+    _bound(more, seconds)
+    manifest = checkpoint.read_manifest(folder)
+    foreign.check(manifest)
+    content = _tokenizer(folder)
+    digest = _digest(folder, content)
+    _try_words(manifest, content)
+    if stage is Stage.WHOLE:
+        foreign.check_fits(manifest)
+        _try_numbers(manifest, content)
+    return digest
+
+
+def _bound(more: int, seconds: float) -> None:
+    """Takes from this process what it does not need; the parent watches its time and memory on every system."""
+    if sys.platform == "linux":
+        import ctypes
+
+        no_new_privileges = 38
+        ctypes.CDLL(None).prctl(no_new_privileges, 1, 0, 0, 0)
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limits = [
+        (resource.RLIMIT_CPU, int(seconds) * (os.cpu_count() or 1) + 1),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),  # it has nothing to write
+    ]
+    if sys.platform == "linux":  # not the address space, which threads and mapped files reserve freely
+        limits.append((resource.RLIMIT_DATA, psutil.Process().memory_info().data + more))
+    for kind, limit in limits:
+        _, hardest = resource.getrlimit(kind)
+        wanted = limit if hardest == resource.RLIM_INFINITY else min(limit, hardest)
+        resource.setrlimit(kind, (wanted, wanted))
+
+
+def _try_words(manifest: Manifest, content: bytes) -> None:
+    from cret_desktop.model.words import Words
+
+    words = Words(content, manifest.folder / checkpoint.TOKENIZER, manifest.config.text)
+    together = words.ids(PROBES)
+    if not together[0]:
+        raise ModelError(f"its tokenizer finds no words in “{PROBES[0]}”")
+    for text, expected in zip(PROBES, together, strict=True):
+        if words.ids([text]) != [expected]:
+            raise ModelError("its tokenizer gives other tokens each time")
+
+
+def _try_numbers(manifest: Manifest, content: bytes) -> None:
+    import torch
+
+    from cret_desktop.model.transforms import Tokenizer, normalise_pixels
+    from cret_desktop.model.words import Words
+
+    config, file = manifest.config, manifest.folder / checkpoint.TOKENIZER
+    tokenizer = Tokenizer(file, config.text, tried=content)
+    found = Words(content, file, config.text, tried=True).ids(PROBES)
+    texts = [text for text, ids in zip(PROBES, found, strict=True) if ids]
+    model = checkpoint.load(manifest)
+    frame = torch.full((1, 1, config.frames.size, config.frames.size, 3), 128, dtype=torch.uint8)
+    with torch.inference_mode():
+        said = model.encode_text(*tokenizer(texts))
+        seen = model.encode_video(normalise_pixels(frame, config.mean, config.std))
+    centers = config.correspondence.centers
+    for what, tensors, shapes in (
+        ("texts", said, ((len(texts), config.width), (len(texts), centers, config.width))),
+        ("frames", seen, ((1, 1, config.width), (1, centers, config.width))),
+    ):
+        for tensor, shape in zip(tensors, shapes, strict=True):
+            if tuple(tensor.shape) != shape or not bool(torch.isfinite(tensor).all()):
+                raise ModelError(f"its {what} become {list(tensor.shape)} numbers that cannot be compared")

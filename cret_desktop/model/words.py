@@ -1,0 +1,78 @@
+"""A tokenizer.json as ids: loads what `tokenizer_file` lets pass, and makes every failure of its library a sentence.
+
+The library raises panics, which are none of Python's exceptions; here they are. Texts that are given to it are bounded.
+This module never imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tokenizers import Tokenizer as TokenizerFile
+
+from cret_desktop.model import bounded_json, tokenizer_file
+from cret_desktop.model.config import TextConfig
+
+MOST_CHARACTERS = 10_000  # of a text; no model looks at more than some hundred tokens of it
+
+Result = TypeVar("Result")
+
+
+class Words:
+    """Texts -> ids, each cut to the config's context."""
+
+    def __init__(self, content: bytes, file: Path, config: TextConfig, *, tried: bool = False) -> None:
+        """`content` is that of `file`. Where it was tried before (`trial`), it is not looked at again.
+
+        Raises: ModelError.
+        """
+        if not tried:
+            tokenizer_file.check(content, file, config)
+        self._file = file
+        self._vocabulary = config.vocabulary
+        self._tokenizer = self._carry_out(lambda: TokenizerFile.from_buffer(content))
+        self._carry_out(lambda: self._prepare(config.context))
+
+    @classmethod
+    def of(cls, tokenizer: TokenizerFile, file: Path, config: TextConfig) -> Words:
+        """Of a tokenizer that was made here, of `file`."""
+        words = cls.__new__(cls)
+        words._file, words._vocabulary, words._tokenizer = file, config.vocabulary, tokenizer
+        words._prepare(config.context)
+        return words
+
+    def _prepare(self, context: int) -> None:
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(context)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """At least one id a text, each within the vocabulary. Raises: ModelError."""
+        found = self.ids(texts)
+        for text, ids in zip(texts, found, strict=True):
+            if not ids:
+                raise bounded_json.refused(self._file, f"its tokenizer finds no words in {text[:40]!r}")
+        return found
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each within the vocabulary; none for a text that is empty to this tokenizer. Raises: ModelError."""
+        # A lone half of a character, which a file's name may have, is no text for the library.
+        given = [text[:MOST_CHARACTERS].encode("utf-8", "replace").decode("utf-8") for text in texts]
+        found = self._carry_out(lambda: [encoding.ids for encoding in self._tokenizer.encode_batch_fast(given)])
+        highest = max((number for ids in found for number in ids), default=0)
+        if highest >= self._vocabulary:
+            words = f"its tokenizer gives the number {highest}, and its model knows {self._vocabulary} words"
+            raise bounded_json.refused(self._file, words)
+        return found
+
+    def save(self, file: Path) -> None:
+        self._tokenizer.save(str(file))
+
+    def _carry_out(self, work: Callable[[], Result]) -> Result:
+        try:
+            return work()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic is no Exception
+            raise bounded_json.refused(self._file, f"its tokenizer fails ({bounded_json.brief(error)})") from error
