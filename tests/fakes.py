@@ -176,6 +176,7 @@ def publish_tiny_model() -> None:
     from tests.model import tiny
 
     presets.PRESETS["tiny-published"] = tiny.published
+    downloads.ALLOW_LOOPBACK_HTTP = True
     downloads.OFFERS["tiny-published"] = downloads.Offer(10_000, "Apache-2.0", "en")
 
 

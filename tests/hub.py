@@ -21,6 +21,9 @@ class Hub:
     redirect: whether files come from elsewhere, as the hub's large ones do
     hold:     bytes of a body after which an answer waits for `go_on`
     digests:  what is told in place of a file's own sha256
+    commit:   of everything that is there; other revisions than it and "main" there are not
+    moved_to: where every file is said to lie instead, before its path
+    sizes:    what is told in place of a file's own size
     """
 
     url: str = ""
@@ -32,6 +35,9 @@ class Hub:
     hold: int | None = None
     go_on: threading.Event = field(default_factory=threading.Event)
     digests: dict[str, str] = field(default_factory=dict)
+    commit: str = "0" * 40
+    moved_to: str = ""
+    sizes: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, range
 
     def add(self, repository: str, folder: Path) -> None:
@@ -61,7 +67,9 @@ def serve(hub: Hub) -> Iterator[Hub]:
         def _answer(self, with_body: bool) -> None:
             wanted = self.headers.get("Range", "")
             hub.asked.append((self.command, self.path, wanted))
-            name = self.path.removeprefix("/elsewhere").lstrip("/").replace("/resolve/main", "")
+            name = self.path.removeprefix("/elsewhere").lstrip("/")
+            for revision in ("main", hub.commit):
+                name = name.replace(f"/resolve/{revision}", "")
             content = hub.files.get(name)
             if content is None:
                 self.send_response(404)
@@ -72,8 +80,8 @@ def serve(hub: Hub) -> Iterator[Hub]:
             digest = hub.digests.get(name) or hashlib.sha256(content).hexdigest()
             if hub.redirect and not self.path.startswith("/elsewhere"):
                 self.send_response(302)
-                self._describe(digest, content)
-                self.send_header("Location", f"{hub.url}/elsewhere{self.path}")
+                self._describe(name, digest, content)
+                self.send_header("Location", f"{hub.moved_to or hub.url}/elsewhere{self.path}")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
@@ -82,16 +90,16 @@ def serve(hub: Hub) -> Iterator[Hub]:
             self.send_response(206 if wanted and hub.ranges else 200)
             if wanted and hub.ranges:
                 self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-            self._describe(digest, content)
+            self._describe(name, digest, content)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if with_body:
                 self._send(body)
 
-        def _describe(self, digest: str, content: bytes) -> None:
-            self.send_header("X-Repo-Commit", "0" * 40)
+        def _describe(self, name: str, digest: str, content: bytes) -> None:
+            self.send_header("X-Repo-Commit", hub.commit)
             self.send_header("X-Linked-Etag", f'"{digest}"')
-            self.send_header("X-Linked-Size", str(len(content)))
+            self.send_header("X-Linked-Size", str(hub.sizes.get(name, len(content))))
 
         def _send(self, body: bytes) -> None:
             try:

@@ -1,15 +1,24 @@
 """Brings a preset's weights from the Hugging Face hub, or a mirror of it (HF_ENDPOINT), into the folder of models.
 
-A download goes on where the last one stopped, is checked against the digest that the hub itself gives for the file,
-and becomes a model of ours (`checkpoint.save`) before it takes its name: a model is there whole, or not at all.
-Nothing here is ever called but at a person's word, and only the preset's own files are asked for.
+A download goes on where the last one stopped, is checked, and becomes a model of ours (`checkpoint.save`) that has been
+tried (`trial`) before it takes its name: a model is there whole, or not at all. Nothing here is ever called but at a
+person's word, and only the preset's own files are asked for.
+
+Whoever sends a file cannot also be the proof of it. `Offer.commit` and `Offer.pinned` say which files a model is made
+of where that is known; where it is not, the first download is believed, what came is kept in `pins`, and any other
+content is refused from then on. Nothing is asked or fetched without TLS, and no redirect leads out of it.
+
+What is under way lies in a folder that none but this person may enter, in files that are opened without following links
+and looked at before a byte is written to them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,22 +26,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from filelock import FileLock, Timeout
 
 from cret_desktop.errors import DownloadCancelled, ModelError, StorageError
-from cret_desktop.model import checkpoint
+from cret_desktop.model import checkpoint, pins, trial
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.config import CRETConfig
 from cret_desktop.model.presets import preset
+
+if TYPE_CHECKING:
+    import httpx2
 
 RETRIES = 4  # after each of which not one more byte had come
 RETRY_SECONDS = 2.0
 STALL_SECONDS = 10.0  # of silence, after which a connection is given up; so long may a cancellation take
 TELL_SECONDS = 0.2
+ALLOW_LOOPBACK_HTTP = False  # for a hub on this computer; tests have one
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_MOST_REDIRECTS = 5
+_MOST_MORE = 1.25  # times what an offer says that its weights take up
+_MOST_BESIDE = 128 << 20  # bytes for a tokenizer, and names and shapes of weights
 _PIECE = 1 << 18
 _FLOAT32 = 4  # bytes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SIZE = re.compile(r"[0-9]{1,15}")
 _GIT_SHA1 = re.compile(r"[0-9a-f]{40}")  # of small files, which the hub keeps in git itself
 
 
@@ -42,19 +62,27 @@ class Offer:
 
     parameters: of both towers; the files hold them in float32, and little besides.
     languages:  en, or many
-    pinned:     sha256 by source, for mirrors that are not to be taken at their word
+    commit:     of the hub's repository, which is asked for; '' where it is not known
+    pinned:     sha256 by source, as far as they are known; `python -m training.pins` prints both for whoever can ask
     """
 
     parameters: int
     licence: str
     languages: str
+    commit: str = ""
     pinned: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def about_bytes(self) -> int:
         return self.parameters * _FLOAT32
 
+    @property
+    def most_bytes(self) -> int:
+        """Of all files together; what a server announces beyond that is not fetched."""
+        return int(self.about_bytes * _MOST_MORE) + _MOST_BESIDE
 
+
+# No commit and no digest stands here yet: they have to be asked of the hub itself, never taken from elsewhere.
 OFFERS: dict[str, Offer] = {
     "pe-core-t16": Offer(69_546_112, "Apache-2.0", "en"),
     "pe-core-s16": Offer(87_188_224, "Apache-2.0", "en"),
@@ -84,12 +112,14 @@ Listener = Callable[[Progress], object]
 
 @dataclass(frozen=True, slots=True)
 class _Remote:
-    """A file as the hub describes it. `digest` is a sha256, or a git blob's sha1."""
+    """A file as the hub describes it. `digest` is a sha256, or a git blob's sha1; `pinned` a sha256, or ''."""
 
     source: str
     url: str
     size: int
     digest: str
+    pinned: str = ""
+    commit: str = ""
 
 
 def sources(config: CRETConfig) -> list[str]:
@@ -104,7 +134,10 @@ def partial_bytes(name: str, models_folder: Path) -> int:
 
 
 def discard_partial(name: str, models_folder: Path) -> None:
-    shutil.rmtree(_parts_folder(name, models_folder), ignore_errors=True)
+    parts = _parts_folder(name, models_folder)
+    if parts.is_symlink():  # whoever put it there, what it leads to is not ours
+        parts.unlink()
+    shutil.rmtree(parts, ignore_errors=True)
 
 
 def download(
@@ -123,15 +156,20 @@ def download(
     if target.exists():
         return checkpoint.read_manifest(target)
     parts = _parts_folder(name, models_folder)
+    offer = OFFERS[name]
     try:
-        parts.mkdir(parents=True, exist_ok=True)
+        _private(parts)
         with _alone(parts, config):
             listener(Progress(Stage.ASKING))
-            remotes = [_describe(source, config, OFFERS[name]) for source in sources(config)]
+            known = pins.known(models_folder, name).with_more(offer.commit, offer.pinned)
+            remotes = _describe_all(config, offer, known)
             _check_room(parts, remotes, config)
             files = _Fetching(parts, remotes, config, listener, cancelled).fetch()
             listener(Progress(Stage.BUILDING))
-            _build(config, files, parts / "model", OFFERS[name])
+            _build(config, files, parts / "model", offer)
+            trial.believed(checkpoint.read_manifest(parts / "model"), trial.Stage.WHOLE, target)
+            arrived = {remote.source: _digest(files[remote.source]) for remote in remotes}
+            pins.remember(models_folder, name, pins.Pin(known.commit or remotes[0].commit, arrived))
             (parts / "model").rename(target)
     except OSError as error:
         raise StorageError(
@@ -145,8 +183,23 @@ def _parts_folder(name: str, models_folder: Path) -> Path:
     return models_folder / f".download-{name}"
 
 
+def _private(folder: Path) -> None:
+    """Makes sure of a folder that is ours and that nobody else enters. Raises: OSError, StorageError."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or not _is_ours(found):
+        raise StorageError(f"“{folder}” is a link, or another person's: delete it, and download again.")
+    folder.chmod(0o700)
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
+
+
 def _fetched(parts: Path) -> int:
-    return sum(file.stat().st_size for file in parts.glob("*") if file.is_file())
+    found = [file.lstat() for file in parts.glob("*")]
+    return sum(file.st_size for file in found if stat.S_ISREG(file.st_mode))
 
 
 @contextmanager
@@ -159,20 +212,98 @@ def _alone(parts: Path, config: CRETConfig) -> Iterator[None]:
         raise ModelError(f"“{config.title}” is being downloaded already, by another window or command.") from None
 
 
-def _describe(source: str, config: CRETConfig, offer: Offer) -> _Remote:
+def _describe_all(config: CRETConfig, offer: Offer, known: pins.Pin) -> list[_Remote]:
+    """Asks the hub for the files of one commit: what it names first, where none is known. Raises: ModelError."""
+    remotes: list[_Remote] = []
+    commit = known.commit
+    for source in sources(config):
+        remotes.append(_describe(source, config, commit, known.files.get(source, "")))
+        commit = commit or remotes[0].commit
+    total = sum(remote.size for remote in remotes)
+    if total > offer.most_bytes:
+        raise ModelError(
+            f"“{config.title}” was not downloaded: {_host(remotes[0].url)} announces {total / 1e6:.0f} MB where it has "
+            f"{offer.about_bytes / 1e6:.0f}. Use another mirror."
+        )
+    return remotes
+
+
+def _describe(source: str, config: CRETConfig, commit: str, pinned: str) -> _Remote:
     """Asks the hub for a file's size and digest. Raises: ModelError."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import hf_raise_for_status
 
     owner, repository, file = source.removeprefix("hub:").split("/", 2)
-    url = hf_hub_url(f"{owner}/{repository}", file)
-    with _understood(config, url):
-        found = get_hf_file_metadata(url, token=False)  # what is asked for is public: nobody need be told who asks
-    digest = offer.pinned.get(source) or (found.etag or "").lower()
-    if found.size is None or not (_SHA256.fullmatch(digest) or _GIT_SHA1.fullmatch(digest)):
+    url = hf_hub_url(f"{owner}/{repository}", file, revision=commit or None)
+    # What is asked for is public: nobody need be told who asks. What describes a file stands in the first answer that
+    # leads away from the hub.
+    with _understood(config, url), _asked("HEAD", url, config, leave_host=False) as response:
+        if not response.is_redirect:
+            hf_raise_for_status(response)
+        headers = response.headers
+    found = headers.get(constants.HUGGINGFACE_HEADER_X_LINKED_ETAG) or headers.get("ETag") or ""
+    digest = found.removeprefix("W/").strip('"').lower()
+    size = headers.get(constants.HUGGINGFACE_HEADER_X_LINKED_SIZE) or ""
+    if not size and not response.is_redirect:
+        size = headers.get("Content-Length") or ""
+    named = (headers.get(constants.HUGGINGFACE_HEADER_X_REPO_COMMIT) or "").lower()
+    if not _SIZE.fullmatch(size) or not (_SHA256.fullmatch(digest) or _GIT_SHA1.fullmatch(digest)):
         raise ModelError(
             f"“{config.title}” was not downloaded: {url} tells no size and digest to check it by. Use another mirror."
         )
-    return _Remote(source, url, found.size, digest)
+    if pinned and _SHA256.fullmatch(digest) and digest != pinned:
+        raise _changed(config, url)
+    if not _GIT_SHA1.fullmatch(named):
+        return _Remote(source, url, int(size), digest, pinned)
+    # All that is fetched is of one commit, whatever is put on top of it meanwhile.
+    fixed = hf_hub_url(f"{owner}/{repository}", file, revision=commit or named)
+    return _Remote(source, fixed, int(size), digest, pinned, named)
+
+
+def _changed(config: CRETConfig, url: str) -> ModelError:
+    return ModelError(
+        f"“{config.title}” was not downloaded: {url} gives another file than the one that is known. Use another "
+        "mirror, or a newer version of CRET Desktop."
+    )
+
+
+@contextmanager
+def _asked(
+    method: str, url: str, config: CRETConfig, headers: Mapping[str, str] | None = None, *, leave_host: bool = True
+) -> Iterator[httpx2.Response]:
+    """The answer at the end of a chain of redirects, each of which is looked at; its body is still to be read.
+
+    leave_host: whether one to another host is followed; without, its answer is the last. Raises: ModelError.
+    """
+    from huggingface_hub import get_session
+
+    sent = {"Accept-Encoding": "identity", **(headers or {})}  # compressed, a range would be one of other bytes
+    for _ in range(_MOST_REDIRECTS + 1):
+        _check_address(url, config)
+        with get_session().stream(method, url, headers=sent, timeout=STALL_SECONDS, follow_redirects=False) as response:
+            target = urljoin(url, response.headers.get("Location", "")) if response.has_redirect_location else ""
+            if not target or (not leave_host and _host(target) != _host(url)):
+                yield response
+                return
+        url = target
+    raise ModelError(
+        f"“{config.title}” was not downloaded: {_host(url)} sends from one address to the next. Try later."
+    )
+
+
+def _check_address(url: str, config: CRETConfig) -> None:
+    """Raises: ModelError for an address that anybody on the way could answer for."""
+    parts = urlsplit(url)
+    local = ALLOW_LOOPBACK_HTTP and parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if parts.scheme != "https" and not local:
+        raise ModelError(
+            f"“{config.title}” was not downloaded: {_host(url)} is asked without encryption, so anybody on the way "
+            "could change it. Use a mirror whose address begins with https:// (HF_ENDPOINT)."
+        )
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
 
 
 def _check_room(parts: Path, remotes: list[_Remote], config: CRETConfig) -> None:
@@ -203,30 +334,33 @@ class _Fetching:
 
     def fetch(self) -> dict[str, Path]:
         """-> the files by source, checked."""
-        # What was begun belongs to one content: the name says which. Without `.part` it has been checked.
+        # What was begun belongs to one content: the name says which.
         files = {
             remote.source: self._parts / f"{remote.digest[:16]}-{Path(remote.source).name}" for remote in self._remotes
         }
         known = {*files.values(), *map(_part_of, files.values()), self._parts / "lock"}
         for old in self._parts.iterdir():  # of another version of the file
-            if old.is_file() and old not in known:
+            if old not in known and not stat.S_ISDIR(old.lstat().st_mode):
                 old.unlink()
         for remote in self._remotes:
-            file = files[remote.source]
-            if not file.exists():
-                self._fetch(remote, _part_of(file))
-                self._check(remote, _part_of(file))
-                _part_of(file).rename(file)
+            file, part = files[remote.source], _part_of(files[remote.source])
+            if _own_size(file) == remote.size:  # fetched before, and checked again: a name proves nothing
+                self._check(remote, file)
+            else:
+                file.unlink(missing_ok=True)
+                self._fetch(remote, part)
+                self._check(remote, part)
+                part.rename(file)
             self._before += remote.size
         return files
 
     def _fetch(self, remote: _Remote, part: Path) -> None:
         failures = 0
-        while (have := _size(part)) < remote.size:
+        while (have := _own_size(part)) < remote.size:
             try:
                 self._append(remote, part, have)
             except _network_errors() as error:
-                failures = 0 if _size(part) > have else failures + 1
+                failures = 0 if _own_size(part) > have else failures + 1
                 if failures > RETRIES:
                     raise _unreachable(self._config, remote.url, error) from error
                 self._cancelled.wait(RETRY_SECONDS)
@@ -234,14 +368,10 @@ class _Fetching:
 
     def _append(self, remote: _Remote, part: Path, have: int) -> None:
         """Fetches what is missing, or all of it from a server that cannot begin in the middle."""
-        from huggingface_hub import get_session
-
-        # Compressed on the way, a range would be one of other bytes.
-        headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
-        with get_session().stream("GET", remote.url, headers=headers, timeout=STALL_SECONDS) as response:
+        with _asked("GET", remote.url, self._config, {"Range": f"bytes={have}-"}) as response:
             response.raise_for_status()
             goes_on = response.status_code == 206 and f"bytes {have}-" in response.headers.get("Content-Range", "")
-            with part.open("ab" if goes_on else "wb") as file:
+            with _open_own(part, have if goes_on else 0) as file:
                 for piece in response.iter_bytes():
                     if file.tell() + len(piece) > remote.size:
                         raise ModelError(f"“{remote.url}” is larger than the hub says it is: use another mirror.")
@@ -249,13 +379,17 @@ class _Fetching:
                     self._tell(Stage.FETCHING, file.tell())
                     self._stop_if_cancelled()
 
-    def _check(self, remote: _Remote, part: Path) -> None:
+    def _check(self, remote: _Remote, file: Path) -> None:
         self._tell(Stage.CHECKING, remote.size, now=True)
-        if _digest(part, remote) != remote.digest:
-            part.unlink()
-            raise ModelError(
-                f"What came from {remote.url} is not the file that it should be, and was deleted. Download it again."
-            )
+        is_told = _digest(file, remote) == remote.digest
+        if is_told and (not remote.pinned or _digest(file) == remote.pinned):
+            return
+        file.unlink()
+        if is_told:
+            raise _changed(self._config, remote.url)
+        raise ModelError(
+            f"What came from {remote.url} is not the file that it should be, and was deleted. Download it again."
+        )
 
     def _stop_if_cancelled(self) -> None:
         if self._cancelled.is_set():
@@ -272,13 +406,36 @@ def _part_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.part")
 
 
-def _size(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0
+def _own_size(file: Path) -> int:
+    """Of a file that only we can have made; anything else of that name is taken away, and is no byte of ours."""
+    try:
+        found = file.lstat()
+    except FileNotFoundError:
+        return 0
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and _is_ours(found):
+        return found.st_size
+    file.unlink()
+    return 0
 
 
-def _digest(file: Path, remote: _Remote) -> str:
+def _open_own(file: Path, have: int) -> IO[bytes]:
+    """Opens for writing behind the first `have` bytes, which are kept. Raises: OSError."""
+    if _own_size(file) != have:
+        file.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    opened = os.fdopen(os.open(file, flags if have else flags | os.O_EXCL, 0o600), "wb")
+    found = os.fstat(opened.fileno())
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size != have:
+        opened.close()
+        raise OSError(f"“{file}” was changed meanwhile")
+    opened.seek(have)
+    return opened
+
+
+def _digest(file: Path, remote: _Remote | None = None) -> str:
+    """The sha256, or what the hub gives in its place for a small file."""
     digest = hashlib.sha256()
-    if len(remote.digest) != digest.digest_size * 2:
+    if remote is not None and not _SHA256.fullmatch(remote.digest):
         digest = hashlib.sha1(b"blob %d\0" % remote.size, usedforsecurity=False)
     with file.open("rb") as stream:
         while piece := stream.read(_PIECE):

@@ -17,8 +17,8 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -70,7 +70,8 @@ def _bring_in(
 ) -> Manifest:
     folder.mkdir()
     _copy(files[CONFIG], folder / CONFIG, LARGEST[CONFIG], source)
-    manifest = checkpoint.read_manifest(folder)
+    with _named(source, folder):
+        manifest = checkpoint.read_manifest(folder)
     foreign.check(manifest, source)
     name = name or manifest.config.name
     if not _NAME.fullmatch(name):
@@ -88,10 +89,20 @@ def _bring_in(
     for file in files:
         if file != CONFIG:
             _copy(files[file], folder / file, sizes.get(file, LARGEST[file]), source)
-    checkpoint.verify(folder)
+    with _named(source, folder):
+        checkpoint.verify(folder)
     trial.believed(manifest, trial.Stage.WHOLE, source)
     folder.rename(target)
     return checkpoint.read_manifest(target)
+
+
+@contextmanager
+def _named(source: Path, folder: Path) -> Iterator[None]:
+    """Errors name what the person has given, not the copy of it that is being made."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(str(error).replace(str(folder), str(source))) from error
 
 
 def _fingerprint(folder: Path) -> str | None:

@@ -10,7 +10,7 @@ import huggingface_hub.constants
 import pytest
 
 from cret_desktop import cli, paths, settings
-from cret_desktop.model import downloads, presets
+from cret_desktop.model import downloads, pins, presets
 from tests.hub import Hub, serve
 from tests.model import tiny
 
@@ -25,6 +25,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setitem(presets.PRESETS, NAME, tiny.published)
     monkeypatch.setitem(downloads.OFFERS, NAME, downloads.Offer(10_000, "Apache-2.0", "en"))
     monkeypatch.setattr(downloads, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "ALLOW_LOOPBACK_HTTP", True)
     with serve(Hub()) as hub:
         hub.add("tiny/aligned", tmp_path / "published")
         template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
@@ -58,7 +59,8 @@ def test_list_download_use_and_remove(hub: Hub, tmp_path: Path, capsys: pytest.C
     assert cli.run(["models", "use", "starter"]) == 0
     assert cli.run(["models", "remove", NAME]) == 0
     assert state_of(NAME, capsys) == "downloadable"
-    assert list((tmp_path / "data" / "CRET Desktop" / "models").iterdir()) == []
+    left = [file.name for file in (tmp_path / "data" / "CRET Desktop" / "models").iterdir()]
+    assert left == [pins.RECORD], "what was downloaded is remembered, so that nothing else comes under its name"
 
 
 def test_no_network_and_no_such_model(

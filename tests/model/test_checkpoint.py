@@ -127,11 +127,11 @@ def test_a_truncated_file_is_refused(saved: checkpoint.Manifest) -> None:
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ("", "cannot be read"),
+        ("", "not valid JSON"),
         ("[]", "does not describe"),
         ('{"model_type": "bert"}', "does not describe"),
         (json.dumps({"format": "cret-model", "format_version": 2}), "newer version"),
-        (json.dumps({"format": "cret-model", "format_version": 1}), "damaged"),
+        (json.dumps({"format": "cret-model", "format_version": 1}), "config.json” is not used"),
     ],
 )
 def test_a_foreign_config_is_refused(tmp_path: Path, content: str, named: str) -> None:

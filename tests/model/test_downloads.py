@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from cret_desktop.errors import DownloadCancelled, ModelError, StorageError
-from cret_desktop.model import checkpoint, downloads, importing, presets
+from cret_desktop.model import checkpoint, downloads, importing, pins, presets
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.downloads import Offer, Progress, Stage, download
 from cret_desktop.model.encoder import Model
@@ -38,6 +38,7 @@ def hub(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setitem(presets.PRESETS, NAME, tiny.published)
     monkeypatch.setitem(downloads.OFFERS, NAME, Offer(1000, "Apache-2.0", "en"))
     monkeypatch.setattr(downloads, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "ALLOW_LOOPBACK_HTTP", True)
     with serve(Hub()) as hub:
         hub.add("tiny/aligned", published)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
@@ -70,7 +71,7 @@ def test_what_arrives_is_the_model(hub: Hub, tmp_path: Path, redirect: bool) -> 
     assert [stage for stage in Stage if stage in [progress.stage for progress in heard]] == list(Stage)
     total = len(hub.files[WEIGHTS]) + len(hub.files[TOKENIZER])
     assert max(progress.done for progress in heard) == total
-    assert [path.name for path in tmp_path.iterdir()] == [NAME], "nothing is left beside the model"
+    assert {path.name for path in tmp_path.iterdir()} == {NAME, pins.RECORD}, "nothing else is left beside the model"
     asked = len(hub.asked)
     assert download(NAME, tmp_path).fingerprint == manifest.fingerprint
     assert len(hub.asked) == asked, "a model that is there is not asked for"
@@ -150,7 +151,9 @@ def test_files_that_are_checked_are_not_fetched_again(hub: Hub, tmp_path: Path) 
     hub.asked.clear()
     hub.digests.clear()
     download(NAME, tmp_path)
-    assert [path for method, path, _ in hub.asked if method == "GET"] == ["/tiny/aligned/resolve/main/tokenizer.json"]
+    assert [path for method, path, _ in hub.asked if method == "GET"] == [
+        f"/tiny/aligned/resolve/{hub.commit}/tokenizer.json"
+    ]
     assert hub.files[TOKENIZER] == tokenizer
 
 
@@ -167,10 +170,18 @@ def test_a_pinned_digest_is_believed_before_the_hub_s(
 ) -> None:
     right = hashlib.sha256(hub.files[WEIGHTS]).hexdigest()
     pinned = {f"hub:{WEIGHTS}": right}
-    monkeypatch.setitem(downloads.OFFERS, NAME, Offer(1000, "Apache-2.0", "en", pinned))
+    monkeypatch.setitem(downloads.OFFERS, NAME, Offer(1000, "Apache-2.0", "en", hub.commit, pinned))
     hub.files[WEIGHTS] = hub.files[WEIGHTS][:-1] + b"!"  # a mirror that gives another file, and says so
+    with pytest.raises(ModelError, match="another file than the one that is known"):
+        download(NAME, tmp_path)
+    assert hub.fetched == []
+    hub.digests[WEIGHTS] = right  # one that does not say so
     with pytest.raises(ModelError, match="is not the file"):
         download(NAME, tmp_path)
+    hub.digests[WEIGHTS] = hashlib.sha1(b"blob %d\0" % len(hub.files[WEIGHTS]) + hub.files[WEIGHTS]).hexdigest()
+    with pytest.raises(ModelError, match="another file than the one that is known"):  # one that has a weaker proof
+        download(NAME, tmp_path)
+    assert left_over(tmp_path) == []
 
 
 def test_small_files_are_checked_by_git_s_own_digest(hub: Hub, tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""What downloads have been: the commit and the sha256 of every file, from the first time on.
+
+The first download of a model is believed where `downloads.OFFERS` knows nothing better; every later one has to bring
+the same files. The record lies in the folder of models, and outlives the models: to delete and to download again is no
+way around it. A person who wants another content after all deletes the record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from cret_desktop.errors import ModelError
+from cret_desktop.model import bounded_json
+from cret_desktop.model.config import from_json
+
+RECORD = ".downloaded.json"
+_LARGEST = 1 << 20  # bytes
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"([0-9a-f]{40})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """commit: of the hub's repository, or ''. files: sha256 by source."""
+
+    commit: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def with_more(self, commit: str, files: Mapping[str, str]) -> Pin:
+        """What is known better comes before what is remembered."""
+        return Pin(commit or self.commit, {**self.files, **files})
+
+
+def known(models_folder: Path, name: str) -> Pin:
+    """What came the first time. Raises: ModelError for a record that cannot be read."""
+    return _read(models_folder).get(name, Pin())
+
+
+def remember(models_folder: Path, name: str, pin: Pin) -> None:
+    """Raises: ModelError, OSError."""
+    found = {**_read(models_folder), name: pin}
+    with tempfile.NamedTemporaryFile("w", dir=models_folder, prefix=".pins-", delete=False) as writing:
+        json.dump({known: asdict(kept) for known, kept in found.items()}, writing, indent=2)
+    os.replace(writing.name, models_folder / RECORD)
+
+
+def _read(models_folder: Path) -> dict[str, Pin]:
+    file = models_folder / RECORD
+    try:
+        content = bounded_json.parse(bounded_json.read_bytes(file, _LARGEST), file)
+        if not isinstance(content, dict):
+            raise ModelError("it is not an object")
+        found = {name: from_json(Pin, value, f"{name}.") for name, value in content.items()}
+        for pin in found.values():
+            digests = [isinstance(digest, str) and _DIGEST.fullmatch(digest) for digest in pin.files.values()]
+            if not all(digests) or not _COMMIT.fullmatch(pin.commit):
+                raise ModelError("it holds what is no digest")
+    except FileNotFoundError:
+        return {}
+    except (ModelError, OSError) as error:
+        raise ModelError(
+            f"“{file}”, which keeps what was downloaded before, cannot be read ({bounded_json.reason_of(error)}): "
+            "delete it to believe the next download."
+        ) from error
+    return found
