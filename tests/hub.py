@@ -23,6 +23,7 @@ class Hub:
     digests:  what is told in place of a file's own sha256
     commit:   of everything that is there; other revisions than it and "main" there are not
     moved_to: where every file is said to lie instead, before its path
+    endless:  whether every address leads on to itself
     sizes:    what is told in place of a file's own size
     """
 
@@ -37,6 +38,7 @@ class Hub:
     digests: dict[str, str] = field(default_factory=dict)
     commit: str = "0" * 40
     moved_to: str = ""
+    endless: bool = False
     sizes: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, range
 
@@ -78,10 +80,13 @@ def serve(hub: Hub) -> Iterator[Hub]:
                 self.end_headers()
                 return
             digest = hub.digests.get(name) or hashlib.sha256(content).hexdigest()
-            if hub.redirect and not self.path.startswith("/elsewhere"):
+            if hub.endless or (hub.redirect and not self.path.startswith("/elsewhere")):
                 self.send_response(302)
                 self._describe(name, digest, content)
-                self.send_header("Location", f"{hub.moved_to or hub.url}/elsewhere{self.path}")
+                self.send_header(
+                    "Location",
+                    hub.url + self.path if hub.endless else f"{hub.moved_to or hub.url}/elsewhere{self.path}",
+                )
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

@@ -179,6 +179,15 @@ def download(
     return checkpoint.read_manifest(target)
 
 
+def ask_for_pin(config: CRETConfig, offer: Offer, folder: Path) -> pins.Pin:
+    """What the hub has of a preset now; small files are fetched into `folder`. Raises: ModelError, StorageError."""
+    remotes = _describe_all(config, offer, pins.Pin(offer.commit))
+    small = [remote for remote in remotes if not _SHA256.fullmatch(remote.digest)]
+    fetched = _Fetching(folder, small, config, lambda _: None, threading.Event()).fetch()
+    told = {remote.source: remote.digest for remote in remotes if remote not in small}
+    return pins.Pin(remotes[0].commit, told | {source: _digest(file) for source, file in fetched.items()})
+
+
 def _parts_folder(name: str, models_folder: Path) -> Path:
     return models_folder / f".download-{name}"
 

@@ -348,9 +348,7 @@ class TextEncoder:
                 encoded.append(_to_numpy(*model.encode_text(ids.to(device), mask.to(device))))
         features = _joined(encoded)
         if not (np.isfinite(features.globals).all() and np.isfinite(features.centers).all()):
-            raise ModelError(
-                f"“{config.title}” makes no usable numbers of these words: install it again, or use another."
-            )
+            raise ModelError(f"“{config.title}” cannot put these words into numbers: install it again, or use another.")
         return features
 
     def _loaded(self) -> tuple[CRET, Tokenizer, torch.device]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import hashlib
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from cret_desktop.model.downloads import Offer, Progress, Stage, download
 from cret_desktop.model.encoder import Model
 from tests.hub import Hub, serve
 from tests.model import tiny
+from training.pins import main as print_pins
 
 NAME = "tiny-published"
 WEIGHTS = "tiny/aligned/open_clip_model.safetensors"
@@ -246,6 +250,147 @@ def test_two_at_once_do_not_spoil_each_other(hub: Hub, tmp_path: Path) -> None:
     hub.go_on.set()
     first.join()
     assert (tmp_path / NAME).is_dir()
+
+
+def planted(kind: str, place: Path, victim: Path, content: bytes) -> None:
+    victim.write_bytes(b"precious")
+    if kind == "link":
+        place.symlink_to(victim)
+    elif kind == "hard link":
+        os.link(victim, place)
+    elif kind == "link to nothing":
+        place.symlink_to(victim.with_name("new"))
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.write_bytes(content[:-1] + b" ")
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "link to nothing", "pipe", "another content"])
+@pytest.mark.parametrize("ending", ["", ".part"])
+def test_what_was_planted_where_a_download_writes_is_neither_written_through_nor_believed(
+    hub: Hub, tmp_path: Path, kind: str, ending: str
+) -> None:
+    content = hub.files[TOKENIZER]
+    parts = tmp_path / "models" / f".download-{NAME}"
+    parts.mkdir(parents=True)
+    digest = hashlib.sha256(content).hexdigest()
+    planted(kind, parts / f"{digest[:16]}-tokenizer.json{ending}", tmp_path / "victim", content)
+    with contextlib.suppress(ModelError):  # a whole file of another content is found, deleted and told of
+        download(NAME, tmp_path / "models")
+    manifest = download(NAME, tmp_path / "models")
+    assert (manifest.folder / checkpoint.TOKENIZER).read_bytes() == content
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_link_in_place_of_the_folder_of_parts_is_refused(hub: Hub, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "photo.jpg").write_bytes(b"precious")
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / f".download-{NAME}").symlink_to(elsewhere)
+    with pytest.raises(StorageError, match="is a link"):
+        download(NAME, models)
+    downloads.discard_partial(NAME, models)
+    assert [file.name for file in elsewhere.iterdir()] == ["photo.jpg"]
+    assert (download(NAME, models).folder / checkpoint.WEIGHTS).stat().st_mode & 0o777 == 0o600 or os.name == "nt"
+
+
+def test_only_this_person_enters_the_folder_of_parts(hub: Hub, tmp_path: Path) -> None:
+    parts = tmp_path / f".download-{NAME}"
+    parts.mkdir(mode=0o777)
+    parts.chmod(0o777)
+    modes = []
+    download(NAME, tmp_path, lambda _: modes.append(parts.stat().st_mode & 0o777))
+    assert set(modes) == {0o700}
+
+
+def test_plain_http_is_refused_before_anything_is_asked(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "ALLOW_LOOPBACK_HTTP", False)
+    with pytest.raises(ModelError, match="without encryption"):
+        download(NAME, tmp_path)
+    monkeypatch.setattr(downloads, "ALLOW_LOOPBACK_HTTP", True)
+    point_to("http://mirror.example", monkeypatch)
+    with pytest.raises(ModelError, match=r"mirror\.example is asked without encryption"):
+        download(NAME, tmp_path)
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("place", ["http://mirror.example", "ftp://127.0.0.1", "file://"])
+def test_no_redirect_leads_out_of_encryption(hub: Hub, tmp_path: Path, place: str) -> None:
+    hub.redirect, hub.moved_to = True, place
+    with pytest.raises(ModelError, match="without encryption"):
+        download(NAME, tmp_path)
+    assert left_over(tmp_path) == []
+
+
+def test_redirects_without_an_end(hub: Hub, tmp_path: Path) -> None:
+    hub.endless = True
+    with pytest.raises(ModelError, match="from one address to the next"):
+        download(NAME, tmp_path)
+    assert len(hub.asked) < 20
+
+
+def test_more_than_a_model_can_be_is_not_fetched(hub: Hub, tmp_path: Path) -> None:
+    hub.sizes[WEIGHTS] = 10**11
+    with pytest.raises(ModelError, match="announces 100000 MB"):
+        download(NAME, tmp_path)
+    hub.sizes[WEIGHTS] = len(hub.files[WEIGHTS]) - 1  # and not more than it announces
+    with pytest.raises(ModelError, match=r"larger than the hub says|is not the file"):
+        download(NAME, tmp_path)
+    assert not (tmp_path / NAME).exists()
+
+
+def test_another_content_than_the_first_time_is_refused_until_the_record_is_deleted(hub: Hub, tmp_path: Path) -> None:
+    first = download(NAME, tmp_path)
+    shutil.rmtree(first.folder)
+    hub.files[TOKENIZER] = hub.files[TOKENIZER].replace(b"dog", b"god")
+    hub.asked.clear()
+    with pytest.raises(ModelError, match="another file than the one that is known"):
+        download(NAME, tmp_path)
+    assert hub.fetched == []
+    (tmp_path / pins.RECORD).unlink()
+    assert download(NAME, tmp_path).fingerprint != first.fingerprint
+
+
+def test_what_was_downloaded_once_is_asked_for_at_its_commit(hub: Hub, tmp_path: Path) -> None:
+    first = download(NAME, tmp_path)
+    shutil.rmtree(first.folder)
+    hub.asked.clear()
+    assert download(NAME, tmp_path).fingerprint == first.fingerprint
+    assert {path.split("/")[4] for _, path, _ in hub.asked} == {hub.commit}
+    shutil.rmtree(first.folder)
+    hub.commit = "1" * 40  # the repository was made anew, and what was there is gone
+    with pytest.raises(ModelError, match="not there any more"):
+        download(NAME, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 10_000, "[]", '{"a": {"commit": 1}}', '{"a": {"commit": "", "files": {"b": "c"}}}']
+)
+def test_a_record_that_cannot_be_read_is_named(hub: Hub, tmp_path: Path, content: str) -> None:
+    (tmp_path / pins.RECORD).write_text(content)
+    with pytest.raises(ModelError, match=rf"{pins.RECORD}.*delete it"):
+        download(NAME, tmp_path)
+    assert hub.asked == []
+
+
+def test_the_pins_of_what_is_offered_can_be_printed(
+    hub: Hub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = hub.files[TOKENIZER]
+    hub.digests[TOKENIZER] = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    assert print_pins([NAME]) == 0
+    printed = capsys.readouterr().out
+    offers = ast.literal_eval(printed.strip().rstrip(",").replace(f'"{NAME}": Offer', ""))
+    assert offers[3] == hub.commit
+    assert offers[4] == {f"hub:{name}": hashlib.sha256(hub.files[name]).hexdigest() for name in (WEIGHTS, TOKENIZER)}
+    monkeypatch.setitem(downloads.OFFERS, NAME, Offer(*offers))
+    download(NAME, tmp_path)
 
 
 def test_what_cannot_be_downloaded_says_so(tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
+import random
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -16,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from cret_desktop.errors import ModelError, StorageError
-from cret_desktop.model import checkpoint, importing
+from cret_desktop.model import checkpoint, foreign, importing
 from cret_desktop.model.config import CRETConfig
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.encoder import open_model
@@ -163,21 +166,77 @@ def set_option(name: str, value: object) -> Callable[[dict[str, Any]], None]:
         (set_option("img_size", {"a": 1}), "img_size"),
         (lambda content: content["config"]["video"].update(backbone="hf-hub:someone/model"), "not timm's own"),
         (lambda content: content["config"]["video"].update(backbone="local-dir:/tmp"), "not timm's own"),
-        (lambda content: content["config"]["text"].update(vocabulary=10**12), r"config\.json” is not used: .*text\.vocabulary is 1000000000000"),
-        (lambda content: content["config"]["temporal"].update(layers=10**6), r"config\.json” is not used: .*temporal\.layers is 1000000,"),
+        (
+            lambda content: content["config"]["text"].update(vocabulary=10**12),
+            r"config\.json” is not used: .*text\.vocabulary is 1000000000000",
+        ),
+        (
+            lambda content: content["config"]["temporal"].update(layers=10**6),
+            r"config\.json” is not used: .*temporal\.layers is 1000000,",
+        ),
         (lambda content: content["files"]["model.safetensors"].update(size=1 << 50), "impossible sizes"),
+        (lambda content: content["config"]["frames"].update(size=10**5), r"not used: .*frames\.size is 100000,"),
+        (lambda content: content["config"]["text"].update(norm_eps=2.0), r"not used: .*text\.norm_eps"),
+        (lambda content: content["config"].update(title="\x1b[2J"), "a name is too long or cannot be shown"),
+        (lambda content: content["files"]["model.safetensors"].update(size="1"), r"files\.model\.safetensors\.size"),
+        (lambda content: content["files"]["model.safetensors"].update(size=1 << 60), "an impossible size"),
+        (lambda content: content.update(files=[]), "it lists no files"),
+        (lambda content: content.update(config=[]), "not an object"),
+        (set_option("depths", [10**6]), "1000000 for “depths”"),
+        (set_option("embed_dim", 10**9), "1000000000 for “embed_dim”"),
+        (set_option("img_size", [[1], [2]]), "img_size"),
         (
             lambda content: content["files"].update({"../../secret": content["files"].pop("tokenizer.json")}),
             r"elsewhere .*secret",
         ),
         (lambda content: content["config"]["temporal"].update(layers=3), "do not fit the configuration"),
-        (lambda content: content["config"]["video"].update(backbone="no_such_network"), "cannot build “no_such_network”"),
     ],
 )
 def test_configurations_that_lead_elsewhere_or_do_not_fit(
     folder: Path, models: Path, change: Callable[[dict[str, Any]], None], match: str
 ) -> None:
     refused(reseal(folder, change), models, match)
+
+
+def test_a_network_that_nobody_can_build_is_no_fit(folder: Path) -> None:
+    reseal(folder, lambda content: content["config"]["video"].update(backbone="no_such_network"))
+    with pytest.raises(ModelError, match="cannot build “no_such_network”"):
+        foreign.check_fits(checkpoint.read_manifest(folder))
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"format": ' + "9" * 5000 + "}", '{"format": NaN}', "\ud800", "{}{}"]
+)
+def test_whatever_a_configuration_holds_is_one_sentence(folder: Path, models: Path, content: str) -> None:
+    (folder / "config.json").write_bytes(content.encode("utf-8", "surrogatepass"))
+    refused(folder, models, r"given/config\.json” is not used: .*JSON|given/config\.json” is not used: it is nested")
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json", "README.md"])
+def test_links_in_a_model_s_folder_are_not_followed(folder: Path, models: Path, tmp_path: Path, file: str) -> None:
+    (folder / file).rename(tmp_path / "secret")
+    (folder / file).symlink_to(tmp_path / "secret")
+    refused(folder, models, f"its {re.escape(file)} is a link")
+
+
+def test_a_pipe_in_a_model_s_folder_keeps_nobody_waiting(folder: Path, models: Path) -> None:
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
+    refused(folder, models, "it has no config")
+    with pytest.raises(ModelError, match="not a regular file"):
+        checkpoint.read_manifest(folder)
+
+
+def test_a_zip_that_is_damaged_anywhere_is_refused(folder: Path, models: Path, tmp_path: Path) -> None:
+    whole = pack(folder, tmp_path / "m.zip").read_bytes()
+    chance = random.Random(1)
+    for _ in range(60):
+        at = chance.randrange(len(whole))
+        spoilt = tmp_path / "spoilt.zip"
+        spoilt.write_bytes(whole[:at] + chance.randbytes(chance.choice((1, 2, 8))) + whole[at + 1 :])
+        with contextlib.suppress(ModelError, StorageError):  # and nothing else
+            import_model(spoilt, models)
+    assert not models.exists() or {entry.name for entry in models.iterdir()} <= {"tiny-paper"}
 
 
 def test_fitting_weights_of_another_model_are_found_by_their_digest(folder: Path, models: Path) -> None:
