@@ -207,14 +207,43 @@ TEMPLATES = (
     QT_TRANSLATE_NOOP("sentences", "“{source}” holds “{file}”, which is no part of a model."),
     QT_TRANSLATE_NOOP("sentences", "“{source}” holds more than one folder: pack one model alone."),
     QT_TRANSLATE_NOOP("sentences", "“{source}” is encrypted: unpack it and import the folder."),
-    QT_TRANSLATE_NOOP("sentences", "The weights of “{source}” do not fit its configuration: {names}{more}."),
     QT_TRANSLATE_NOOP("sentences", "The model file “{file}” is missing: copy the model's whole folder again."),
     QT_TRANSLATE_NOOP("sentences", "“{file}” is not the file that “{folder}” was made with; copy or install it again."),
     QT_TRANSLATE_NOOP("sentences", "“{file}” was changed after it was written; copy the model's whole folder again."),
     QT_TRANSLATE_NOOP(
         "sentences", "“{folder}” is a model of a newer version of CRET Desktop; update the program to use it."
     ),
-    QT_TRANSLATE_NOOP("sentences", "“{file}” is damaged: {reason}"),
+    QT_TRANSLATE_NOOP("sentences", "“{file}” is not used: {reason}. Get the model again, or choose another."),
+    QT_TRANSLATE_NOOP(
+        "sentences", "“{source}” was tried and is not used: {reason}. Get the model again, or choose another."
+    ),
+    QT_TRANSLATE_NOOP("sentences", "“{source}” is not imported: its {file} is a link. Copy the folder with its files."),
+    QT_TRANSLATE_NOOP("sentences", "“{source}” has changed since it was opened: start CRET Desktop again."),
+    QT_TRANSLATE_NOOP("sentences", "“{file}” holds no weights that can be read: {reason}"),
+    QT_TRANSLATE_NOOP("sentences", "“{title}” cannot put these words into numbers: install it again, or use another."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "“{title}” was not downloaded: {host} is asked without encryption, so anybody on the way could change it. "
+        "Use a mirror whose address begins with https:// (HF_ENDPOINT).",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "“{title}” was not downloaded: {address} gives another file than the one that is known. Use another "
+        "mirror, or a newer version of CRET Desktop.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "“{title}” was not downloaded: {host} announces {told} MB where it has {known}. Use another mirror.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences", "“{title}” was not downloaded: {host} sends from one address to the next. Try later."
+    ),
+    QT_TRANSLATE_NOOP("sentences", "“{folder}” is a link, or another person's: delete it, and download again."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "“{file}”, which keeps what was downloaded before, cannot be read ({reason}): delete it to believe the "
+        "next download.",
+    ),
     QT_TRANSLATE_NOOP("sentences", "The model “{name}” could not be removed: {reason}."),
     QT_TRANSLATE_NOOP("sentences", "The model “{title}” cannot be used: {reason}. Choose another one."),
     QT_TRANSLATE_NOOP("sentences", "The device “{device}” is not available here; choose another, or auto."),

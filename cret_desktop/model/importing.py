@@ -119,9 +119,7 @@ def _files_of_folder(folder: Path) -> dict[str, Opener]:
     """A model's own files; others in the folder are left where they are."""
     for name in LARGEST:
         if (folder / name).is_symlink():
-            raise ModelError(
-                f"“{folder}” is not imported: its {name} is a link. Copy the model's folder with its files."
-            )
+            raise ModelError(f"“{folder}” is not imported: its {name} is a link. Copy the folder with its files.")
     return {name: _opener(folder / name) for name in LARGEST if (folder / name).is_file()}
 
 

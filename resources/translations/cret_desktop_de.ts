@@ -2256,10 +2256,6 @@ Renders/*</translation>
         <translation>Videos dieser Art lassen sich hier nicht dekodieren: Kein Dekoder kennt den Codec.</translation>
     </message>
     <message>
-        <source>The weights of “{source}” do not fit its configuration: {names}{more}.</source>
-        <translation>Die Gewichte von „{source}“ passen nicht zur Konfiguration: {names}{more}.</translation>
-    </message>
-    <message>
         <source>There are no words between the quotes to look for in names.</source>
         <translation>Zwischen den Anführungszeichen steht nichts, was in Namen gesucht werden könnte.</translation>
     </message>
@@ -2368,16 +2364,28 @@ Renders/*</translation>
         <translation>{target} gibt es schon. Bitte einen Namen wählen, der frei ist: Überschrieben wird nie etwas.</translation>
     </message>
     <message>
-        <source>“{file}” is damaged: {reason}</source>
-        <translation>„{file}“ ist beschädigt: {reason}</translation>
+        <source>“{file}” holds no weights that can be read: {reason}</source>
+        <translation>„{file}“ enthält keine lesbaren Gewichte: {reason}</translation>
     </message>
     <message>
         <source>“{file}” is not the file that “{folder}” was made with; copy or install it again.</source>
         <translation>„{file}“ ist nicht die Datei, mit der „{folder}“ gemacht wurde; bitte noch einmal kopieren oder installieren.</translation>
     </message>
     <message>
+        <source>“{file}” is not used: {reason}. Get the model again, or choose another.</source>
+        <translation>„{file}“ wird nicht verwendet: {reason}. Bitte das Modell neu besorgen oder ein anderes wählen.</translation>
+    </message>
+    <message>
         <source>“{file}” was changed after it was written; copy the model&apos;s whole folder again.</source>
         <translation>„{file}“ wurde nachträglich geändert; bitte den ganzen Ordner des Modells noch einmal kopieren.</translation>
+    </message>
+    <message>
+        <source>“{file}”, which keeps what was downloaded before, cannot be read ({reason}): delete it to believe the next download.</source>
+        <translation>„{file}“ mit den Prüfsummen früherer Downloads ist nicht lesbar ({reason}): Nach dem Löschen gilt der nächste Download.</translation>
+    </message>
+    <message>
+        <source>“{folder}” is a link, or another person&apos;s: delete it, and download again.</source>
+        <translation>„{folder}“ ist eine Verknüpfung oder gehört jemand anderem: Bitte löschen und noch einmal herunterladen.</translation>
     </message>
     <message>
         <source>“{folder}” is a model of a newer version of CRET Desktop; update the program to use it.</source>
@@ -2386,6 +2394,10 @@ Renders/*</translation>
     <message>
         <source>“{source}” could not be copied to “{folder}”: {reason}.</source>
         <translation>„{source}“ konnte nicht nach „{folder}“ kopiert werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>“{source}” has changed since it was opened: start CRET Desktop again.</source>
+        <translation>„{source}“ hat sich seit dem Öffnen geändert: Bitte CRET Desktop neu starten.</translation>
     </message>
     <message>
         <source>“{source}” holds more than one folder: pack one model alone.</source>
@@ -2408,8 +2420,20 @@ Renders/*</translation>
         <translation>„{source}“ ist keine ZIP-Datei, die gelesen werden kann: {reason}</translation>
     </message>
     <message>
+        <source>“{source}” is not imported: its {file} is a link. Copy the folder with its files.</source>
+        <translation>„{source}“ wird nicht importiert: {file} ist eine Verknüpfung. Bitte den Ordner mitsamt seinen Dateien kopieren.</translation>
+    </message>
+    <message>
+        <source>“{source}” was tried and is not used: {reason}. Get the model again, or choose another.</source>
+        <translation>„{source}“ wurde geprüft und wird nicht verwendet: {reason}. Bitte das Modell neu besorgen oder ein anderes wählen.</translation>
+    </message>
+    <message>
         <source>“{title}” cannot be downloaded: {host} cannot be reached ({reason}). Try again when this computer is online, or import the model from a folder that another computer has downloaded.</source>
         <translation>„{title}“ kann nicht heruntergeladen werden: {host} ist nicht zu erreichen ({reason}). Bitte noch einmal versuchen, wenn dieser Rechner online ist, oder das Modell aus einem Ordner importieren, den ein anderer Rechner heruntergeladen hat.</translation>
+    </message>
+    <message>
+        <source>“{title}” cannot put these words into numbers: install it again, or use another.</source>
+        <translation>„{title}“ kann diese Wörter nicht in Zahlen fassen: Bitte das Modell neu installieren oder ein anderes verwenden.</translation>
     </message>
     <message>
         <source>“{title}” is being downloaded already, by another window or command.</source>
@@ -2424,8 +2448,24 @@ Renders/*</translation>
         <translation>„{title}“ gibt es nicht mehr: {address} wurde nicht gefunden. Vielleicht gibt es eine neuere Version von CRET Desktop.</translation>
     </message>
     <message>
+        <source>“{title}” was not downloaded: {address} gives another file than the one that is known. Use another mirror, or a newer version of CRET Desktop.</source>
+        <translation>„{title}“ wurde nicht heruntergeladen: {address} liefert eine andere Datei als die bekannte. Bitte einen anderen Spiegel oder eine neuere Version von CRET Desktop benutzen.</translation>
+    </message>
+    <message>
         <source>“{title}” was not downloaded: {address} tells no size and digest to check it by. Use another mirror.</source>
         <translation>„{title}“ wurde nicht heruntergeladen: {address} nennt weder Größe noch Prüfsumme. Bitte einen anderen Spiegel benutzen.</translation>
+    </message>
+    <message>
+        <source>“{title}” was not downloaded: {host} announces {told} MB where it has {known}. Use another mirror.</source>
+        <translation>„{title}“ wurde nicht heruntergeladen: {host} kündigt {told} MB an statt {known}. Bitte einen anderen Spiegel benutzen.</translation>
+    </message>
+    <message>
+        <source>“{title}” was not downloaded: {host} is asked without encryption, so anybody on the way could change it. Use a mirror whose address begins with https:// (HF_ENDPOINT).</source>
+        <translation>„{title}“ wurde nicht heruntergeladen: Die Verbindung zu {host} ist nicht verschlüsselt, unterwegs könnte jeder die Datei ändern. Bitte einen Spiegel benutzen, dessen Adresse mit https:// beginnt (HF_ENDPOINT).</translation>
+    </message>
+    <message>
+        <source>“{title}” was not downloaded: {host} sends from one address to the next. Try later.</source>
+        <translation>„{title}“ wurde nicht heruntergeladen: {host} verweist endlos weiter. Bitte später noch einmal versuchen.</translation>
     </message>
 </context>
 <context>
