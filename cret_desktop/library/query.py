@@ -390,8 +390,8 @@ def _midnight(day: date) -> float:
 
 def _words(typed: str) -> str:
     text = " ".join(unicodedata.normalize("NFC", _HALVES.sub(" ", typed)).split())
-    if text and not _is_searchable(text):
-        raise QueryError(f"The query {text!r} has no words. Type what the moment shows.")
+    if typed.strip() and not _is_searchable(text):
+        raise QueryError(f"The query {text or typed!r} has no words. Type what the moment shows.")
     return _spell_out_symbols(text)
 
 

@@ -46,6 +46,11 @@ def test_an_answer_or_a_sentence(bench: Bench, text: str, without: str) -> None:
             assert len(answer.moments) <= 1
 
 
+def test_what_is_no_text_has_no_words() -> None:
+    with pytest.raises(QueryError, match=r"The query '\\udcff' has no words"):
+        query.parse("\udcff")
+
+
 @given(typed)
 def test_what_a_model_is_given_is_text(text: str) -> None:
     seen = query.tokens(text)
