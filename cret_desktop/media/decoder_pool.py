@@ -161,8 +161,8 @@ class DecoderPool:
                 child.silent = 0.0
                 try:
                     event = child.receive()
-                except (EOFError, OSError, LookupError, TypeError, ValueError):
-                    # Gone, or what it says makes no sense, as after damage to its memory.
+                except Exception:  # noqa: BLE001
+                    # Gone, or what it says makes no sense, as after damage to its memory: in any way.
                     yield from self._lost(child, "crashed the decoder", again)
                     continue
                 self._starts_failed = 0
@@ -265,7 +265,7 @@ class _Child:
     def receive(self) -> DecodeEvent | None:
         """The next event, or None for what only shows life.
 
-        Raises: EOFError, OSError when the child is gone; LookupError, TypeError, ValueError for nonsense.
+        Raises: EOFError, OSError when the child is gone; for nonsense, whatever that leads to.
         """
         message = json.loads(self.pipe.recv_bytes(_LONGEST_MESSAGE))
         job = self.job
