@@ -19,7 +19,7 @@ from cret_desktop.clips import Features, ModelInfo
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.rows import BEHIND, GRAPH_COLUMNS, GraphManifest, graph_manifest, parts
 
-_MOST_BYTES = 2**20  # of one clip's frames: ten times what the largest model makes
+_MOST_BYTES = 2**20  # of one clip's frames: 256 of them, each 2,048 wide
 _FEATURE = np.dtype("<f2")
 
 log = logging.getLogger(__name__)
@@ -87,13 +87,13 @@ class Embeddings:
     def features(self, model: ModelInfo, ids: Sequence[int]) -> tuple[NDArray[np.int64], Features]:
         """-> (ids found [K], Features globals [K, M, D], centers [K, C, D] float32), in the order of `ids`."""
         frames, centers, width = model.frame_format.frames, model.centers, model.width
-        fits = f"{_is_blob('globals')} = ? AND {_is_blob('centers')} = ?"
+        condition = f"{_is_blob('globals')} = ? AND {_is_blob('centers')} = ?"
         sizes = (frames * width * _FEATURE.itemsize, centers * width * _FEATURE.itemsize)
         found: dict[int, tuple[bytes, bytes]] = {}
         damaged: list[int] = []
         for part in parts([i for i in ids if i > 0]):
             rows = self._catalog.reader().execute(
-                f"SELECT e.clip_id, {fits}, iif({fits}, e.globals, NULL), iif({fits}, e.centers, NULL)"
+                f"SELECT e.clip_id, {condition}, iif({condition}, e.globals, NULL), iif({condition}, e.centers, NULL)"
                 " FROM embeddings e JOIN models m ON m.id = e.model_id"
                 f" WHERE m.fingerprint = ? AND e.clip_id IN ({','.join('?' * len(part))})",
                 (*sizes * 3, model.fingerprint, *part),
@@ -129,17 +129,17 @@ class Embeddings:
         """Those of `ids` that are live, ascending, and their index vectors [N, `width`], which is a frame's and one."""
         frame = (width - 1) * _FEATURE.itemsize
         size = _is_blob("globals")
-        fits = f"({size} BETWEEN {frame} AND {_MOST_BYTES} AND {size} % {frame} = 0)"
+        condition = f"({size} BETWEEN ? AND ? AND {size} % ? = 0)"
         labels = [np.empty(0, np.int64)]
         vectors = [np.empty((0, width), np.float32)]
         damaged: list[int] = []
         for part in parts(sorted(i for i in ids if i > 0)):
             rows = self._catalog.reader().execute(
-                f"SELECT e.clip_id, iif({fits}, e.globals, NULL) FROM embeddings e"
+                f"SELECT e.clip_id, iif({condition}, e.globals, NULL) FROM embeddings e"
                 " JOIN models m ON m.id = e.model_id JOIN clips c ON c.id = e.clip_id JOIN files f ON f.id = c.file_id"
                 " WHERE m.fingerprint = ? AND f.missing_since IS NULL"
                 f" AND e.clip_id IN ({','.join('?' * len(part))}) ORDER BY e.clip_id",
-                (model, *part),
+                (frame, _MOST_BYTES, frame, model, *part),
             )
             alike: dict[int, list[tuple[int, bytes]]] = {}  # all of a model's have as many frames, if they are its own
             for i, blob in rows:
