@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, Signal, SignalInstance
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QDialog, QWidget
 
 from cret_desktop.engine.protocol import Device, FreeSpace, GetDevices, GetLibrarySize
+from cret_desktop.gui.connections import connect_for
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.library.storage_controller import StorageController
 from cret_desktop.gui.models.model_controller import ModelController
@@ -51,9 +52,8 @@ class Everyday(QObject):
         self._shortcuts = shortcuts
         self._open: dict[str, Any] = {}  # the dialogs that are shown, by name
         self._devices: tuple[Device, ...] = ()
-
-        storage.told.connect(lambda words: self._unless_open("storage", self.told, words))
-        storage.failed.connect(lambda error: self._unless_open("storage", self.failed, error))
+        storage.told.connect(self._on_storage_told)
+        storage.failed.connect(self._on_storage_failed)
 
     # The dialogs are imported when wanted: most starts of the app never need one.
 
@@ -123,10 +123,15 @@ class Everyday(QObject):
         if name in self._open:
             what(self._open[name])
 
-    def _unless_open(self, name: str, signal: SignalInstance, content: object) -> None:
-        """A dialog that is open shows it itself."""
-        if name not in self._open:
-            signal.emit(content)
+    # A dialog that is open shows it itself.
+
+    def _on_storage_told(self, words: str) -> None:
+        if "storage" not in self._open:
+            self.told.emit(words)
+
+    def _on_storage_failed(self, error: BaseException) -> None:
+        if "storage" not in self._open:
+            self.failed.emit(error)
 
     def _raise(self, name: str) -> bool:
         dialog = self._open.get(name)
@@ -139,5 +144,5 @@ class Everyday(QObject):
     def _show(self, name: str, dialog: QDialog) -> None:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._open[name] = dialog
-        dialog.finished.connect(lambda: self._open.pop(name, None))
+        connect_for(self, dialog.finished, lambda: self._open.pop(name, None))
         dialog.show()  # not modal: what a setting does can be seen at once

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication
 
 from cret_desktop import paths
 from cret_desktop.clips import Match
+from cret_desktop.gui.connections import connect_for
 
 SPACE = 8  # logical pixels; every margin is a multiple of it
 RADIUS = 6
@@ -274,8 +275,7 @@ class Theme(QObject):
             target.setIcon(self.icon(name))
 
         paint()
-        connection = self.changed.connect(paint)
-        target.destroyed.connect(lambda: QObject.disconnect(connection))
+        connect_for(target, self.changed, paint)
 
     def _follow_system(self) -> None:
         if self._scheme is Scheme.SYSTEM:

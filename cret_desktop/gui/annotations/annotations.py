@@ -76,7 +76,7 @@ class Annotations(QObject):
     def _connect_signals(self) -> None:
         self._read_timer.timeout.connect(self._read_tags)
         self._bridge.started.connect(self._read_tags)
-        self._bridge.library_changed.connect(lambda _: self._read_timer.start())
+        self._bridge.library_changed.connect(self._read_tags_soon)
 
     def learn(self, files: Sequence[LibraryFile]) -> tuple[LibraryFile, ...]:
         """Files as the engine has just told of them; returns those that it has yet to change, as they will be."""
@@ -152,6 +152,9 @@ class Annotations(QObject):
     def _show(self, files: tuple[LibraryFile, ...]) -> None:
         self._known.update((file.id, file) for file in files)
         self.files_changed.emit(files)
+
+    def _read_tags_soon(self) -> None:
+        self._read_timer.start()
 
     def _read_tags(self) -> None:
         self._bridge.request(protocol.GetTags(), self._on_tags, self._on_unread)

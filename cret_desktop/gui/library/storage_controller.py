@@ -44,12 +44,15 @@ class StorageController(QObject):
         self._bridge = bridge
         self.under_way = ""
         bridge.copy_progressed.connect(self.progressed)
-        bridge.started.connect(lambda _: self.changed.emit())  # perhaps on another library
+        bridge.started.connect(self._on_started)
 
     @property
     def library(self) -> str:
         """The folder of the library that is open."""
         return str(self._bridge.client.config.library)
+
+    def _on_started(self, _: protocol.EngineStarted) -> None:
+        self.changed.emit()  # perhaps on another library
 
     def read_size(self) -> None:
         """`size_read` follows, or nothing: the engine may be away."""

@@ -105,7 +105,7 @@ class StorageDialog(QDialog):
         self._controller.changed.connect(self._show_state)
         self._controller.progressed.connect(self._show_progress)
         self._controller.told.connect(self._show_outcome)
-        self._controller.failed.connect(lambda error: self._show_outcome(str(error)))
+        self._controller.failed.connect(self._on_failed)
 
     # --- what is shown ----------------------------------------------------------------------------------------
 
@@ -174,6 +174,9 @@ class StorageDialog(QDialog):
             total=wording.download_size(progress.total),
         )
         self.doing.setText(words)
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._show_outcome(str(error))
 
     def _show_outcome(self, sentence: str) -> None:
         self.outcome.setText(sentence)

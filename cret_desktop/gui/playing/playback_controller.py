@@ -50,7 +50,7 @@ class PlaybackController(QObject):
 
     def _connect_signals(self) -> None:
         self._preview.open_wanted.connect(self.play)
-        self._bridge.library_changed.connect(lambda _: self._ask_file())
+        self._bridge.library_changed.connect(self._ask_file)
 
     @property
     def is_watching(self) -> bool:

@@ -129,13 +129,16 @@ class ResultsList(QTableView):
 
     def _connect_signals(self, theme: Theme, thumbnails: ThumbnailCache) -> None:
         theme.changed.connect(self.viewport().update)
-        thumbnails.ready.connect(lambda _: self.viewport().update())
+        thumbnails.ready.connect(self._on_thumbnails)
         self.horizontalHeader().sectionClicked.connect(self._on_heading)
         self.horizontalHeader().sectionResized.connect(self._on_widened)
         self.verticalScrollBar().valueChanged.connect(self.moved)
         self._results.modelReset.connect(self._on_reset)
         self._results.rowsInserted.connect(self._span_divider)
         self._results.rowsRemoved.connect(self._span_divider)
+
+    def _on_thumbnails(self) -> None:
+        self.viewport().update()
 
     def show_sort(self, sort: Sort, reverse: bool) -> None:
         """Mark the heading that the rows are sorted by. Browsing sorts by date where it is told to sort by match."""

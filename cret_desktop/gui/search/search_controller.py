@@ -72,7 +72,7 @@ class SearchController(QObject):
         self._again.timeout.connect(self._ask)
         self._bridge.started.connect(self._on_started)
         self._bridge.file_indexed.connect(self._on_file_indexed)
-        self._bridge.library_changed.connect(lambda _: self._ask_again_within(CHANGED_MS))
+        self._bridge.library_changed.connect(self._on_library_changed)
         self._bridge.finished.connect(self._on_finished)
 
     @property
@@ -191,6 +191,9 @@ class SearchController(QObject):
     def _on_unprepared(self, error: BaseException) -> None:
         if isinstance(error, errors.ModelError):  # a lost engine the window is told of elsewhere
             self.failed.emit(error)
+
+    def _on_library_changed(self) -> None:
+        self._ask_again_within(CHANGED_MS)
 
     def _on_file_indexed(self, _: FileIndexed) -> None:
         self._ask_again_within(ASK_AGAIN_MS)

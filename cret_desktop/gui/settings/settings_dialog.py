@@ -93,7 +93,7 @@ class SettingsDialog(QDialog):
 
     def _connect_signals(self) -> None:
         self.pages.currentRowChanged.connect(self._on_page)
-        self._preferences.changed.connect(lambda _before, now: self._show(now))
+        self._preferences.changed.connect(self._on_preferences)
         self.finished.connect(self._take_patterns)
         self.finished.connect(self._take_budget)
 
@@ -332,6 +332,9 @@ class SettingsDialog(QDialog):
         dialog.open()
 
     # --- what is shown ----------------------------------------------------------------------------------------
+
+    def _on_preferences(self, _before: Settings, now: Settings) -> None:
+        self._show(now)
 
     def _show(self, settings: Settings) -> None:
         for show in self._showers:
