@@ -187,7 +187,7 @@ class Application(QObject):
             self.tray = Tray(self.bridge, self.theme, self)
             self.tray.open_wanted.connect(self.bring_to_front)
             self.tray.quit_wanted.connect(self.close)
-            self.tray.pause_wanted.connect(self.window.library.pause)
+            self.tray.pause_wanted.connect(self.window.library.toggle_pause)
             self.tray.show()
         elif not wanted and self.tray is not None:
             self.tray.close()

@@ -283,6 +283,28 @@ def open_library_held(library: Path, model: str, device: str, read_only: bool) -
     return wire(library, held, lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.0)
 
 
+class HeldVideo(ColourVideo):
+    """Encodes videos when the file `go` is there."""
+
+    def __init__(self, go: Path) -> None:
+        super().__init__()
+        self.go = go
+
+    def encode(self, frames: Frames) -> Features:
+        while not self.go.exists():
+            time.sleep(0.01)
+        return super().encode(frames)
+
+
+def open_library_held_videos(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, but a run waits for the file `go` beside the library."""
+    from cret_desktop.engine.assemble import wire
+    from cret_desktop.media.decoder_pool import DecoderPool
+
+    held = ColourModel(video=HeldVideo(library.with_name("go")))
+    return wire(library, held, lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.0)
+
+
 def open_library_slow_graph(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
     """`EngineConfig.factory`: as `open_library`, but two clips make a graph worth building, which waits for `go`."""
     from cret_desktop.index.vector_index import Limits

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,9 @@ class EngineConfig:
     `clip_seconds` and `thumbnail_width` say how finely videos are looked at (`clips.Sampling`). `disk_budget`: how many
     GB the library may take up before indexing stops, 0 for no bound. `gentle` indexes in the background's priority,
     `pause_on_battery` only on mains power. `watch`: take up what changes in the folders for as long as the engine
-    lives. `moved`: a person has moved the library to its place; where it is not there, none is made. `adopt`: make a
-    library of somebody else's this person's own (`engine.adoption`), and `follow` the folders that it names.
+    lives. `paused`: indexing is held from the start on, as it was in the engine before. `moved`: a person has moved the
+    library to its place; where it is not there, none is made. `adopt`: make a library of somebody else's this person's
+    own (`engine.adoption`), and `follow` the folders that it names.
     """
 
     library: Path
@@ -57,6 +58,7 @@ class EngineConfig:
     gentle: bool = False
     pause_on_battery: bool = False
     watch: bool = False
+    paused: bool = False
     moved: bool = False
     adopt: bool = False
     follow: bool = False
@@ -112,6 +114,7 @@ class EngineClient:
         self.config = config
         self.notice = ""  # on what was done to the library when it was last opened, or why it is only read
         self.is_strange = False  # it is neither made here nor adopted, and only read
+        self.paused = config.paused  # as the engine has said last; handed to the one that takes its place
         self._context = multiprocessing.get_context("spawn")
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
@@ -197,7 +200,10 @@ class EngineClient:
     def _launch(self, restarted: bool = False) -> protocol.EngineStarted:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_run_engine, args=(theirs, self.config), name="cret-engine", daemon=False
+            target=_run_engine,
+            args=(theirs, replace(self.config, paused=self.paused)),
+            name="cret-engine",
+            daemon=False,
         )
         with environment.of_children():
             process.start()
@@ -221,8 +227,8 @@ class EngineClient:
         if closed_meanwhile:
             ours.send(protocol.Envelope(0, protocol.Shutdown()))
         assert isinstance(first, protocol.EngineStarted)
-        self.notice, self.is_strange = first.notice, first.strange
-        return protocol.EngineStarted(first.read_only, restarted, first.notice, first.strange)
+        self.notice, self.is_strange, self.paused = first.notice, first.strange, first.paused
+        return replace(first, restarted=restarted)
 
     def _send(self, envelope: protocol.Envelope) -> None:
         assert self._connection is not None
@@ -248,6 +254,8 @@ class EngineClient:
                 if future is not None:
                     _settle(future, message)
             else:
+                if isinstance(message, protocol.PauseChanged):
+                    self.paused = message.paused
                 self._publish(message)
 
     def _recover(self) -> bool:

@@ -51,14 +51,14 @@ class RetryFailures(Change):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Hold indexing, or go on. Reply: None."""
+    """Hold indexing, or go on. Reply: None; a PauseChanged comes before it."""
 
     paused: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CancelIndexing:
-    """Stop indexing; what is committed stays, the rest waits for the next Refresh. Reply: None."""
+    """Stop indexing; what is committed stays, the rest waits for the next Refresh. Ends a pause, too. Reply: None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -582,6 +582,13 @@ class IndexFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseChanged:
+    """A person has paused indexing, or it is no longer paused. Nobody but the engine decides which of the two holds."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Optimising:
     """The search graph is being built, or no longer. Answers are whole meanwhile, also after IndexFinished."""
 
@@ -635,12 +642,14 @@ class LibraryChanged:
 class EngineStarted:
     """The engine answers. `read_only` where another program holds the library, or it is not this person's own
     (`strange`). `restarted` after a crash, or with another configuration. `notice` is a sentence on what was done to
-    the library while it was opened, or on why it is only read; or ''."""
+    the library while it was opened, or on why it is only read; or ''. `paused` as in PauseChanged, which says what has
+    changed since."""
 
     read_only: bool
     restarted: bool = False
     notice: str = ""
     strange: bool = False
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -654,6 +663,7 @@ class EngineLost:
 Event = (
     IndexProgress
     | IndexFinished
+    | PauseChanged
     | Optimising
     | FileIndexed
     | ExportProgress

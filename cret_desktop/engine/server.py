@@ -153,6 +153,7 @@ class _Engine:
         self._models = Models(library, self._answer, self._send)
         self._copies = Copies(library, self._answer, self._send)
         self._control = Control(_on_battery if config.pause_on_battery else lambda: False)
+        self._control.pause(config.paused)
         self._watching = Watching(library.catalog, lambda: self._jobs.put(_Look()))
         self._control.take_looks = self._watching.take
         self._thumbnails = ThumbnailFolder(library.catalog, library.paths.files)
@@ -173,7 +174,11 @@ class _Engine:
         ]
         # Before the threads are: it comes before any event of theirs.
         notice = self._library.catalog.notice
-        self._send(protocol.EngineStarted(self._config.read_only, notice=notice, strange=self._strange))
+        self._send(
+            protocol.EngineStarted(
+                self._config.read_only, notice=notice, strange=self._strange, paused=self._control.paused
+            )
+        )
         for thread in threads:
             thread.start()
         if self._config.watch and not self._config.read_only:
@@ -280,7 +285,7 @@ class _Engine:
                 if self._library.changes.retry_failures():
                     self._jobs.put(_Index(tuple((root, root.path) for root in catalog.roots())))
             case protocol.Pause(paused):
-                self._control.pause(paused)
+                self._pause(paused)
             case protocol.GetModels():
                 return self._models.cards()
             case protocol.CancelDownload(name):
@@ -293,6 +298,7 @@ class _Engine:
                 self._stopped = True
                 self._control.cancel()
                 self._queued_runs()
+                self._pause(False)
             case protocol.IndexAgain(path):
                 root = self._root_of(path)
                 if self._library.changes.index_root_again(root.id):
@@ -303,6 +309,11 @@ class _Engine:
             case _:
                 return self._annotate(body)
         return None
+
+    def _pause(self, paused: bool) -> None:
+        """Said at once, and also where it was so before: a run that is held has nothing more to say of itself."""
+        self._control.pause(paused)
+        self._send(protocol.PauseChanged(paused))
 
     def _add(self, paths: Sequence[str]) -> None:
         """What was removed before is back at once, also where its drive is not there; then all is looked at."""

@@ -33,6 +33,7 @@ class EngineBridge(QObject):
         locked_out()  another program holds the library: it was opened for reading only
         lost(EngineLost)
         progressed(IndexProgress), finished(IndexFinished), file_indexed(FileIndexed)
+        pause_changed(bool)  whether indexing is paused, by the engine's last word
         optimising(Optimising)  the search graph is being built, or no longer
         export_progressed(ExportProgress)
         download_progressed(DownloadProgress)
@@ -41,6 +42,8 @@ class EngineBridge(QObject):
         models_changed(ModelsChanged)  there is another model, one less, or searches use another one
         library_changed(LibraryChanged)  tags, notes, saved searches or files are no longer what was read before
         closed()  the engine has ended; the last signal there is
+
+    `paused` is the window's only memory of whether indexing is paused: who shows it or wants the other asks here.
     """
 
     started = Signal(object)
@@ -50,6 +53,7 @@ class EngineBridge(QObject):
     progressed = Signal(object)
     finished = Signal(object)
     file_indexed = Signal(object)
+    pause_changed = Signal(bool)
     optimising = Signal(object)
     export_progressed = Signal(object)
     download_progressed = Signal(object)
@@ -68,6 +72,7 @@ class EngineBridge(QObject):
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine-bridge")
         self._closing = False
         self.is_closed = False
+        self.paused = client.config.paused
         self._signals: dict[type, Any] = {
             protocol.EngineStarted: self.started,
             protocol.EngineLost: self.lost,
@@ -125,7 +130,7 @@ class EngineBridge(QObject):
 
     def _restart(self, changes: dict[str, Any]) -> None:
         self._client.close()
-        self._client = EngineClient(replace(self._client.config, **changes))
+        self._client = EngineClient(replace(self._client.config, paused=self._client.paused, **changes))
         self._start_client(self._client, restarted=True)
         if not self._client.config.read_only:
             self._client.request(protocol.Refresh())  # goes on with what was being indexed
@@ -151,7 +156,12 @@ class EngineBridge(QObject):
         self.start_failed.emit(_translated(error))
 
     def _publish(self, event: protocol.Event) -> None:
-        if not self._closing:
+        if self._closing:
+            return
+        if isinstance(event, protocol.EngineStarted | protocol.PauseChanged):
+            self.paused = event.paused
+            self.pause_changed.emit(event.paused)
+        if not isinstance(event, protocol.PauseChanged):
             self._signals[type(event)].emit(_in_words(event))
 
     def _ended(self, outcome: BaseException | None) -> None:

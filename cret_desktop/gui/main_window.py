@@ -13,7 +13,14 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from cret_desktop.engine.protocol import EngineLost, EngineStarted, IndexFinished, LibraryStatus, SearchAnswer
+from cret_desktop.engine.protocol import (
+    DeviceLost,
+    EngineLost,
+    EngineStarted,
+    IndexFinished,
+    LibraryStatus,
+    SearchAnswer,
+)
 from cret_desktop.errors import ModelError
 from cret_desktop.gui import actions, wording
 from cret_desktop.gui.annotations.annotation_dialogs import AnnotationDialogs
@@ -141,6 +148,7 @@ class MainWindow(QMainWindow):
             "add_folder": self.library_dialogs.choose_folder,
             "add_files": self.library_dialogs.choose_files,
             "look_again": lambda: self.library.refresh(),
+            "pause": self.library.toggle_pause,
             "failures": self.library.read_failures,
             "storage": self.everyday.show_storage,
             "models": self.everyday.show_models,
@@ -168,14 +176,17 @@ class MainWindow(QMainWindow):
         ):
             self.actions_by_command[name].setEnabled(can())
             signal.connect(self.actions_by_command[name].setEnabled)
+        self._show_paused(self._bridge.paused)
 
     def _connect_engine(self) -> None:
         self._bridge.started.connect(self._on_started)
         self._bridge.start_failed.connect(self._on_start_failed)
         self._bridge.locked_out.connect(self._on_locked_out)
         self._bridge.lost.connect(self._on_lost)
-        self._bridge.device_lost.connect(lambda lost: self.banner.say(lost.message))
+        self._bridge.device_lost.connect(self._on_device_lost)
         self._bridge.progressed.connect(self.progress_line.show_progress)
+        self._bridge.pause_changed.connect(self.progress_line.show_paused)
+        self._bridge.pause_changed.connect(self._show_paused)
         self._bridge.finished.connect(self._on_finished)
         self._bridge.optimising.connect(self.progress_line.show_optimising)
         self._preferences.changed.connect(self._follow_settings)
@@ -204,7 +215,7 @@ class MainWindow(QMainWindow):
         self.everyday.told.connect(self.banner.tell)
         self.everyday.failed.connect(self.show_error)
         self.start_page.add_wanted.connect(dialogs.choose_folder)
-        self.progress_line.pause_wanted.connect(library.pause)
+        self.progress_line.pause_wanted.connect(library.toggle_pause)
         self.progress_line.cancel_wanted.connect(library.cancel)
         panel.add_wanted.connect(dialogs.choose_folder)
         panel.remove_wanted.connect(dialogs.ask_to_remove)
@@ -280,6 +291,11 @@ class MainWindow(QMainWindow):
             self.banner.say(started.notice)
         elif started.restarted:
             self.banner.hide()
+        self.actions_by_command["pause"].setEnabled(not started.read_only)
+
+    def _show_paused(self, paused: bool) -> None:
+        words = self.tr("R&esume indexing") if paused else self.tr("Paus&e indexing")
+        self.actions_by_command["pause"].setText(words)
 
     def _on_locked_out(self) -> None:
         self.banner.say(
@@ -298,7 +314,10 @@ class MainWindow(QMainWindow):
             self.banner.say(str(error), self.tr("Try again"), self._bridge.open)
 
     def _on_lost(self, lost: EngineLost) -> None:
-        self.progress_line.hide()
+        self.progress_line.show_lost()
+        self.banner.say(lost.message)
+
+    def _on_device_lost(self, lost: DeviceLost) -> None:
         self.banner.say(lost.message)
 
     # --- searching --------------------------------------------------------------------------------------------

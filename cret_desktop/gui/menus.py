@@ -19,6 +19,7 @@ MENUS: tuple[tuple[Any, tuple[str, ...]], ...] = (
             "add_folder",
             "add_files",
             "look_again",
+            "pause",
             "failures",
             "",
             "storage",

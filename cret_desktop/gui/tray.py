@@ -1,6 +1,7 @@
 """The app's place in the system's tray: shows how indexing goes while the window is closed, and the way back.
 
-Only there when a person has chosen so and the system has a tray. Never starts or ends anything itself.
+Only there when a person has chosen so and the system has a tray. Whether indexing is paused is the engine's word, as
+the bridge has it. Never starts or ends anything itself.
 """
 
 from __future__ import annotations
@@ -10,29 +11,30 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from cret_desktop import paths
-from cret_desktop.engine.protocol import IndexFinished
+from cret_desktop.engine.protocol import EngineLost, IndexFinished
 from cret_desktop.gui import wording
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.theme import Theme
-from cret_desktop.library.progress import IndexProgress, Phase
+from cret_desktop.library.progress import IndexProgress
 
 ICON = 64
 STEPS = 24  # the ring around the icon moves in steps, so that the tray is not painted for every file
 
 
 class Tray(QObject):
-    """Signals: `open_wanted()`, `quit_wanted()`, `pause_wanted(bool)`."""
+    """Signals: `open_wanted()`, `quit_wanted()`, `pause_wanted()`, to pause or to go on, whichever is not so now."""
 
     open_wanted = Signal()
     quit_wanted = Signal()
-    pause_wanted = Signal(bool)
+    pause_wanted = Signal()
 
     def __init__(self, bridge: EngineBridge, theme: Theme, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._bridge = bridge
         self._theme = theme
         self._plain = QIcon(str(paths.resource("icons", "cret-desktop.svg")))
         self._step: int | None = None
-        self._paused = False
+        self._run: IndexProgress | None = None
         self._told = False
         self.icon = QSystemTrayIcon(self._plain, self)
         self.icon.setToolTip(paths.APP_NAME)
@@ -45,14 +47,16 @@ class Tray(QObject):
         self.menu.addSeparator()
         self._quit = self.menu.addAction(self.tr("Quit"))
         self.icon.setContextMenu(self.menu)
-        self._rest()
+        self._show()
         self._open.triggered.connect(self.open_wanted)
         self._quit.triggered.connect(self.quit_wanted)
-        self._pause.triggered.connect(lambda: self.pause_wanted.emit(not self._paused))
+        self._pause.triggered.connect(self.pause_wanted)
         self.icon.activated.connect(self._on_activated)
         self.icon.messageClicked.connect(self.open_wanted)
         bridge.progressed.connect(self.show_progress)
         bridge.finished.connect(self._on_finished)
+        bridge.lost.connect(self._on_finished)
+        bridge.pause_changed.connect(self._show)
 
     @staticmethod
     def is_available() -> bool:
@@ -77,31 +81,35 @@ class Tray(QObject):
             )
 
     def show_progress(self, progress: IndexProgress) -> None:
-        self._paused = progress.phase is Phase.PAUSED
-        done, total = progress.files_done, progress.files_total
-        words = self.tr("Paused: {done} of {total} videos") if self._paused else self.tr("{done} of {total} videos")
-        words = words.format(done=done, total=total)
-        if progress.remaining is not None and not self._paused:
-            words = self.tr("{progress}, {time} left").format(progress=words, time=wording.roughly(progress.remaining))
+        self._run = progress
+        self._show()
+
+    def _on_finished(self, _: IndexFinished | EngineLost) -> None:
+        self._run = None
+        self._show()
+
+    def _show(self) -> None:
+        """Bring menu, tool tip and icon to what the engine says."""
+        run, paused = self._run, self._bridge.paused
+        words = self._words(run, paused)
         self._progress.setText(words)
-        self._progress.setVisible(True)
-        self._pause.setText(self.tr("Resume indexing") if self._paused else self.tr("Pause indexing"))
-        self._pause.setVisible(True)
-        self.icon.setToolTip(f"{paths.APP_NAME}\n{words}")
-        step = done * STEPS // total if total else 0
+        self._progress.setVisible(bool(words))
+        self._pause.setText(self.tr("Resume indexing") if paused else self.tr("Pause indexing"))
+        self._pause.setVisible(run is not None or paused)
+        self.icon.setToolTip(f"{paths.APP_NAME}\n{words}" if words else paths.APP_NAME)
+        step = None if run is None else run.files_done * STEPS // run.files_total if run.files_total else 0
         if step != self._step:
             self._step = step
-            self.icon.setIcon(self._ringed(step / STEPS))
+            self.icon.setIcon(self._plain if step is None else self._ringed(step / STEPS))
 
-    def _on_finished(self, finished: IndexFinished) -> None:
-        self._rest()
-
-    def _rest(self) -> None:
-        self._step = None
-        self._progress.setVisible(False)
-        self._pause.setVisible(False)
-        self.icon.setToolTip(paths.APP_NAME)
-        self.icon.setIcon(self._plain)
+    def _words(self, run: IndexProgress | None, paused: bool) -> str:
+        if run is None:
+            return self.tr("Indexing is paused") if paused else ""
+        words = self.tr("Paused: {done} of {total} videos") if paused else self.tr("{done} of {total} videos")
+        words = words.format(done=run.files_done, total=run.files_total)
+        if run.remaining is not None and not paused:
+            words = self.tr("{progress}, {time} left").format(progress=words, time=wording.roughly(run.remaining))
+        return words
 
     def _ringed(self, done: float) -> QIcon:
         """The icon in a ring that is closed as far as indexing is done."""

@@ -131,13 +131,19 @@ class Control:
         else:
             self._quiet.set()
 
-    def wait_turn(self) -> None:
-        """Hold until no query is under way, nobody has paused, and there is power; at once when cancelled."""
+    def wait_turn(self, tell: Callable[[], None] = lambda: None) -> None:
+        """Hold until no query is under way, nobody has paused, and there is power; at once when cancelled.
+
+        `tell` is called when it begins and ends to wait for power: meanwhile nothing else happens to be told of.
+        """
         for event in (self._quiet, self._go):
             while not event.wait(0.1) and not self.cancelled:
                 pass
-        while self.on_battery and not self.cancelled:
-            self._cancelled.wait(0.5)
+        if self.on_battery and not self.cancelled:
+            tell()
+            while self.on_battery and not self.cancelled:
+                self._cancelled.wait(0.5)
+            tell()
 
     @property
     def on_battery(self) -> bool:
@@ -457,7 +463,7 @@ class _Run:
 
     def _wait_turn(self) -> None:
         began = time.monotonic()
-        self.control.wait_turn()
+        self.control.wait_turn(lambda: self.tell(Phase.INDEXING, "", now=True))
         self._idle += time.monotonic() - began
 
     def _worked(self) -> float:
@@ -759,7 +765,7 @@ class _Run:
         worked = self._worked()
         self._i._listener(
             IndexProgress(
-                phase=self._held() or phase,
+                phase=Phase.ON_BATTERY if self.control.on_battery else phase,
                 files_done=self.files + self.failed,
                 files_total=self.found if phase is Phase.SCANNING else self._total,
                 clips_done=self.clips,
@@ -771,11 +777,6 @@ class _Run:
                 current=current,
             )
         )
-
-    def _held(self) -> Phase | None:
-        if self.control.paused:
-            return Phase.PAUSED
-        return Phase.ON_BATTERY if self.control.on_battery else None
 
     def totals(self) -> IndexTotals:
         return IndexTotals(

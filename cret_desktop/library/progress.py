@@ -12,7 +12,6 @@ class Phase(StrEnum):
     MEASURING = "reading lengths"
     LOADING_MODEL = "loading model"
     INDEXING = "indexing"
-    PAUSED = "paused"
     ON_BATTERY = "waiting for mains power"
 
 

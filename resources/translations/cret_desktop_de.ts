@@ -523,6 +523,14 @@
         <translation>Einzelheiten…</translation>
     </message>
     <message>
+        <source>Paus&amp;e indexing</source>
+        <translation>Indi&amp;zieren anhalten</translation>
+    </message>
+    <message>
+        <source>R&amp;esume indexing</source>
+        <translation>Indi&amp;zieren fortsetzen</translation>
+    </message>
+    <message>
         <source>Removed “{name}”</source>
         <translation>„{name}“ wurde entfernt</translation>
     </message>
@@ -844,6 +852,10 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
     <message>
         <source>Indexing</source>
         <translation>Wird indiziert</translation>
+    </message>
+    <message>
+        <source>Indexing is paused</source>
+        <translation>Das Indizieren ist angehalten</translation>
     </message>
     <message>
         <source>Indexing progress</source>
@@ -1730,6 +1742,10 @@ Renders/*</translation>
 </context>
 <context>
     <name>Tray</name>
+    <message>
+        <source>Indexing is paused</source>
+        <translation>Das Indizieren ist angehalten</translation>
+    </message>
     <message>
         <source>Open CRET Desktop</source>
         <translation>CRET Desktop öffnen</translation>
@@ -2645,6 +2661,10 @@ Renders/*</translation>
     <message>
         <source>P&amp;revious moment</source>
         <translation>&amp;Voriger Moment</translation>
+    </message>
+    <message>
+        <source>Paus&amp;e or resume indexing</source>
+        <translation>Indi&amp;zieren anhalten oder fortsetzen</translation>
     </message>
     <message>
         <source>Play back&amp;wards, again for faster</source>

@@ -75,13 +75,15 @@ def test_the_menu_tells_how_indexing_goes(with_tray: Application, qtbot: QtBot) 
     assert "3 of 12" in tray.icon.toolTip()
     ringed = tray.icon.icon().cacheKey()
     assert ringed != plain
-    with qtbot.waitSignal(tray.pause_wanted) as wanted:
+    with qtbot.waitSignal(with_tray.bridge.pause_changed, timeout=WAIT) as changed:
         tray.menu.actions()[2].trigger()
-    assert wanted.args == [True]
-    tray.show_progress(_progress(Phase.PAUSED))
+    assert changed.args == [True]
     assert _words(tray)[1:3] == ["Paused: 3 of 12 videos", "Resume indexing"]
     assert tray.icon.icon().cacheKey() == ringed, "painted again only where the ring has moved"
     with_tray.bridge.finished.emit(IndexFinished(IndexTotals(12, 40, 100.0, 0, 0, 10.0, 400, False)))
+    assert _words(tray) == ["Open CRET Desktop", "Indexing is paused", "Resume indexing", "Quit"]
+    with qtbot.waitSignal(with_tray.bridge.pause_changed, timeout=WAIT):
+        tray.menu.actions()[2].trigger()
     assert _words(tray) == ["Open CRET Desktop", "Quit"]
 
 

@@ -140,34 +140,31 @@ def test_what_no_program_opens_is_said(indexed: Application, qtbot: QtBot, monke
     assert "green.mp4" in indexed.window.banner.text
 
 
+def held(window: MainWindow, qtbot: QtBot, *dropped: Path) -> None:
+    """Drop files on a window whose engine is paused, and wait until it has come to them."""
+    with qtbot.waitSignal(window._bridge.pause_changed, timeout=WAIT):
+        window.library.toggle_pause()
+    drop(window, mime(*dropped))
+    qtbot.waitUntil(lambda: window.progress_line.text.startswith("Paused 0 of"), timeout=WAIT)
+
+
 def test_pause_resume_and_cancel(application: Application, tmp_path: Path, qtbot: QtBot) -> None:
     window = application.window
-    with qtbot.waitSignal(window.library.status_changed, timeout=WAIT):
-        window.library.pause(True)
     folder = tmp_path / "many"
     folder.mkdir()
     for number in range(6):
         write_colours(folder / f"{number}.mp4", ["red"], seconds=1)
-    with qtbot.waitSignal(
-        application.bridge.progressed, timeout=WAIT, check_params_cb=lambda p: p.phase is Phase.PAUSED
-    ):
-        drop(window, mime(folder))
-    pause = button(window.progress_line, "Resume")
-    assert window.library.status is not None
-    assert window.library.status.paused
+    held(window, qtbot, folder)
+    qtbot.waitUntil(lambda: window.library.status is not None and window.library.status.paused, timeout=WAIT)
     with qtbot.waitSignal(application.bridge.finished, timeout=WAIT) as finished:
-        qtbot.mouseClick(pause, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(button(window.progress_line, "Resume"), Qt.MouseButton.LeftButton)
     assert finished.args is not None
     assert finished.args[0].totals.files == 6
 
 
 def test_cancelling_keeps_the_window_calm(application: Application, videos: Path, qtbot: QtBot) -> None:
     window = application.window
-    with qtbot.waitSignal(
-        application.bridge.progressed, timeout=WAIT, check_params_cb=lambda p: p.phase is Phase.PAUSED
-    ):
-        window.library.pause(True)
-        drop(window, mime(videos))
+    held(window, qtbot, videos)
     with qtbot.waitSignal(application.bridge.finished, timeout=WAIT) as finished:
         qtbot.mouseClick(button(window.progress_line, "Cancel"), Qt.MouseButton.LeftButton)
     assert finished.args is not None

@@ -55,6 +55,7 @@ class LibraryController(QObject):
         self._bridge.finished.connect(self.read_status)
         self._bridge.file_indexed.connect(self._read_status_soon)
         self._bridge.progressed.connect(self._on_progress)
+        self._bridge.pause_changed.connect(self._read_status_soon)
         self._bridge.library_changed.connect(self._read_status_soon)
 
     def add(self, paths: Sequence[str]) -> None:
@@ -92,8 +93,9 @@ class LibraryController(QObject):
     def refresh(self, paths: Sequence[str] = ()) -> None:
         self._change(protocol.Refresh(tuple(paths)))
 
-    def pause(self, paused: bool) -> None:
-        self._change(protocol.Pause(paused))
+    def toggle_pause(self) -> None:
+        """Pause indexing, or let it go on, whichever the engine does not do now."""
+        self._change(protocol.Pause(not self._bridge.paused))
 
     def cancel(self) -> None:
         self._change(protocol.CancelIndexing())

@@ -2,7 +2,8 @@
 
 Once all is found, it tells quietly, without a bar, of the index being optimised: nobody need wait for that.
 
-This module never asks the engine anything.
+Whether indexing is paused is the engine's word, given to `show_paused`; no click and no progress changes what is shown
+of it. This module never asks the engine anything.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ SAID_MS = 10_000  # a run that went well is told of for so long
 
 
 class ProgressLine(QFrame):
-    """Signals: `pause_wanted(bool)`, `cancel_wanted()`. Hidden while there is nothing to tell."""
+    """Signals: `pause_wanted()`, to pause or to go on, whichever is not so now; `cancel_wanted()`. Hidden while there
+    is nothing to tell."""
 
-    pause_wanted = Signal(bool)
+    pause_wanted = Signal()
     cancel_wanted = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
@@ -30,6 +32,8 @@ class ProgressLine(QFrame):
         self._theme = theme
         self._paused = False
         self._optimising = False
+        self._progress: IndexProgress | None = None  # of the run under way
+        self._telling = False  # what a run did
         self._leave = QTimer(self, singleShot=True, interval=SAID_MS)
         self.setProperty("kind", "panel")
         self._bar = QProgressBar(textVisible=False)
@@ -53,33 +57,46 @@ class ProgressLine(QFrame):
         column.setSpacing(0)
         column.addWidget(self._bar)
         column.addLayout(row)
+        self._paint_pause()
         self.hide()
         self._connect_signals()
 
     def _connect_signals(self) -> None:
-        self._pause.clicked.connect(lambda: self.pause_wanted.emit(not self._paused))
+        self._pause.clicked.connect(self.pause_wanted)
         self._cancel.clicked.connect(self.cancel_wanted)
-        self._close.clicked.connect(self.hide)
+        self._close.clicked.connect(self._close_said)
         self._leave.timeout.connect(self._rest)
-        self._theme.changed.connect(lambda: self._set_paused(self._paused))
+        self._theme.changed.connect(self._paint_pause)
 
     @property
     def text(self) -> str:
         return self._words.text()
 
+    def show_paused(self, paused: bool) -> None:
+        """Show what the engine says of a pause, with a run under way and without one."""
+        self._paused = paused
+        self._paint_pause()
+        if self._progress is not None:
+            self.show_progress(self._progress)
+        elif self._telling:
+            self._pause.setVisible(paused)
+        else:
+            self._rest()
+
     def show_progress(self, progress: IndexProgress) -> None:
-        self._set_paused(progress.phase is Phase.PAUSED)
-        uncountable = (Phase.SCANNING, Phase.MEASURING, Phase.LOADING_MODEL)
+        self._progress, self._telling = progress, False
+        uncountable = (Phase.SCANNING,) if self._paused else (Phase.SCANNING, Phase.MEASURING, Phase.LOADING_MODEL)
         countable = progress.phase not in uncountable and progress.files_total > 0
         self._bar.setRange(0, progress.files_total if countable else 0)
         self._bar.setValue(progress.files_done)
         self._words.setText(self._sentence(progress))
         self._current.setText(wording.file_name(progress.current) if progress.current else "")
-        self._set_running(True)
+        self._show_buttons()
 
     def show_finished(self, finished: IndexFinished) -> None:
         """Tell what the run did, for a while where all went well; one that found nothing new leaves without a word."""
         totals = finished.totals
+        self._progress = None
         if not totals.files and not totals.failed:
             self._rest()
             return
@@ -94,27 +111,50 @@ class ProgressLine(QFrame):
         parts = [said, self._could_not(totals.failed)] if totals.failed else [said]
         self._words.setText(" \u00b7 ".join(parts))
         self._current.setText(self.tr("Ready to search; the index is being optimised") if self._optimising else "")
-        self._set_running(False)
+        self._telling = True
+        self._show_buttons(closable=True)
         if not totals.failed and not totals.cancelled:
             self._leave.start()
 
     def show_optimising(self, optimising: Optimising) -> None:
         """Never in the way of what else there is to tell."""
         self._optimising = optimising.running
-        if self.isHidden() or self._cancel.isHidden():  # at rest, or telling what a run did
+        if self._progress is None:  # at rest, or telling what a run did
             if not optimising.running:
                 self._current.setText("")
             if not self._leave.isActive():
                 self._rest()
 
+    def show_lost(self) -> None:
+        """The engine has ended, and with it the run; the next engine says how it is."""
+        self._progress = None
+        self._optimising = False
+        self._put_away()
+
     def _rest(self) -> None:
         """There is nothing more to tell of a run."""
-        if self._optimising:
+        self._telling = False
+        self._current.setText("")
+        if self._paused:
+            self._words.setText(self.tr("Indexing is paused"))
+            self._show_buttons()
+        elif self._optimising:
             self._words.setText(self.tr("Optimising the index; search is ready meanwhile"))
-            self._current.setText("")
-            self._set_running(False)
+            self._show_buttons(closable=True)
         else:
-            self.hide()
+            self._put_away()
+
+    def _put_away(self) -> None:
+        self._telling = False
+        self._leave.stop()
+        self.hide()
+
+    def _close_said(self) -> None:
+        """Put away what was told; a pause stays in sight until it ends."""
+        if self._paused:
+            self._rest()
+        else:
+            self._put_away()
 
     def _sentence(self, progress: IndexProgress) -> str:
         if progress.phase is Phase.SCANNING and progress.files_total:
@@ -122,42 +162,44 @@ class ProgressLine(QFrame):
             return self.tr("Looking for videos\u2026 {videos} found").format(videos=videos)
         if progress.phase is Phase.SCANNING:
             return self.tr("Looking for videos\u2026")
-        if progress.phase is Phase.MEASURING:
+        if progress.phase is Phase.MEASURING and not self._paused:
             return self.tr("Reading the lengths of {videos}\u2026").format(videos=wording.videos(progress.files_total))
-        if progress.phase is Phase.LOADING_MODEL:
+        if progress.phase is Phase.LOADING_MODEL and not self._paused:
             return self.tr("Loading the model\u2026")
-        head = {
-            Phase.PAUSED: self.tr("Paused"),
-            Phase.ON_BATTERY: self.tr("Waiting for mains power"),
-        }.get(progress.phase, self.tr("Indexing"))
+        head = self.tr("Indexing")
+        if self._paused:
+            head = self.tr("Paused")
+        elif progress.phase is Phase.ON_BATTERY:
+            head = self.tr("Waiting for mains power")
+        going_on = progress.phase is Phase.INDEXING and not self._paused
         parts = [
             self.tr("{phase} {done} of {files}").format(
                 phase=head, done=progress.files_done, files=wording.videos(progress.files_total)
             ),
             wording.clips(progress.clips_done),
         ]
-        if progress.phase is Phase.INDEXING and progress.rate > 0:
+        if going_on and progress.rate > 0:
             parts.append(wording.rate(progress.rate))
-        if progress.phase is Phase.INDEXING and progress.remaining is not None:
+        if going_on and progress.remaining is not None:
             parts.append(self.tr("{time} left").format(time=wording.roughly(progress.remaining)))
         if progress.failed:
             parts.append(self._could_not(progress.failed))
-        if progress.phase is Phase.INDEXING and progress.space is not None:
+        if going_on and progress.space is not None:
             parts.append(self.tr("needs {size} of disk").format(size=wording.download_size(round(progress.space))))
         return " \u00b7 ".join(parts)
 
     def _could_not(self, failed: int) -> str:
         return self.tr("{videos} could not be read").format(videos=wording.videos(failed))
 
-    def _set_running(self, running: bool) -> None:
+    def _show_buttons(self, closable: bool = False) -> None:
+        running = self._progress is not None
         self._leave.stop()
         self._bar.setVisible(running)
-        self._pause.setVisible(running)
+        self._pause.setVisible(running or self._paused)
         self._cancel.setVisible(running)
-        self._close.setVisible(not running)
+        self._close.setVisible(closable)
         self.show()
 
-    def _set_paused(self, paused: bool) -> None:
-        self._paused = paused
-        self._pause.setText(self.tr("Resume") if paused else self.tr("Pause"))
-        self._pause.setIcon(self._theme.icon("play" if paused else "pause"))
+    def _paint_pause(self) -> None:
+        self._pause.setText(self.tr("Resume") if self._paused else self.tr("Pause"))
+        self._pause.setIcon(self._theme.icon("play" if self._paused else "pause"))

@@ -15,6 +15,7 @@ from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject, Qt, Sig
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
+from cret_desktop.gui.connections import connect_for
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.settings import Settings
 
@@ -53,6 +54,7 @@ COMMANDS = (
     Command("add_folder", QT_TRANSLATE_NOOP("shortcuts", "&Add folder\u2026"), ("Ctrl+O",)),
     Command("add_files", QT_TRANSLATE_NOOP("shortcuts", "Add &files\u2026"), ("Ctrl+Shift+O",)),
     Command("look_again", QT_TRANSLATE_NOOP("shortcuts", "&Look for new videos"), ("F5",)),
+    Command("pause", QT_TRANSLATE_NOOP("shortcuts", "Paus&e or resume indexing")),
     Command("failures", QT_TRANSLATE_NOOP("shortcuts", "&Videos that could not be read\u2026")),
     Command("storage", QT_TRANSLATE_NOOP("shortcuts", "&Backup and storage\u2026")),
     Command("settings", QT_TRANSLATE_NOOP("shortcuts", "&Settings\u2026"), ("Ctrl+,",)),
@@ -141,8 +143,7 @@ class Shortcuts(QObject):
             action.setToolTip(self.hint(id))
 
         give_keys()
-        connection = self.changed.connect(give_keys)
-        action.destroyed.connect(lambda: QObject.disconnect(connection))
+        connect_for(action, self.changed, give_keys)
         action.triggered.connect(slot)
         parent.addAction(action)
         return action
