@@ -225,6 +225,9 @@ class LibraryFile:
     note: str
 
 
+LONGEST_PICTURE = 512  # pixels a side of a picture to search by; every model looks at less
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A picture to search by: `rgb` holds height x width x 3 bytes, row by row."""

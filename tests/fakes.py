@@ -10,8 +10,9 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -303,6 +304,21 @@ def open_library_held_videos(library: Path, model: str, device: str, read_only: 
 
     held = ColourModel(video=HeldVideo(library.with_name("go")))
     return wire(library, held, lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.0)
+
+
+def _read_for_ever(pipe: Any) -> None:
+    pipe.send_bytes(b"{}")
+    time.sleep(600)
+
+
+def open_library_slow_pictures(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, but no picture to search by is ever read to its end."""
+    from cret_desktop.engine import pictures
+    from cret_desktop.media import still_picture
+
+    still_picture._run_child = _read_for_ever
+    pictures.PictureReader = partial(still_picture.PictureReader, seconds=2.0)  # type: ignore[misc]
+    return open_library(library, model, device, read_only)
 
 
 def open_library_slow_graph(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:

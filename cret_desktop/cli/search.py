@@ -12,10 +12,10 @@ from rich.table import Table
 
 from cret_desktop.cli.options import Device, Library, Model, engine_config
 from cret_desktop.cli.terminal import cell, clock, err, out
-from cret_desktop.clips import Picture, Sort
+from cret_desktop.clips import Sort
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
-from cret_desktop.errors import BadFile, QueryError, UsageError
+from cret_desktop.errors import QueryError, UsageError
 
 
 def search(
@@ -37,12 +37,12 @@ def search(
     if (query is None) == (source is None) and (like is None or source is not None):
         raise UsageError('Give one query, or a file of queries: cret-desktop search "a dog on a beach".')
     queries = _lines(source) if source is not None else [query or ""]
-    picture = _picture(like) if like is not None else None
     status = 0
     began = time.perf_counter()
     with EngineClient(engine_config(library, device, model, read_only=True)) as engine:
         loading = {"engine": round((time.perf_counter() - began) * 1000, 3)}
         loading |= engine.request(protocol.Prepare()).result()
+        picture = engine.request(protocol.ReadPicture(str(like.absolute()))).result() if like is not None else None
         for text in queries:
             try:
                 if not text.strip() and picture is None:  # the window lists all files then; nobody asks that here
@@ -73,16 +73,6 @@ def _lines(source: Path | None) -> list[str]:
         return source.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"The queries in {source} cannot be read: {error}.") from error
-
-
-def _picture(path: Path) -> Picture:
-    from cret_desktop.media.pan_and_zoom import read_photograph  # OpenCV, only where a picture is searched by
-
-    try:
-        pixels = read_photograph(path)
-    except BadFile as error:
-        raise UsageError(str(error)) from error
-    return Picture(pixels.shape[1], pixels.shape[0], pixels.tobytes())
 
 
 def _answer_json(query: str, answer: protocol.SearchAnswer, limit: int) -> dict[str, Any]:

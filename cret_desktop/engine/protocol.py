@@ -83,6 +83,18 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadPicture:
+    """Read a picture to search by, of a file or of `data`, its bytes. Reply: Picture, small and upright.
+
+    Of several that wait or are being read, only the newest is answered, the others get a Failure with `superseded`.
+    Raises: PathError, within ten seconds, where there is no picture, or none of a kind and size that is read.
+    """
+
+    path: str = ""
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GetFilmstrip:
     """All clips of a file in order of time, with their relevance to a query. Reply: tuple[clips.Stretch, ...]."""
 
@@ -399,6 +411,7 @@ Request = (
     | Pause
     | CancelIndexing
     | Search
+    | ReadPicture
     | GetFilmstrip
     | GetFile
     | GetTags

@@ -1,8 +1,8 @@
 """The engine's process: the only writer of a library. One pipe in, one pipe out; ends when the pipe does.
 
-Four threads: the pipe's (answers from the catalog at once), the search's, the browsing's, the indexing's; one more once
-something is exported, one once a model is fetched. Requests about the catalog are answered before any model is loaded;
-a search holds indexing back between two batches. Never a window.
+Four threads: the pipe's (answers from the catalog at once), the search's, the browsing's, the indexing's; one more each
+once something is exported, a picture is read, a model is fetched. Requests about the catalog are answered before any
+model is loaded; a search holds indexing back between two batches. Never a window.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from cret_desktop.engine.exports import Exports
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.engine.log_lines import LineFormatter, guard_standard_error
 from cret_desktop.engine.models import Models
+from cret_desktop.engine.pictures import Pictures
 from cret_desktop.engine.watching import KEEP_SECONDS, Watching
 from cret_desktop.engine.worker import living_on
 from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, PathError, QueryError
@@ -150,6 +151,7 @@ class _Engine:
         self._browsing: queue.SimpleQueue[tuple[int, _Question] | None] = queue.SimpleQueue()
         self._jobs: queue.SimpleQueue[_Index | _Look | _Remove | _Add | _Free | _Forget | None] = queue.SimpleQueue()
         self._exports = Exports(self._answer, self._send)
+        self._pictures = Pictures(self._answer)
         self._models = Models(library, self._answer, self._send)
         self._copies = Copies(library, self._answer, self._send)
         self._control = Control(_on_battery if config.pause_on_battery else lambda: False)
@@ -190,6 +192,7 @@ class _Engine:
             self._watching.close()
             self._control.cancel()
             self._exports.close()
+            self._pictures.close()
             self._models.close()
             self._copies.close()
             self._searches.put(None)
@@ -221,6 +224,8 @@ class _Engine:
             (self._browsing if _is_browsing(body) else self._searches).put((number, body))
         elif isinstance(body, protocol.ExportClips | protocol.ExportList):
             self._exports.submit(number, body)
+        elif isinstance(body, protocol.ReadPicture):
+            self._pictures.submit(number, body)
         elif isinstance(body, COPIES):
             self._copies.submit(number, body)
         elif isinstance(body, protocol.DownloadModel | protocol.ImportModel | protocol.RemoveModel):

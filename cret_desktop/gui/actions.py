@@ -1,4 +1,4 @@
-"""What is done with a file outside of the window: open it, show it in the file manager, copy its path, read a drop.
+"""What is done with a file outside of the window: open it, show it in the file manager, copy its path.
 
 Paths go to other programs as URLs or arguments, never through a shell.
 """
@@ -34,11 +34,6 @@ def path_of(url: QUrl) -> str:
         return url.toLocalFile()
     encoded = url.toEncoded(QUrl.ComponentFormattingOption.FullyEncoded | QUrl.UrlFormattingOption.RemoveScheme)
     return os.fsdecode(unquote_to_bytes(bytes(encoded.data()).removeprefix(b"//")))
-
-
-def dropped_paths(data: QMimeData) -> list[str]:
-    """The local files and folders of a drop, in its order."""
-    return [path_of(url) for url in data.urls() if url.isLocalFile()]
 
 
 def open_file(path: str) -> bool:

@@ -72,7 +72,7 @@ class EngineBridge(QObject):
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine-bridge")
         self._closing = False
         self.is_closed = False
-        self.paused = client.config.paused
+        self.paused = False
         self._signals: dict[type, Any] = {
             protocol.EngineStarted: self.started,
             protocol.EngineLost: self.lost,

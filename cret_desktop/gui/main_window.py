@@ -22,7 +22,7 @@ from cret_desktop.engine.protocol import (
     SearchAnswer,
 )
 from cret_desktop.errors import ModelError
-from cret_desktop.gui import actions, wording
+from cret_desktop.gui import actions, drops, wording
 from cret_desktop.gui.annotations.annotation_dialogs import AnnotationDialogs
 from cret_desktop.gui.annotations.annotations import Annotations
 from cret_desktop.gui.banner import Banner
@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
         self.storage = StorageController(bridge, self)
         self.everyday = Everyday(self, bridge, self._theme, preferences, shortcuts, self.models, self.storage)
         self.exports = ExportController(bridge, preferences, self.export_line, self)
-        self.searching = Searching(self.search_bar, self.search, self.saved, self.thumbnails, theme, self)
+        self.searching = Searching(bridge, self.search_bar, self.search, self.saved, self.thumbnails, theme, self)
         self.library_dialogs = LibraryDialogs(self.library, self)
         self.annotation_dialogs = AnnotationDialogs(self.annotations, self)
         self._build_actions()
@@ -279,7 +279,6 @@ class MainWindow(QMainWindow):
         """End what works beside the window. The window is of no use afterwards."""
         self.playback.close()
         self.thumbnails.close()
-        self.searching.pictures.close()
 
     def _follow_settings(self, before: Settings, now: Settings) -> None:
         self.search_bar.history.enabled = now.history
@@ -422,7 +421,7 @@ class MainWindow(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         data = event.mimeData()
         from_here = event.source() is not None  # results being dragged out
-        if not from_here and (holds_picture(data) or actions.dropped_paths(data)):
+        if not from_here and (holds_picture(data) or drops.local_paths(data) or drops.other_computer(data)):
             event.setDropAction(Qt.DropAction.CopyAction)
             event.accept()
             self.drop_cover.cover(holds_picture(data))
@@ -434,10 +433,18 @@ class MainWindow(QMainWindow):
         self.drop_cover.hide()
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
-        if holds_picture(event.mimeData()):
-            self.searching.take_picture(event.mimeData())
-        else:
-            self.library.add(actions.dropped_paths(event.mimeData()))
+        data = event.mimeData()
+        if holds_picture(data):
+            self.searching.take_picture(data)
+        elif paths := drops.local_paths(data):
+            self.library.add(paths)
+        if host := drops.other_computer(data):
+            self.banner.say(
+                self.tr(
+                    "What lies on another computer ({name}) cannot be dropped here. Use \u201cAdd folder\u201d in the "
+                    "Library menu."
+                ).format(name=wording.shown(host))
+            )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

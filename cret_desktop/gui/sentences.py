@@ -72,6 +72,19 @@ TEMPLATES = (
     ),
     QT_TRANSLATE_NOOP("sentences", "The moment to look for similar ones of has left the library."),
     QT_TRANSLATE_NOOP("sentences", "{picture} is not a picture that can be read."),
+    QT_TRANSLATE_NOOP("sentences", "The picture “{name}” cannot be opened: {reason}."),
+    QT_TRANSLATE_NOOP("sentences", "The picture “{name}” cannot be read. Try it as a JPEG or PNG file."),
+    QT_TRANSLATE_NOOP("sentences", "The picture “{name}” takes too long to read. Try it as a JPEG or PNG file."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
+        "The picture “{name}” is too large: it can have up to {pixels} million pixels and {megabytes} MB. Make it "
+        "smaller.",
+    ),
+    QT_TRANSLATE_NOOP(
+        "sentences", "“{name}” is not a picture to search by. JPEG, PNG, WebP, GIF, BMP and TIFF files are."
+    ),
+    QT_TRANSLATE_NOOP("sentences", "The picture that was copied cannot be read. Copy it as JPEG or PNG."),
+    QT_TRANSLATE_NOOP("sentences", "The picture decoder does not start. Please install the app again."),
     QT_TRANSLATE_NOOP("sentences", "The marks lie outside of the video."),
     QT_TRANSLATE_NOOP("sentences", "Nothing of the video could be read there."),
     QT_TRANSLATE_NOOP("sentences", "No picture of the video could be decoded there."),

@@ -8,12 +8,13 @@ placeholder; nobody is told, because thumbnails are a cache.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from PySide6.QtCore import QByteArray, QObject, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QBuffer, QByteArray, QObject, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QImage, QImageReader, QPainter, QPixmap
 
 from cret_desktop.clips import Thumbnail
@@ -22,6 +23,8 @@ from cret_desktop.gui.background import Deliveries
 CAPACITY = 128 * 2**20  # bytes of pixmaps: some 250 cards of 216 x 122 at 200 %
 WISHES = 200  # strips; more than a screen shows. What was scrolled past is forgotten
 WORKERS = 2
+WIDEST_STRIP, HIGHEST_STRIP = 16_384, 1024  # pixels; ours have some tiles of 320 x 180 at most side by side
+MOST_BYTES = 16 * 2**20  # of a strip's file
 CROPPED = 0.26  # a picture fills its place where at most this share of it is cut: 4:3 does, upright video does not
 
 
@@ -102,10 +105,7 @@ class ThumbnailCache(QObject):
                 return []
             path, wished = self._wishes.popitem()
             self._reading.update(wished)
-        reader = QImageReader()
-        reader.setFileName(os.fsencode(path).decode("utf-8", "replace"))
-        reader.setFormat(QByteArray(b"jpeg"))
-        strip = reader.read()
+        strip = read_strip(path)
         return [(key, prepare(strip, key[1], place)) for key, place in wished.items()]
 
     def _keep(self, images: list[tuple[Key, QImage]]) -> None:
@@ -127,11 +127,38 @@ class ThumbnailCache(QObject):
         raise error
 
 
+def read_strip(path: str) -> QImage:
+    """A strip of thumbnails, a null image where it is no JPEG of such a size, whatever its name says."""
+    buffer = QBuffer()
+    buffer.setData(_bytes_of(path))
+    reader = QImageReader(buffer)
+    reader.setAutoDetectImageFormat(False)  # else Qt asks its other formats: one draws SVG, for as long as that takes
+    reader.setFormat(QByteArray(b"jpeg"))
+    size = reader.size() if reader.canRead() else QSize()
+    if not size.isValid() or size.width() > WIDEST_STRIP or size.height() > HIGHEST_STRIP:
+        return QImage()
+    return reader.read()
+
+
+def _bytes_of(path: str) -> bytes:
+    """What a file holds; nothing where it cannot be read, is no file, or is larger than any strip."""
+    try:
+        # Not waiting: a pipe that nobody writes to would never open.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:
+            there = os.fstat(descriptor)
+            return file.read() if stat.S_ISREG(there.st_mode) and there.st_size <= MOST_BYTES else b""
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        return b""
+
+
 def prepare(strip: QImage, rect: Rect, place: Place) -> QImage:
     """One tile of a strip as it is drawn: in device pixels, cut to its place or inside it, with round corners."""
-    if strip.isNull():
+    # Rows can say anything: what lies outside of the strip would be made, black, and however large.
+    inside = all(0 <= number <= WIDEST_STRIP for number in rect)
+    tile = strip.copy(QRect(*rect) & strip.rect()) if inside and QRect(*rect).intersects(strip.rect()) else QImage()
+    if tile.isNull():
         return QImage()
-    tile = strip.copy(QRect(*rect))
     target = place.size * place.ratio
     shapes = sorted((tile.width() * target.height(), target.width() * tile.height()))
     fill = place.cover or (shapes[1] > 0 and 1 - shapes[0] / shapes[1] <= CROPPED)

@@ -547,6 +547,10 @@
         <translation>Startmodell verwenden</translation>
     </message>
     <message>
+        <source>What lies on another computer ({name}) cannot be dropped here. Use “Add folder” in the Library menu.</source>
+        <translation>Was auf einem anderen Computer ({name}) liegt, lässt sich hier nicht ablegen. Dafür gibt es „Ordner hinzufügen“ im Menü Bibliothek.</translation>
+    </message>
+    <message>
         <source>“{name}” could not be opened: no program is set for such files.</source>
         <translation>„{name}“ lässt sich nicht öffnen: Für solche Dateien ist kein Programm festgelegt.</translation>
     </message>
@@ -2208,8 +2212,32 @@ Renders/*</translation>
         <translation>Die Notiz wurde nicht aufbewahrt: Die Datei ist nicht mehr in der Bibliothek.</translation>
     </message>
     <message>
+        <source>The picture decoder does not start. Please install the app again.</source>
+        <translation>Der Bilddecoder startet nicht. Bitte die App neu installieren.</translation>
+    </message>
+    <message>
         <source>The picture is too large to decode: {width} × {height}.</source>
         <translation>Das Bild ist zu groß zum Dekodieren: {width} × {height}.</translation>
+    </message>
+    <message>
+        <source>The picture that was copied cannot be read. Copy it as JPEG or PNG.</source>
+        <translation>Das kopierte Bild ist nicht lesbar. Als JPEG oder PNG kopiert gelingt es.</translation>
+    </message>
+    <message>
+        <source>The picture “{name}” cannot be opened: {reason}.</source>
+        <translation>Das Bild „{name}“ kann nicht geöffnet werden: {reason}.</translation>
+    </message>
+    <message>
+        <source>The picture “{name}” cannot be read. Try it as a JPEG or PNG file.</source>
+        <translation>Das Bild „{name}“ ist nicht lesbar. Als JPEG- oder PNG-Datei gelingt es vielleicht.</translation>
+    </message>
+    <message>
+        <source>The picture “{name}” is too large: it can have up to {pixels} million pixels and {megabytes} MB. Make it smaller.</source>
+        <translation>Das Bild „{name}“ ist zu groß: Möglich sind bis zu {pixels} Millionen Pixel und {megabytes} MB. Bitte verkleinern.</translation>
+    </message>
+    <message>
+        <source>The picture “{name}” takes too long to read. Try it as a JPEG or PNG file.</source>
+        <translation>Das Bild „{name}“ zu lesen dauert zu lange. Als JPEG- oder PNG-Datei gelingt es vielleicht.</translation>
     </message>
     <message>
         <source>The pictures of this file cannot be read: {reason}.</source>
@@ -2406,6 +2434,10 @@ Renders/*</translation>
     <message>
         <source>“{folder}” is a model of a newer version of CRET Desktop; update the program to use it.</source>
         <translation>„{folder}“ ist ein Modell einer neueren Version von CRET Desktop; um es zu benutzen, bitte das Programm aktualisieren.</translation>
+    </message>
+    <message>
+        <source>“{name}” is not a picture to search by. JPEG, PNG, WebP, GIF, BMP and TIFF files are.</source>
+        <translation>Mit „{name}“ lässt sich nicht suchen. Möglich sind Bilder als JPEG, PNG, WebP, GIF, BMP und TIFF.</translation>
     </message>
     <message>
         <source>“{source}” could not be copied to “{folder}”: {reason}.</source>

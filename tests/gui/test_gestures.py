@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.gui import actions
+from cret_desktop.gui import drops
 from tests.gui.conftest import WAIT
 from tests.gui.test_search import answered, names
 
@@ -84,7 +84,7 @@ def test_dragging_out_hands_over_the_real_file(
     dragged: list[list[str]] = []
 
     def drop(drag: QDrag, allowed: Qt.DropAction) -> Qt.DropAction:
-        dragged.append(actions.dropped_paths(drag.mimeData()))
+        dragged.append(drops.local_paths(drag.mimeData()))
         return allowed
 
     monkeypatch.setattr(QDrag, "exec", drop)  # its own loop waits for a drop target on the screen

@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.engine.client import Superseded
 from cret_desktop.engine.protocol import SearchAnswer
 from cret_desktop.errors import QueryError
-from cret_desktop.gui import actions, wording
+from cret_desktop.gui import actions, drops, wording
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.search.search_bar import SearchBar
 from cret_desktop.gui.search.search_controller import SearchController
@@ -93,7 +93,7 @@ def test_a_path_survives_the_way_through_a_url(name: bytes) -> None:
     path = os.fsdecode(b"/tmp/" + name)
     data = QMimeData()
     data.setUrls([actions.file_url(path), QUrl("https://example.org/video.mp4")])
-    assert actions.dropped_paths(data) == [path]
+    assert drops.local_paths(data) == [path]
 
 
 @pytest.fixture

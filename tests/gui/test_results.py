@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.clips import Match, Moment, Sort, Stretch
 from cret_desktop.engine.protocol import GetFilmstrip
 from cret_desktop.errors import EngineError
-from cret_desktop.gui import actions
+from cret_desktop.gui import actions, drops
 from cret_desktop.gui.results.results_delegate import USUAL, check_rect
 from cret_desktop.gui.results.results_model import PAGE, Column
 from cret_desktop.gui.results.results_page import ResultsPage
@@ -191,7 +191,7 @@ def test_dragging_out_gives_the_files(page: ResultsPage, qtbot: QtBot, monkeypat
 
     def drop(drag: QDrag, allowed: Qt.DropAction) -> Qt.DropAction:
         assert allowed == Qt.DropAction.CopyAction
-        dragged.append((actions.dropped_paths(drag.mimeData()), drag.pixmap().isNull()))
+        dragged.append((drops.local_paths(drag.mimeData()), drag.pixmap().isNull()))
         return allowed
 
     monkeypatch.setattr(QDrag, "exec", drop)
@@ -247,7 +247,7 @@ def test_the_menu_does_what_it_says(page: ResultsPage, qtbot: QtBot, monkeypatch
                      picture(page, 2).center())  # fmt: skip
     page.selection["copy_paths"].trigger()
     assert QGuiApplication.clipboard().text() == f"{FILES[1].path}\n{FILES[2].path}"
-    assert actions.dropped_paths(QGuiApplication.clipboard().mimeData()) == [FILES[1].path, FILES[2].path]
+    assert drops.local_paths(QGuiApplication.clipboard().mimeData()) == [FILES[1].path, FILES[2].path]
     with qtbot.waitSignal(page.selection.search_wanted, timeout=WAIT) as searched:
         page.selection["search_folder"].trigger()
     assert searched.args == ["in:/videos/Holidays"]

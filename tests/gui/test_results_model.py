@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.clips import Match, Reason
-from cret_desktop.gui import actions
+from cret_desktop.gui import drops
 from cret_desktop.gui.results.results_model import PAGE, Column, ResultsModel, Role
 from tests.gui.answers import answer, browsed, library_file, moment
 
@@ -160,7 +160,7 @@ def test_what_is_dragged_are_files_each_once(model: ResultsModel) -> None:
     model.show(answer(moment(FILES[0], 0), moment(FILES[0], 1), moment(odd, 0), files=[FILES[0], odd]))
     model.toggle(0)
     data = model.mimeData([model.index(row, column) for row in range(3) for column in (0, 1)])
-    assert actions.dropped_paths(data) == [FILES[0].path, odd.path]
+    assert drops.local_paths(data) == [FILES[0].path, odd.path]
     assert model.supportedDragActions() == Qt.DropAction.CopyAction
 
 

@@ -12,14 +12,14 @@ from PySide6.QtWidgets import QApplication, QDialogButtonBox, QInputDialog
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.clips import Match, Picture, Sort
+from cret_desktop.clips import LONGEST_PICTURE, Match, Picture, Sort
 from cret_desktop.engine.protocol import SavedSearch, SearchAnswer
 from cret_desktop.gui.library.library_model import Kind
 from cret_desktop.gui.search.chips import Chip
 from cret_desktop.gui.search.flow_layout import FlowLayout
 from cret_desktop.gui.search.history import MOST, History
 from cret_desktop.gui.search.operators import choices, operator_words, token
-from cret_desktop.gui.search.pictures import LONGEST, PictureLoader, holds_picture, to_image, to_picture
+from cret_desktop.gui.search.pictures import holds_picture, to_image, to_picture
 from cret_desktop.gui.search.search_bar import SearchBar
 from cret_desktop.gui.search.suggestions import Vocabulary, suggest
 from cret_desktop.gui.theme import Scheme, Theme
@@ -225,22 +225,12 @@ def test_pictures_are_made_small_and_opaque() -> None:
     image.fill(Qt.GlobalColor.transparent)
     image.setPixelColor(0, 0, QColor(10, 20, 30))
     small = to_picture(image)
-    assert (small.width, small.height) == (LONGEST, 256)
+    assert (small.width, small.height) == (LONGEST_PICTURE, 256)
     assert len(small.rgb) == small.width * small.height * 3
     assert small.rgb[-3:] == b"\xff\xff\xff"
     odd = to_picture(picture("#102030", 5, 3))  # rows that Qt pads
     assert odd.rgb == b"\x10\x20\x30" * 15
     assert to_image(odd).pixelColor(4, 2) == QColor("#102030")
-
-
-def test_files_that_are_no_pictures_are_said(qtbot: QtBot, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.png"
-    broken.write_text("no picture")
-    loader = PictureLoader()
-    with qtbot.waitSignal(loader.failed, timeout=WAIT) as failed:
-        loader.load(str(broken))
-    assert "broken.png" in str(failed.args[0])
-    loader.close()
 
 
 def test_only_pictures_are_taken_for_pictures(tmp_path: Path) -> None:

@@ -1,22 +1,29 @@
 """Pictures to search by: out of a file, the clipboard, a drop or a frame into what the engine takes.
 
-Files are read in a worker, at the size that is needed. This module never touches a widget.
+The engine reads them, in a child of its own; what is a picture here is only so by its name or its label. This module
+never touches a widget, and never decodes what comes from elsewhere.
 """
 
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 from PySide6.QtCore import QMimeData, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QImage, QImageReader, QPainter
+from PySide6.QtGui import QImage, QPainter
 
-from cret_desktop.clips import Picture
+from cret_desktop.clips import LONGEST_PICTURE, Picture
+from cret_desktop.engine.client import Superseded
+from cret_desktop.engine.protocol import ReadPicture
 from cret_desktop.errors import PathError
-from cret_desktop.gui import actions, wording
-from cret_desktop.gui.background import Deliveries
+from cret_desktop.gui import drops, sentences
+from cret_desktop.gui.engine_bridge import EngineBridge
 
-LONGEST = 512  # pixels; every model looks at less
+# Names of pictures, also of kinds that are not read: a person who drops one means to search by it, and is told.
+ENDINGS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .tif .tiff .svg .svgz .pdf .eps .ps .heic .heif .avif .jxl .jp2 .ico "
+    ".icns .cur .tga .pbm .pgm .ppm .xbm .xpm .psd".split()
+)
+TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "image/gif")  # that are read, best first
 
 
 def to_picture(image: QImage) -> Picture:
@@ -45,9 +52,8 @@ def to_image(picture: Picture) -> QImage:
 
 def picture_paths(data: QMimeData) -> list[str]:
     """The files of a drop or a clipboard, where all of them are pictures by their names; otherwise none."""
-    kinds = {bytes(kind.data()).decode("ascii") for kind in QImageReader.supportedImageFormats()}
-    files = actions.dropped_paths(data)
-    pictures = [path for path in files if os.path.splitext(path)[1][1:].lower() in kinds - {"gif"}]
+    files = drops.local_paths(data)
+    pictures = [path for path in files if os.path.splitext(path)[1].lower() in ENDINGS]
     return pictures if len(pictures) == len(files) else []
 
 
@@ -57,38 +63,47 @@ def holds_picture(data: QMimeData) -> bool:
 
 
 class PictureLoader(QObject):
-    """Reads pictures beside the window.
+    """Has pictures read by the engine: the window decodes nothing that strangers have made.
 
-    Signals: `loaded(QImage)`, at most 512 pixels a side, upright; `failed(Exception)`.
+    Signals: `loaded(Picture)`; `failed(Exception)`.
     """
 
-    loaded = Signal(QImage)
+    loaded = Signal(object)
     failed = Signal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, bridge: EngineBridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._deliveries = Deliveries(self)
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="pictures")
+        self._bridge = bridge
 
     def load(self, path: str) -> None:
-        self._deliveries.deliver(self._worker.submit(_read, path), self.loaded.emit, self.failed.emit)
+        self._ask(ReadPicture(path))
 
-    def close(self) -> None:
-        self._worker.shutdown(cancel_futures=True)
+    def load_copied(self, data: QMimeData) -> None:
+        """A picture itself, as it was copied or dragged."""
+        kinds = [kind for kind in data.formats() if kind.startswith("image/")]
+        known = next((kind for kind in TYPES if kind in kinds), None)
+        if known is not None:
+            self._ask(ReadPicture(data=bytes(data.data(known).data())))
+            return
+        # Pixels that the system, or this app, has put there. Beside any other kind of picture they are not: Qt would
+        # make them of that one, in this process.
+        image = QImage() if kinds else QImage(data.imageData())
+        if image.isNull():
+            self.failed.emit(
+                PathError(sentences.told("The picture that was copied cannot be read. Copy it as JPEG or PNG."))
+            )
+        else:
+            self.loaded.emit(to_picture(image))
 
+    def _ask(self, body: ReadPicture) -> None:
+        self._bridge.request(body, self.loaded.emit, self._on_failed)
 
-def _read(path: str) -> QImage:
-    reader = QImageReader(actions.file_url(path).toLocalFile())
-    reader.setAutoTransform(True)
-    if reader.size().isValid():
-        reader.setScaledSize(_bounded(reader.size()))
-    image = reader.read()
-    if image.isNull():
-        raise PathError(f"The picture {wording.file_name(path)} cannot be read. Try it as a JPEG or PNG file.")
-    return image
+    def _on_failed(self, error: BaseException) -> None:
+        if not isinstance(error, Superseded):
+            self.failed.emit(error)
 
 
 def _bounded(size: QSize) -> QSize:
-    if max(size.width(), size.height()) <= LONGEST:
+    if max(size.width(), size.height()) <= LONGEST_PICTURE:
         return size
-    return size.scaled(LONGEST, LONGEST, Qt.AspectRatioMode.KeepAspectRatio).expandedTo(QSize(1, 1))
+    return size.scaled(LONGEST_PICTURE, LONGEST_PICTURE, Qt.AspectRatioMode.KeepAspectRatio).expandedTo(QSize(1, 1))

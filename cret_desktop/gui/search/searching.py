@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QMimeData, QObject, Qt, Signal
-from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QInputDialog, QWidget
 
 from cret_desktop.clips import Moment, Picture, Thumbnail
 from cret_desktop.engine.protocol import LibraryStatus, SavedSearch
+from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.search.chips import PICTURE
 from cret_desktop.gui.search.filters import Filters
-from cret_desktop.gui.search.pictures import PictureLoader, picture_paths, to_image, to_picture
+from cret_desktop.gui.search.pictures import PictureLoader, picture_paths, to_image
 from cret_desktop.gui.search.saved_searches import SavedSearches
 from cret_desktop.gui.search.search_bar import SearchBar
 from cret_desktop.gui.search.search_controller import SearchController
@@ -33,6 +34,7 @@ class Searching(QObject):
 
     def __init__(
         self,
+        bridge: EngineBridge,
         bar: SearchBar,
         search: SearchController,
         saved: SavedSearches,
@@ -50,7 +52,7 @@ class Searching(QObject):
         self._folders: tuple[str, ...] = ()
         self._tags: tuple[tuple[str, int], ...] = ()
         self.filters = Filters(theme, window)
-        self.pictures = PictureLoader(self)
+        self.pictures = PictureLoader(bridge, self)
         self._connect_signals()
 
     def _connect_signals(self) -> None:
@@ -63,7 +65,7 @@ class Searching(QObject):
         bar.filters_wanted.connect(self.open_filters)
         bar.save_wanted.connect(self.save)
         self.filters.changed.connect(bar.set_filters)
-        self.pictures.loaded.connect(self._on_loaded)
+        self.pictures.loaded.connect(self.like_picture)
         self.pictures.failed.connect(self.failed)
         self._saved.failed.connect(self.failed)
         self._saved.changed.connect(self._show_whether_saved)
@@ -126,11 +128,7 @@ class Searching(QObject):
         if paths:
             self.pictures.load(paths[0])
         else:
-            self._on_loaded(QImage(data.imageData()))
-
-    def _on_loaded(self, image: QImage) -> None:
-        if not image.isNull():
-            self.like_picture(to_picture(image))
+            self.pictures.load_copied(data)
 
     def _on_thumbnail(self, path: str) -> None:
         if self._liked is None or path != self._liked.path:

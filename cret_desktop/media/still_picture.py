@@ -1,0 +1,236 @@
+"""Decode a still picture to search by: of a fixed list of formats, in a child process that has nothing but its bytes.
+
+Which format it is, its first bytes say, never its name; vector graphics and documents are none of them, because to
+draw them can take for ever and reads other files. The child is given up after `SECONDS`, may take `MEMORY_BYTES`, and
+ends with its parent. It answers in JSON and plain pixels, which are checked: nothing that it says is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import stat
+import threading
+from collections.abc import Callable
+from multiprocessing import connection
+from typing import Any
+
+from cret_desktop.clips import LONGEST_PICTURE, Picture
+from cret_desktop.errors import CretError, DecoderFailed, PathError
+from cret_desktop.media.memory import bound_memory
+
+MOST_BYTES = 64 << 20
+MOST_PIXELS = 1 << 27  # more than cameras take; four bytes each are half a gigabyte
+MEMORY_BYTES = 2 << 30
+SECONDS = 8.0  # to decode; with the child's start it is over in ten
+_START_SECONDS = 60.0  # to import the decoder, on a slow disk and a busy machine
+_END_SECONDS = 2.0
+_MOST_SAID = 1 << 12  # bytes; ours have a few dozen
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes, by version
+
+# Why there is no picture: the child's words for it, and what a person is told of a file and of what was copied.
+_FOREIGN, _TOO_LARGE, _TOO_SLOW, _BROKEN = "foreign", "too large", "too slow", "broken"
+
+
+def kind_of(data: bytes) -> str:
+    """The format of a picture by its first bytes; '' for what is none that is read here."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return "tiff"
+    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return "bmp"
+    return ""
+
+
+class PictureReader:
+    """Reads one picture at a time in the thread that calls `read`; `stop` may be called from any other."""
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._child: _Child | None = None
+
+    def read_file(self, path: str, wanted: Callable[[], bool] = lambda: True) -> Picture:
+        """A picture out of a file, upright, at most `LONGEST_PICTURE` pixels a side; what is transparent becomes white.
+
+        Raises: PathError, one sentence that says why not. DecoderFailed where it was stopped, or is not `wanted` any
+        more when its decoding begins.
+        """
+        name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
+        try:
+            data = _bytes_of(path)
+        except OSError as error:
+            raise PathError(
+                f"The picture “{name}” cannot be opened: {(error.strerror or str(error)).lower()}."
+            ) from error
+        return self.read(data, name, wanted)
+
+    def read(self, data: bytes, name: str = "", wanted: Callable[[], bool] = lambda: True) -> Picture:
+        """A picture out of its bytes. `name` for the sentence, '' for what was copied. Raises: as `read_file`."""
+        if len(data) > MOST_BYTES:
+            raise _refusal(_TOO_LARGE, name)
+        if not kind_of(data):
+            raise _refusal(_FOREIGN, name)
+        child = _Child()
+        with self._lock:
+            self._child = child
+        try:
+            if not wanted():
+                child.stop()
+            found = child.decode(data, self._seconds)
+        finally:
+            with self._lock:
+                self._child = None
+            child.end()
+        if isinstance(found, str):
+            raise _refusal(found, name)
+        return found
+
+    def stop(self) -> None:
+        """Give up the picture that is being read, if any."""
+        with self._lock:
+            if self._child is not None:
+                self._child.stop()
+
+
+def _bytes_of(path: str) -> bytes:
+    """The content of a regular file, one byte more than is read of any at most. Raises: OSError."""
+    # Not waiting: a pipe that nobody writes to would never open.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("it is not a regular file")
+        return file.read(MOST_BYTES + 1)
+
+
+def _refusal(why: str, name: str) -> CretError:
+    if not name:
+        return PathError("The picture that was copied cannot be read. Copy it as JPEG or PNG.")
+    if why == _FOREIGN:
+        return PathError(f"“{name}” is not a picture to search by. JPEG, PNG, WebP, GIF, BMP and TIFF files are.")
+    if why == _TOO_LARGE:
+        return PathError(
+            f"The picture “{name}” is too large: it can have up to {MOST_PIXELS // 10**6} million pixels and "
+            f"{MOST_BYTES >> 20} MB. Make it smaller."
+        )
+    if why == _TOO_SLOW:
+        return PathError(f"The picture “{name}” takes too long to read. Try it as a JPEG or PNG file.")
+    return PathError(f"The picture “{name}” cannot be read. Try it as a JPEG or PNG file.")
+
+
+class _Child:
+    """One process for one picture, as the parent sees it."""
+
+    def __init__(self) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_run_child, args=(theirs,), name="cret-picture", daemon=True)
+        self._process.start()
+        theirs.close()  # else the pipe would not end with the child
+        self._stopped = False
+
+    def decode(self, data: bytes, seconds: float) -> Picture | str:
+        """The picture, or why there is none. Raises: DecoderFailed where the child does not start or was stopped."""
+        if self._next(_START_SECONDS) is None:
+            raise DecoderFailed(self._why_gone())
+        # Both writing and reading end when the process does.
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
+        clock = threading.Timer(seconds, give_up)
+        clock.start()
+        try:
+            self._pipe.send_bytes(data)
+            outcome = json.loads(self._pipe.recv_bytes(_MOST_SAID))
+            return self._picture(outcome)
+        except (EOFError, OSError, LookupError, TypeError, ValueError, RecursionError):
+            # Gone, or what it says makes no sense.
+            if self._stopped:
+                raise DecoderFailed(self._why_gone()) from None
+            return _TOO_SLOW if late.is_set() else _BROKEN
+        finally:
+            clock.cancel()
+            clock.join()
+
+    def _picture(self, outcome: dict[str, Any]) -> Picture | str:
+        if "failed" in outcome:
+            return _TOO_LARGE if outcome["failed"] == _TOO_LARGE else _BROKEN
+        width, height = outcome["width"], outcome["height"]
+        if (
+            type(width) is not int
+            or type(height) is not int
+            or not 0 < min(width, height) <= max(width, height) <= LONGEST_PICTURE
+        ):
+            raise ValueError(f"a picture of {width} x {height}")
+        rgb = self._pipe.recv_bytes(3 * LONGEST_PICTURE * LONGEST_PICTURE)
+        if len(rgb) != 3 * width * height:
+            raise ValueError(f"{len(rgb)} bytes for {width} x {height}")
+        return Picture(width, height, rgb)
+
+    def _next(self, seconds: float) -> bytes | None:
+        try:
+            return self._pipe.recv_bytes(_MOST_SAID) if self._pipe.poll(seconds) else None
+        except (EOFError, OSError):
+            return None
+
+    def _why_gone(self) -> str:
+        if self._stopped:
+            return "Reading the picture was stopped."
+        return "The picture decoder does not start. Please install the app again."
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._process.kill()
+
+    def end(self) -> None:
+        self._pipe.close()
+        self._process.join(_END_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+
+# The child's side
+
+
+def _run_child(pipe: connection.Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, with which we end
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    # OpenCV compares what a header says with this, before it takes memory for a single pixel.
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MOST_PIXELS)
+    os.environ["OPENCV_LOG_LEVEL"] = "SILENT"  # what is wrong with a picture is said in a sentence
+    # Imported here so that the parent, which imports this module, never loads a decoder.
+    from cret_desktop.media.still_decoder import decode
+
+    bound_memory(MEMORY_BYTES)
+    try:
+        pipe.send_bytes(b"{}")
+        picture = decode(pipe.recv_bytes())
+        if isinstance(picture, str):
+            pipe.send_bytes(json.dumps({"failed": picture}).encode())
+        else:
+            pipe.send_bytes(json.dumps({"width": picture.width, "height": picture.height}).encode())
+            pipe.send_bytes(picture.rgb)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent closed the pipe or is gone: that is how we end
+
+
+def _end_with_parent() -> None:
+    """A codec that never comes back notices no pipe that has ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
