@@ -1,15 +1,18 @@
 """What a person has chosen, kept as JSON: a frozen dataclass, handed down as values. Nothing below reads it.
 
 A file that cannot be understood is set aside under a name that says so, never overwritten and never an error: the
-app starts with what could be read, and says a word. Keys of a newer version are kept. This module never shows
-anything and never asks whether a device or a model is there.
+app starts with what could be read, and says a word. Keys of a newer version are kept. Files and their folder are for
+this person alone, also where an older version or a copy has left them open, and are never written through a link. This
+module never shows anything and never asks whether a device or a model is there.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
@@ -20,6 +23,8 @@ from cret_desktop.foreign import why
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound="DataclassInstance")
 
@@ -91,6 +96,8 @@ def load(kind: type[T], path: Path) -> tuple[T, str]:
     (`settings.json.set-aside`), and what could not be read has its default. Never raises.
     """
     defaults = kind()
+    keep_private(path.parent)
+    keep_private(path)
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(written, dict):
@@ -121,13 +128,54 @@ def save(record: Any, path: Path) -> None:
     values = {item.name: getattr(record, item.name) for item in dataclasses.fields(record) if item.name != "unknown"}
     text = json.dumps({**record.unknown, **values}, indent=2, ensure_ascii=False, default=str) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Not flushed to the disk: that can stall the window, and a power cut costs a choice that is soon made again.
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")  # what is no text is JSON's escape
-        os.replace(part, path)
+        make_private_folder(path.parent)
+        # What is no text is JSON's escape.
+        write_privately(path, text.encode(errors="backslashreplace"))
     except OSError as error:
         raise StorageError(f"The settings could not be written to {path}: {error.strerror}.") from error
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only this person may enter; one that is there already becomes so. Raises: OSError."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    keep_private(folder)
+
+
+def keep_private(path: Path) -> None:
+    """Take from others what they may do with a file or folder of this person's. A link is left as it is."""
+    if os.name == "nt":
+        return  # where a person's folders are closed to others by what they inherit
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return  # it is not there, or cannot be read: who reads it next says so
+    try:
+        there = os.fstat(descriptor)
+        if there.st_uid == os.geteuid() and there.st_mode & 0o077:
+            os.fchmod(descriptor, there.st_mode & 0o700)
+    except OSError as error:  # some sticks and shares know no such thing
+        log.info("%s could not be closed to others: %s", path, error)
+    finally:
+        os.close(descriptor)
+
+
+def write_privately(path: Path, content: bytes, flush: bool = False) -> None:
+    """Write a file under a new name nobody can foresee, then give it its own. Raises: OSError.
+
+    Not flushed to the disk unless `flush`: that can stall the window, and a choice is soon made again.
+    """
+    descriptor, part = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        os.unlink(part)
+        raise
 
 
 def _understood(kind: Any, item: dataclasses.Field[Any], value: Any) -> Any:
@@ -161,7 +209,7 @@ def _set_aside(path: Path) -> str:
     """Copy a file that cannot be used beside itself; the sentence that tells."""
     aside = path.with_name(path.name + ".set-aside")
     try:
-        aside.write_bytes(path.read_bytes())
+        write_privately(aside, path.read_bytes())
     except OSError as error:
         return f"It could not be set aside either ({error.strerror})."
     return f"It was set aside as {aside.name}."

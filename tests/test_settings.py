@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cret_desktop.errors import StorageError
-from cret_desktop.settings import Settings, load, save
+from cret_desktop.settings import Settings, keep_private, load, save
 
 TEXT = st.text(max_size=20)
 JSON = st.recursive(
@@ -107,3 +108,64 @@ def test_settings_that_cannot_be_written_say_so(tmp_path: Path) -> None:
     in_the_way.write_text("", encoding="utf-8")
     with pytest.raises(StorageError, match="could not be written"):
         save(Settings(), in_the_way / "settings.json")
+
+
+# --- for this person alone ------------------------------------------------------------------------------------------
+
+only_modes = pytest.mark.skipif(os.name == "nt", reason="files have no modes there")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@only_modes
+def test_nobody_else_reads_what_was_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "config" / "settings.json"
+    before = os.umask(0)
+    try:
+        save(Settings(), path)
+        assert (mode(path.parent), mode(path)) == (0o700, 0o600)
+        path.parent.chmod(0o755)
+        path.chmod(0o644)
+        load(Settings, path)
+        assert (mode(path.parent), mode(path)) == (0o700, 0o600), "tightened when it is read"
+        path.write_text("no settings")
+        path.chmod(0o644)
+        load(Settings, path)
+        assert {mode(file) for file in path.parent.iterdir()} == {0o600}
+        assert len(list(path.parent.iterdir())) == 2, "and what was set aside"
+    finally:
+        os.umask(before)
+
+
+@only_modes
+@pytest.mark.parametrize("name", ["settings.json", "settings.json.part", "settings.json.set-aside"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, name: str) -> None:
+    victim, folder = tmp_path / "victim", tmp_path / "config"
+    victim.write_text("mine")
+    victim.chmod(0o644)
+    folder.mkdir()
+    (folder / "settings.json").write_text("no settings")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(victim)
+    load(Settings, folder / "settings.json")
+    save(Settings(theme="dark"), folder / "settings.json")
+    assert (victim.read_text(), mode(victim)) == ("mine", 0o644)
+    assert load(Settings, folder / "settings.json") == (Settings(theme="dark"), "")
+    assert not list(folder.glob("settings.json?*.part")) or name.endswith(".part")
+
+
+@only_modes
+def test_a_pipe_in_the_settings_place_stalls_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "settings.json", 0o644)
+    keep_private(tmp_path / "settings.json")
+    assert mode(tmp_path / "settings.json") == 0o600
+
+
+def test_a_file_that_is_nested_endlessly_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text("[" * 100_000)
+    record, problem = load(Settings, path)
+    assert record == Settings()
+    assert "could not be read" in problem

@@ -32,7 +32,7 @@ from cret_desktop.index.migrations import IDENTITY_SINCE, check_version
 from cret_desktop.index.rows import joined_path
 from cret_desktop.library import backup
 from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, CATALOG_FILES, GRAPHS, RESTORED, LibraryFiles
-from cret_desktop.settings import Settings, load
+from cret_desktop.settings import Settings, load, make_private_folder, write_privately
 
 log = logging.getLogger(__name__)
 
@@ -225,28 +225,19 @@ class _Records:
         """The records, written back in the end: whole, and for their owner alone. Raises: StorageError."""
         file = paths.libraries_file()
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(file.parent)
             with FileLock(file.with_suffix(".lock"), timeout=10):
                 records = cls.read()
                 before = json.dumps([records._libraries, records._unproven])
                 yield records
                 if json.dumps([records._libraries, records._unproven]) != before:
-                    records._write(file)
+                    content = json.dumps({"libraries": records._libraries, "unproven": records._unproven}, indent=1)
+                    write_privately(file, content.encode(), flush=True)
         except OSError as error:
             raise StorageError(
                 f"{file} cannot be written: {(error.strerror or str(error)).lower()}. It tells your own libraries from "
                 "others'; free some space, or make its folder writable."
             ) from error
-
-    def _write(self, file: Path) -> None:
-        content = json.dumps({"libraries": self._libraries, "unproven": self._unproven}, indent=1).encode()
-        part = file.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, file)
 
     def key_of(self, identity: str) -> bytes:
         record = self._libraries.get(identity)

@@ -1,7 +1,8 @@
 """One window for a library: a second start hands what it was given to the first, which comes to the front.
 
 The first is whoever holds a lock file, so a crash leaves nothing that stands in the way; the others reach it through a
-local socket in a folder that only this person may enter. Nothing listens on a network. Never opens or raises a window.
+local socket in a folder that only this person may enter. Nothing listens on a network. Who connects and says nothing,
+too much or something else is let go of: few are listened to, for a short time each. Never opens or raises a window.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QCryptographicHash, QLockFile, QObject, QTimer, Signal
 
+from cret_desktop.settings import keep_private, make_private_folder
+
 # Qt's part for sockets is imported when one is needed: no window waits for it.
 if TYPE_CHECKING:
     from PySide6.QtNetwork import QLocalServer, QLocalSocket
@@ -26,6 +29,8 @@ log = logging.getLogger(__name__)
 WAIT_MS = 3000  # for a first start that is only just beginning to listen, or is busy
 RETRY_SECONDS = 0.05
 MOST_BYTES = 4 * 2**20  # a message longer than any command line is not ours
+MOST_GUESTS = 16  # connections at a time; the one that has been silent longest makes room
+GUEST_MS = 3000  # for a guest to say what it wants, and to go
 
 
 class SingleInstance(QObject):
@@ -37,14 +42,18 @@ class SingleInstance(QObject):
         super().__init__(parent)
         digest = QCryptographicHash.hash(os.fsencode(library.resolve()), QCryptographicHash.Algorithm.Sha256)
         key = bytes(digest.toHex().data()).decode("ascii")[:16]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         # Qt's, because filelock, which the engine uses, takes longer to import than the window to build.
-        self._lock = QLockFile(str(folder / f"{key}.lock"))
+        self._lock_path = folder / f"{key}.lock"
+        self._lock = QLockFile(str(self._lock_path))
         # Its time after which a lock is stale is kept: it frees a file that a power cut left empty. One whose process
         # lives is locked in the system as well, and never taken, however old.
         # A path on Unix, the name of a pipe on Windows.
         self._name = f"cret-desktop-{key}" if sys.platform == "win32" else str(folder / f"{key}.socket")
         self._sockets: list[QLocalSocket] = []
+        self._since: list[float] = []  # when each of them came, by the monotonic clock
+        self._patience = QTimer(self)
+        self._patience.timeout.connect(self._lose_patience)
         self._server: QLocalServer | None = None
         self._soon = QTimer(self, singleShot=True, interval=0)
         self._soon.timeout.connect(self._listen)
@@ -57,6 +66,7 @@ class SingleInstance(QObject):
         """
         if not self._lock.tryLock(0):
             return not self._call(query, paths)
+        keep_private(self._lock_path)
         self._soon.start()
         return True
 
@@ -65,6 +75,8 @@ class SingleInstance(QObject):
         self._soon.stop()
         if self._server is not None:
             self._server.close()
+        for socket in list(self._sockets):
+            socket.abort()
         self._lock.unlock()
 
     def _listen(self) -> None:
@@ -72,6 +84,7 @@ class SingleInstance(QObject):
 
         self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
+        self._server.setMaxPendingConnections(MOST_GUESTS)
         self._server.newConnection.connect(self._on_connection)
         QLocalServer.removeServer(self._name)  # of a first that crashed
         if not self._server.listen(self._name):
@@ -97,16 +110,22 @@ class SingleInstance(QObject):
         assert self._server is not None
         while self._server.hasPendingConnections():
             socket = self._server.nextPendingConnection()
+            socket.setReadBufferSize(MOST_BYTES)
             self._sockets.append(socket)
+            self._since.append(time.monotonic())
             socket.readyRead.connect(self._read)
             socket.disconnected.connect(self._forget)
         self._read()  # what came together with the connection
+        for socket in self._sockets[:-MOST_GUESTS]:
+            socket.abort()  # and it is forgotten with that
+        if self._sockets and not self._patience.isActive():
+            self._patience.start(GUEST_MS // 4)
 
     def _read(self) -> None:
         for socket in list(self._sockets):
             if socket.canReadLine():
                 self._hear(socket)
-            elif socket.bytesAvailable() > MOST_BYTES:
+            elif socket.bytesAvailable() >= MOST_BYTES:
                 socket.abort()
 
     def _hear(self, socket: QLocalSocket) -> None:
@@ -117,20 +136,29 @@ class SingleInstance(QObject):
             return
         socket.write(b"ok\n")
         socket.flush()
+        socket.disconnectFromServer()  # one wish each; the answer still goes out
         self.called.emit(*message)
+
+    def _lose_patience(self) -> None:
+        late = time.monotonic() - GUEST_MS / 1000
+        for socket in [socket for socket, since in zip(self._sockets, self._since, strict=True) if since < late]:
+            socket.abort()
 
     def _forget(self) -> None:
         gone = [socket for socket in self._sockets if socket.state() is socket.LocalSocketState.UnconnectedState]
         for socket in gone:
-            self._sockets.remove(socket)
+            place = self._sockets.index(socket)
+            del self._sockets[place], self._since[place]
             socket.deleteLater()
+        if not self._sockets:
+            self._patience.stop()
 
 
 def _understood(line: bytes) -> tuple[str, list[str]] | None:
     try:
         message: Any = json.loads(line)
         query, paths = message["query"], message["paths"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if isinstance(query, str) and isinstance(paths, list) and all(isinstance(path, str) for path in paths):
         return query, paths

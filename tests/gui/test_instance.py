@@ -145,8 +145,12 @@ def test_a_first_that_does_not_answer_is_not_waited_for_long(
 def test_only_this_person_may_enter(first: SingleInstance, tmp_path: Path, running: Path) -> None:
     folder = running
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    (socket,) = folder.glob("*.socket")
-    assert stat.S_IMODE(socket.stat().st_mode) & 0o077 == 0
+    for file in folder.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0, file
+    first.release()
+    folder.chmod(0o755)
+    SingleInstance(tmp_path / "library", folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize(
@@ -163,6 +167,55 @@ def test_what_is_not_ours_is_left_alone(
         socket.write(message)
     assert called == []
     assert "left unread" in caplog.text
+
+
+def test_deep_and_endless_messages_are_left_alone(
+    first: SingleInstance, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_instance, "MOST_BYTES", 1 << 20)
+    for message in (b"[" * 500_000 + b"\n", b"[" * (3 << 20)):
+        socket = QLocalSocket()
+        with qtbot.waitSignal(socket.disconnected, timeout=WAIT):
+            socket.connectToServer(first._name)
+            socket.write(message)
+
+
+def test_guests_that_say_nothing_are_few_and_soon_gone(
+    first: SingleInstance, tmp_path: Path, running: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_instance, "GUEST_MS", 60_000)
+    idle = []
+    for number in range(100):
+        socket = QLocalSocket()
+        socket.connectToServer(first._name)
+        socket.write(b'{"query"' if number % 2 else b"")
+        idle.append(socket)
+        qtbot.wait(1)
+    qtbot.waitUntil(
+        lambda: sum(s.state() is s.LocalSocketState.ConnectedState for s in idle) <= single_instance.MOST_GUESTS,
+        timeout=WAIT,
+    )
+    assert len(first._sockets) <= single_instance.MOST_GUESTS
+    with qtbot.waitSignal(first.called, timeout=WAIT) as called:
+        second = Second(tmp_path / "library", running, "red")
+    assert called.args == ["red", []], "who has something to say is heard among them"
+    qtbot.waitUntil(second.connection.poll, timeout=WAIT)
+    assert second.connection.recv() is False
+    second.end()
+    first.release()
+    assert first._sockets == [], "none of them is waited for"
+    qtbot.waitUntil(lambda: all(s.state() is s.LocalSocketState.UnconnectedState for s in idle), timeout=WAIT)
+
+
+def test_a_slow_guest_is_let_go_of(first: SingleInstance, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that sends a letter now and then: the whole message has its time."""
+    monkeypatch.setattr(single_instance, "GUEST_MS", 300)
+    socket = QLocalSocket()
+    socket.connectToServer(first._name)
+    while socket.state() is not socket.LocalSocketState.UnconnectedState:
+        socket.write(b"[")
+        qtbot.wait(20)
+    assert first._sockets == []
 
 
 def test_the_window_comes_to_the_front(closed_application: Application, tmp_path: Path, qtbot: QtBot) -> None:
