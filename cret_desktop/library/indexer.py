@@ -139,10 +139,12 @@ class Control:
         for event in (self._quiet, self._go):
             while not event.wait(0.1) and not self.cancelled:
                 pass
-        if self.on_battery and not self.cancelled:
+        held = self.on_battery and not self.cancelled
+        if held:
             tell()
-            while self.on_battery and not self.cancelled:
-                self._cancelled.wait(0.5)
+        while self.on_battery and not self.cancelled:
+            self._cancelled.wait(0.5)
+        if held:
             tell()
 
     @property
