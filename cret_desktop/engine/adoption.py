@@ -93,8 +93,8 @@ def require_ours(library: Path) -> Standing:
 def said_of(library: Path) -> str:
     """The one sentence on a library that is not ours, with what to do."""
     return (
-        f"The library {library} was made on another computer or by somebody else, so it can be searched, and is not "
-        f"changed. To add to it, adopt it: choose Adopt in the window, or run `cret-desktop adopt --library {library}`."
+        f"The library {library} was made on another computer or by somebody else: it can be searched, and is not "
+        "changed. To add to it, adopt it: choose Adopt in the window, or run `cret-desktop adopt`."
     )
 
 

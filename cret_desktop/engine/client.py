@@ -132,6 +132,7 @@ class EngineClient:
         `restarted` where it takes the place of one with another configuration.
         """
         started = self._launch(restarted)
+        self.config = replace(self.config, adopt=False)  # asked for once, of this library
         self._reader = threading.Thread(target=self._read, name="engine-client", daemon=True)
         self._reader.start()
         self._publish(started)

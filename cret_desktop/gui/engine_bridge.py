@@ -68,6 +68,7 @@ class EngineBridge(QObject):
     def __init__(self, client: EngineClient, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._client = client
+        self._only_reads = client.config.read_only  # as asked for, whatever became of it
         self._deliveries = Deliveries(self)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine-bridge")
         self._closing = False
@@ -94,7 +95,7 @@ class EngineBridge(QObject):
         return self._client
 
     def open(self) -> None:
-        """Start the engine, for reading only where another program holds the library.
+        """Start the engine, for reading only where another program holds the library or it is somebody else's.
 
         May be called again after `start_failed`.
         """
@@ -121,17 +122,21 @@ class EngineBridge(QObject):
             self._closing = True
             self._deliveries.deliver(self._worker.submit(self._close), self._ended, self._ended)
 
-    def _start(self) -> None:
+    def _start(self, restarted: bool = False) -> None:
         try:
-            self._start_client(self._client)
-        except errors.LibraryLocked:
-            self._start_client(EngineClient(replace(self._client.config, read_only=True)))
-            self.locked_out.emit()
+            self._start_client(self._client, restarted)
+        except (errors.LibraryLocked, errors.LibraryStrange) as error:
+            self._start_client(EngineClient(replace(self._client.config, read_only=True)), restarted)
+            if isinstance(error, errors.LibraryLocked):
+                self.locked_out.emit()
 
     def _restart(self, changes: dict[str, Any]) -> None:
         self._client.close()
-        self._client = EngineClient(replace(self._client.config, paused=self._client.paused, **changes))
-        self._start_client(self._client, restarted=True)
+        # Another library, or one that has been adopted, may be written to where the one before was only read.
+        self._client = EngineClient(
+            replace(self._client.config, **{"paused": self._client.paused, "read_only": self._only_reads, **changes})
+        )
+        self._start(restarted=True)
         if not self._client.config.read_only:
             self._client.request(protocol.Refresh())  # goes on with what was being indexed
 
@@ -191,6 +196,8 @@ def _translated(error: BaseException) -> BaseException:
 
 def _in_words(event: protocol.Event) -> protocol.Event:
     match event:
+        case protocol.EngineStarted() if event.notice:
+            return replace(event, notice=sentences.told(event.notice))
         case protocol.EngineLost() | protocol.DeviceLost():
             return replace(event, message=sentences.told(event.message))
         case protocol.IndexFinished() if event.error:

@@ -286,7 +286,9 @@ class MainWindow(QMainWindow):
     # --- the engine -------------------------------------------------------------------------------------------
 
     def _on_started(self, started: EngineStarted) -> None:
-        if started.notice:
+        if started.strange:
+            self.banner.say(started.notice, self.tr("Adopt\u2026"), self.library_dialogs.ask_to_adopt)
+        elif started.notice:
             self.banner.say(started.notice)
         elif started.restarted:
             self.banner.hide()

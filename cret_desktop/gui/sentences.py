@@ -140,6 +140,12 @@ TEMPLATES = (
     ),
     QT_TRANSLATE_NOOP(
         "sentences",
+        "The library {library} was made on another computer or by somebody else: it can be searched, and is not "
+        "changed. To add to it, adopt it: choose Adopt in the window, or run `cret-desktop adopt`.",
+    ),
+    QT_TRANSLATE_NOOP("sentences", "The library was adopted: {told}. The catalog as it was is kept as {kept}."),
+    QT_TRANSLATE_NOOP(
+        "sentences",
         "The library {library} was made by a newer version of CRET Desktop (schema {found}, this version "
         "knows {known}). Update the app; nothing was changed.",
     ),

@@ -378,8 +378,36 @@
         <translation>Videos hinzufügen</translation>
     </message>
     <message>
+        <source>Adopt</source>
+        <translation>Übernehmen</translation>
+    </message>
+    <message>
+        <source>Adopt a library</source>
+        <translation>Bibliothek übernehmen</translation>
+    </message>
+    <message>
+        <source>Adopt this library, so that it can be changed here?</source>
+        <translation>Diese Bibliothek übernehmen, damit sie hier geändert werden kann?</translation>
+    </message>
+    <message>
+        <source>Index its folders where they are on this computer</source>
+        <translation>Ihre Ordner indizieren, soweit es sie auf diesem Rechner gibt</translation>
+    </message>
+    <message>
+        <source>It names these folders:</source>
+        <translation>Sie nennt diese Ordner:</translation>
+    </message>
+    <message>
+        <source>It was made on another computer or by somebody else. Its catalog is checked and written anew; the one that is there now is kept beside it.</source>
+        <translation>Sie wurde auf einem anderen Rechner oder von jemand anderem angelegt. Ihr Katalog wird geprüft und neu geschrieben; der jetzige bleibt daneben erhalten.</translation>
+    </message>
+    <message>
         <source>Keep</source>
         <translation>Behalten</translation>
+    </message>
+    <message>
+        <source>Only search</source>
+        <translation>Nur durchsuchen</translation>
     </message>
     <message>
         <source>Remove</source>
@@ -396,6 +424,13 @@
     <message>
         <source>Search will no longer find its {videos}. The files themselves stay where they are; for 30 days, adding the folder again brings all back.</source>
         <translation>Die Suche findet {videos} daraus nicht mehr. Die Dateien selbst bleiben, wo sie sind; wird der Ordner binnen 30 Tagen wieder hinzugefügt, ist alles wieder da.</translation>
+    </message>
+    <message numerus="yes">
+        <source>and %n more</source>
+        <translation>
+            <numerusform>und %n weiterer</numerusform>
+            <numerusform>und %n weitere</numerusform>
+        </translation>
     </message>
 </context>
 <context>
@@ -510,6 +545,10 @@
 </context>
 <context>
     <name>MainWindow</name>
+    <message>
+        <source>Adopt…</source>
+        <translation>Übernehmen …</translation>
+    </message>
     <message>
         <source>Another program is writing to this library. You can search it; to add or remove folders, close the other program and start again.</source>
         <translation>Ein anderes Programm schreibt gerade in diese Bibliothek. Suchen geht; um Ordner hinzuzufügen oder zu entfernen, das andere Programm beenden und neu starten.</translation>
@@ -2144,6 +2183,10 @@ Renders/*</translation>
         <translation>Der Bibliotheksordner {folder} kann nicht benutzt werden: {reason}.</translation>
     </message>
     <message>
+        <source>The library was adopted: {told}. The catalog as it was is kept as {kept}.</source>
+        <translation>Die Bibliothek wurde übernommen: {told}. Der bisherige Katalog bleibt als {kept} erhalten.</translation>
+    </message>
+    <message>
         <source>The library was moved to {folder}, and is not there now. Plug in its drive and try again; or open Backup and storage in the Library menu to say where it is.</source>
         <translation>Die Bibliothek wurde nach {folder} verlegt und ist jetzt nicht dort. Bitte das Laufwerk anschließen und es noch einmal versuchen; oder im Menü „Bibliothek“ unter „Sicherung und Speicherort“ sagen, wo sie ist.</translation>
     </message>
@@ -2178,6 +2221,10 @@ Renders/*</translation>
     <message>
         <source>The library {library} was made by a newer version of CRET Desktop (schema {found}, this version knows {known}). Update the app; nothing was changed.</source>
         <translation>Die Bibliothek {library} stammt von einer neueren Version von CRET Desktop (Schema {found}, diese Version kennt {known}). Bitte das Programm aktualisieren; geändert wurde nichts.</translation>
+    </message>
+    <message>
+        <source>The library {library} was made on another computer or by somebody else: it can be searched, and is not changed. To add to it, adopt it: choose Adopt in the window, or run `cret-desktop adopt`.</source>
+        <translation>Die Bibliothek {library} wurde auf einem anderen Rechner oder von jemand anderem angelegt: Sie kann durchsucht werden und wird nicht geändert. Um sie zu erweitern, muss sie übernommen werden: im Fenster mit „Übernehmen“ oder mit `cret-desktop adopt`.</translation>
     </message>
     <message>
         <source>The marks lie outside of the video.</source>

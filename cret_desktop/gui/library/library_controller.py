@@ -93,6 +93,10 @@ class LibraryController(QObject):
     def refresh(self, paths: Sequence[str] = ()) -> None:
         self._change(protocol.Refresh(tuple(paths)))
 
+    def adopt(self, follow: bool) -> None:
+        """Make a library of somebody else's this person's own, and index the folders that it names or leave them."""
+        self._bridge.restart(adopt=True, follow=follow)
+
     def toggle_pause(self) -> None:
         """Pause indexing, or let it go on, whichever the engine does not do now."""
         self._change(protocol.Pause(not self._bridge.paused))

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 
 from PySide6.QtCore import QObject, QStandardPaths, Qt
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QMessageBox, QWidget
 
 from cret_desktop.engine.protocol import FailedFile, Folder
 from cret_desktop.gui import wording
 from cret_desktop.gui.library.library_controller import LibraryController
+
+FOLDERS_NAMED = 6
 
 
 class LibraryDialogs(QObject):
@@ -66,6 +68,33 @@ class LibraryDialogs(QObject):
         question.setDefaultButton(keep)
         question.setEscapeButton(keep)
         remove.clicked.connect(lambda: self._library.remove(folder.path))
+        question.open()
+
+    def ask_to_adopt(self) -> None:
+        """Ask whether a library of somebody else's is to be this person's own, and its folders to be indexed."""
+        status = self._library.status
+        folders = [folder.path for folder in status.folders] if status is not None else []
+        question = QMessageBox(self._window)
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        question.setTextFormat(Qt.TextFormat.PlainText)
+        question.setWindowTitle(self.tr("Adopt a library"))
+        question.setText(self.tr("Adopt this library, so that it can be changed here?"))
+        about = self.tr(
+            "It was made on another computer or by somebody else. Its catalog is checked and written anew; the one "
+            "that is there now is kept beside it."
+        )
+        follow = QCheckBox(self.tr("Index its folders where they are on this computer"))
+        if folders:
+            named = "\n".join(folders[:FOLDERS_NAMED])
+            more = self.tr("and %n more", "", len(folders) - FOLDERS_NAMED) if len(folders) > FOLDERS_NAMED else ""
+            about += "\n\n" + self.tr("It names these folders:") + "\n" + "\n".join(filter(None, (named, more)))
+            question.setCheckBox(follow)
+        question.setInformativeText(about)
+        adopt = question.addButton(self.tr("Adopt"), QMessageBox.ButtonRole.AcceptRole)
+        leave = question.addButton(self.tr("Only search"), QMessageBox.ButtonRole.RejectRole)
+        question.setDefaultButton(leave)
+        question.setEscapeButton(leave)
+        adopt.clicked.connect(lambda: self._library.adopt(bool(folders) and follow.isChecked()))
         question.open()
 
     def _show_failures(self, failures: tuple[FailedFile, ...]) -> None:
