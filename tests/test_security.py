@@ -91,7 +91,7 @@ SQL_PARTS = {
     "', '.join('?' * len(names))", "', '.join(columns)", "', '.join(found)", "', '.join(names)",
     "','.join('?' * len(ids))", "','.join('?' * len(part))", "APPLICATION_ID", "BEHIND", "CLIP_COLUMNS",
     "FILE_COLUMNS", "GRAPH_COLUMNS", "STEPS[number]", "_ANNOTATED", "_CONTENT_COLUMNS", "_FROM", "_WEIGHTS",
-    "_source(filters)", "column", "columns", "condition", "direction", "has", "marks", "number + 1", "table", "wanted",
+    "_source(filters)", "column", "columns", "condition", "direction", "has", "marks", "number + 1", "source", "table", "wanted",
     "where.sql",
 }  # fmt: skip
 

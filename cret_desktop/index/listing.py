@@ -104,6 +104,7 @@ class Listing:
         kinds = (
             "files.id roots.path files.path files.size files.mtime_ns files.state files.reason files.duration"
             " files.width files.height files.frame_rate integer? integer integer files.favourite files.note"
+            " text?"
         )
         return {
             row[0]: LibraryFile(
