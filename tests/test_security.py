@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -91,8 +92,8 @@ SQL_PARTS = {
     "', '.join('?' * len(names))", "', '.join(columns)", "', '.join(found)", "', '.join(names)",
     "','.join('?' * len(ids))", "','.join('?' * len(part))", "APPLICATION_ID", "BEHIND", "CLIP_COLUMNS",
     "FILE_COLUMNS", "GRAPH_COLUMNS", "STEPS[number]", "_ANNOTATED", "_CONTENT_COLUMNS", "_FROM", "_WEIGHTS",
-    "_source(filters)", "column", "columns", "condition", "direction", "has", "marks", "number + 1", "source", "table", "wanted",
-    "where.sql",
+    "_source(filters)", "column", "columns", "condition", "direction", "has", "marks", "number + 1", "source", "table",
+    "wanted", "where.sql",
 }  # fmt: skip
 
 
@@ -113,6 +114,77 @@ def test_statements_are_made_of_known_parts() -> None:
     executing = [call for _, name, call in calls() if name in ("execute", "executemany", "executescript") and call.args]
     assert len(executing) > 50
     assert {part for call in executing for part in parts(call)} - SQL_PARTS == set()
+
+
+# --- paths ----------------------------------------------------------------------------------------------------------
+
+# What is joined to a path below the window, beside constants. What a catalog names goes through `library_files`, which
+# looks at it; a new one belongs here once somebody has seen where it comes from.
+PATH_PARTS = {
+    "engine/adoption.py kept",
+    "engine/copies.py f'.{target.name}.part'",
+    "engine/exports.py f'{stem}{addition}{suffix or unfinished.suffix}'",
+    "index/catalog.py self.path.name + '-wal'",
+    "index/migrations.py f'{path.stem}.v{version}.backup{path.suffix}'",
+    "index/recovery.py f'{path.stem}.damaged-{moment}{path.suffix}'",
+    "index/rows.py relative",  # a video's, seen by `beliefs`
+    "index/vector_index.py graph_file_name(self._model, generation)",
+    "index/vector_index.py manifest.file",  # seen by `rows.graph_manifest`
+    "library/backup.py aside",
+    "library/backup.py f'.{target.name}.unfinished'",
+    "library/backup.py folder",
+    "library/backup.py waiting",
+    "library/caches.py name",
+    "library/indexer.py name",  # a folder's own, while videos are looked for
+    "library/volumes.py os.path.relpath(row.path, before)",
+    "library/volumes.py root.within",
+}
+PLACES = re.compile(
+    r"(^|[._])(library|folder|root|directory|place|path|scratch|target|unfinished|data|graphs|thumbnails|calibration"
+    r"|settings|data_folder\(\))$"
+)
+JOINING = ("joinpath", "with_name", "with_suffix", "with_stem")
+
+
+def joined_parts(tree: ast.Module) -> Iterator[ast.expr]:
+    """What is put behind a path, by `/`, `os.path.join`, `Path` and the like."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and PLACES.search(ast.unparse(node.left)):
+            yield node.right
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called.endswith("path.join") or called == "Path":
+                yield from node.args[1:]
+            elif called.rpartition(".")[2] in JOINING:
+                yield from node.args
+
+
+def is_constant(part: ast.expr) -> bool:
+    return isinstance(part, ast.Constant) or (isinstance(part, ast.Name) and part.id.strip("_").isupper())
+
+
+def test_paths_are_made_of_known_parts() -> None:
+    found = {
+        f"{module} {ast.unparse(part)}"
+        for module, tree in modules()
+        if module.split("/")[0] in ("engine", "index", "library")
+        for part in joined_parts(tree)
+        if not is_constant(part)
+    }
+    assert found == PATH_PARTS
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "self._folder / row.sprite",
+        "os.path.join(thumbnails, clip.sprite)",
+        "library.joinpath(name)",
+        "Path(root, file)",
+    ],
+)
+def test_a_path_that_is_joined_otherwise_is_found(planted: str) -> None:
+    assert [ast.unparse(part) for part in joined_parts(ast.parse(planted)) if not is_constant(part)]
 
 
 # --- markup ---------------------------------------------------------------------------------------------------------

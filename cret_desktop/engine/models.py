@@ -22,6 +22,7 @@ from cret_desktop.engine.protocol import (
 )
 from cret_desktop.engine.worker import Answer, Worker
 from cret_desktop.errors import DownloadCancelled, ModelError
+from cret_desktop.library_files import GRAPHS
 from cret_desktop.model import downloads, installed
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.encoder import user_models
@@ -160,6 +161,6 @@ class Models:
         if manifest.fingerprint in used:
             raise ModelError(f"“{manifest.config.title}” is in use. Use another model first.")
         for graph in self._library.embeddings.remove_model(manifest.fingerprint):
-            (self._library.paths.graphs / graph).unlink(missing_ok=True)
+            self._library.paths.files.remove(f"{GRAPHS}/{graph}")
         if installed.is_removable(manifest):
             installed.remove(name)

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -43,11 +44,19 @@ def _is_text(value: object) -> bool:
 
 
 def _is_path(value: object) -> bool:
-    return isinstance(value, bytes) and len(value) <= _LONGEST_PATH and b"\0" not in value[1:]
+    return isinstance(value, bytes) and len(value) <= _LONGEST_PATH and b"\0" not in value
 
 
 def _is_absolute(value: object) -> bool:
-    return isinstance(value, bytes) and _is_path(value) and b"\0" not in value and os.path.isabs(os.fsdecode(value))
+    return isinstance(value, bytes) and _is_path(value) and os.path.isabs(os.fsdecode(value))
+
+
+def _is_relative(value: object) -> bool:
+    """A path that stays below where it is put."""
+    if not isinstance(value, bytes) or not _is_path(value):
+        return False
+    path = os.fsdecode(value)
+    return not os.path.isabs(path) and not os.path.splitdrive(path)[0] and ".." not in re.split(r"[/\\]", path)
 
 
 def _is_print(value: object) -> bool:
@@ -84,6 +93,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "text": _is_text,
     "path": _is_path,
     "root": _is_absolute,
+    "relative": _is_relative,
     "print": _is_print,
     "sprite": lambda value: value == "" or is_sprite_name(value),
     "tile": lambda value: _is_integer(value) and 0 <= value <= LARGEST_TILE,
@@ -102,7 +112,7 @@ COLUMNS = {
     " inode integer, removed_at number?, followed integer",
     "models": "id id, fingerprint text, name text, width width, centers centers",
     "tags": "id id, name text, folded text",
-    "files": "id id, root_id integer, path path, size integer, mtime_ns integer, device integer, inode integer,"
+    "files": "id id, root_id integer, path relative, size integer, mtime_ns integer, device integer, inode integer,"
     " fingerprint print?, state text, reason text, model_id integer?, duration number?, width integer?,"
     " height integer?, frame_rate number?, codec text?, container text?, missing_since number?, favourite integer,"
     " note text, name_key text, away integer",
