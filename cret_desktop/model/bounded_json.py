@@ -1,23 +1,20 @@
 """Reads JSON that somebody else may have written: size, depth, numbers and repeated keys are bounded.
 
-Python's own reader raises errors of four kinds, takes NaN and keeps the last of two equal keys, where another reader of
-the same file may keep the first. Here every fault is one ModelError that names the file.
+Every fault is one ModelError that names the file.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 import stat
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from cret_desktop.errors import ModelError
+from cret_desktop.foreign import read_json, visible
 
 MOST_DEPTH = 32
-_MOST_DIGITS = 19  # of an integer: 64 bits
 _MOST_WORDS = 200  # characters of a reason that are shown
 
 
@@ -35,7 +32,7 @@ def reason_of(error: Exception) -> str:
 def brief(reason: object) -> str:
     """The first line of what is said, short and printable: it may quote what a stranger wrote."""
     words = (str(reason).splitlines() or [""])[0].rstrip(". ") or type(reason).__name__
-    words = "".join(letter if letter.isprintable() else "�" for letter in words[: _MOST_WORDS + 1])
+    words = visible(words[: _MOST_WORDS + 1])
     return words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}…"
 
 
@@ -66,43 +63,11 @@ def open_regular(file: Path) -> IO[bytes]:
 def parse(content: bytes, file: Path | str) -> Any:
     """The JSON value. Raises: ModelError that names the file, whatever it holds."""
     try:
-        value = json.loads(
-            content.decode("utf-8"),
-            parse_int=_integer,
-            parse_float=_number,
-            parse_constant=_constant,
-            object_pairs_hook=_object,
-        )
-    except RecursionError as error:
-        raise refused(file, "it is nested too deeply") from error
-    except ValueError as error:  # no JSON, no UTF-8, or one of ours below
+        value = read_json(content)
+    except ValueError as error:
         raise refused(file, f"it is not valid JSON ({error})") from error
     _check_depth(value, file)
     return value
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS + 1:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
-
-
-def _number(digits: str) -> float:
-    value = float(digits) if len(digits) <= 2 * _MOST_DIGITS + 10 else math.inf
-    if not math.isfinite(value):
-        raise ValueError("a number beyond all bounds")
-    return value
-
-
-def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON's")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key that is there twice")
-    return found
 
 
 def _check_depth(value: Any, file: Path | str) -> None:
