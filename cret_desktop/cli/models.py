@@ -114,7 +114,7 @@ def import_model(
     ],
     name: Annotated[str | None, typer.Option(help="The name to give it; its own without this.")] = None,
 ) -> int:
-    """Copy a model, checked, to where the app finds it by name; nothing in it is run."""
+    """Copy a model, checked and tried in a process of its own, to where the app finds it by name."""
     from cret_desktop.model.encoder import user_models
     from cret_desktop.model.importing import import_model as checked_import
 

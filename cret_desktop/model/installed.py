@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cret_desktop import paths
 from cret_desktop.errors import ModelError, StorageError
-from cret_desktop.model import checkpoint
+from cret_desktop.model import checkpoint, foreign, trial
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.encoder import Model, user_models
 
@@ -23,6 +23,8 @@ def installed() -> dict[str, Manifest]:
                 continue
             try:
                 manifest = checkpoint.read_manifest(folder)
+                if not trial.is_ours(folder):
+                    foreign.check(manifest)
                 Model(manifest).check_files()
             except ModelError:
                 continue
