@@ -139,12 +139,13 @@ class Control:
         for event in (self._quiet, self._go):
             while not event.wait(0.1) and not self.cancelled:
                 pass
-        held = self.on_battery and not self.cancelled
-        if held:
-            tell()
+        told = False
         while self.on_battery and not self.cancelled:
+            if not told:
+                told = True
+                tell()
             self._cancelled.wait(0.5)
-        if held:
+        if told:
             tell()
 
     @property

@@ -3,6 +3,8 @@ what strangers have made."""
 
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +23,8 @@ def decode(data: bytes) -> Picture | str:
     try:
         pixels = _with_transparency(given) if kind_of(data) not in _OPAQUE else None
         if pixels is None:
-            raw = cv2.imdecode(given, cv2.IMREAD_COLOR)  # which alone turns a picture upright
-            pixels = None if raw is None else np.asarray(raw, np.uint8)
+            # No other mode turns a picture upright.
+            pixels = cast(NDArray[np.uint8] | None, cv2.imdecode(given, cv2.IMREAD_COLOR))
     except cv2.error as error:
         # What fails is a comparison of the header's size with what is allowed, by its name in OpenCV's source.
         return "too large" if "CV_IO_MAX_IMAGE" in str(error) else "broken"
@@ -30,7 +32,7 @@ def decode(data: bytes) -> Picture | str:
         return "too large"
     if pixels is None or pixels.ndim != 3 or not pixels.size:
         return "broken"
-    rgb = np.ascontiguousarray(_small(pixels)[..., ::-1])
+    rgb = np.ascontiguousarray(_small(np.asarray(pixels, np.uint8))[..., ::-1])
     return Picture(rgb.shape[1], rgb.shape[0], rgb.tobytes())
 
 
@@ -39,7 +41,7 @@ def _with_transparency(given: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     raw = cv2.imdecode(given, cv2.IMREAD_UNCHANGED)  # no other mode keeps transparency
     if raw is None or raw.ndim != 3 or raw.shape[2] != 4 or raw.dtype not in (np.uint8, np.uint16):
         return None
-    most = 255 if raw.dtype == np.uint8 else 65_535
+    most = 255 if raw.dtype == np.uint8 else 65535
     if raw[..., 3].min() == most:
         return None
     flat = np.empty((*raw.shape[:2], 3), np.uint8)

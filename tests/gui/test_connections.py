@@ -112,7 +112,7 @@ def _outliving(source: str) -> list[str]:
 
 def test_closures_are_connected_only_to_what_their_own_object_has_made() -> None:
     found = {
-        path.relative_to(GUI).as_posix(): _outliving(path.read_text(encoding="utf-8")) for path in [*GUI.rglob("*.py")]
+        path.relative_to(GUI).as_posix(): _outliving(path.read_text(encoding="utf-8")) for path in GUI.rglob("*.py")
     }
     # The one place that ends such a connection itself.
     assert [line.partition(" ")[2] for line in found.pop("connections.py")] == [
