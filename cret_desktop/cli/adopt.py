@@ -24,16 +24,16 @@ def adopt(
     config = engine_config(library, "", read_only=True)
     with EngineClient(config) as engine:
         if not engine.is_strange:
-            out.print(f"The library {config.library} is your own already.", markup=False)
+            out.say(f"The library {config.library} is your own already.")
             return 0
         status: protocol.LibraryStatus = engine.request(protocol.GetStatus()).result()
     if follow is None and status.folders:
-        out.print("It names these folders of a computer:", markup=False)
+        out.say("It names these folders of a computer:")
         for folder in status.folders:
-            out.print(f"  {folder.path}", markup=False)
+            out.say(f"  {folder.path}")
         follow = typer.confirm("Index them where they are on this one?", default=False)
     with EngineClient(replace(config, read_only=False, adopt=True, follow=bool(follow))) as engine:
-        out.print(engine.notice, markup=False)
+        out.say(engine.notice)
         if status.folders and not follow:
-            out.print("Its folders are left alone. Name those to index: cret-desktop index FOLDER", markup=False)
+            out.say("Its folders are left alone. Name those to index: cret-desktop index FOLDER")
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cret_desktop import paths
-from cret_desktop.cli.options import Library, engine_config
+from cret_desktop.cli.options import Library, engine_config, reading
 from cret_desktop.cli.terminal import bar, out
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
@@ -93,7 +93,7 @@ def export_tags(
     library: Library = None,
 ) -> int:
     """Write all tags, notes, favourites and saved searches to a file that can be read without this program."""
-    with EngineClient(engine_config(library, "", read_only=True)) as engine:
+    with reading(library) as engine:
         files, searches = engine.request(protocol.ExportTags(str(target.absolute()))).result()
     out.say(f"Wrote {target.absolute()} (videos: {files}, saved searches: {searches}).")
     return 0

@@ -10,10 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from cret_desktop import paths
-from cret_desktop.cli.options import Device, Library, engine_config
+from cret_desktop.cli.options import Device, Library, engine_config, reading
 from cret_desktop.cli.terminal import clock, out
 from cret_desktop.engine import protocol
-from cret_desktop.engine.client import EngineClient
 
 
 def status(
@@ -23,7 +22,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> int:
     """Tell what the library holds."""
-    with EngineClient(engine_config(library, device, read_only=True)) as engine:
+    with reading(library, device) as engine:
         found: protocol.LibraryStatus = engine.request(protocol.GetStatus()).result()
         failed: tuple[protocol.FailedFile, ...] = engine.request(protocol.GetFailures()).result() if failures else ()
     if as_json:

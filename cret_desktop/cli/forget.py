@@ -42,30 +42,31 @@ def forget(
             f"{place} is still in the library ({done.staying} videos). Remove the folder in the window first; a video "
             "that is gone is noticed by `cret-desktop index`."
         )
-    out.print(
+    out.say(
         f"Forgotten for good (videos: {done.videos}, removed folders: {done.folders}, notes and tags that were kept: "
-        f"{done.kept}).",
-        markup=False,
+        f"{done.kept})."
     )
     if nothing:
-        err.print(f"Nothing{f' of {place}' * bool(place)} was left to be forgotten.", style="yellow", markup=False)
+        err.say(f"Nothing{f' of {place}' * bool(place)} was left to be forgotten.", "yellow")
     if place and done.staying:
-        err.print(f"{done.staying} other videos of {place} are still in the library.", style="yellow", markup=False)
+        err.say(f"{done.staying} other videos of {place} are still in the library.", "yellow")
     if done.log_held:
-        err.print(
+        err.say(
             "Another program was reading the library: its catalog still holds some of it. Close the other program and "
             "give the same command again.",
-            style="yellow",
+            "yellow",
         )
     if done.copies:
-        kind = (
-            "These were not deleted" if copies else "These may still hold names and words of it; --copies deletes them"
+        out.say(
+            "These were not deleted:"
+            if copies
+            else "These may still hold names and words of it; --copies deletes them:"
         )
-        out.print(f"{kind}:", *(f"  {copy}" for copy in done.copies), sep="\n", markup=False)
+        for copy in done.copies:
+            out.say(f"  {copy}")
     if paths.window_state_file().exists():
-        out.print(
-            f"What was searched in the window is in {paths.window_state_file()}; its settings have a switch for that.",
-            markup=False,
+        out.say(
+            f"What was searched in the window is in {paths.window_state_file()}; its settings have a switch for that."
         )
-    out.print("Backups and exported tags that you keep elsewhere are for you to delete.")
+    out.say("Backups and exported tags that you keep elsewhere are for you to delete.")
     return 0

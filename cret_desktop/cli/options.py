@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 
 from cret_desktop import paths
 from cret_desktop.cli.terminal import err
-from cret_desktop.engine.client import EngineConfig, chosen_config
+from cret_desktop.engine.client import EngineClient, EngineConfig, chosen_config
 from cret_desktop.settings import Settings, load
 
 Library = Annotated[
@@ -35,3 +37,12 @@ def engine_config(library: Path | None, device: str, model: str = "", read_only:
     if problem:
         err.say(problem, "yellow")
     return chosen_config(settings, library, device, model, read_only)
+
+
+@contextmanager
+def reading(library: Path | None, device: str = "", model: str = "") -> Iterator[EngineClient]:
+    """An engine that only reads. Whatever there is to say of the library goes to standard error."""
+    with EngineClient(engine_config(library, device, model, read_only=True)) as engine:
+        if engine.notice:
+            err.say(engine.notice, "yellow")
+        yield engine

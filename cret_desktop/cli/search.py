@@ -10,11 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cret_desktop.cli.options import Device, Library, Model, engine_config
+from cret_desktop.cli.options import Device, Library, Model, reading
 from cret_desktop.cli.terminal import cell, clock, err, out
 from cret_desktop.clips import Sort
 from cret_desktop.engine import protocol
-from cret_desktop.engine.client import EngineClient
 from cret_desktop.errors import QueryError, UsageError
 
 
@@ -39,7 +38,7 @@ def search(
     queries = _lines(source) if source is not None else [query or ""]
     status = 0
     began = time.perf_counter()
-    with EngineClient(engine_config(library, device, model, read_only=True)) as engine:
+    with reading(library, device, model) as engine:
         loading = {"engine": round((time.perf_counter() - began) * 1000, 3)}
         loading |= engine.request(protocol.Prepare()).result()
         picture = engine.request(protocol.ReadPicture(str(like.absolute()))).result() if like is not None else None
