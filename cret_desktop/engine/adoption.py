@@ -130,12 +130,13 @@ def adopt(library: Path, follow: bool) -> str:
         for name in list(files.walk(folder)):
             files.remove(name)
     try:
-        told, aside = recovery.remake(path)
+        told, aside = recovery.remake(path, "taken over")
     except sqlite3.Error as error:
         raise StorageError(f"The library {library} could not be adopted: {error}. It is as it was.") from error
     kept = f"catalog.foreign-{time.strftime('%Y-%m-%d-%H%M%S')}.sqlite"
-    with suppress(FileNotFoundError):
-        files.rename(aside.name, kept)
+    for suffix in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            files.rename(aside.name + suffix, kept + suffix)
     with Catalog.open(path) as catalog:
         catalog.set_identity(secrets.token_hex(16))
         if not follow:
@@ -226,7 +227,7 @@ class _Records:
         file = paths.libraries_file()
         try:
             make_private_folder(file.parent)
-            with FileLock(file.with_suffix(".lock"), timeout=10):
+            with FileLock(file.with_suffix(".lock"), timeout=10, mode=0o600):
                 records = cls.read()
                 before = json.dumps([records._libraries, records._unproven])
                 yield records

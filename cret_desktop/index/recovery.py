@@ -105,8 +105,8 @@ def recover(path: Path) -> str:
     return f"The library's catalog was damaged, and was repaired: {told}. The damaged one is kept as {aside}."
 
 
-def remake(path: Path) -> tuple[str, Path]:
-    """As `recover`; returns what came back, and the path that the old catalog has now."""
+def remake(path: Path, done: str = "came back") -> tuple[str, Path]:
+    """As `recover`; returns what came of the rows ("2 tags came back") and the path that the old catalog has now."""
     files = LibraryFiles(path.parent)
     _remove(files, _RECOVERING)
     new = files.create(_RECOVERING)
@@ -118,7 +118,7 @@ def remake(path: Path) -> tuple[str, Path]:
         tally = _Tally()
         _copy_all(source, target, tally)
         target.execute("COMMIT")
-        told = _told(target, tally)
+        told = _told(target, tally, done)
     files.rename(_RECOVERING, _RECOVERED)
     flush_folder(path.parent)
     aside = _aside(path)
@@ -402,7 +402,7 @@ def _find_what_is_not_whole(source: sqlite3.Connection, target: sqlite3.Connecti
 # --- telling ----------------------------------------------------------------------------------------------------
 
 
-def _told(target: sqlite3.Connection, tally: _Tally) -> str:
+def _told(target: sqlite3.Connection, tally: _Tally, done: str) -> str:
     """Like "12 videos, 2 tags and 1 note came back; 3 videos are indexed again"."""
     said = {
         "video": "files",
@@ -416,7 +416,7 @@ def _told(target: sqlite3.Connection, tally: _Tally) -> str:
         for (count,) in _some(target, f"SELECT count(*) FROM {where}"):
             if count or word == "video":
                 counted.append(f"{count:,} {word}{'s' * (count != 1)}".replace("searchs", "searches"))
-    told = " and ".join([", ".join(counted[:-1]), counted[-1]] if len(counted) > 1 else counted) + " came back"
+    told = " and ".join([", ".join(counted[:-1]), counted[-1]] if len(counted) > 1 else counted) + f" {done}"
     if tally.waiting:
         told += f"; {tally.waiting:,} video{'s are' if tally.waiting != 1 else ' is'} indexed again"
     if tally.lost:
