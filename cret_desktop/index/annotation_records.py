@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cret_desktop.clips import Sort
-from cret_desktop.index.annotations import SEARCH_KINDS, add_tags, checked_tag, storable
+from cret_desktop.index.annotations import KEPT_KINDS, SEARCH_KINDS, add_tags, checked_tag, storable
 from cret_desktop.index.beliefs import believed
 from cret_desktop.index.rows import joined_path
 
@@ -115,7 +115,8 @@ def merge_records(catalog: Catalog, said: Sequence[SaidOfFile], searches: Sequen
 
 def _ids_by_path(db: sqlite3.Connection, wanted: set[str]) -> dict[str, int]:
     rows = db.execute("SELECT f.id, r.path, f.path FROM files f JOIN roots r ON r.id = f.root_id")
-    paths = ((file_id, joined_path(root, path)) for file_id, root, path in rows)
+    known = believed(rows, "files.id roots.path files.path")
+    paths = ((file_id, joined_path(root, path)) for file_id, root, path in known)
     return {path: file_id for file_id, path in paths if path in wanted}
 
 
@@ -138,7 +139,8 @@ def _known_again(db: sqlite3.Connection, record: SaidOfFile, by_path: dict[str, 
 
 def _say(db: sqlite3.Connection, file_id: int, record: SaidOfFile, tags: Sequence[str]) -> bool:
     """Add to what is said of a file. Whether two notes were joined."""
-    (before,) = db.execute("SELECT note FROM files WHERE id = ?", (file_id,)).fetchone()
+    rows = db.execute("SELECT note FROM files WHERE id = ?", (file_id,)).fetchall()
+    (before,) = next(believed(rows, "files.note"), ("",))
     note = _both(before, storable(record.note))
     db.execute("UPDATE files SET favourite = favourite OR ?, note = ? WHERE id = ?", (record.favourite, note, file_id))
     add_tags(db, [file_id], tags)
@@ -147,10 +149,8 @@ def _say(db: sqlite3.Connection, file_id: int, record: SaidOfFile, tags: Sequenc
 
 def _keep(db: sqlite3.Connection, record: SaidOfFile, tags: Sequence[str]) -> bool:
     """Add to what is kept for content that is not there. Whether two notes were joined."""
-    row = db.execute(
-        "SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (record.fingerprint,)
-    ).fetchone()
-    favourite, before, names = row if row is not None else (0, "", "[]")
+    rows = db.execute("SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (record.fingerprint,))
+    favourite, before, names = next(believed(rows.fetchall(), KEPT_KINDS), (0, "", "[]"))
     note = _both(before, storable(record.note))
     every = list(dict.fromkeys([*json.loads(names), *tags]))
     db.execute(

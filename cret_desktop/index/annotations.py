@@ -25,6 +25,8 @@ LONGEST_NAME = 200
 
 SEARCH_KINDS = " ".join(f"saved_searches.{column}" for column in ("name", "text", "without", "sort", "reverse"))
 
+KEPT_KINDS = " ".join(f"kept_annotations.{column}" for column in ("favourite", "note", "tags"))
+
 
 class Annotations:
     """Reads and changes the annotations of one catalog. Raises: as every method of the catalog."""
@@ -110,13 +112,13 @@ def keep_annotations(db: sqlite3.Connection, condition: str, value: float) -> No
         " AND f.fingerprint IS NOT NULL AND (f.favourite OR f.note != '' OR f.id IN (SELECT file_id FROM file_tags))",
         (value,),
     ).fetchall()
-    for file_id, fingerprint, favourite, note in rows:
-        tags = [
-            name
-            for (name,) in db.execute(
-                "SELECT g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id WHERE t.file_id = ?", (file_id,)
-            )
-        ]
+    for file_id, fingerprint, favourite, note in believed(
+        rows, "files.id files.fingerprint files.favourite files.note"
+    ):
+        named = db.execute(
+            "SELECT g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id WHERE t.file_id = ?", (file_id,)
+        )
+        tags = [name for (name,) in believed(named, "tags.name")]
         db.execute(
             "INSERT OR REPLACE INTO kept_annotations (fingerprint, favourite, note, tags) VALUES (?, ?, ?, ?)",
             (fingerprint, favourite, note, json.dumps(tags)),
@@ -125,17 +127,13 @@ def keep_annotations(db: sqlite3.Connection, condition: str, value: float) -> No
 
 def give_back_annotations(db: sqlite3.Connection, file_id: int, fingerprint: bytes) -> None:
     """When content is indexed: what was set aside for it is its file's again, beside what was said meanwhile."""
-    row = db.execute(
-        "SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (fingerprint,)
-    ).fetchone()
-    if row is None:
-        return
-    favourite, note, tags = row
-    db.execute(
-        "UPDATE files SET favourite = favourite OR ?, note = CASE WHEN note = '' THEN ? ELSE note END WHERE id = ?",
-        (favourite, note, file_id),
-    )
-    add_tags(db, [file_id], json.loads(tags))
+    rows = db.execute("SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
+    for favourite, note, tags in believed(rows.fetchall(), KEPT_KINDS):
+        db.execute(
+            "UPDATE files SET favourite = favourite OR ?, note = CASE WHEN note = '' THEN ? ELSE note END WHERE id = ?",
+            (favourite, note, file_id),
+        )
+        add_tags(db, [file_id], json.loads(tags))
     db.execute("DELETE FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
 
 

@@ -12,6 +12,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ LARGEST_FEATURES = 16 * 2**20  # bytes
 _LONGEST_PATH = 65_536  # bytes
 _LAST_ID = 1 << 60  # beyond it SQLite would soon find no number for a new row
 _MOST_TAGS = 100_000  # characters of JSON
+_LONGEST_WORD, _LONGEST_TEXT = 1000, 10_000_000  # characters; a note has a hundred thousand, and may be joined of some
+_LONGEST = 1e12  # seconds
+_LAST_ORDINAL = 1_000_000_000  # of a clip
+_STATES = {"pending", "indexed", "failed"}
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +44,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
+def _are_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= _LONGEST  # false for NaN
+
+
 def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_WORD
 
 
 def _is_path(value: object) -> bool:
@@ -52,11 +65,13 @@ def _is_absolute(value: object) -> bool:
 
 
 def _is_relative(value: object) -> bool:
-    """A path that stays below where it is put."""
+    """A path that leads out of no root; empty where the root is the file."""
     if not isinstance(value, bytes) or not _is_path(value):
         return False
-    path = os.fsdecode(value)
-    return not os.path.isabs(path) and not os.path.splitdrive(path)[0] and ".." not in re.split(r"[/\\]", path)
+    if os.name == "nt":
+        path = os.fsdecode(value)
+        return not (os.path.splitdrive(path)[0] or os.path.isabs(path) or ".." in re.split(r"[\\/]", path))
+    return not value.startswith(b"/") and (b".." not in value or b".." not in value.split(b"/"))
 
 
 def _is_print(value: object) -> bool:
@@ -90,7 +105,11 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "id": lambda value: _is_integer(value) and 0 < value < _LAST_ID,
     "integer": _is_integer,
     "number": _is_number,
+    "seconds": _are_seconds,
+    "ordinal": lambda value: _is_integer(value) and 0 <= value <= _LAST_ORDINAL,
+    "state": lambda value: isinstance(value, str) and value in _STATES,
     "text": _is_text,
+    "word": _is_word,
     "path": _is_path,
     "root": _is_absolute,
     "relative": _is_relative,
@@ -107,23 +126,23 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
 
 # Every column that is read, and its kind; "?" where it may be NULL.
 COLUMNS = {
-    "library": "id text",
+    "library": "id word",
     "roots": "id id, path root, added_at number, offline integer, volume text, within path, device integer,"
     " inode integer, removed_at number?, followed integer",
-    "models": "id id, fingerprint text, name text, width width, centers centers",
-    "tags": "id id, name text, folded text",
+    "models": "id id, fingerprint word, name word, width width, centers centers",
+    "tags": "id id, name word, folded word",
     "files": "id id, root_id integer, path relative, size integer, mtime_ns integer, device integer, inode integer,"
-    " fingerprint print?, state text, reason text, model_id integer?, duration number?, width integer?,"
-    " height integer?, frame_rate number?, codec text?, container text?, missing_since number?, favourite integer,"
+    " fingerprint print?, state state, reason text, model_id integer?, duration seconds?, width integer?,"
+    " height integer?, frame_rate seconds?, codec word?, container word?, missing_since number?, favourite integer,"
     " note text, name_key text, away integer",
     "file_tags": "file_id integer, tag_id integer",
-    "saved_searches": "name text, text text, without text, sort sort, reverse integer",
+    "saved_searches": "name word, text text, without text, sort sort, reverse integer",
     "kept_annotations": "fingerprint print, favourite integer, note text, tags tags",
-    "clips": "id id, file_id integer, ordinal integer, shot integer, start number, end number, sprite sprite,"
+    "clips": "id id, file_id integer, ordinal ordinal, shot integer, start seconds, end seconds, sprite sprite,"
     " tile_width tile, tile_height tile, poster integer, times times",
     "embeddings": "clip_id integer, model_id integer, globals features, centers features",
     "sidecars": "file_id integer, path path, size integer, mtime_ns integer, reason text",
-    "subtitle_lines": "id id, file_id integer, start number, end number, text text",
+    "subtitle_lines": "id id, file_id integer, start seconds, end seconds, text text",
 }
 _OF_COLUMN = {
     f"{table}.{column}": kind
@@ -132,21 +151,31 @@ _OF_COLUMN = {
 }
 
 
+@cache
+def _check(column: str) -> tuple[Callable[[Any], bool], bool]:
+    """What a column's values must be, and whether they may be NULL."""
+    kind = _OF_COLUMN.get(column, column)
+    return _KINDS[kind.rstrip("?")], kind.endswith("?")
+
+
 def fits(values: Iterable[object], columns: Iterable[str]) -> bool:
     """Return whether each value can be one of its column, named like "files.path" or by its kind, like "integer"."""
-    for value, column in zip(values, columns, strict=True):
-        kind = _OF_COLUMN.get(column, column)
-        if not (value is None and kind.endswith("?")) and not _KINDS[kind.rstrip("?")](value):
-            return False
-    return True
+    return _fits(values, [_check(column) for column in columns])
+
+
+def _fits(values: Iterable[object], checks: Iterable[tuple[Callable[[Any], bool], bool]]) -> bool:
+    return all(
+        may_be_null if value is None else check(value)
+        for value, (check, may_be_null) in zip(values, checks, strict=True)
+    )
 
 
 def believed(rows: Iterable[Row], columns: str) -> Iterator[Row]:
     """The rows whose values can be those of these columns, which a space separates; the others are left out."""
-    wanted, left_out = columns.split(), 0
+    checks, left_out = [_check(column) for column in columns.split()], 0
     try:
         for row in rows:
-            if fits(row, wanted):
+            if _fits(row, checks):
                 yield row
             else:
                 left_out += 1

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import VideoFile, VideoInfo
 from cret_desktop.index.annotations import drop_unused_tags, give_back_annotations, is_annotated, keep_annotations
+from cret_desktop.index.beliefs import believed
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import is_inside
 from cret_desktop.index.migrations import name_sort_key
@@ -183,9 +184,10 @@ class FileChanges:
             f" AND NOT f.away AND (f.state = 'pending' OR {BEHIND}) ORDER BY f.path",
             (root_id, model, model),
         )
+        kinds = "files.id roots.path files.path files.size files.mtime_ns files.device files.inode"
         found = [
             (file_id, VideoFile(joined_path(root, relative), size, mtime_ns, device, inode))
-            for file_id, root, relative, size, mtime_ns, device, inode in rows
+            for file_id, root, relative, size, mtime_ns, device, inode in believed(rows, kinds)
         ]
         return [(i, f) for i, f in found if within is None or is_inside(f.path, within)]
 
@@ -194,11 +196,10 @@ class FileChanges:
         found: dict[int, float] = {}
         for part in parts(file_ids):
             marks = ",".join("?" * len(part))
-            found.update(
-                self._catalog.reader().execute(
-                    f"SELECT id, duration FROM files WHERE duration > 0 AND id IN ({marks})", part
-                )
+            rows = self._catalog.reader().execute(
+                f"SELECT id, duration FROM files WHERE duration > 0 AND id IN ({marks})", part
             )
+            found.update(believed(rows, "files.id files.duration"))
         return found
 
     def record_infos(self, infos: Mapping[int, VideoInfo]) -> None:
@@ -229,16 +230,18 @@ class FileChanges:
         with self._catalog.write() as db:
             if db.execute("SELECT 1 FROM files WHERE id = ?", (file_id,)).fetchone() is None:
                 return [], [], unused_sprites(db, {clip.sprite for clip in clips})
+            rows = db.execute(
+                "SELECT id, ordinal, start, end, sprite FROM clips WHERE file_id = ?", (file_id,)
+            ).fetchall()
             before = {
                 (o, round(s, 3), round(e, 3)): (i, sprite)
-                for i, o, s, e, sprite in db.execute(
-                    "SELECT id, ordinal, start, end, sprite FROM clips WHERE file_id = ?", (file_id,)
-                )
+                for i, o, s, e, sprite in believed(rows, "clips.id clips.ordinal clips.start clips.end clips.sprite")
             }
             now = {(c.ordinal, round(c.start, 3), round(c.end, 3)) for c in clips}
-            kept = before if now == before.keys() and _same_content(db, file_id, fingerprint) else {}
-            gone = [] if kept else [i for i, _ in before.values()]
-            old_sprites = {sprite for _, sprite in before.values() if sprite}
+            whole = len(before) == len(rows) and now == before.keys()
+            kept = before if whole and _same_content(db, file_id, fingerprint) else {}
+            gone = [] if kept else [row[0] for row in rows]
+            old_sprites = {row[-1] for row in rows if row[-1]}
             if gone:
                 db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
             ids = []

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import VideoFile
 from cret_desktop.index.beliefs import Row, believed
+from cret_desktop.library_files import is_sprite_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,9 @@ def relative_path(path: str, root: str) -> bytes:
 def unused_sprites(db: sqlite3.Connection, names: Collection[str]) -> list[str]:
     """Of these thumbnails, those that no clip shows any more: files of the same content share theirs."""
     return sorted(
-        name for name in names if name and not db.execute("SELECT 1 FROM clips WHERE sprite = ?", (name,)).fetchone()
+        name
+        for name in names
+        if is_sprite_name(name) and not db.execute("SELECT 1 FROM clips WHERE sprite = ?", (name,)).fetchone()
     )
 
 

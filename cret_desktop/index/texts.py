@@ -109,14 +109,16 @@ class Texts:
         """Of these files of a root, by path: their id, and the subtitle files as they were read."""
         known = self._catalog.files(root_id)
         read: dict[int, set[Sidecar]] = {}
-        for file_id, path, size, mtime_ns in self._catalog.reader().execute(
+        rows = self._catalog.reader().execute(
             "SELECT s.file_id, s.path, s.size, s.mtime_ns FROM sidecars s JOIN files f ON f.id = s.file_id"
             " WHERE f.root_id = ?",
             (root_id,),
-        ):
+        )
+        kinds = "sidecars.file_id sidecars.path sidecars.size sidecars.mtime_ns"
+        for file_id, path, size, mtime_ns in believed(rows, kinds):
             read.setdefault(file_id, set()).add(Sidecar(os.fsdecode(path), size, mtime_ns))
-        rows = [known[path] for path in paths if path in known]
-        return {row.path: (row.id, read.get(row.id, set())) for row in rows}
+        wanted = [known[path] for path in paths if path in known]
+        return {row.path: (row.id, read.get(row.id, set())) for row in wanted}
 
     def set_subtitles(
         self, file_id: int, sidecars: Sequence[Sidecar], lines: Sequence[Line], reasons: Mapping[str, str] = _NO_REASONS
