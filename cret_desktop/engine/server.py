@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import TextIOWrapper
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -49,6 +50,7 @@ from cret_desktop.library.query import parse
 from cret_desktop.library.searcher import Abandoned
 from cret_desktop.library.thumbnails import ThumbnailFolder, drop
 from cret_desktop.library.volumes import Volumes, add_root
+from cret_desktop.library_files import LOG, LibraryFiles
 from cret_desktop.paths import LibraryPaths
 
 log = logging.getLogger(__name__)
@@ -746,16 +748,32 @@ def _is_live(request: _Question) -> bool:
     return isinstance(request, protocol.Search) and request.live
 
 
+class _Log(logging.handlers.RotatingFileHandler):
+    """The log of a library, of 1 MB and one before it. Its files are made by the library's door, as all others are."""
+
+    def __init__(self, files: LibraryFiles) -> None:
+        self._files = files
+        super().__init__(files.root / LOG, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
+
+    def _open(self) -> TextIOWrapper:
+        self._files.own(LOG)
+        if not self._files.has(LOG):
+            self._files.create(LOG)
+        return super()._open()
+
+    def doRollover(self) -> None:  # noqa: N802 - its name in the standard library
+        self.stream.close()
+        self._files.rename(LOG, f"{LOG}.1")
+        self.stream = self._open()
+
+
 def _log_to(paths: LibraryPaths) -> None:
     """What went wrong behind the window is kept in a small file beside the catalog, for bug reports."""
     try:
-        paths.files.own(paths.log.name)
-        if not paths.files.has(paths.log.name):
-            paths.files.create(paths.log.name)
+        handler = _Log(paths.files)
     except OSError as error:  # a link, say: the library is served all the same
         log.warning("No log is kept in %s: %s", paths.root, error)
         return
-    handler = logging.handlers.RotatingFileHandler(paths.log, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger("cret_desktop").addHandler(handler)
 
