@@ -13,6 +13,7 @@ import re
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ _SPRITE = (  # two levels of folders, and the content by which they are named
 )
 _GRAPH = r"[0-9a-f]{12}-\d{1,20}"
 _MOMENT = r"\d{4}-\d{2}-\d{2}-\d{6}(-\d{3})?"
-_SQLITE = r"\.sqlite(-wal|-shm|-journal|\.part)?"
+_SQLITE = r"\.sqlite(\.part)?(-wal|-shm|-journal)?"
 # What moves with a whole library when another one takes its place.
 _PART = rf"({THUMBNAILS}|{GRAPHS}|{CALIBRATION}|catalog(\.recovered)?{_SQLITE}|catalog\.head|catalog\.sqlite\.open)"
 _OURS = re.compile(
@@ -41,13 +42,15 @@ _OURS = re.compile(
     rf"|catalog({_SQLITE}|\.sqlite\.open|\.head(\.part)?)"
     rf"|catalog\.(recovering|recovered|mended|v\d{{1,4}}\.backup|(damaged|foreign)-{_MOMENT}){_SQLITE}"
     rf"|writer\.(lock|pid(\.part)?)|engine\.log(\.\d)?|pace\.json(\.part)?"
-    rf"|{RESTORED}|\.{RESTORED}\.unfinished|({ARRIVING}|set-aside-{_MOMENT})(/{_PART})?",
+    rf"|\.{RESTORED}\.unfinished|({RESTORED}|{ARRIVING}|set-aside-{_MOMENT})(/{_PART})?",
     re.ASCII,
 )
 _SPRITE_NAME = re.compile(_SPRITE, re.ASCII)
 
-# A catalog may only be opened by its path, with these beside it: SQLite itself finds them by their names.
-CATALOG_FILES = (CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", f"{CATALOG}-journal")
+# Beside a catalog, and of its name: SQLite itself finds them by that. The logs first: beside a new catalog, it would take
+# old ones for its own.
+_BESIDE = ("-journal", "-wal", "-shm", "")
+CATALOG_FILES = tuple(CATALOG + suffix for suffix in _BESIDE)
 
 _WINDOWS = sys.platform == "win32"
 _LARGEST = 1 << 28  # bytes that are read whole, at most; the largest is a catalog's kept pages
@@ -154,6 +157,7 @@ class LibraryFiles:
                 if flush:
                     stream.flush()
                     os.fsync(stream.fileno())
+            _put_aside_folder(leaf, folder)
             os.replace(part, leaf, src_dir_fd=folder, dst_dir_fd=folder)
 
     def create(self, name: str) -> Path:
@@ -162,22 +166,71 @@ class LibraryFiles:
             os.close(_created(leaf, folder))
         return self.root / name
 
+    def create_catalog(self, name: str) -> Path:
+        """Make an empty file for SQLite, in place of what has its name or lies beside it; returns its path."""
+        self.remove_catalog(name)
+        return self.create(name)
+
+    def remove_catalog(self, name: str) -> None:
+        """Take away a catalog that nobody has open, with what SQLite keeps beside it."""
+        for suffix in _BESIDE:
+            self.remove(name + suffix)
+
+    def settle(self, name: str, writing: bool) -> None:
+        """See that SQLite may open a catalog by its path: it and what lies beside it are regular files, or not there.
+
+        What SQLite writes into has no other name from now on. It writes into the index of its log also where it reads.
+        """
+        for suffix in _BESIDE:
+            if writing or suffix == "-shm":
+                self.own(name + suffix)
+            else:
+                with suppress(FileNotFoundError):
+                    self.entry(name + suffix)
+
     def make_folder(self, name: str) -> None:
-        """Make a folder and those above it, where they are not there; '' is the library's own."""
+        """Make a folder and those above it, where they are not there; '' is the library's own.
+
+        A file of its name gets another one, and a link is taken away: but for one in the library's own folder, which a
+        person may have made, and raises ELOOP (see `free_folder`).
+        """
         self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         parts = name.split("/") if name else []
         for depth in range(1, len(parts) + 1):
-            with self._at("/".join(parts[:depth])) as (folder, leaf), suppress(FileExistsError):
+            place = "/".join(parts[:depth])
+            if depth > 1 or not self._is_link(place):
+                self.free_folder(place)
+            with self._at(place) as (folder, leaf), suppress(FileExistsError):
                 os.mkdir(leaf, FOLDER_MODE, dir_fd=folder)
 
+    def free_folder(self, name: str) -> None:
+        """See that a folder can have its name: take a link away that has it, and give a file another name."""
+        with suppress(FileNotFoundError), self._at(name) as (folder, leaf):
+            status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+            if _is_reparse_point(status) or not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
+                os.unlink(leaf, dir_fd=folder)
+            elif stat.S_ISREG(status.st_mode):
+                _put_aside(leaf, folder)
+
     def remove(self, name: str) -> bool:
-        """Take a file away, or a link of its name but not what that leads to; returns whether it was there."""
+        """Take a file away, or a link of its name but not what that leads to; returns whether it was there.
+
+        A folder of that name is nothing of ours: it gets another one.
+        """
         try:
             with self._at(name) as (folder, leaf):
-                os.unlink(leaf, dir_fd=folder)
+                _clear(leaf, folder)
         except (FileNotFoundError, NotADirectoryError):
             return False
         return True
+
+    def _is_link(self, name: str) -> bool:
+        try:
+            with self._at(name) as (folder, leaf):
+                status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return stat.S_ISLNK(status.st_mode) or _is_reparse_point(status)
 
     def remove_folder(self, name: str) -> bool:
         """Take an empty folder away; returns whether it was there and empty."""
@@ -203,6 +256,8 @@ class LibraryFiles:
     def rename(self, old: str, new: str) -> None:
         """Give a file or folder another name, in place of what has that."""
         with self._at(old) as (folder, leaf), self._at(new) as (other, other_leaf):
+            if stat.S_ISREG(os.stat(leaf, dir_fd=folder, follow_symlinks=False).st_mode):
+                _put_aside_folder(other_leaf, other)
             os.replace(leaf, other_leaf, src_dir_fd=folder, dst_dir_fd=other)
 
     def walk(self, name: str) -> Iterator[str]:
@@ -215,6 +270,8 @@ class LibraryFiles:
 
     def listed(self, name: str) -> list[tuple[str, bool]]:
         """(name, is a folder) of what lies in a folder ('' for the library's own) and has a name of ours."""
+        if name:
+            _require_ours(name)
         try:
             with self._folder(name.split("/") if name else []) as (folder, place):
                 names = os.listdir(place if folder is None else folder)
@@ -303,8 +360,7 @@ class LibraryFiles:
     @contextmanager
     def _at(self, name: str) -> Iterator[tuple[int | None, str]]:
         """(descriptor of the folder that holds a name, its last part); on Windows (None, the whole path)."""
-        if not _OURS.fullmatch(name):
-            raise OSError(errno.EINVAL, f"{name!r} is no name of a library's files", name)
+        _require_ours(name)
         *above, leaf = name.split("/")
         with self._folder(above) as (folder, place):
             yield folder, (leaf if folder is not None else os.path.join(place, leaf))
@@ -337,6 +393,11 @@ class LibraryFiles:
             os.close(descriptor)
 
 
+def _require_ours(name: str) -> None:
+    if not _OURS.fullmatch(name):
+        raise OSError(errno.EINVAL, f"{name!r} is no name of a library's files", name)
+
+
 def _created(leaf: str, folder: int | None) -> int:
     """A descriptor of a file that was not there before; what has its name is taken away, and never followed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_NOFOLLOW") | _flag("O_BINARY") | _flag("O_CLOEXEC")
@@ -344,14 +405,40 @@ def _created(leaf: str, folder: int | None) -> int:
         try:
             return os.open(leaf, flags, FILE_MODE, dir_fd=folder)
         except FileExistsError:
-            os.unlink(leaf, dir_fd=folder)
+            with suppress(FileNotFoundError):
+                _clear(leaf, folder)
     return os.open(leaf, flags, FILE_MODE, dir_fd=folder)
+
+
+def _clear(leaf: str, folder: int | None) -> None:
+    """Make a file's name free. Raises: FileNotFoundError where it is."""
+    if not _put_aside_folder(leaf, folder):
+        os.unlink(leaf, dir_fd=folder)
+
+
+def _put_aside_folder(leaf: str, folder: int | None) -> bool:
+    """Give a folder that has a file's name another one, since what is in it may be anybody's."""
+    try:
+        status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISDIR(status.st_mode) or _is_reparse_point(status):
+        return False
+    _put_aside(leaf, folder)
+    return True
+
+
+def _put_aside(leaf: str, folder: int | None) -> None:
+    os.rename(leaf, f"{leaf}.in-the-way-{time.time_ns()}", src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _refuse_link(status: os.stat_result, path: Path) -> None:
     if stat.S_ISLNK(status.st_mode) or _is_reparse_point(status):
         raise OSError(
-            errno.ELOOP, f"{path} is a link, and a library's files are never reached through links", str(path)
+            errno.ELOOP,
+            f"{path} is a link, and a library's files are never reached through links: delete it, and move the whole "
+            "library where there is room",
+            str(path),
         )
 
 

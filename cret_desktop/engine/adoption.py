@@ -12,7 +12,6 @@ import logging
 import os
 import secrets
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from cret_desktop.index.connections import connect_to_read, difference
 from cret_desktop.index.migrations import IDENTITY_SINCE, check_version
 from cret_desktop.index.rows import joined_path
 from cret_desktop.library import backup
-from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, CATALOG_FILES, GRAPHS, RESTORED, LibraryFiles
+from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, GRAPHS, RESTORED, THUMBNAILS, LibraryFiles
 from cret_desktop.settings import Settings, load, make_private_folder, write_privately
 
 log = logging.getLogger(__name__)
@@ -122,21 +121,24 @@ def adopt(library: Path, follow: bool) -> str:
     files, path = LibraryFiles(library), library / CATALOG
     if not recovery.is_ours(path):
         raise LibraryDamaged(f"There is no catalog of a library in {library}. Choose the folder that holds one.")
-    with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as db:  # where it is damaged, what is left
-        check_version(db, path)
-    for name in CATALOG_FILES:
-        files.own(name)
-    for folder in (GRAPHS, CALIBRATION):  # both are made again
-        for name in list(files.walk(folder)):
-            files.remove(name)
     try:
+        with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as db:  # where it is damaged, what is left
+            check_version(db, path)
+        for folder in (THUMBNAILS, GRAPHS, CALIBRATION):
+            files.free_folder(folder)
+        for name in [*files.walk(GRAPHS), *files.walk(CALIBRATION)]:  # both are made again
+            files.remove(name)
         told, aside = recovery.remake(path, "taken over")
-    except sqlite3.Error as error:
-        raise StorageError(f"The library {library} could not be adopted: {error}. It is as it was.") from error
-    kept = f"catalog.foreign-{time.strftime('%Y-%m-%d-%H%M%S')}.sqlite"
-    for suffix in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            files.rename(aside.name + suffix, kept + suffix)
+        kept = aside.name.replace(".damaged-", ".foreign-")
+        for beside in ("", "-wal", "-shm", "-journal"):
+            with suppress(FileNotFoundError):
+                files.rename(aside.name + beside, kept + beside)
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise StorageError(
+            f"The library {library} could not be adopted: {reason}. Its catalog is as it was; free some space, or move "
+            "away what is in its folder and is not its own."
+        ) from error
     with Catalog.open(path) as catalog:
         catalog.set_identity(secrets.token_hex(16))
         if not follow:
@@ -153,7 +155,12 @@ def take_restored(library: Path) -> str:
     if files.has_folder(RESTORED) or files.has_folder(ARRIVING):
         with _Records.changed() as records:
             records.doubt(library)
-    return backup.finish(library)
+    sentence = backup.finish(library)
+    try:
+        recovery.finish(library / CATALOG)  # before anybody looks whose catalog it is
+    except OSError as error:
+        raise StorageError(f"The library folder {library} cannot be used: {error.strerror or error}.") from error
+    return sentence
 
 
 def _identity(db: sqlite3.Connection) -> str:

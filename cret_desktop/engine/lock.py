@@ -24,7 +24,7 @@ class WriterLock:
     def acquire(self) -> None:
         try:
             self._files.make_folder("")
-            self._files.path(LOCK)
+            self._files.own(LOCK)  # it is emptied where it is opened, under whatever other names it has
             self._lock.acquire()
         except Timeout:
             raise LibraryLocked(

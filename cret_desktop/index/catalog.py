@@ -42,7 +42,7 @@ from cret_desktop.index.rows import (
     parts,
     relative_path,
 )
-from cret_desktop.library_files import CATALOG, CATALOG_FILES, LibraryFiles
+from cret_desktop.library_files import CATALOG, LibraryFiles
 
 COMPACTED_UNASKED = 16_384  # pages (64 MiB), at most: nothing can be written, no tag kept, while they are copied
 
@@ -74,8 +74,6 @@ class Catalog:
     def open(cls, path: Path, read_only: bool = False) -> Catalog:
         files = LibraryFiles(path.parent)
         with _translated(path):
-            for name in CATALOG_FILES:
-                files.path(name)  # SQLite would follow a link
             if read_only:
                 return cls._open_to_read(path)
             files.make_folder("")
@@ -83,8 +81,6 @@ class Catalog:
             recovery.finish(path)
             if not files.has(CATALOG):
                 files.create(CATALOG)  # by us, since SQLite would let others read it
-            for name in CATALOG_FILES:
-                files.own(name)
             try:
                 return cls._open_to_write(path)
             except sqlite3.DatabaseError as error:
@@ -99,7 +95,7 @@ class Catalog:
 
     @classmethod
     def _open_to_read(cls, path: Path) -> Catalog:
-        if not path.exists():
+        if not os.path.lexists(path):
             raise LibraryMissing(f"There is no library at {path.parent}. Make one with `cret-desktop index FOLDER`.")
         catalog = cls(path, None)
         try:
@@ -276,7 +272,8 @@ class Catalog:
             for row in db.execute(
                 "SELECT f.root_id, count(*), sum(f.state = 'failed'),"
                 f" sum(NOT f.away AND (f.state = 'pending' OR {BEHIND})),"
-                " sum(CASE WHEN f.state = 'indexed' THEN f.duration ELSE 0 END)"
+                # Between numbers no text lies, and no blob.
+                " sum(CASE WHEN f.state = 'indexed' AND f.duration BETWEEN 0 AND 1e12 THEN f.duration ELSE 0 END)"
                 " FROM files f LEFT JOIN models m ON m.id = f.model_id"
                 " WHERE f.missing_since IS NULL GROUP BY f.root_id",
                 (model, model),
@@ -331,8 +328,9 @@ class Catalog:
 
     def spread_clips(self, file_id: int, count: int) -> list[ClipRow]:
         """At most `count` clips of a file, evenly spread over it, in order."""
-        last = self.reader().execute("SELECT max(ordinal) FROM clips WHERE file_id = ?", (file_id,)).fetchone()[0]
-        if last is None:
+        query = "SELECT max(ordinal) FROM clips WHERE file_id = ? AND typeof(ordinal) = 'integer' AND ordinal < 1000000000"
+        last = self.reader().execute(query, (file_id,)).fetchone()[0]
+        if last is None or last < 0:
             return []
         ordinals = sorted({round(o) for o in np.linspace(0, last, min(count, last + 1))})
         return self._clips_where(
@@ -362,7 +360,8 @@ class Catalog:
 
     def clip_files(self, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(clip ids ascending, the files they are of) of all clips with an id above `after`; neither ever changes."""
-        rows = self.reader().execute("SELECT id, file_id FROM clips WHERE id > ? ORDER BY id", (after,)).fetchall()
+        query = "SELECT id, file_id FROM clips WHERE id > ? AND typeof(file_id) = 'integer' ORDER BY id"
+        rows = self.reader().execute(query, (after,)).fetchall()
         pairs = np.array(rows, np.int64).reshape(-1, 2)
         return pairs[:, 0], pairs[:, 1]
 
@@ -523,7 +522,8 @@ def _place_root(db: sqlite3.Connection, path: str, known: Sequence[Root]) -> int
     for root in known:
         if root.id == new or not (is_inside(root.path, path) or is_inside(path, root.path)):
             continue
-        for file_id, relative in db.execute("SELECT id, path FROM files WHERE root_id = ?", (root.id,)).fetchall():
+        rows = db.execute("SELECT id, path FROM files WHERE root_id = ?", (root.id,)).fetchall()
+        for file_id, relative in believed(rows, "files.id files.path"):
             whole = joined_path(os.fsencode(root.path), relative)
             if is_inside(whole, path):
                 values = (new, relative_path(whole, path), file_id)
@@ -548,7 +548,12 @@ class DamageFound(sqlite3.DatabaseError):
 
 def _is_damage(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
-    return isinstance(error, DamageFound) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    # A value that is larger than any of ours is none of ours.
+    return isinstance(error, DamageFound) or code in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_TOOBIG,
+    )
 
 
 @contextmanager

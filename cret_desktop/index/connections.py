@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cret_desktop.index.migrations import SCHEMA_VERSION, prepare
+from cret_desktop.library_files import LibraryFiles
 
 BUSY_SECONDS = 10.0
 _LARGEST_VALUE = 64 * 2**20  # bytes; the longest note has 400 kB
@@ -52,8 +53,9 @@ class Difference:
 def connect_to_read(path: Path, immutable: bool = False, repairing: bool = False) -> sqlite3.Connection:
     """A connection that only reads tables. `repairing`: a damaged schema is read as far as it goes.
 
-    Raises: sqlite3.Error.
+    Raises: sqlite3.Error; OSError where what SQLite would open is no regular file.
     """
+    LibraryFiles(path.parent).settle(path.name, writing=False)
     how = "mode=ro&immutable=1" if immutable else "mode=ro"
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{how}",
@@ -84,10 +86,12 @@ def connect_to_read(path: Path, immutable: bool = False, repairing: bool = False
 def connect_to_write(path: Path) -> sqlite3.Connection:
     """A connection for the one writer, who looks at the schema (`difference`) before the first change.
 
-    Raises: sqlite3.Error.
+    Raises: as `connect_to_read`.
     """
+    LibraryFiles(path.parent).settle(path.name, writing=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
+    connection.text_factory = _text
     if sys.version_info >= (3, 12):
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
     return connection

@@ -21,7 +21,7 @@ def copy_catalog(
     `progress` is told the share done, in [0, 1]; what it raises ends the copying. Raises: OSError, sqlite3.Error.
     """
     files = LibraryFiles(target.parent)
-    part = files.create(f"{target.name}.part")
+    part = files.create_catalog(f"{target.name}.part")
     # Within a transaction the source stays as it is seen now: else each change would begin the copying anew.
     source.execute("BEGIN")
     try:

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cret_desktop.errors import LibraryTooNew
 from cret_desktop.index.beliefs import fits
 from cret_desktop.index.connections import connect_to_read, difference, forbid_what_differs
 from cret_desktop.index.filters import fold_tag
 from cret_desktop.index.flush import flush_folder
-from cret_desktop.index.migrations import APPLICATION_ID, SCHEMA_VERSION, name_sort_key, prepare
+from cret_desktop.index.migrations import APPLICATION_ID, SCHEMA_VERSION, check_version, name_sort_key, prepare
 from cret_desktop.library_files import CATALOG, LibraryFiles
 
 # There for as long as a writer has the catalog, and still there where it did not close it.
@@ -108,8 +109,7 @@ def recover(path: Path) -> str:
 def remake(path: Path, done: str = "came back") -> tuple[str, Path]:
     """As `recover`; returns what came of the rows ("2 tags came back") and the path that the old catalog has now."""
     files = LibraryFiles(path.parent)
-    _remove(files, _RECOVERING)
-    new = files.create(_RECOVERING)
+    new = files.create_catalog(_RECOVERING)
     with _readable(path) as source, closing(sqlite3.connect(new, isolation_level=None)) as target:
         target.execute("PRAGMA synchronous = FULL")
         target.execute("PRAGMA foreign_keys = ON")
@@ -132,13 +132,26 @@ def finish(path: Path) -> None:
     if not files.has(_RECOVERED):
         return
     aside = _aside(path)
+    if not _is_whole(path.with_name(_RECOVERED)):  # by whoever made it: not by us, who give that name to whole ones
+        files.rename(_RECOVERED, aside.name.replace(".damaged-", ".foreign-"))
+        return
     for suffix in _SUFFIXES:
         if files.has(CATALOG + suffix):
             files.rename(CATALOG + suffix, aside.name + suffix)
+        else:
+            files.remove(CATALOG + suffix)  # a link, say: no file of SQLite's
     files.remove(MARK)  # it spoke of the damaged one
     flush_folder(path.parent)
     files.rename(_RECOVERED, CATALOG)
     flush_folder(path.parent)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with closing(connect_to_read(path, immutable=True)) as db:
+            return check_version(db, path) > 0 and not difference(db)
+    except (OSError, sqlite3.Error, LibraryTooNew):
+        return False
 
 
 def _aside(path: Path) -> Path:
@@ -146,11 +159,6 @@ def _aside(path: Path) -> Path:
     whole = os.stat(path.with_name(_RECOVERED), follow_symlinks=False)
     moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(whole.st_mtime))
     return path.with_name(f"{path.stem}.damaged-{moment}{path.suffix}")
-
-
-def _remove(files: LibraryFiles, name: str) -> None:
-    for suffix in _SUFFIXES:
-        files.remove(name + suffix)
 
 
 @contextmanager
@@ -162,7 +170,7 @@ def _readable(path: Path) -> Iterator[sqlite3.Connection]:
         kept = files.read(HEAD) if files.has(HEAD) else b""
         if not _knows_tables(connection) and kept and len(kept) % _KEPT.size == 0:
             connection.close()
-            _remove(files, _MENDED)
+            files.remove_catalog(_MENDED)
             for suffix in ("", "-wal"):
                 if files.has(CATALOG + suffix):
                     with files.opened(CATALOG + suffix) as source, files.create(_MENDED + suffix).open("wb") as copy:
@@ -179,7 +187,7 @@ def _readable(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
-        _remove(files, _MENDED)
+        files.remove_catalog(_MENDED)
 
 
 def _knows_tables(source: sqlite3.Connection) -> bool:
@@ -385,7 +393,10 @@ def _find_what_is_not_whole(source: sqlite3.Connection, target: sqlite3.Connecti
             )
     target.execute("CREATE TEMP TABLE had (file_id INTEGER PRIMARY KEY, clips INTEGER NOT NULL)")
     if "clips" in tally.incomplete:
-        query = "SELECT file_id, count(*) FROM clips INDEXED BY sqlite_autoindex_clips_1 GROUP BY file_id"
+        query = (
+            "SELECT file_id, count(*) FROM clips INDEXED BY sqlite_autoindex_clips_1"
+            " WHERE typeof(file_id) = 'integer' GROUP BY file_id"
+        )
         target.executemany("INSERT INTO had VALUES (?, ?)", _some(source, query))
     has = "(SELECT count(*) FROM clips c WHERE c.file_id = files.id)"
     tally.waiting += target.execute(

@@ -310,7 +310,7 @@ class VectorIndex:
         if manifest != self._manifest(manifest.generation, self._file(manifest), manifest.last_clip_id):
             raise BadGraph(f"{manifest.file} was made for another index or by another version")
         try:
-            self._files.path(f"{GRAPHS}/{manifest.file}")
+            self._files.entry(f"{GRAPHS}/{manifest.file}")  # a regular file: a pipe would hold who opens it
         except OSError as error:
             raise BadGraph(error.strerror or str(error)) from error
         graph = _Graph.load(self._file(manifest))

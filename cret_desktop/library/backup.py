@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, PathError, StorageError
+from cret_desktop.index.beliefs import COLUMNS
 from cret_desktop.index.connections import connect_to_read, difference
 from cret_desktop.index.copying import copy_catalog
 from cret_desktop.index.flush import flush_folder
@@ -82,9 +83,12 @@ def check(library: Path, named: Path | None = None) -> Contents:
     Raises: LibraryMissing, LibraryTooNew, LibraryDamaged, StorageError.
     """
     with _reading(library, named) as catalog:
-        verdict = catalog.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
+        # It evaluates what a table demands of its rows, so that of somebody's own tables it is left out.
+        checks = [f"PRAGMA quick_check({table})" for table in COLUMNS] if difference(catalog) else ["PRAGMA quick_check(1)"]
+        for statement in checks:
+            verdict = catalog.execute(statement).fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
         videos = catalog.execute("SELECT count(*) FROM files WHERE missing_since IS NULL").fetchone()[0]
         return Contents(videos, catalog.execute("SELECT count(*) FROM clips").fetchone()[0])
 
@@ -160,6 +164,8 @@ def finish(library: Path) -> str:
     files, sentence = LibraryFiles(library), ""
     with _told(library):
         files.remove_tree(_UNFINISHED)  # of a copying that was killed
+        if files.has_folder(RESTORED) and not files.has(f"{RESTORED}/{CATALOG}"):
+            files.rename(RESTORED, _aside(library, RESTORED))  # no library, and put there by nobody of ours
         if files.has_folder(RESTORED):
             aside = _aside(library, RESTORED)
             files.make_folder(aside)
@@ -197,7 +203,7 @@ def _unfinished(target: Path) -> Path:
 def _move_parts(files: LibraryFiles, source: str, target: str) -> None:
     """Move what makes up a library between its folder ('') and one within it ('arriving/')."""
     for name in _PARTS:
-        with suppress(FileNotFoundError):
+        if files.has(source + name) or files.has_folder(source + name):  # no link, which would lead elsewhere
             files.rename(source + name, target + name)
     for folder in (target, source):
         flush_folder(files.root / folder)
@@ -254,7 +260,7 @@ def _reading(library: Path, named: Path | None = None) -> Iterator[sqlite3.Conne
     if not LibraryFiles(library).has(CATALOG):
         raise LibraryMissing(f"There is no library in {library}. Choose the folder that holds catalog.sqlite.")
     try:
-        with closing(connect_to_read(path)) as db:
+        with closing(_connected(path, named)) as db:
             check_version(db, path)
             if not (differs := difference(db)).is_readable:
                 raise sqlite3.DatabaseError(f"it {differs}")
@@ -265,6 +271,13 @@ def _reading(library: Path, named: Path | None = None) -> Iterator[sqlite3.Conne
         ) from error
     except sqlite3.DatabaseError as error:
         raise LibraryDamaged(f"The library {named} is damaged ({error}) and was not copied.") from error
+
+
+def _connected(path: Path, named: Path) -> sqlite3.Connection:
+    try:
+        return connect_to_read(path)
+    except OSError as error:
+        raise StorageError(f"The library {named} could not be read: {error.strerror or error}.") from error
 
 
 @contextmanager
