@@ -47,8 +47,8 @@ _OURS = re.compile(
 )
 _SPRITE_NAME = re.compile(_SPRITE, re.ASCII)
 
-# Beside a catalog, and of its name: SQLite itself finds them by that. The logs first: beside a new catalog, it would take
-# old ones for its own.
+# Beside a catalog, and of its name: SQLite itself finds them by that. The logs first: beside a new catalog, it would
+# take old ones for its own.
 _BESIDE = ("-journal", "-wal", "-shm", "")
 CATALOG_FILES = tuple(CATALOG + suffix for suffix in _BESIDE)
 

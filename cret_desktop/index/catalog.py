@@ -328,7 +328,9 @@ class Catalog:
 
     def spread_clips(self, file_id: int, count: int) -> list[ClipRow]:
         """At most `count` clips of a file, evenly spread over it, in order."""
-        query = "SELECT max(ordinal) FROM clips WHERE file_id = ? AND typeof(ordinal) = 'integer' AND ordinal < 1000000000"
+        query = (
+            "SELECT max(ordinal) FROM clips WHERE file_id = ? AND typeof(ordinal) = 'integer' AND ordinal < 1000000000"
+        )
         last = self.reader().execute(query, (file_id,)).fetchone()[0]
         if last is None or last < 0:
             return []

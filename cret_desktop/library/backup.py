@@ -84,7 +84,8 @@ def check(library: Path, named: Path | None = None) -> Contents:
     """
     with _reading(library, named) as catalog:
         # It evaluates what a table demands of its rows, so that of somebody's own tables it is left out.
-        checks = [f"PRAGMA quick_check({table})" for table in COLUMNS] if difference(catalog) else ["PRAGMA quick_check(1)"]
+        ours = [f"PRAGMA quick_check({table})" for table in COLUMNS]
+        checks = ours if difference(catalog) else ["PRAGMA quick_check(1)"]
         for statement in checks:
             verdict = catalog.execute(statement).fetchone()[0]
             if verdict != "ok":
