@@ -762,7 +762,8 @@ class _Log(logging.handlers.RotatingFileHandler):
         return super()._open()
 
     def doRollover(self) -> None:  # noqa: N802 - its name in the standard library
-        self.stream.close()
+        if self.stream is not None:
+            self.stream.close()
         self._files.rename(LOG, f"{LOG}.1")
         self.stream = self._open()
 
