@@ -88,6 +88,8 @@ class MainWindow(QMainWindow):
         self.exports = ExportController(bridge, preferences, self.export_line, self)
         self.searching = Searching(bridge, self.search_bar, self.search, self.saved, self.thumbnails, theme, self)
         self.library_dialogs = LibraryDialogs(self.library, self)
+        self.library_dialogs.not_adopted.connect(self._offer_adoption)
+        self._strange = ""  # why the library is only read
         self.annotation_dialogs = AnnotationDialogs(self.annotations, self)
         self._build_actions()
         self._connect_engine()
@@ -287,12 +289,16 @@ class MainWindow(QMainWindow):
 
     def _on_started(self, started: EngineStarted) -> None:
         if started.strange:
-            self.banner.say(started.notice, self.tr("Adopt\u2026"), self.library_dialogs.ask_to_adopt)
+            self._strange = started.notice
+            self._offer_adoption()
         elif started.notice:
             self.banner.say(started.notice)
         elif started.restarted:
             self.banner.hide()
         self.actions_by_command["pause"].setEnabled(not started.read_only)
+
+    def _offer_adoption(self) -> None:
+        self.banner.say(self._strange, self.tr("Adopt\u2026"), self.library_dialogs.ask_to_adopt)
 
     def _show_paused(self, paused: bool) -> None:
         words = self.tr("R&esume indexing") if paused else self.tr("Paus&e indexing")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from PySide6.QtCore import QObject, QStandardPaths, Qt
+from PySide6.QtCore import QObject, QStandardPaths, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QMessageBox, QWidget
 
 from cret_desktop.engine.protocol import FailedFile, Folder
@@ -18,6 +18,10 @@ FOLDERS_NAMED = 6
 
 
 class LibraryDialogs(QObject):
+    """Signals: `not_adopted()`, the library stays somebody else's."""
+
+    not_adopted = Signal()
+
     def __init__(self, library: LibraryController, window: QWidget) -> None:
         super().__init__(window)
         self._library = library
@@ -95,6 +99,7 @@ class LibraryDialogs(QObject):
         question.setDefaultButton(leave)
         question.setEscapeButton(leave)
         adopt.clicked.connect(lambda: self._library.adopt(bool(folders) and follow.isChecked()))
+        question.rejected.connect(self.not_adopted)
         question.open()
 
     def _show_failures(self, failures: tuple[FailedFile, ...]) -> None:
