@@ -14,9 +14,9 @@ import av
 import opentimelineio as otio
 import psutil
 import pytest
-from rich.console import Console
 
 from cret_desktop import cli
+from cret_desktop.cli.terminal import Terminal
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.exports import Exporter
 from cret_desktop.engine.protocol import CancelExport, ExportClips, ExportList, ExportProgress, Passage
@@ -256,6 +256,6 @@ def test_the_command_exports_named_and_found_moments(videos: Path, tmp_path: Pat
 def test_what_names_no_moment_is_one_sentence(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "err", Console(stderr=True, soft_wrap=True))
+    monkeypatch.setattr(cli, "err", Terminal(stderr=True, soft_wrap=True))
     assert cli.run(["export", "csv", *arguments]) == 2
     assert capsys.readouterr().err.count("\n") == 1

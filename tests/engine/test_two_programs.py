@@ -19,6 +19,7 @@ from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.errors import CretError, LibraryLocked, StorageError
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import LibraryPaths
 
 FACTORY = "tests.fakes:open_library"
@@ -70,9 +71,14 @@ def test_a_killed_writer_holds_nothing(config: EngineConfig, monkeypatch: pytest
         assert len(reader.request(protocol.GetSavedSearches()).result(WAIT)) == 1
 
 
-def test_a_lock_is_held_and_let_go_where_its_note_cannot_be_written(config: EngineConfig) -> None:
+def test_a_lock_is_held_and_let_go_where_its_note_cannot_be_written(
+    config: EngineConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
     paths = LibraryPaths(config.library)
-    paths.lock.with_suffix(".pid").mkdir(parents=True)
+    monkeypatch.setattr(LibraryFiles, "write", full)
     first, second = WriterLock(paths.lock), WriterLock(paths.lock)
     for _ in range(2):
         first.acquire()
