@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cret_desktop.engine import adoption
 from cret_desktop.errors import (
     CopyCancelled,
     LibraryDamaged,
@@ -35,6 +36,7 @@ def make_library(folder: Path, note: str = "mine", videos: int = 3) -> Path:
     """With thumbnails of its clips, a graph and a calibration, all of the note's letters."""
     paths = LibraryPaths(folder)
     with Catalog.open(paths.catalog) as catalog:
+        adoption.remember(catalog)
         ids = [indexed(catalog, f"{note} {number}.mp4", 1)[0] for number in range(videos)]
         Annotations(catalog).set_note(ids[0], note)
         with catalog.write() as db:
