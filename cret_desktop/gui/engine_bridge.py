@@ -68,7 +68,7 @@ class EngineBridge(QObject):
     def __init__(self, client: EngineClient, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._client = client
-        self._only_reads = client.config.read_only  # as asked for, whatever became of it
+        self._held_back = False  # it only reads, and was not asked to
         self._deliveries = Deliveries(self)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine-bridge")
         self._closing = False
@@ -127,15 +127,17 @@ class EngineBridge(QObject):
             self._start_client(self._client, restarted)
         except (errors.LibraryLocked, errors.LibraryStrange) as error:
             self._start_client(EngineClient(replace(self._client.config, read_only=True)), restarted)
+            self._held_back = True
             if isinstance(error, errors.LibraryLocked):
                 self.locked_out.emit()
 
     def _restart(self, changes: dict[str, Any]) -> None:
         self._client.close()
-        # Another library, or one that has been adopted, may be written to where the one before was only read.
-        self._client = EngineClient(
-            replace(self._client.config, **{"paused": self._client.paused, "read_only": self._only_reads, **changes})
-        )
+        config = replace(self._client.config, paused=self._client.paused)
+        if self._held_back:  # another library, or one that has been adopted, may be written to
+            config = replace(config, read_only=False)
+            self._held_back = False
+        self._client = EngineClient(replace(config, **changes))
         self._start(restarted=True)
         if not self._client.config.read_only:
             self._client.request(protocol.Refresh())  # goes on with what was being indexed
