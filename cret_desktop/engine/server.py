@@ -73,6 +73,8 @@ def serve(connection: Connection, config: EngineConfig) -> None:
             lock.acquire()
             if config.gentle:
                 _step_back()
+            if not config.adopt:
+                adoption.require_ours(config.library)  # before anything in it is moved
             notice = adoption.take_restored(config.library)
             if config.adopt and adoption.standing(config.library).origin is adoption.Origin.STRANGE:
                 notice = adoption.adopt(config.library, config.follow)
