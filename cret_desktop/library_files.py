@@ -52,6 +52,7 @@ _SPRITE_NAME = re.compile(_SPRITE, re.ASCII)
 _BESIDE = ("-journal", "-wal", "-shm", "")
 CATALOG_FILES = tuple(CATALOG + suffix for suffix in _BESIDE)
 
+_JOURNAL = bytes.fromhex("d9d505f920a163d7")  # at the beginning of each, and at the end of one that names another file
 _WINDOWS = sys.platform == "win32"
 _LARGEST = 1 << 28  # bytes that are read whole, at most; the largest is a catalog's kept pages
 _TRIES = 3
@@ -131,6 +132,13 @@ class LibraryFiles:
             raise OSError(errno.EFBIG, f"{self.root / name} is too large", str(self.root / name))
         return content
 
+    def peek(self, name: str, most: int = _LARGEST) -> bytes:
+        """The content of a file of at most so many bytes; nothing where there is none, or none that can be ours."""
+        try:
+            return self.read(name, most)
+        except OSError:
+            return b""
+
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
         """A regular file, for reading."""
@@ -180,13 +188,27 @@ class LibraryFiles:
         """See that SQLite may open a catalog by its path: it and what lies beside it are regular files, or not there.
 
         What SQLite writes into has no other name from now on. It writes into the index of its log also where it reads.
+        A journal that names another file is put aside: SQLite would delete what it names. None of ours ever does.
         """
+        journal = f"{name}-journal"
+        if self._names_another(journal):
+            with self._at(journal) as (folder, leaf):
+                _put_aside(leaf, folder)
         for suffix in _BESIDE:
             if writing or suffix == "-shm":
                 self.own(name + suffix)
             else:
                 with suppress(FileNotFoundError):
                     self.entry(name + suffix)
+
+    def _names_another(self, journal: str) -> bool:
+        """Whether a journal is of several catalogs' (https://sqlite.org/atomiccommit.html, "the super-journal")."""
+        try:
+            with self.opened(journal) as stream:
+                stream.seek(-len(_JOURNAL), os.SEEK_END)
+                return stream.read() == _JOURNAL
+        except OSError:  # none, or one that is too short
+            return False
 
     def make_folder(self, name: str) -> None:
         """Make a folder and those above it, where they are not there; '' is the library's own.

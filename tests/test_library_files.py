@@ -1,4 +1,4 @@
-"""The door to a library's files: whatever name is asked for and whatever lies in the library, nothing outside is touched."""
+"""The door to a library's files: whatever name is asked for and whatever lies in it, nothing outside is touched."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ FILES = (
 )  # fmt: skip
 FOLDERS = ("", "thumbnails", "thumbnails/ab", "thumbnails/ab/cd", "graphs", "calibration", "restored", "arriving")
 NOT_OURS = (
-    "/etc/passwd", "..", "../outside/secret", f"thumbnails/ab/../../../outside/{SPRITE}", "thumbnails//ab", "./catalog.head",
-    "thumbnails/holiday.jpg", "catalog.sqlite/..", "catalog.sqlite\n", "CATALOG.SQLITE", "C:\\secret", "\\\\host\\share",
-    "catalog.head:stream", "catalog.head\0", "graphs/..", "con", "thumbnails/\u0661\u0662", f"{STRIP}/..", "engine.log.\u0661",
+    "/etc/passwd", "..", "../outside/secret", f"thumbnails/ab/../../../outside/{SPRITE}", "thumbnails//ab",
+    "./catalog.head", "thumbnails/holiday.jpg", "catalog.sqlite/..", "catalog.sqlite\n", "CATALOG.SQLITE",
+    "C:\\secret", "\\\\host\\share", "catalog.head:stream", "catalog.head\0", "graphs/..", "con",
+    "thumbnails/\u0661\u0662", f"{STRIP}/..", "engine.log.\u0661",
     "catalog.sqlite ", "thumbnails/ab/cd/abcd00000000000000000000-123.jpg.exe", "graphs/0123456789ab-1.hnsw/ids",
 )  # fmt: skip
 
@@ -63,7 +64,9 @@ names = st.one_of(
     st.sampled_from(NOT_OURS),
     st.text(st.sampled_from("./\\:\0ab0-catlogs.hqienjpth" + string.digits), max_size=60),
     st.text(max_size=20),
-    st.tuples(st.sampled_from(FILES), st.sampled_from(["/..", "/.", "/", "\n", "\0", ".part", ":x", "\\..", " "])).map("".join),
+    st.tuples(st.sampled_from(FILES), st.sampled_from(["/..", "/.", "/", "\n", "\0", ".part", ":x", "\\..", " "])).map(
+        "".join
+    ),
     st.tuples(st.sampled_from(["../", "/", "./", "thumbnails/../", "~/"]), st.sampled_from(FILES)).map("".join),
 )
 
@@ -232,7 +235,13 @@ def test_a_link_is_named_and_refused_and_only_itself_removed(tmp_path: Path, win
         files.write("pace.json", b"ours")
     assert (outside / "secret").read_bytes() == SECRET
     assert not (files.root / "pace.json").is_symlink()
-    assert {path.name for path in files.root.iterdir()} == {"catalog.head", "catalog.sqlite", "engine.log", "graphs", "pace.json"}
+    assert {path.name for path in files.root.iterdir()} == {
+        "catalog.head",
+        "catalog.sqlite",
+        "engine.log",
+        "graphs",
+        "pace.json",
+    }
 
 
 def test_the_library_itself_may_be_a_link(tmp_path: Path) -> None:

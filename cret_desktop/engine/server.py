@@ -425,7 +425,8 @@ class _Engine:
         return protocol.FolderState.READY
 
     def _root_of(self, path: str) -> Root:
-        root = next((root for root in self._library.catalog.roots() if is_inside(path, root.path)), None)
+        around = [root for root in self._library.catalog.roots() if is_inside(path, root.path)]
+        root = max(around, key=lambda root: len(root.path), default=None)  # one may lie in another that is left alone
         if root is None:
             raise PathError(f"{path} is not a folder of this library.")
         return root

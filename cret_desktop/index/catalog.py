@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from cret_desktop.clips import VideoFile
 from cret_desktop.errors import CretError, LibraryDamaged, LibraryMissing, StorageError
 from cret_desktop.index import recovery
-from cret_desktop.index.beliefs import believed
+from cret_desktop.index.beliefs import believed, fits
 from cret_desktop.index.connections import connect_to_read, connect_to_write, difference
 from cret_desktop.index.filters import is_inside
 from cret_desktop.index.flush import flush_folder
@@ -123,6 +122,8 @@ class Catalog:
             check_version(writer, path)
             if differs := difference(writer):
                 raise DamageFound(f"it {differs}")
+            if not _has_numbers_left(writer):
+                raise DamageFound("it has no numbers left for new rows")
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute("PRAGMA synchronous = NORMAL")
             writer.execute("PRAGMA foreign_keys = ON")
@@ -172,16 +173,17 @@ class Catalog:
         """Make `path` (absolute) part of the library; returns the root that covers it.
 
         Inside an existing root nothing is added; existing roots inside `path` are taken up into it. What was removed
-        with a root and lies in `path` is the new one's, missing until it is seen (`apply_scan`).
+        with a root and lies in `path` is the new one's, missing until it is seen (`apply_scan`). So is what lies in a
+        root that is not followed: whoever adds a folder has not asked for all that is around it.
         """
         path = os.path.abspath(path)
         with self.write() as db:
             for root in self._roots(db):
-                if is_inside(path, root.path):
-                    if not root.followed:
-                        db.execute("UPDATE roots SET followed = 1 WHERE id = ?", (root.id,))
-                    return replace(root, followed=True)
-            return Root(_place_root(db, path, self._roots(db, "TRUE")), path, False)
+                if root.followed and is_inside(path, root.path):
+                    return root
+            new = _place_root(db, path, self._roots(db, "TRUE"))
+            db.execute("UPDATE roots SET followed = 1 WHERE id = ?", (new,))
+            return Root(new, path, False)
 
     def follow_nothing(self) -> None:
         """Leave all folders unlooked at until they are added again; what is known of them stays."""
@@ -485,7 +487,7 @@ class Catalog:
         assert self._writer is not None
         if self._files.has(recovery.MARK):
             self.unclean = True
-            if self._files.read(recovery.MARK) == _DAMAGED:
+            if self._files.peek(recovery.MARK) == _DAMAGED:
                 raise DamageFound("found while it was used")
             verdict = self._writer.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
@@ -510,6 +512,20 @@ class Catalog:
 
 _PAGE, _FREE_PAGES_TRIED = 4096, 1000
 _DAMAGED = b"damaged"
+
+
+def _has_numbers_left(db: sqlite3.Connection) -> bool:
+    """Whether new rows can be numbered on from those there are: SQLite refuses them beyond 2^63."""
+    for table in ("roots", "models", "files", "clips", "tags"):
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is None:
+            continue  # of a new catalog, or an older one
+        last = [row[0] for row in db.execute(f"SELECT max(id) FROM {table}") if row[0] is not None]
+        last += [
+            row[0] for row in db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)) if row[0] != 0
+        ]
+        if not all(fits([number], ["id"]) for number in last):
+            return False
+    return True
 
 
 def _place_root(db: sqlite3.Connection, path: str, known: Sequence[Root]) -> int:
@@ -550,6 +566,8 @@ class DamageFound(sqlite3.DatabaseError):
 
 def _is_damage(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+    if isinstance(error, sqlite3.OperationalError) and "invalid fts5 file format" in str(error):
+        return True  # FTS5 has no code of its own for that
     # A value that is larger than any of ours is none of ours.
     return isinstance(error, DamageFound) or code in (
         sqlite3.SQLITE_CORRUPT,

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from cret_desktop.index.migrations import SCHEMA_VERSION, prepare
@@ -97,24 +98,35 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def forbid_what_differs(connection: sqlite3.Connection) -> None:
-    """From now on, whatever a catalog has in another form than ours cannot be read. Raises: sqlite3.Error."""
-    differs = difference(connection)
+def forbid_what_differs(connection: sqlite3.Connection, version: int) -> None:
+    """From now on, whatever a catalog has in another form than ours of a version cannot be read.
+
+    Raises: sqlite3.Error.
+    """
+    differs = difference(connection, version)
     _forbid(connection, differs.other | differs.added)
 
 
-def difference(connection: sqlite3.Connection) -> Difference:
-    """Compare a catalog's schema with the one that its version has in this program. Raises: sqlite3.Error."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    with closing(sqlite3.connect(":memory:")) as model:
-        prepare(model, min(version, SCHEMA_VERSION))
-        ours = _objects(model)
-    theirs = _objects(connection)
+def difference(connection: sqlite3.Connection, version: int | None = None) -> Difference:
+    """Compare a catalog's schema with the one that a version, else its own, has in this program.
+
+    Raises: sqlite3.Error.
+    """
+    if version is None:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    ours, theirs = _ours(min(version, SCHEMA_VERSION)), _objects(connection)
     return Difference(
         missing=frozenset(ours.keys() - theirs.keys()),
         other=frozenset(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]),
         added=frozenset(theirs.keys() - ours.keys()),
     )
+
+
+@cache
+def _ours(version: int) -> dict[str, tuple[object, ...]]:
+    with closing(sqlite3.connect(":memory:")) as model:
+        prepare(model, version)
+        return _objects(model)
 
 
 def _objects(connection: sqlite3.Connection) -> dict[str, tuple[object, ...]]:

@@ -83,7 +83,7 @@ def keep_head(path: Path) -> None:
             numbers += [child for child in _children(page, 100 if number == 1 else 0) if child not in numbers]
             if len(numbers) > _MOST_KEPT:
                 return  # no schema of ours is as long
-    if not files.has(HEAD) or files.read(HEAD) != kept:
+    if files.peek(HEAD) != kept:
         files.write(HEAD, kept, flush=True)
 
 
@@ -167,7 +167,7 @@ def _readable(path: Path) -> Iterator[sqlite3.Connection]:
     files = LibraryFiles(path.parent)
     connection = connect_to_read(path, repairing=True)
     try:
-        kept = files.read(HEAD) if files.has(HEAD) else b""
+        kept = files.peek(HEAD)
         if not _knows_tables(connection) and kept and len(kept) % _KEPT.size == 0:
             connection.close()
             files.remove_catalog(_MENDED)
@@ -183,7 +183,7 @@ def _readable(path: Path) -> Iterator[sqlite3.Connection]:
                         stream.write(page)
             connection = connect_to_read(path.with_name(_MENDED), repairing=True)
         with suppress(sqlite3.DatabaseError):  # where not even the names of its tables can be read, no row can
-            forbid_what_differs(connection)
+            forbid_what_differs(connection, _version(connection))
         yield connection
     finally:
         connection.close()
@@ -193,7 +193,7 @@ def _readable(path: Path) -> Iterator[sqlite3.Connection]:
 def _knows_tables(source: sqlite3.Connection) -> bool:
     """Whether all that a catalog of its version has can be found, as it was made."""
     try:
-        return difference(source).is_readable
+        return difference(source, _version(source)).is_readable
     except sqlite3.DatabaseError:
         return False
 
@@ -218,6 +218,11 @@ def _rows(source: sqlite3.Connection, table: str, columns: Sequence[str], key: s
             return
         except sqlite3.DatabaseError:
             tally.incomplete.add(table)
+        if key == "rowid":  # Python reads one row ahead: the last before what cannot be read is asked for by itself
+            with suppress(sqlite3.DatabaseError):
+                for row in source.execute(f"{wanted} LIMIT 1", (after,)).fetchall():
+                    after = row[0]
+                    yield row[1:]
         low, high = 0, 1  # after + low cannot be read from, after + high can
         while not _can_read(source, wanted, after + high):
             low, high = high, 2 * high
@@ -275,6 +280,19 @@ _AGAIN = {
     "saved_searches": ("name, text, without, sort, reverse", "saved_searches INDEXED BY saved_searches_again"),
     "kept_annotations": ("fingerprint, favourite, note, tags", "kept_annotations INDEXED BY kept_annotations_again"),
 }
+# What a row is kept without where it can be no value of its column, and what stands there then.
+_INSTEAD: dict[str, dict[str, object]] = {
+    "roots": {
+        "added_at": 0.0, "offline": 0, "volume": "", "within": b"", "device": 0, "inode": 0, "removed_at": None,
+        "followed": 0,
+    },
+    "files": {
+        "size": 0, "mtime_ns": 0, "device": 0, "inode": 0, "fingerprint": None, "state": "pending", "reason": "",
+        "duration": None, "width": None, "height": None, "frame_rate": None, "codec": None, "container": None,
+        "missing_since": None, "favourite": 0, "note": "", "name_key": "", "away": 0,
+    },
+    "clips": {"shot": 0, "sprite": "", "tile_width": 0, "tile_height": 0, "poster": 0},
+}  # fmt: skip
 # Of a file's row, besides: one column each, given its id.
 _OF_A_FILE = {
     "fingerprint": "SELECT id, fingerprint FROM files INDEXED BY files_by_fingerprint WHERE fingerprint IS NOT NULL",
@@ -306,6 +324,9 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, tally: _Ta
 def _checked(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row) -> Row:
     """A row as it may be kept."""
     values = dict(zip(columns, row, strict=True))
+    for column, instead in _INSTEAD.get(table, {}).items():
+        if column in values and not fits([values[column]], [f"{table}.{column}"]):
+            values[column] = instead
     if table == "files" and not _has(target, "models", values["model_id"]):
         values["model_id"] = None
         values["state"] = "pending" if values["state"] == "indexed" else values["state"]

@@ -15,27 +15,32 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from cret_desktop.index import migrations
+from cret_desktop.index.beliefs import COLUMNS
 from tests.fakes import INFO
 
 CATALOG = "catalog.sqlite"
+_RECORD = (  # of a graph
+    "generation, model, file, size, digest, last_clip_id, count, width, space, m, ef_construction, library_version"
+)
 BLUE = "(SELECT id FROM files WHERE CAST(path AS TEXT) = 'blue.mp4')"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """`outside` holds what must stay as it is; `hard` files of it that may have other names; `knows`: another library's
-    identity that this computer knows."""
+    identity that this computer knows; `fingerprint`: of the model that the library is indexed with."""
 
     library: Path
     outside: Path
     home: Path
     knows: str = ""
+    fingerprint: str = INFO.fingerprint
 
     @property
     def decoy(self) -> Path:
@@ -54,7 +59,8 @@ Make = Callable[[Place], None]
 class Kind:
     """`reads`: red and green are found before it is adopted. `adopts`: they are found afterwards, and more is indexed.
 
-    `keeps`: a library of one's own that this was done to is searched and indexed on. None: not judged.
+    `keeps`: a library of one's own that this was done to is searched and indexed on. None: not judged. `asks`: it is
+    not changed before it is adopted; else it is known, or nothing is left of it.
     """
 
     name: str
@@ -62,13 +68,16 @@ class Kind:
     reads: bool | None = True
     adopts: bool | None = True
     keeps: bool | None = True
+    asks: bool = True
 
 
 def kinds() -> dict[str, Kind]:
     """All of them by name."""
-    found = [*_places(), *_names(), *_schemas(), *_rows(), *_graphs(), *_caches(), *_waiting()]
-    assert len({kind.name for kind in found}) == len(found)
-    return {kind.name: kind for kind in found}
+    schemas = (kind if ":" in kind.name else replace(kind, name=f"schema: {kind.name}") for kind in _schemas())
+    found = [*_places(), *_names(), *schemas, *_rows(), *_graphs(), *_caches(), *_waiting()]
+    by_name = {kind.name: kind for kind in found}
+    assert len(by_name) == len(found)
+    return by_name
 
 
 # --- what lies where a file or a folder of ours should --------------------------------------------------------------
@@ -126,7 +135,7 @@ def _named(place: Place, name: str) -> Path:
         GRAPH: next(iter(place.library.glob("graphs/*.hnsw")), place.library / "graphs" / "0123456789ab-1.hnsw"),
         "the strip's folder": strip.parent,
         "the strip's first folder": strip.parent.parent,
-    }.get(name, place.library / name)
+    }.get(name, place.library / name.replace(INFO.fingerprint, place.fingerprint[:32]))
 
 
 def _strip(place: Place) -> Path:
@@ -186,7 +195,8 @@ def _doing(*statements: str, **values: object) -> Make:
         }  # fmt: skip
         with sql(place) as db:
             for statement in statements:
-                db.execute(statement, {k: v for k, v in words.items() if f":{k}" in statement})
+                given = {name: value for name, value in words.items() if f":{name}" in statement}
+                db.execute(statement.replace(INFO.fingerprint, place.fingerprint), given)
 
     return make
 
@@ -197,7 +207,7 @@ def _without_checks(table: str, *statements: str) -> Make:
     def make(place: Place) -> None:
         with sql(place) as db:
             (before,) = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-            _rewrite(db, table, before.replace(" NOT NULL", "").replace("UNIQUE", ""))
+            _rewrite(db, table, before.replace(" NOT NULL", ""))
         with sql(place) as db:
             for statement in statements:
                 db.execute(statement)
@@ -250,8 +260,8 @@ def _names() -> Iterator[Kind]:
             else:
                 yield Kind(f"{table}: {what}", _with_photo(set_, name=name))
         set_ = (
-            "INSERT OR REPLACE INTO graphs (generation, model, file, size, digest, last_clip_id, count, width, space, m,"
-            " ef_construction, library_version) VALUES (99, '{model}', {name}, 22, '', 1, 1, {width}, 'ip', 16, 200, '')"
+            f"INSERT OR REPLACE INTO graphs ({_RECORD}) VALUES"
+            " (99, '{model}', {name}, 22, '', 1, 1, {width}, 'ip', 16, 200, '')"
         ).replace("{model}", INFO.fingerprint).replace("{width}", str(INFO.width + 1))  # fmt: skip
         value = {"absolute": ":photo", "not utf-8": "CAST(x'ff2f8001' AS TEXT)"}.get(what, ":name")
         given = {} if value != ":name" else {"name": name}
@@ -279,10 +289,15 @@ def _schemas() -> Iterator[Kind]:
     for when in ("BEFORE", "AFTER"):
         for event in ("INSERT", "UPDATE", "DELETE"):
             for table in ("roots", "files", "clips", "tags"):
-                body = "DELETE FROM files; DELETE FROM roots;" if when == "AFTER" else f"SELECT count(*) FROM ({_ENDLESS});"
+                body = (
+                    "DELETE FROM files; DELETE FROM roots;"
+                    if when == "AFTER"
+                    else f"SELECT count(*) FROM ({_ENDLESS});"
+                )
                 yield Kind(
                     f"trigger: {when} {event} ON {table}",
                     _doing(f"CREATE TRIGGER evil {when} {event} ON {table} BEGIN {body} END"),
+                    keeps=None,
                 )
     harm = {
         "loads code": "SELECT load_extension('/tmp/evil.so');",
@@ -298,11 +313,13 @@ def _schemas() -> Iterator[Kind]:
             f"trigger: {what}",
             _doing(*drop, f"CREATE TRIGGER {name} AFTER INSERT ON files BEGIN {body} END"),
             reads=None if drop else True,
+            keeps=None,
         )
     for table in ("roots", "files", "clips", "models", "library", "saved_searches", "tags"):
         yield Kind(
             f"view: {table}",
-            _doing("PRAGMA foreign_keys = OFF", "PRAGMA legacy_alter_table = ON", f"ALTER TABLE {table} RENAME TO {table}_",
+            _doing("PRAGMA foreign_keys = OFF", "PRAGMA legacy_alter_table = ON",
+                   f"ALTER TABLE {table} RENAME TO {table}_",
                    f"CREATE VIEW {table} AS SELECT * FROM {table}_, ({_ENDLESS})"),
             reads=None, adopts=None, keeps=None,
         )  # fmt: skip
@@ -311,7 +328,7 @@ def _schemas() -> Iterator[Kind]:
         _doing("DROP VIEW file_words", f"CREATE VIEW file_words AS SELECT i AS id, '' AS name FROM ({_ENDLESS})"),
         reads=None,
     )
-    yield Kind("view: besides", _doing(f"CREATE VIEW evil AS {_ENDLESS}"))
+    yield Kind("view: besides", _doing(f"CREATE VIEW evil AS {_ENDLESS}"), keeps=None)
     virtual = {
         "saved_searches": "fts5(name, text, without, sort, reverse)",
         "tags": "fts5(id, name, folded)",
@@ -324,10 +341,11 @@ def _schemas() -> Iterator[Kind]:
             reads=None,
             keeps=None,
         )
-    yield Kind("virtual: besides", _doing("CREATE VIRTUAL TABLE evil USING fts5(a)"))
+    yield Kind("virtual: besides", _doing("CREATE VIRTUAL TABLE evil USING fts5(a)"), keeps=None)
     yield Kind(
         "virtual: dbstat and pragmas",
         _doing("CREATE VIEW evil AS SELECT * FROM pragma_journal_mode"),
+        keeps=None,
     )
     yield Kind(
         "generated column",
@@ -344,13 +362,15 @@ def _schemas() -> Iterator[Kind]:
         _rewriting("files", "note TEXT NOT NULL DEFAULT ''", "note TEXT NOT NULL DEFAULT (randomblob(1000000000))"),
         reads=None,
     )
-    yield Kind("heavy check besides", _doing(f"CREATE TABLE evil (a CHECK ({_HEAVY} IS NOT 5))", *_MANY))
-    yield Kind("tables besides", _doing(*(f"CREATE TABLE evil{n} (a)" for n in range(300))))
-    yield Kind("a table of a shadow's name", _doing("CREATE TABLE file_texts_evil (a)"))
-    yield Kind("a table named like SQL", _doing('CREATE TABLE "x; DROP TABLE files; --" (a)'))
-    yield Kind("index besides", _doing("CREATE INDEX evil ON files(note)"))
-    yield Kind("index of an expression", _doing("CREATE INDEX evil ON files(hex(note) || hex(zeroblob(1000)))"))
-    yield Kind("index without rows", _doing("CREATE INDEX evil ON files(path) WHERE path IS NULL"))
+    yield Kind("heavy check besides", _doing(f"CREATE TABLE evil (a CHECK ({_HEAVY} IS NOT 5))", *_MANY), keeps=None)
+    yield Kind("tables besides", _doing(*(f"CREATE TABLE evil{n} (a)" for n in range(300))), keeps=None)
+    yield Kind("a table of a shadow's name", _doing("CREATE TABLE file_texts_evil (a)"), keeps=None)
+    yield Kind("a table named like SQL", _doing('CREATE TABLE "x; DROP TABLE files; --" (a)'), keeps=None)
+    yield Kind("index besides", _doing("CREATE INDEX evil ON files(note)"), keeps=None)
+    yield Kind(
+        "index of an expression", _doing("CREATE INDEX evil ON files(hex(note) || hex(zeroblob(1000)))"), keeps=None
+    )
+    yield Kind("index without rows", _doing("CREATE INDEX evil ON files(path) WHERE path IS NULL"), keeps=None)
     yield Kind(
         "statistics that lie",
         _doing(
@@ -360,20 +380,25 @@ def _schemas() -> Iterator[Kind]:
         ),
     )
     yield Kind("application id 0", _doing("PRAGMA application_id = 0"), reads=None, keeps=None)
-    for version in (0, -1):
-        yield Kind(f"version {version}", _doing(f"PRAGMA user_version = {version}"), reads=None)
+    for version in (0, -1):  # taken for an older one, and known by its files' numbers
+        yield Kind(f"version {version}", _doing(f"PRAGMA user_version = {version}"), reads=None, asks=False)
     yield Kind("version 999", _doing("PRAGMA user_version = 999"), reads=False, adopts=False, keeps=False)
     for size in (512, 65_536):
         yield Kind(f"pages of {size}", _doing("PRAGMA journal_mode = DELETE", f"PRAGMA page_size = {size}", "VACUUM"))
     yield Kind("utf-16", _utf16)
     yield Kind("auto vacuum", _doing("PRAGMA journal_mode = DELETE", "PRAGMA auto_vacuum = 1", "VACUUM"))
     yield Kind("no identity", _doing("DELETE FROM library"), keeps=None)
-    yield Kind("identity of another library", _doing("DELETE FROM library", "INSERT INTO library VALUES (:knows)"))
+    yield Kind(
+        "identity of another library",
+        _doing("DELETE FROM library", "INSERT INTO library VALUES (:knows)"),
+        asks=False,
+    )
     yield Kind("identity is a number", _doing("DELETE FROM library", "INSERT INTO library VALUES (x'00')"), keeps=None)
     yield Kind(
         "a thousand identities",
         _doing(
-            "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO library SELECT 'a' || i FROM n"
+            "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+            " INSERT INTO library SELECT 'a' || i FROM n"
         ),
         keeps=None,
     )
@@ -385,18 +410,24 @@ def _schemas() -> Iterator[Kind]:
             _older(version, "CREATE TRIGGER evil AFTER UPDATE ON roots BEGIN DELETE FROM files; END"),
             reads=None, adopts=None, keeps=None,
         )  # fmt: skip
-    yield Kind("a schema that is no SQL", _rewriting("tags", "CREATE TABLE", "CREATE TABLE TABLE"), reads=None, keeps=None)
-    yield Kind("no catalog at all", _content(CATALOG, b""), reads=None, adopts=None, keeps=None)
+    yield Kind(
+        "a schema that is no SQL", _rewriting("tags", "CREATE TABLE", "CREATE TABLE TABLE"), reads=None, keeps=None
+    )
+    yield Kind("no catalog at all", _content(CATALOG, b""), None, None, None, asks=False)
     yield Kind("text for a catalog", _content(CATALOG, b"hello" * 1000), reads=None, adopts=None, keeps=None)
     yield Kind("half a catalog", _halved, reads=None, adopts=None, keeps=None)
     yield Kind("a log of nonsense", _content(f"{CATALOG}-wal", os.urandom(100_000)))
-    yield Kind("a journal of nonsense", _content(f"{CATALOG}-journal", b"\xd9\xd5\x05\xf9 \xa1c\xd7" + bytes(5000)))
+    yield Kind(  # which only a writer can take back
+        "a journal of nonsense",
+        _content(f"{CATALOG}-journal", b"\xd9\xd5\x05\xf9 \xa1c\xd7" + bytes(5000)),
+        reads=None,
+    )
     yield Kind("a journal that names another", _super_journal)
     yield Kind("a kept page of nonsense", _content("catalog.head", os.urandom(4100 * 3)))
     yield Kind("a kept page that is huge", _sparse("catalog.head"))
     yield Kind("a mark that says damaged", _content(f"{CATALOG}.open", b"damaged"))
     yield Kind("a mark that is huge", _sparse(f"{CATALOG}.open"))
-    yield Kind("a recovered catalog of somebody", _foreign_recovered, reads=None, adopts=None, keeps=None)
+    yield Kind("a recovered catalog of somebody", _foreign_recovered, None, None, None, asks=False)
 
 
 _MANY = ("PRAGMA ignore_check_constraints = ON", *("INSERT INTO evil VALUES (1)" for _ in range(200)))
@@ -414,16 +445,14 @@ def _rewriting(table: str, old: str, new: str) -> Make:
 
 def _utf16(place: Place) -> None:
     path = place.library / CATALOG
-    with closing(sqlite3.connect(path)) as db:
-        lines = list(db.iterdump())
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-    path.unlink()
-    with closing(sqlite3.connect(path)) as db:
+    other = path.with_name("other")
+    with sql(place) as source, closing(sqlite3.connect(other, isolation_level=None)) as db:
         db.execute("PRAGMA encoding = 'UTF-16le'")
-        db.executescript("\n".join(lines))
-        db.execute(f"PRAGMA user_version = {version}")
-        db.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
-        db.commit()
+        migrations.prepare(db)
+        for table in COLUMNS:
+            for row in source.execute(f"SELECT * FROM {table}"):
+                db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    other.rename(path)
 
 
 def _older(version: int, *statements: str) -> Make:
@@ -447,19 +476,21 @@ def _older(version: int, *statements: str) -> Make:
     return make
 
 
-def _content(name: str, content: bytes) -> Make:
+def _content(name: str, content: bytes | Callable[[], bytes]) -> Make:
     def make(place: Place) -> None:
         if name == CATALOG:
             for suffix in ("-wal", "-shm"):
                 (place.library / f"{CATALOG}{suffix}").unlink(missing_ok=True)
-        (place.library / name).write_bytes(content)
+        path = _named(place, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content())
 
     return make
 
 
 def _sparse(name: str, size: int = 1 << 40) -> Make:
     def make(place: Place) -> None:
-        with (place.library / name).open("wb") as stream:
+        with _named(place, name).open("wb") as stream:
             stream.truncate(size)
 
     return make
@@ -488,7 +519,7 @@ def _foreign_recovered(place: Place) -> None:
 
 
 def _rows() -> Iterator[Kind]:
-    clip, file = f"WHERE file_id = {BLUE}", f"WHERE id = {BLUE}"
+    clip, file = f"WHERE id = (SELECT max(id) FROM clips WHERE file_id = {BLUE})", f"WHERE id = {BLUE}"
     embedding = f"WHERE clip_id IN (SELECT id FROM clips WHERE file_id = {BLUE})"
     statements: dict[str, str | tuple[str, ...]] = {
         "times of 7 bytes": f"UPDATE clips SET times = x'00000000000000' {clip}",
@@ -541,7 +572,8 @@ def _rows() -> Iterator[Kind]:
         "state is a blob": f"UPDATE files SET state = x'00' {file}",
         "reason is a blob": f"UPDATE files SET reason = x'00ff' {file}",
         "reason is long": f"UPDATE files SET reason = hex(zeroblob(5000000)) {file}",
-        "reason commands the terminal": f"UPDATE files SET reason = char(27) || ']0;evil' || char(7) || char(10) {file}",
+        "reason commands the terminal": "UPDATE files SET reason = char(27) || ']0;evil' || char(7) || char(10)"
+                                        f" {file}",
         "fingerprint is text": f"UPDATE files SET fingerprint = 'print' {file}",
         "fingerprint is long": f"UPDATE files SET fingerprint = zeroblob(1000000) {file}",
         "note is a blob": f"UPDATE files SET note = x'ff00' {file}",
@@ -576,9 +608,10 @@ def _rows() -> Iterator[Kind]:
         "kept tags are no list": "INSERT INTO kept_annotations VALUES (x'01', 1, '', '{\"a\": 1}')",
         "kept tags are numbers": "INSERT INTO kept_annotations VALUES (x'01', 1, '', '[1, null, 1e999]')",
         "kept tags are no JSON": "INSERT INTO kept_annotations VALUES (x'01', 1, '', '[')",
-        "kept tags of 10 MB": "INSERT INTO kept_annotations VALUES (x'01', 1, '', '[\"' || hex(zeroblob(5000000)) || '\"]')",
+        "kept tags of 10 MB": "INSERT INTO kept_annotations VALUES"
+                              " (x'01', 1, '', '[\"' || hex(zeroblob(5000000)) || '\"]')",
         "kept print is text": "INSERT INTO kept_annotations VALUES ('print', 'x', x'00', '[]')",
-        "tag of 10 MB": (f"INSERT INTO tags (name, folded) VALUES (hex(zeroblob(5000000)), 'evil')",
+        "tag of 10 MB": ("INSERT INTO tags (name, folded) VALUES (hex(zeroblob(5000000)), 'evil')",
                          f"INSERT INTO file_tags SELECT {BLUE}, id FROM tags WHERE folded = 'evil'"),
         "tag is a blob": ("INSERT INTO tags (name, folded) VALUES (x'ff00', x'ff')",
                           f"INSERT INTO file_tags SELECT {BLUE}, id FROM tags WHERE folded = x'ff'"),
@@ -589,19 +622,22 @@ def _rows() -> Iterator[Kind]:
         "globals are odd": f"UPDATE embeddings SET globals = x'001122' {embedding}",
         "globals are empty": f"UPDATE embeddings SET globals = x'' {embedding}",
         "globals are text": f"UPDATE embeddings SET globals = 'x' {embedding}",
-        "globals are NaN": f"UPDATE embeddings SET globals = CAST(replace(hex(zeroblob(64)), '00', '~') AS BLOB) {embedding}",
+        "globals are NaN": "UPDATE embeddings SET globals ="
+                           f" CAST(replace(hex(zeroblob(length(globals))), '00', '~') AS BLOB) {embedding}",
         "globals of 10 MB": f"UPDATE embeddings SET globals = zeroblob(10000000) {embedding}",
         "centers where there are none": f"UPDATE embeddings SET centers = zeroblob(64) {embedding}",
-        "embedding of no clip": ("PRAGMA foreign_keys = OFF", "INSERT INTO embeddings SELECT 777, model_id, globals, centers"
+        "embedding of no clip": ("PRAGMA foreign_keys = OFF",
+                                 "INSERT INTO embeddings SELECT 777, model_id, globals, centers"
                                  " FROM embeddings LIMIT 1"),
         "model of width -1": "INSERT INTO models (fingerprint, name, width, centers) VALUES ('evil', 'evil', -1, -1)",
         "model of our print, wider": "UPDATE models SET width = 9999999, centers = -4",
         "model's width is text": "UPDATE models SET width = 'x', centers = x'00'",
         "model's name is a blob": "INSERT INTO models (fingerprint, name, width, centers) VALUES (x'ff', x'ff', 5, 5)",
-        "sidecar is text": f"INSERT INTO sidecars VALUES ({BLUE}, 'a.srt', 'x', 'y')",
-        "sidecar is a number": f"INSERT INTO sidecars VALUES ({BLUE}, 5, x'00', 9e999)",
+        "sidecar is text": f"INSERT INTO sidecars VALUES ({BLUE}, 'a.srt', 'x', 'y', '')",
+        "sidecar is a number": f"INSERT INTO sidecars VALUES ({BLUE}, 5, x'00', 9e999, '')",
         "line is a blob": f"INSERT INTO subtitle_lines (file_id, start, end, text) VALUES ({BLUE}, 'a', 'b', 'red')",
-        "line at infinity": f"INSERT INTO subtitle_lines (file_id, start, end, text) VALUES ({BLUE}, 9e999, -9e999, 'red')",
+        "line at infinity": "INSERT INTO subtitle_lines (file_id, start, end, text)"
+                            f" VALUES ({BLUE}, 9e999, -9e999, 'red')",
         "line of 10 MB": "INSERT INTO subtitle_lines (file_id, start, end, text)"
                          f" VALUES ({BLUE}, 0, 1, 'red ' || hex(zeroblob(5000000)))",
         "line of no file": ("PRAGMA foreign_keys = OFF", "INSERT INTO subtitle_lines (file_id, start, end, text)"
@@ -628,7 +664,9 @@ def _rows() -> Iterator[Kind]:
     for name, given in statements.items():
         done = _doing(*((given,) if isinstance(given, str) else given), deep="[" * 50_000 + "]" * 50_000)
         reads = None if name in unread | lost else True
-        yield Kind(f"row: {name}", done, reads, None if name in lost else True, None if name in unread | lost else True)
+        wide = name in {"root is everything", "root is home", "root is outside"}  # one's own root is looked into
+        keeps = None if name in unread | lost or wide else True
+        yield Kind(f"row: {name}", done, reads, None if name in lost else True, keeps)
     large = {
         "times of 100 MB": f"UPDATE clips SET times = zeroblob(100000000) {clip}",
         "note of 100 MB": f"UPDATE files SET note = CAST(zeroblob(100000000) AS TEXT) {file}",
@@ -651,7 +689,7 @@ def _rows() -> Iterator[Kind]:
             done = _without_checks(table, f"UPDATE {table} SET {column} = NULL {where}")
             judged = None if whole or table == "files" else True
             yield Kind(f"null: {table}.{column}", done, judged, judged, judged)
-    yield Kind("NaN in the file", _nan)
+    yield Kind("row: NaN in the file", _nan)
 
 
 def _nan(place: Place) -> None:
@@ -691,7 +729,9 @@ def _graphs() -> Iterator[Kind]:
     yield Kind("graph: truncated", changed(lambda content: content.__delitem__(slice(len(content) // 2, None))))
     yield Kind("graph: empty", changed(lambda content: content.clear()))
     yield Kind("graph: nonsense", changed(lambda content: content.__setitem__(slice(None), os.urandom(5000))))
-    yield Kind("graph: header of 10^12 clips", changed(lambda c: c.__setitem__(slice(8, 16), struct.pack("<Q", 10**12))))
+    yield Kind(
+        "graph: header of 10^12 clips", changed(lambda c: c.__setitem__(slice(8, 16), struct.pack("<Q", 10**12)))
+    )
     yield Kind("graph: record of 10^12 clips", _doing("UPDATE graphs SET count = 1000000000000"))
     yield Kind("graph: record of width -1", _doing("UPDATE graphs SET width = -1, m = -1"))
     yield Kind("graph: record is text", _doing("UPDATE graphs SET count = 'x', size = x'00', digest = 5"))
@@ -699,9 +739,8 @@ def _graphs() -> Iterator[Kind]:
     yield Kind(
         "graph: ten thousand records",
         _doing(
-            "WITH n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) INSERT INTO graphs (generation, model,"
-            " file, size, digest, last_clip_id, count, width, space, m, ef_construction, library_version) SELECT i, model,"
-            " file, size, digest, last_clip_id, count, width, space, m, ef_construction, library_version FROM n, graphs"
+            "WITH n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)"
+            f" INSERT INTO graphs ({_RECORD}) SELECT i, {_RECORD.partition(', ')[2]} FROM n, graphs"
         ),
     )
     yield Kind("graph: huge", _sparse_graph)
@@ -756,11 +795,11 @@ def _caches() -> Iterator[Kind]:
         if line and not line.startswith("#")
     ]
     whole = stored(**good)
-    contents = {
+    contents: dict[str, bytes | Callable[[], bytes]] = {
         "truncated": whole[: len(whole) // 2],
         "empty": b"",
         "nonsense": b"PK\x03\x04" + os.urandom(3000),
-        "a bomb": bomb(),
+        "a bomb": bomb,
         "objects": stored(**{**good, "texts": np.array([{"a": 1}], object)}),
         "other shapes": stored(texts=np.array(texts), globals=np.zeros((1, 2, 3)), centers=np.zeros(5)),
         "no arrays": stored(x=np.zeros(1)),
@@ -779,13 +818,23 @@ def _caches() -> Iterator[Kind]:
         yield Kind(f"calibration: {name}", _content(NPZ, content))
     yield Kind("calibration: huge", _sparse(NPZ))
     yield Kind("pace: deep", _content("pace.json", b"[" * 100_000))
-    yield Kind("pace: huge numbers", _content("pace.json", json.dumps({INFO.fingerprint: {"speed": 1e308, "space": 1e308}}).encode()))
-    yield Kind("pace: digits", _content("pace.json", b'{"' + INFO.fingerprint.encode() + b'": {"speed": ' + b"9" * 5000 + b', "space": 1}}'))
+    yield Kind(
+        "pace: huge numbers",
+        _content("pace.json", json.dumps({INFO.fingerprint: {"speed": 1e308, "space": 1e308}}).encode()),
+    )
+    yield Kind(
+        "pace: digits",
+        _content("pace.json", b'{"' + INFO.fingerprint.encode() + b'": {"speed": ' + b"9" * 5000 + b', "space": 1}}'),
+    )
     yield Kind("pace: huge", _sparse("pace.json"))
     yield Kind("writer.pid: huge", _sparse("writer.pid"))
     yield Kind("writer.pid: digits", _content("writer.pid", b"9" * 100_000))
     yield Kind("engine.log: huge", _sparse("engine.log", 1 << 33))
-    for what, content in (("empty", b""), ("nonsense", os.urandom(5000)), ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")):
+    for what, content in (
+        ("empty", b""),
+        ("nonsense", os.urandom(5000)),
+        ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+    ):
         yield Kind(f"strip: {what}", _strip_of(content))
     yield Kind("strip: huge", lambda place: os.truncate(_strip(place), 1 << 40))
 
@@ -823,14 +872,19 @@ def _waiting() -> Iterator[Kind]:
         return make
 
     for name in ("restored", "arriving", ".restored.unfinished", "set-aside-2026-01-01-000000"):
-        yield Kind(f"waiting: {name}", copied(name), reads=None, adopts=None, keeps=None)
-        yield Kind(f"waiting: {name} without a catalog", copied(name, drop=(CATALOG,)), reads=None, adopts=None, keeps=None)
-        yield Kind(f"waiting: {name} with a link", inner_link(name), reads=None, adopts=None, keeps=None)
-    yield Kind("waiting: nested", nested, reads=None, adopts=None, keeps=None)
-    yield Kind(
-        "waiting: arriving, empty", lambda place: (place.library / "arriving").mkdir(), reads=True, adopts=True, keeps=True
-    )  # fmt: skip
-    yield Kind("waiting: restored and arriving", _both, reads=None, adopts=None, keeps=None)
+        yield Kind(f"waiting: {name}", copied(name), reads=None, adopts=None, keeps=None, asks=False)
+        yield Kind(
+            f"waiting: {name} without a catalog",
+            copied(name, drop=(CATALOG,)),
+            reads=None,
+            adopts=None,
+            keeps=None,
+            asks=False,
+        )
+        yield Kind(f"waiting: {name} with a link", inner_link(name), reads=None, adopts=None, keeps=None, asks=False)
+    yield Kind("waiting: nested", nested, reads=None, adopts=None, keeps=None, asks=False)
+    yield Kind("waiting: arriving, empty", lambda place: (place.library / "arriving").mkdir())
+    yield Kind("waiting: restored and arriving", _both, reads=None, adopts=None, keeps=None, asks=False)
 
 
 def _both(place: Place) -> None:

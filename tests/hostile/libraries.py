@@ -40,10 +40,11 @@ from tests.fakes import ColourModel, FakeDecoder
 from tests.hostile.kinds import CATALOG, Kind, Place, kinds
 
 if TYPE_CHECKING:
-    from cret_desktop.clips import DecodeEvent, VideoFile
+    from cret_desktop.clips import DecodeEvent
     from cret_desktop.engine.assemble import OpenLibrary
     from cret_desktop.engine.client import EngineConfig
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 10.0
 FACTORY = "tests.hostile.libraries:open_library"
 STANCES = ("strange", "own", "restored")
@@ -115,33 +116,31 @@ class World:
         return self.root / "queries.txt"
 
 
-def prepare(root: Path) -> World:
-    """Make the good library, an innocent one, and all that must stay as it is."""
-    from cret_desktop.engine import protocol
-    from cret_desktop.engine.client import EngineClient, EngineConfig
+def prepare(root: Path, truly: bool = False) -> World:
+    """Make the good library, an innocent one, and all that must stay as it is.
 
+    `truly`: of real videos, by the real command and a real model, whose numbers are random.
+    """
     world = World(root)
-    for folder in (world.videos, world.more, world.template / "home", world.template / "work", world.template / "outside"):
-        folder.mkdir(parents=True)
-    for colour in ("red", "green", "blue"):
-        (world.videos / f"{colour}.mp4").write_text(f"{colour} {colour}")
+    for name in ("home", "work", "outside"):
+        (world.template / name).mkdir(parents=True)
+    for folder, colours in ((world.videos, ("red", "green", "blue")), (world.more, ("yellow",))):
+        folder.mkdir()
+        for colour in colours:
+            if truly:
+                from tests.videos import write_colours
+
+                write_colours(folder / f"{colour}.mp4", [colour], seconds=1)
+            else:
+                (folder / f"{colour}.mp4").write_text(colour)
     (world.videos / "red.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\na walk on the beach\n")
-    (world.more / "yellow.mp4").write_text("yellow")
     world.queries.write_text("red\ngreen\n")
     before = _at_home(world.template / "home")
     try:
-        for folder, factory in (("library", "open_library_with_graph"), ("outside/innocent", "open_library")):
-            config = EngineConfig(world.template / folder, factory=f"tests.hostile.libraries:{factory}")
-            with EngineClient(config) as client:
-                finished = _waiting_for(client, protocol.IndexFinished)
-                optimised = _waiting_for(client, protocol.Optimising, lambda event: not event.running)
-                client.request(protocol.AddFolders((str(world.videos),))).result(60)
-                finished()
-                client.request(protocol.ChangeTags((1, 2), ("kept",), ())).result(60)
-                client.request(protocol.SetNote(1, "said of the first")).result(60)
-                client.request(protocol.SaveSearch(protocol.SavedSearch("mine", "red"))).result(60)
-                if factory == "open_library_with_graph":
-                    optimised()
+        if truly:
+            _index_truly(world)
+        else:
+            _index_in_tests(world)
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -149,21 +148,35 @@ def prepare(root: Path) -> World:
     return world
 
 
-def _waiting_for(
-    client: Any, kind: type, fits: Callable[[Any], bool] = lambda event: True, seconds: float = 120
-) -> Callable[[], Any]:
-    found: list[Any] = []
-    client.subscribe(lambda event: found.append(event) if isinstance(event, kind) and fits(event) else None)
+def _index_truly(world: World) -> None:
+    from cret_desktop import paths
+    from cret_desktop.model.tiny import write_tiny_model
+    from cret_desktop.settings import Settings, save
 
-    def wait() -> Any:
-        deadline = time.monotonic() + seconds
-        while not found:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"no {kind.__name__} came")
-            time.sleep(0.01)
-        return found[0]
+    write_tiny_model(world.root / "model")
+    save(Settings(model=str(world.root / "model")), paths.settings_file())
+    for name in ("library", "outside/innocent"):
+        program = [sys.executable, "-m", "cret_desktop", "index", str(world.videos), "--library"]
+        subprocess.run([*program, str(world.template / name)], check=True, capture_output=True, cwd=ROOT)
 
-    return wait
+
+def _index_in_tests(world: World) -> None:
+    from cret_desktop.clips import USUAL_SAMPLING, Sort
+    from cret_desktop.library.indexer import Control
+
+    for folder, opening in (("library", open_library_with_graph), ("outside/innocent", open_library)):
+        opened = opening(world.template / folder, "", "", False)
+        try:
+            root = opened.catalog.add_root(str(world.videos))
+            opened.indexer(lambda event: None, (), USUAL_SAMPLING, 0.0).run([(root, root.path)], Control())
+            opened.annotations.change_tags([1, 2], ["kept"], [])
+            opened.annotations.set_note(1, "said of the first")
+            opened.annotations.save_search("mine", "red", "", Sort.NAME, False)
+            opened.searcher.encode_references()
+            if opened.index.needs_build():
+                opened.index.build()
+        finally:
+            opened.close()
 
 
 def _make_decoys(template: Path) -> None:
@@ -181,16 +194,30 @@ def _make_decoys(template: Path) -> None:
         (decoy / name).parent.mkdir(parents=True, exist_ok=True)
         (decoy / name).write_bytes(b"somebody's " + name.encode())
     ours = [path for path in (template / "library").rglob("*") if path.is_file()]
-    for name in {path.name for path in ours} | {"catalog.sqlite-wal", "writer.lock", "engine.log", "writer.pid", "pace.json"}:
+    for name in {path.name for path in ours} | {
+        "catalog.sqlite-wal",
+        "writer.lock",
+        "engine.log",
+        "writer.pid",
+        "pace.json",
+    }:
         source = next((path for path in ours if path.name == name), None)
         for place in (decoy, outside / "hard"):
             if not (place / name).exists():
                 (place / name).write_bytes(source.read_bytes() if source else b"somebody's " + name.encode())
 
 
-def _identity(library: Path) -> str:
+def _said(library: Path, query: str) -> str:
     with closing(sqlite3.connect(f"file:{library / CATALOG}?mode=ro&immutable=1", uri=True)) as db:
-        return str(db.execute("SELECT id FROM library").fetchone()[0])
+        return str(db.execute(query).fetchone()[0])
+
+
+def _identity(library: Path) -> str:
+    return _said(library, "SELECT id FROM library")
+
+
+def _fingerprint(base: Path) -> str:
+    return _said(base / "outside/innocent", "SELECT fingerprint FROM models")
 
 
 # --- one run ------------------------------------------------------------------------------------------------------
@@ -282,9 +309,9 @@ def _become(action: Callable[[], int], home: Path, work: Path, out: Path, err: P
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         _at_home(home)
         os.chdir(work)
-        sys.stdout, sys.stderr = io.TextIOWrapper(open(1, "wb", 0, closefd=False), write_through=True), io.TextIOWrapper(  # noqa: SIM115
-            open(2, "wb", 0, closefd=False), write_through=True  # noqa: SIM115
-        )  # fmt: skip
+        sys.stdout, sys.stderr = (
+            io.TextIOWrapper(io.FileIO(number, "wb", closefd=False), write_through=True) for number in (1, 2)
+        )
         try:
             status = action()
         except SystemExit as end:
@@ -350,8 +377,8 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
             protocol.GetStatus(), protocol.GetFailures(), protocol.GetTags(), protocol.GetSavedSearches(),
             protocol.GetLibrarySize(), protocol.Prepare(), protocol.GetModels(),
             *(protocol.Search("", 50, sort=sort, reverse=reverse) for sort in Sort for reverse in (False, True)),
-            *(protocol.Search(text, 50) for text in ("red", "beach", "tag:kept red", "dur:<30s", "is:offline", "in:videos red",
-              "name:blue", "is:failed", "date:2024")),
+            *(protocol.Search(text, 50) for text in ("red", "beach", "tag:kept red", "dur:<30s", "is:offline",
+              "in:videos red", "name:blue", "is:failed", "date:2024")),
             protocol.Search("red", 5, without="green"), protocol.Search("", 5, like=1), protocol.Search("", 5, like=5),
             *(protocol.GetFile(i) for i in (1, 2, 3)), *(protocol.GetFilmstrip(i, "red") for i in (1, 2, 3)),
             protocol.ExportTags("tags.csv"),
@@ -360,7 +387,8 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
             asked += [
                 protocol.ChangeTags((1, 2, 3), ("new",), ("kept",)), protocol.SetNote(3, "new"),
                 protocol.SetFavourite((1, 3), True), protocol.SaveSearch(protocol.SavedSearch("new", "blue")),
-                protocol.ForgetSearch("mine"), protocol.RetryFailures(), protocol.IndexAgain(str(library.parents[1] / "videos")),
+                protocol.ForgetSearch("mine"), protocol.RetryFailures(),
+                protocol.IndexAgain(str(library.parents[1] / "videos")),
                 protocol.FreeSpace(), protocol.RemoveFolder(str(library.parents[1] / "videos")),
                 protocol.AddFolders((str(library.parents[1] / "videos"),)), protocol.FreeSpace(),
             ]  # fmt: skip
@@ -373,10 +401,10 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
                     except CretError as error:
                         name = type(error).__name__
                         if name == "EngineError" or getattr(error, "__notes__", ()):
-                            print(f"{str(body)[:100]}: {error}", *getattr(error, "__notes__", ()), file=sys.stderr)
+                            sys.stderr.write(f"{str(body)[:100]}: {error}\n{getattr(error, '__notes__', '')}\n")
                             status = 1
         except CretError as error:
-            print(f"cret-desktop: {error}", *getattr(error, "__notes__", ()), file=sys.stderr)
+            sys.stderr.write("\n".join([f"cret-desktop: {error}", *getattr(error, "__notes__", ()), ""]))
             return error.exit_status
         return status
 
@@ -396,7 +424,7 @@ def in_one_process(library: Path, more: Path, backup_folder: Path, stance: str) 
             except CretError as error:
                 told["error"] = str(error)
                 told["damaged"], told["strange"] = isinstance(error, LibraryDamaged), isinstance(error, LibraryStrange)
-            print(json.dumps(told), flush=True)
+            sys.stdout.write(json.dumps(told) + "\n")
             return "value" in told
 
         def again(work: Callable[[], Any]) -> Callable[[], Any]:
@@ -422,7 +450,7 @@ def in_one_process(library: Path, more: Path, backup_folder: Path, stance: str) 
             case _:
                 step("restore", lambda: _restore(library, backup_folder))
                 step("read", lambda: _read(library))
-                step("adopt", lambda: _index(library, None, adopt=True))
+                step("adopt", again(lambda: _index(library, None, adopt=True)))
                 step("index", again(lambda: _index(library, more)))
         return 0
 
@@ -446,9 +474,14 @@ def _found(opened: OpenLibrary) -> dict[str, list[str]]:
     catalog, searcher = opened.catalog, opened.searcher
     with catalog.guarded():
         found = {
-            query: [Path(moment.path).name for moment in searcher.search(query, 50).moments] for query in ("red", "green")
+            query: [Path(moment.path).name for moment in searcher.search(query, 50).moments]
+            for query in ("red", "green")
         }
-        for query, sort in (("", Sort.LENGTH), ("red beach kept", Sort.RELEVANCE), ("tag:kept dur:<30s in:videos", Sort.NAME)):
+        for query, sort in (
+            ("", Sort.LENGTH),
+            ("red beach kept", Sort.RELEVANCE),
+            ("tag:kept dur:<30s in:videos", Sort.NAME),
+        ):
             searcher.search(query, 50, sort=sort)
         for number in (1, 2, 3):
             with suppress(CretErrors()):
@@ -488,7 +521,7 @@ def _index(library: Path, more: Path | None, adopt: bool = False) -> dict[str, l
             with opened.catalog.guarded():
                 if more is not None:
                     root = add_root(opened.catalog, str(more), Volumes())
-                    opened.indexer(lambda event: None, (), USUAL_SAMPLING, 0.0).run([(root, root.path)], Control())
+                    opened.indexer(lambda event: None, (), USUAL_SAMPLING, 0.0).run([(root, str(more))], Control())
                     thumbnails = ThumbnailFolder(opened.catalog, opened.paths.files)
                     thumbnails.sweep()
                     thumbnails.look(closely=True)
@@ -580,8 +613,8 @@ class Outcome:
 class Trial:
     """One kind in one stance."""
 
-    def __init__(self, world: World, kind: Kind, stance: str, seconds: float, few: bool) -> None:
-        self.world, self.kind, self.stance, self.seconds, self.few = world, kind, stance, seconds, few
+    def __init__(self, world: World, kind: Kind, stance: str, seconds: float, mode: str) -> None:
+        self.world, self.kind, self.stance, self.seconds, self.mode = world, kind, stance, seconds, mode
         self.base = world.base
         self.library = self.base / "library"
         self.outcome = Outcome()
@@ -590,7 +623,7 @@ class Trial:
         self._lay_out()
         before = digest(self.base, self.library)
         watched = unread(self.base)
-        if self.few:
+        if self.mode == "few":
             self._in_one_process()
         else:
             getattr(self, f"_as_{self.stance}")()
@@ -610,13 +643,13 @@ class Trial:
             self.library.rename(self.base / "backup")
             shutil.copytree(self.world.template / "library", self.library)
         made = self.base / "backup" if self.stance == "restored" else self.library
-        self.kind.make(Place(made, self.base / "outside", self.base / "home", other))
+        self.kind.make(Place(made, self.base / "outside", self.base / "home", other, _fingerprint(self.base)))
 
     def _as_strange(self) -> None:
         kind = self.kind
         self._read(kind.reads, "before it is adopted")
-        self._run("index", "index", str(self.world.more), wants=(3, 5))
-        self._run("import-tags", "import-tags", "tags.json", wants=(2, 3, 5))
+        self._run("index", "index", str(self.world.more), wants=(3, 5) if kind.asks else None)
+        self._run("import-tags", "import-tags", "tags.json", wants=(2, 3, 5) if kind.asks else None)
         adopted = self._run("adopt", "adopt", "--no-follow")
         if kind.adopts and adopted.status != 0:
             self._fault("adopt", [f"exit {adopted.status}: {adopted.err[-300:]}"])
@@ -654,7 +687,7 @@ class Trial:
                     self._fault(name, [f"red and green are not found: {found} {told.get('error', '')}"])
                 elif more and "yellow.mp4" not in found["red"]:
                     self._fault(name, [f"what was indexed is not found: {found}"])
-        if self.stance == "strange" and "value" in steps.get("refused", {}):
+        if self.stance == "strange" and kind.asks and "value" in steps.get("refused", {}):
             self._fault("index", ["a library of somebody else was changed"])
         for told in steps.values():
             if "\n" in told.get("error", "").strip() or len(told.get("error", "")) > 2000:
@@ -691,20 +724,37 @@ class Trial:
                 answer = json.loads(line)
                 found[answer["query"]] = [Path(result["path"]).name for result in answer["results"]]
         for colour in ("red", "green"):
-            if found.get(colour, [""])[:1] != [f"{colour}.mp4"]:
+            first = found.get(colour, [])[: None if self.mode == "true" else 1]  # its numbers are random
+            if f"{colour}.mp4" not in first:
                 self._fault("search", [f"{colour} is not found {when}: {found.get(colour)} {_last_line(ran.err)}"])
                 return
         if more and "yellow.mp4" not in found["red"]:
             self._fault("search", [f"what was indexed {when} is not found: {found['red']}"])
 
     def _run(self, name: str, *arguments: str, wants: Sequence[int] | None = None, named: bool = True) -> Ran:
-        ran = self._do(name, command(*arguments, *(["--library", str(self.library)] if named else [])))
+        given = (*arguments, *(["--library", str(self.library)] if named else []))
+        ran = self._done(name, self._truly(given)) if self.mode == "true" else self._do(name, command(*given))
         if wants is not None and ran.status not in (None, *wants):
             self._fault(name, [f"exit {ran.status}, not {wants}: {(ran.err or ran.out)[-300:]}"])
         return ran
 
     def _do(self, name: str, action: Callable[[], int]) -> Ran:
-        ran = run_forked(action, self.base / "home", self.base / "work", self.seconds)
+        if self.mode == "true":
+            return Ran(0, "", "", 0.0)  # what the window asks is asked of the tests' engine alone
+        return self._done(name, run_forked(action, self.base / "home", self.base / "work", self.seconds))
+
+    def _truly(self, arguments: Sequence[str]) -> Ran:
+        program = [sys.executable, "-m", "cret_desktop", *arguments]
+        began = time.monotonic()
+
+        def action() -> int:
+            os.execve(sys.executable, program, {**os.environ, "PYTHONPATH": str(ROOT)})
+
+        return replace(
+            run_forked(action, self.base / "home", self.base / "work", self.seconds), seconds=time.monotonic() - began
+        )
+
+    def _done(self, name: str, ran: Ran) -> Ran:
         self.outcome.commands += 1
         self.outcome.slowest = max(self.outcome.slowest, (ran.seconds, name))
         self._fault(name, ran.faults())
@@ -719,19 +769,19 @@ def _take_away(base: Path) -> None:
         shutil.rmtree(base)
 
 
-def warm_up(world: World, few: bool) -> None:
+def warm_up(world: World, mode: str) -> None:
     """Import in this process what each of its forks would import for itself, also what is imported when it is used."""
     import cret_desktop.cli
     import cret_desktop.engine.server
     import cret_desktop.index.vector_index
     import cret_desktop.media.decoder_pool
-    import cret_desktop.media.thumbnails  # noqa: F401
+    import cret_desktop.media.thumbnails
 
-    if not few:
+    if mode == "all":
         import torch  # noqa: F401
 
         import cret_desktop.app
-        import cret_desktop.media.probe  # noqa: F401
+        import cret_desktop.media.probe
     before = _at_home(world.template / "home")
     shutil.copytree(world.template / "library", world.root / "warm")
     opened = open_library(world.root / "warm", "", "", True)
@@ -749,16 +799,19 @@ def warm_up(world: World, few: bool) -> None:
 
 
 def try_all(
-    wanted: Sequence[Kind], stances: Sequence[str], seconds: float, few: bool, say: Callable[[str], None]
+    wanted: Sequence[tuple[Kind, Sequence[str]]], seconds: float, mode: str, say: Callable[[str], None]
 ) -> list[Outcome]:
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="cret-libraries-") as folder:
-        world = prepare(Path(folder))
-        warm_up(world, few)
-        for kind in wanted:
+        world = prepare(Path(folder), truly=mode == "true")
+        if mode != "true":
+            warm_up(world, mode)
+        for kind, stances in wanted:
             outcome, began = Outcome(), time.monotonic()
             for stance in stances:
-                one = Trial(world, kind, stance, seconds, few).run()
+                one = Trial(world, kind, stance, seconds, mode).run()
+                if one.faults and all(": read outside: " in fault for fault in one.faults):
+                    one = Trial(world, kind, stance, seconds, mode).run()  # another program may have looked there
                 outcome.commands += one.commands
                 outcome.faults += one.faults
                 outcome.slowest = max(outcome.slowest, one.slowest)
@@ -773,6 +826,23 @@ def try_all(
     return outcomes
 
 
+def group_of(kind: Kind) -> str:
+    return kind.name.partition(":")[0]
+
+
+def shared(every: Sequence[Kind], share: int) -> list[tuple[Kind, Sequence[str]]]:
+    """Of each group the first kind, and each `share`-th after it, with the stances to try it in; 1 is all in all."""
+    if share == 1:
+        return [(kind, STANCES) for kind in every]
+    seen: collections.Counter[str] = collections.Counter()
+    chosen: list[tuple[Kind, Sequence[str]]] = []
+    for kind in every:
+        if seen[group_of(kind)] % share == 0:
+            chosen.append((kind, [STANCES[len(chosen) % len(STANCES)]]))
+        seen[group_of(kind)] += 1
+    return chosen
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
     sys.stdout.flush()
@@ -783,25 +853,32 @@ def main() -> int:
     parser.add_argument("--only", default="", help="kinds whose names hold this (a regular expression)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of one command")
     parser.add_argument("--stance", choices=STANCES, action="append", help="all of them without this")
-    parser.add_argument("--few", action="store_true", help="a few commands of each kind, as the test suite does")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--few", dest="mode", action="store_const", const="few", help="in one process for each kind")
+    how.add_argument("--true", dest="mode", action="store_const", const="true", help="the real commands and model")
+    parser.set_defaults(mode="all")
+    parser.add_argument(
+        "--share", type=int, default=1, help="of each group of kinds each so manieth, in stances by turns"
+    )
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     every = kinds()
-    wanted = [kind for name, kind in every.items() if re.search(options.only, name)]
+    wanted = shared([kind for name, kind in every.items() if re.search(options.only, name)], options.share)
+    if options.stance:
+        wanted = [(kind, options.stance) for kind, _ in wanted]
     began = time.monotonic()
-    outcomes = try_all(wanted, options.stance or STANCES, options.seconds, options.few, _say)
+    outcomes = try_all(wanted, options.seconds, options.mode, _say)
     groups: dict[str, list[Outcome]] = collections.defaultdict(list)
-    for kind, outcome in zip(wanted, outcomes, strict=True):
-        groups[kind.name.partition(":")[0]].append(outcome)
+    for (kind, _), outcome in zip(wanted, outcomes, strict=True):
+        groups[group_of(kind)].append(outcome)
     _say(f"\n{'':22}{'kinds':>7}{'commands':>10}{'slowest':>9}{'faults':>8}")
     for name, found in [*groups.items(), ("all", outcomes)]:
         slowest = max((outcome.slowest[0] for outcome in found), default=0.0)
-        _say(
-            f"{name:22}{len(found):7}{sum(o.commands for o in found):10}{slowest:8.1f}s{sum(len(o.faults) for o in found):8}"
-        )
-    faults = [fault for outcome in outcomes for fault in outcome.faults]
-    _say(f"{(time.monotonic() - began) / 60:.1f} minutes; {'FAILED' if faults else 'ok'}")
-    return 1 if faults else 0
+        commands, faults = sum(o.commands for o in found), sum(len(o.faults) for o in found)
+        _say(f"{name:22}{len(found):7}{commands:10}{slowest:8.1f}s{faults:8}")
+    held = not any(outcome.faults for outcome in outcomes)
+    _say(f"{(time.monotonic() - began) / 60:.1f} minutes; {'ok' if held else 'FAILED'}")
+    return 0 if held else 1
 
 
 if __name__ == "__main__":

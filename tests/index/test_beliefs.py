@@ -62,11 +62,15 @@ integers = st.one_of(
 )
 texts = st.one_of(
     st.text(max_size=20),
-    st.sampled_from(["", "pending", "name", "[" * 5000, '[1, null]', '["a"]', "{}", "9" * 5000, "../../x", "/etc", "a" * 5000]),
+    st.sampled_from(
+        ["", "pending", "name", "[" * 5000, "[1, null]", '["a"]', "{}", "9" * 5000, "../../x", "/etc", "a" * 5000]
+    ),
 )
 blobs = st.one_of(
     st.binary(max_size=40),
-    st.sampled_from([b"/", b"/etc/passwd", b"../../x", b"\0", b"a\0b", b"\xff\xfe", bytes(7), bytes(8), bytes(64), b"x" * 70_000]),
+    st.sampled_from(
+        [b"/", b"/etc/passwd", b"../../x", b"\0", b"a\0b", b"\xff\xfe", bytes(7), bytes(8), bytes(64), b"x" * 70_000]
+    ),
     st.floats().map(lambda value: __import__("struct").pack("<d", value)),
 )
 values = st.one_of(
@@ -101,7 +105,9 @@ def changed(sound: Path, changes: list[tuple[tuple[str, str], object, bool]]) ->
 def rewrite(db: sqlite3.Connection, tables: dict[str, str]) -> None:
     (version,) = db.execute("PRAGMA schema_version").fetchone()
     db.execute("PRAGMA writable_schema = ON")
-    db.executemany("UPDATE sqlite_master SET sql = ? WHERE name = ? AND type = 'table'", [(s, n) for n, s in tables.items()])
+    db.executemany(
+        "UPDATE sqlite_master SET sql = ? WHERE name = ? AND type = 'table'", [(s, n) for n, s in tables.items()]
+    )
     db.execute(f"PRAGMA schema_version = {version + 1}")
     db.execute("PRAGMA writable_schema = OFF")
 
@@ -125,12 +131,14 @@ def readers(catalog: Catalog) -> list[Callable[[], object]]:
 
     return [
         catalog.identity, catalog.roots, of_roots, catalog.failures, catalog.clip_files(0).__len__,
-        lambda: finite(catalog.counts(MODEL.fingerprint)), lambda: catalog.clips(ids), lambda: list(catalog.thumbnails()),
+        lambda: finite(catalog.counts(MODEL.fingerprint)), lambda: catalog.clips(ids),
+        lambda: list(catalog.thumbnails()),
         lambda: [catalog.clips_of(i) for i in ids], lambda: [catalog.clip_at(i, 1.0) for i in ids],
         lambda: [catalog.spread_clips(i, 12) for i in ids], lambda: catalog.sample_clips(3),
         *(lambda s=sort, r=back: listing.page(Filters(), s, r, 9, 0) for sort in Sort for back in (False, True)),
         lambda: listing.files(ids), lambda: listing.count(narrow), lambda: listing.admitted(narrow),
-        lambda: listing.ordered(ids, Sort.LENGTH, True), lambda: words.files(["beach"], 9), lambda: words.lines(["hello"], 9),
+        lambda: listing.ordered(ids, Sort.LENGTH, True), lambda: words.files(["beach"], 9),
+        lambda: words.lines(["hello"], 9),
         lambda: words.count_files(["walk"]), lambda: words.count_lines(["hello"]), annotations.tags,
         annotations.saved_searches, lambda: read_records(catalog), lambda: found.features(MODEL, ids),
         lambda: found.clip_ids(MODEL.fingerprint), lambda: found.vectors(MODEL.fingerprint, MODEL.width + 1, ids=ids),
@@ -147,11 +155,17 @@ def finite(counts: list[object]) -> None:
 def writers(catalog: Catalog) -> list[Callable[[], object]]:
     """All that reads rows to change them."""
     changes, annotations = FileChanges(catalog), Annotations(catalog)
-    said = [SaidOfFile("/videos/b.mp4", 100, b"b.mp4", True, ("new",), "new"), SaidOfFile("", 0, b"elsewhere", True, ("x",), "y")]
+    said = [
+        SaidOfFile("/videos/b.mp4", 100, b"b.mp4", True, ("new",), "new"),
+        SaidOfFile("", 0, b"elsewhere", True, ("x",), "y"),
+    ]
 
     def scan() -> object:
         seen = [video("/videos/a walk.mp4"), video("/videos/moved.mp4"), video("/videos/b.mp4", size=7)]
-        return [changes.apply_scan(root, seen, [("/videos/bad", "No.")], None, {"/videos/moved.mp4": b"b.mp4"}) for root in catalog.roots()]
+        return [
+            changes.apply_scan(root, seen, [("/videos/bad", "No.")], None, {"/videos/moved.mp4": b"b.mp4"})
+            for root in catalog.roots()
+        ]
 
     return [
         lambda: annotations.change_tags([1, 2], ["more"], ["beach"]), lambda: annotations.set_note(1, "again"),
@@ -242,7 +256,8 @@ def test_what_is_left_out_is_logged_once_and_counted(caplog: pytest.LogCaptureFi
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [
-        ("files.path", [b"", b"a.mp4", b"a/b", b"a..b/c.mp4", b"\xff"], [b"/etc", b"..", b"../a", b"a/../b", b"a\0", "a.mp4", 5, None, b"x" * 70_000]),
+        ("files.path", [b"", b"a.mp4", b"a/b", b"a..b/c.mp4", b"\xff"],
+         [b"/etc", b"..", b"../a", b"a/../b", b"a\0", "a.mp4", 5, None, b"x" * 70_000]),
         ("roots.path", [b"/videos", b"/"], [b"videos", b"", b"/a\0", "/videos", 5, None]),
         ("clips.times", [bytes(8), bytes(32)], [b"", bytes(7), bytes(8 * 5000), b"\0\0\0\0\0\0\xf8\x7f", "text", None]),
         ("clips.tile_width", [0, 160, 4096], [-1, 30_000, 16.0, "160", None]),
@@ -252,7 +267,8 @@ def test_what_is_left_out_is_logged_once_and_counted(caplog: pytest.LogCaptureFi
         ("files.state", ["pending", "indexed", "failed"], ["evil", "", b"failed", None]),
         ("files.duration", [None, 3.5], [math.inf, "long", b"", 1e300]),
         ("tags.name", ["beach", ""], ["x" * 1001, b"beach", None]),
-        ("kept_annotations.tags", ["[]", '["a"]'], ["", "[", "{}", "[1]", "[" * 90_000, '["' + "x" * 100_000 + '"]', None]),
+        ("kept_annotations.tags", ["[]", '["a"]'],
+         ["", "[", "{}", "[1]", "[" * 90_000, '["' + "x" * 100_000 + '"]', None]),
         ("saved_searches.sort", ["name", "relevance"], ["evil", "", None, 5]),
         ("embeddings.globals", [b"", bytes(16)], [bytes(3), b"\0\x7c", "x", None]),
         ("models.width", [1, 768], [-1, 0, 10**6, "768", None]),
@@ -268,11 +284,14 @@ def test_a_value_that_is_larger_than_any_of_ours_is_damage_and_repaired(sound: P
     path = Path(shutil.copy(sound, tmp_path))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE clips SET times = zeroblob(?) WHERE id = 1", (LARGE,))
-    with Catalog.open(path, read_only=True) as catalog, pytest.raises(LibraryDamaged, match="too big"), catalog.guarded():
+    with (
+        Catalog.open(path, read_only=True) as catalog,
+        pytest.raises(LibraryDamaged, match="too big"),
+        catalog.guarded(),
+    ):
         catalog.clips([1, 2])
-    with Catalog.open(path) as catalog:
-        with pytest.raises(LibraryDamaged), catalog.guarded():
-            catalog.clips([1])
+    with Catalog.open(path) as catalog, pytest.raises(LibraryDamaged), catalog.guarded():
+        catalog.clips([1])
     with Catalog.open(path) as catalog:
         assert "was repaired" in catalog.notice
         assert set(catalog.clips([1, 2])) == {2}
