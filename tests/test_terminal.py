@@ -96,7 +96,7 @@ def test_no_name_adds_a_line_to_a_command(command: str, name: str) -> None:
             for module in (search, index, examine, terminal):
                 for stream in ("out", "err"):
                     patch.setattr(module, stream, to, raising=False)
-            patch.setattr(examine, "EngineClient", lambda _: Engine(called))
+            patch.setattr(examine, "reading", lambda *_: Engine(called))
             COMMANDS[command](called)
         return written.getvalue().split("\n")
 

@@ -126,7 +126,10 @@ class EngineBridge(QObject):
         try:
             self._start_client(self._client, restarted)
         except (errors.LibraryLocked, errors.LibraryStrange) as error:
-            self._start_client(EngineClient(replace(self._client.config, read_only=True)), restarted)
+            try:
+                self._start_client(EngineClient(replace(self._client.config, read_only=True)), restarted)
+            except errors.LibraryDamaged:
+                raise error from None  # somebody else's, and damaged: what is left of it can be adopted
             self._held_back = True
             if isinstance(error, errors.LibraryLocked):
                 self.locked_out.emit()

@@ -21,7 +21,7 @@ from cret_desktop.engine.protocol import (
     LibraryStatus,
     SearchAnswer,
 )
-from cret_desktop.errors import ModelError
+from cret_desktop.errors import LibraryStrange, ModelError
 from cret_desktop.gui import actions, drops, wording
 from cret_desktop.gui.annotations.annotation_dialogs import AnnotationDialogs
 from cret_desktop.gui.annotations.annotations import Annotations
@@ -315,6 +315,9 @@ class MainWindow(QMainWindow):
     def _on_start_failed(self, error: BaseException) -> None:
         if is_defect(error):
             self.show_error(error)
+        elif isinstance(error, LibraryStrange):
+            self._strange = str(error)
+            self._offer_adoption()
         elif isinstance(error, ModelError) and self._preferences.settings.model != STARTER:
             self.banner.say(str(error), self.tr("Use the starter model"), lambda: self.models.use(STARTER))
         else:

@@ -206,9 +206,9 @@ def test_a_library_takes_up_no_more_than_allowed(
     with qtbot.waitSignal(application.bridge.started, timeout=WAIT):
         qtbot.keyClick(dialog.budget, Qt.Key.Key_Return)
     assert application.bridge.client.config.disk_budget == 0.1
-    too_much = application.bridge.client.config.library / "thumbnails" / "aa"
+    too_much = application.bridge.client.config.library / "thumbnails" / "aa" / "aa"
     too_much.mkdir(parents=True)
-    with (too_much / "large.jpg").open("wb") as stream:
+    with (too_much / f"aaaa{'0' * 20}-1.jpg").open("wb") as stream:
         stream.truncate(10**8)
     with qtbot.waitSignal(application.bridge.finished, timeout=WAIT) as ended:
         application.window.library.add([str(videos)])

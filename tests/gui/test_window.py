@@ -20,6 +20,7 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application, build_application
 from cret_desktop.clips import Moment
+from cret_desktop.engine import adoption
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import DeviceLost, Folder, SearchAnswer
 from cret_desktop.errors import EngineError
@@ -27,6 +28,7 @@ from cret_desktop.gui.error_dialog import ErrorDialog
 from cret_desktop.gui.library.failures_dialog import FailuresDialog
 from cret_desktop.gui.library.library_model import Kind, Role
 from cret_desktop.gui.main_window import MainWindow
+from cret_desktop.index.catalog import Catalog
 from cret_desktop.library.progress import Phase
 from cret_desktop.paths import LibraryPaths
 from tests.gui.conftest import WAIT, DragPlace
@@ -245,6 +247,8 @@ def test_a_catalog_that_was_repaired_is_said(
     closed_application: Application, config: EngineConfig, indexed_library: Path, qtbot: QtBot
 ) -> None:
     shutil.copytree(indexed_library, config.library, dirs_exist_ok=True)
+    with Catalog.open(LibraryPaths(config.library).catalog) as catalog:
+        adoption.remember(catalog)  # what cannot be read is known by where it lies
     with LibraryPaths(config.library).catalog.open("r+b") as stream:
         stream.write(bytes(4096))
     window = closed_application.window

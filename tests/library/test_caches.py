@@ -16,6 +16,7 @@ from cret_desktop.gui.window_state import WindowState
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.library.calibrator import Calibrator
 from cret_desktop.library.estimate import Pace, keep_pace, read_pace
+from cret_desktop.library_files import LibraryFiles
 from cret_desktop.settings import Settings, load, save
 from tests.fakes import INFO, ColourModel
 from tests.library.conftest import REFERENCES, Bench
@@ -39,18 +40,18 @@ ODD_TEXTS = [
 @settings(deadline=None)
 @given(st.binary(max_size=200) | values.map(lambda value: json.dumps({"model": value}).encode()))
 def test_any_pace_is_one_or_none(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / "pace.json"
-    path.write_bytes(content)
-    assert isinstance(read_pace(path, "model"), Pace | None)
-    keep_pace(path, "model", Pace(2.0, 3.0))
-    assert read_pace(path, "model") == Pace(2.0, 3.0)
+    library = LibraryFiles(tmp_path_factory.getbasetemp())
+    (library.root / "pace.json").write_bytes(content)
+    assert isinstance(read_pace(library, "model"), Pace | None)
+    keep_pace(library, "model", Pace(2.0, 3.0))
+    assert read_pace(library, "model") == Pace(2.0, 3.0)
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: text[:8])
 def test_odd_files_of_every_record(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "record.json"
+    path = tmp_path / "pace.json"
     path.write_text(text, encoding="utf-8")
-    assert read_pace(path, "model") is None
+    assert read_pace(LibraryFiles(tmp_path), "model") is None
     for kind in (Settings, WindowState):
         record, told = load(kind, path)
         assert record == kind()
@@ -143,11 +144,11 @@ def test_a_calibration_that_does_not_read_is_made_again(bench: Bench, content: b
 
 
 def test_one_that_reads_is_not_made_again(bench: Bench) -> None:
-    folder = bench.folder / "calibration"
-    Calibrator(bench.catalog, bench.model, REFERENCES, folder).references()
+    folder, library = bench.folder / "calibration", LibraryFiles(bench.folder)
+    Calibrator(bench.catalog, bench.model, REFERENCES, library).references()
     before = (folder / f"{INFO.fingerprint}.npz").stat().st_mtime_ns
     bench.model.text.encode = pytest.fail  # type: ignore[method-assign, assignment]
-    Calibrator(bench.catalog, bench.model, REFERENCES, folder).references()
+    Calibrator(bench.catalog, bench.model, REFERENCES, library).references()
     assert (folder / f"{INFO.fingerprint}.npz").stat().st_mtime_ns == before
 
 
@@ -156,11 +157,12 @@ def test_one_that_reads_is_not_made_again(bench: Bench) -> None:
 def test_cut_or_flipped_anywhere_it_is_whole_in_the_end(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flipped: int, byte: int
 ) -> None:
-    folder = tmp_path_factory.mktemp("calibration")
+    library = tmp_path_factory.mktemp("library")
+    (library / "calibration").mkdir()
     content = bytearray(npz(whole()))
     content[flipped % len(content)] = byte
-    (folder / f"{INFO.fingerprint}.npz").write_bytes(content[: cut or None])
-    with Catalog.open(folder / "catalog.sqlite") as catalog:
-        features = Calibrator(catalog, ColourModel(), REFERENCES, folder).references()
+    (library / "calibration" / f"{INFO.fingerprint}.npz").write_bytes(content[: cut or None])
+    with Catalog.open(library / "catalog.sqlite") as catalog:
+        features = Calibrator(catalog, ColourModel(), REFERENCES, LibraryFiles(library)).references()
     assert features.globals.shape == (len(REFERENCES), INFO.width)
     assert np.isfinite(features.globals).all()

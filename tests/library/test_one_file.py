@@ -42,6 +42,7 @@ from cret_desktop.index.migrations import SCHEMA_VERSION, prepare
 from cret_desktop.library import indexer, subtitles
 from cret_desktop.library.one_file import faults_of
 from cret_desktop.library.thumbnails import ThumbnailFolder
+from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.scan import kept_number, kept_time
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench, open_bench
@@ -342,7 +343,7 @@ def test_thumbnails_of_a_file_that_lies_are_left_and_the_others_drawn(bench: Ben
     bench.run()
     for picture in (bench.folder / "thumbnails").rglob("*.jpg"):
         picture.unlink()
-    folder = ThumbnailFolder(bench.catalog, bench.folder / "thumbnails")
+    folder = ThumbnailFolder(bench.catalog, LibraryFiles(bench.folder))
     assert folder.look(closely=False) == 2
     lying = Lying()
     lying.events = lambda event: [
