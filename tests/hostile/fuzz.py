@@ -38,6 +38,7 @@ from cret_desktop.index.catalog import Catalog
 from cret_desktop.library import annotation_file, query, subtitles
 from cret_desktop.library.calibrator import Calibrator
 from cret_desktop.library.estimate import Pace, keep_pace, read_pace
+from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.memory import bound_memory
 from cret_desktop.settings import Settings, load, save
 from tests.fakes import INFO, ColourModel
@@ -314,15 +315,16 @@ def read_answers(content: bytes) -> None:
 
 
 def read_calibration(content: bytes) -> None:
-    calibrator = Calibrator(_catalog(), ColourModel(), REFERENCES, Path(_scratch().name))
-    _file(f"{INFO.fingerprint}.npz", content)
+    Path(_scratch().name, "calibration").mkdir(exist_ok=True)
+    calibrator = Calibrator(_catalog(), ColourModel(), REFERENCES, LibraryFiles(_scratch().name))
+    _file(f"calibration/{INFO.fingerprint}.npz", content)
     features = calibrator.references()
     assert features.globals.shape == (len(REFERENCES), INFO.width)
     assert np.isfinite(features.globals).all()
 
 
 def read_a_pace(content: bytes) -> None:
-    pace = read_pace(_file("pace.json", content), "model")
+    pace = read_pace(LibraryFiles(_file("pace.json", content).parent), "model")
     assert pace is None or (0 < pace.speed < 1e6 and 0 <= pace.space < 1e12)
 
 
@@ -366,9 +368,8 @@ def _calibration() -> bytes:
 
 def _pace() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "pace.json")
-        keep_pace(path, "model", Pace(12.5, 40_000.0))
-        return path.read_bytes()
+        keep_pace(LibraryFiles(folder), "model", Pace(12.5, 40_000.0))
+        return Path(folder, "pace.json").read_bytes()
 
 
 def _settings() -> bytes:

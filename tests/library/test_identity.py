@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -196,7 +196,7 @@ def test_a_file_that_changes_while_it_is_to_be_taken_waits(bench: Bench) -> None
     paths = [bench.write(f"{number}.mp4", "red") for number in range(3)]
 
     class Changing(Control):
-        def wait_turn(self) -> None:
+        def wait_turn(self, tell: Callable[[], None] = lambda: None) -> None:
             paths[2].write_text("green green", encoding="utf-8")
 
     totals = bench.run(Changing())
@@ -221,7 +221,7 @@ def test_a_file_that_goes_before_its_turn_is_no_failure(bench: Bench) -> None:
     paths = [bench.write(f"{number}.mp4", "red") for number in range(20)]
 
     class Deleting(Control):
-        def wait_turn(self) -> None:
+        def wait_turn(self, tell: Callable[[], None] = lambda: None) -> None:
             paths[-1].unlink(missing_ok=True)
 
     totals = bench.run(Deleting())

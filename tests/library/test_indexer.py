@@ -188,9 +188,11 @@ def test_files_in_flight_are_bounded(bench: Bench) -> None:
 
 def test_an_unwritable_thumbnail_folder_ends_the_run_in_words(bench: Bench) -> None:
     bench.write("a.mp4", "red")
-    (bench.folder / "thumbnails").write_text("a file where the folder should be")
-    with pytest.raises(StorageError, match="Thumbnails cannot be written"):
+    (bench.folder / "elsewhere").mkdir()
+    (bench.folder / "thumbnails").symlink_to(bench.folder / "elsewhere")
+    with pytest.raises(StorageError, match=r"Thumbnails cannot be written .* is a link"):
         bench.run()
+    assert not list((bench.folder / "elsewhere").iterdir())
     (bench.folder / "thumbnails").unlink()
     assert bench.run().files == 1
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cret_desktop.clips import ClipDecoded, FrameFormat
 from cret_desktop.media import sprites, thumbnails, tone_mapping
 from cret_desktop.media.decoder import decode_file
-from cret_desktop.media.decoder_pool import _Ring
+from cret_desktop.media.ring import Ring
 from cret_desktop.media.scan import video_file
 from cret_desktop.media.thumbnails import Orientation, Pictures, draw_sprite
 
@@ -152,7 +152,7 @@ def test_a_sprite_of_pure_noise_fits_its_slot() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (180, 320, 3), np.uint8)
     jpeg = draw_sprite([noise] * 4, [0, 1, 2, 3]).jpeg
     frame_format = FrameFormat(frames=4)
-    assert len(jpeg) < _Ring.slot_bytes(frame_format) - 4 * frame_format.size**2 * 3
+    assert len(jpeg) < Ring.slot_bytes(frame_format) - 4 * frame_format.size**2 * 3
 
 
 @given(st.integers(1, 20_000), st.integers(1, 20_000))
