@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import stat
 import string
@@ -19,6 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cret_desktop import library_files
+from cret_desktop.engine import server
+from cret_desktop.engine.lock import WriterLock
 from cret_desktop.library_files import LibraryFiles, is_sprite_name, read_sprite
 
 SPRITE = "ab/cd/abcd00000000000000000000-123.jpg"
@@ -291,6 +294,27 @@ def test_a_mounted_folder_of_windows_is_a_link(monkeypatch: pytest.MonkeyPatch) 
         library_files._refuse_link(junction, Path("C:/library/thumbnails"))  # type: ignore[arg-type]
     folder = SimpleNamespace(st_mode=stat.S_IFDIR | 0o755, st_file_attributes=0x10)
     library_files._refuse_link(folder, Path("C:/library/thumbnails"))  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_lock_and_a_log_empty_nobodys_file(tmp_path: Path) -> None:
+    """A lock is emptied where it is opened, and a log begun anew where it is full."""
+    files, outside = LibraryFiles(make_library(tmp_path / "library")), tmp_path / "thesis.txt"
+    outside.write_bytes(SECRET)
+    for name in ("writer.lock", "engine.log"):
+        files.remove(name)
+        os.link(outside, files.root / name)
+    with WriterLock(files.root / "writer.lock").held():
+        assert files.entry("writer.lock").links == 1
+    log = server._Log(files)
+    log.maxBytes = 100
+    for _ in range(9):
+        log.emit(logging.LogRecord("cret_desktop", logging.WARNING, "", 0, "x" * 30, None, None))
+    log.close()
+    assert outside.read_bytes() == SECRET
+    assert (files.root / "engine.log.1").exists()
+    if os.name != "nt":
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files.root.glob("engine.log*")} == {0o600}
 
 
 # --- sizes and rights -------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from cret_desktop.cli.options import Library, engine_config
 from cret_desktop.cli.terminal import out
 from cret_desktop.engine import protocol
-from cret_desktop.engine.client import EngineClient
+from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import LibraryDamaged
 
 
@@ -24,19 +23,34 @@ def adopt(
 ) -> int:
     """Make a library from elsewhere your own, so that it can be changed. Its catalog is checked, and kept as it was."""
     config = engine_config(library, "", read_only=True)
-    folders: tuple[protocol.Folder, ...] = ()
-    with suppress(LibraryDamaged), EngineClient(config) as engine:  # what is left of a damaged one can be adopted
-        if not engine.is_strange:
-            out.say(f"The library {config.library} is your own already.")
-            return 0
-        folders = engine.request(protocol.GetStatus()).result().folders
+    folders = _folders_of(config)
+    if folders is None:
+        out.say(f"The library {config.library} is your own already.")
+        return 0
     if follow is None and folders:
         out.say("It names these folders of a computer:")
         for folder in folders:
-            out.say(f"  {folder.path}")
+            out.say(f"  {folder}")
         follow = typer.confirm("Index them where they are on this one?", default=False)
     with EngineClient(replace(config, read_only=False, adopt=True, follow=bool(follow))) as engine:
         out.say(engine.notice)
-        if folders and not follow:
+        if not follow:
             out.say("Its folders are left alone. Name those to index: cret-desktop index FOLDER")
     return 0
+
+
+def _folders_of(config: EngineConfig) -> list[str] | None:
+    """The folders that a library of somebody else's names; None for one's own.
+
+    One that cannot be read before it is made anew, of an older version for instance, is taken to name none.
+    """
+    from cret_desktop.engine.adoption import Origin, standing
+
+    if standing(config.library).origin is Origin.OURS:
+        return None
+    try:
+        with EngineClient(config) as engine:
+            status: protocol.LibraryStatus = engine.request(protocol.GetStatus()).result()
+    except LibraryDamaged:
+        return []
+    return [folder.path for folder in status.folders]

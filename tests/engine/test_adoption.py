@@ -188,7 +188,7 @@ def test_a_damaged_library_is_known_by_its_place(tmp_path: Path, elsewhere: Path
         return
     with pytest.raises(LibraryStrange):
         require_ours(library)
-    assert "came back" in adopt(library, follow=False)
+    assert "taken over" in adopt(library, follow=False)
     assert notes(library) == ["", "said of the first"]
 
 
@@ -276,7 +276,7 @@ def test_programs_that_change_the_records_together_lose_none(tmp_path: Path) -> 
 
 def test_what_people_said_is_kept_and_what_can_be_made_again_is_not_believed(elsewhere: Path) -> None:
     told = adopt(elsewhere, follow=False)
-    assert "2 videos, 1 tag and 1 note came back" in told
+    assert "2 videos, 1 tag and 1 note taken over" in told
     assert notes(elsewhere) == ["", "said of the first"]
     left = {path.relative_to(elsewhere).as_posix() for path in elsewhere.rglob("*") if path.is_file()}
     left = {name for name in left if not name.endswith(("-wal", "-shm"))}

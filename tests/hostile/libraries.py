@@ -261,7 +261,7 @@ class Ran:
             return [f"ended by {signal.Signals(-self.status).name}"]
         found = []
         if "Traceback (most recent call last)" in said or "Something went wrong inside" in said:
-            found.append(f"a defect: {_last_line(said)}")
+            found.append(f"a defect: {said.partition('Traceback')[2][-1500:]}")
         if "exit code" in said:
             found.append(f"the engine fell: {_last_line(self.err)}")
         if len(self.sentences) > 1 or (self.status > 1 and len(self.sentences) != 1):
@@ -668,7 +668,8 @@ class Trial:
         refused = restored.status != 0
         self._find(True if refused else self.kind.reads, "after the restoring")
         self._run("adopt", "adopt", "--no-follow")
-        self._write(True if refused else self.kind.adopts, "after it was restored and adopted")
+        judged = self.kind.adopts and self.kind.keeps  # a known one is not made anew by adopting it
+        self._write(True if refused else judged, "after it was restored and adopted")
 
     def _in_one_process(self) -> None:
         kind = self.kind

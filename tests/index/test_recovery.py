@@ -234,3 +234,47 @@ def test_one_backup_is_kept_and_only_a_whole_one(tmp_path: Path, monkeypatch: py
     with closing(sqlite3.connect(path.with_name("catalog.v2.backup.sqlite"))) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (2,)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_one_value_that_can_be_none_loses_no_other(tmp_path: Path) -> None:
+    """Python reads a row ahead: the row before the one that cannot be read is not lost with it."""
+    path = make_sound(tmp_path) / "catalog.sqlite"
+    with closing(sqlite3.connect(path)) as db, db:
+        rows = [i for (i,) in db.execute("SELECT id FROM clips ORDER BY id")]
+        db.execute("UPDATE clips SET times = zeroblob(?) WHERE id = ?", (70 * 2**20, rows[5]))
+    with Catalog.open(path) as catalog, pytest.raises(LibraryDamaged), catalog.guarded():
+        catalog.clips(rows)
+    with Catalog.open(path) as catalog:
+        assert set(rows) - set(catalog.clips(rows)) == {rows[5]}
+
+
+def test_what_a_row_can_do_without_is_left_out_of_it(tmp_path: Path) -> None:
+    path = make_sound(tmp_path) / "catalog.sqlite"
+    with Catalog.open(path) as catalog:
+        before = what_was_said(catalog)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.create_function("name_sort_key", 1, migrations.name_sort_key, deterministic=True)
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute("UPDATE roots SET offline = 'x', inode = x'00', added_at = 9e999, volume = 5")
+        db.execute("UPDATE files SET duration = 'long', frame_rate = 9e999, state = 'evil', size = 'x'")
+        db.execute("UPDATE clips SET sprite = '../../photo.jpg', tile_width = 30000, poster = 'x'")
+    recovery.remake(path)
+    with Catalog.open(path) as catalog:
+        assert what_was_said(catalog)["files"] == before["files"]
+        clips = [clip for i in range(1, FILES + 1) for clip in catalog.clips_of(i)]
+        assert len(clips) > FILES
+        assert {(clip.sprite, clip.tile_width, clip.poster) for clip in clips} == {("", 0, 0)}
+        assert not any(root.followed is None for root in catalog.roots())
+
+
+@pytest.mark.parametrize("content", [b"", b"somebody's", b"SQLite format 3\0" + bytes(4080)])
+def test_what_is_named_as_recovered_and_is_no_catalog_takes_no_ones_place(tmp_path: Path, content: bytes) -> None:
+    path = make_sound(tmp_path) / "catalog.sqlite"
+    with Catalog.open(path) as catalog:
+        before = what_was_said(catalog)
+    path.with_name("catalog.recovered.sqlite").write_bytes(content)
+    with Catalog.open(path) as catalog:
+        assert what_was_said(catalog) == before
+        assert catalog.notice == ""
+    (aside,) = tmp_path.glob("catalog.foreign-*.sqlite")
+    assert aside.read_bytes() == content
