@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from cret_desktop.cli.terminal import bar, cell, err, out
+from cret_desktop.cli.terminal import bar, err, out
 from cret_desktop.engine import protocol
 from cret_desktop.errors import UsageError
-from cret_desktop.foreign import read_json, why
+from cret_desktop.foreign import read_json, visible, why
 
 _LATEST = 1e9  # seconds; beyond any video
 
@@ -59,7 +59,7 @@ def export(
             place = os.path.join(place, f"Moments.{form.value}")
         request = protocol.ExportList(passages, place, cast(Literal["csv", "edl", "fcpxml"], form.value))
     with bar() as show:
-        exported = Exporter(lambda event: show(event.done, 1.0, cell(os.path.basename(event.path)))).run(request)
+        exported = Exporter(lambda event: show(event.done, 1.0, visible(os.path.basename(event.path)))).run(request)
     for path in exported.paths:
         out.say(path)
     for sentence in exported.notes:

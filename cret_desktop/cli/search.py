@@ -15,6 +15,7 @@ from cret_desktop.cli.terminal import cell, clock, err, out
 from cret_desktop.clips import Sort
 from cret_desktop.engine import protocol
 from cret_desktop.errors import QueryError, UsageError
+from cret_desktop.foreign import visible
 
 
 def search(
@@ -100,8 +101,10 @@ def _print_answer(answer: protocol.SearchAnswer, limit: int) -> None:
         table.add_column(column, no_wrap=True, justify="left" if column == "match" else "right")
     table.add_column("video", overflow="fold")
     for moment in answer.moments[:limit]:
-        found = "".join(f"\n{reason.kind}: {cell(reason.text)}" for reason in moment.reasons)
-        table.add_row(moment.match.value, clock(moment.start), clock(moment.end), cell(moment.path) + found)
+        video = cell(moment.path)
+        for reason in moment.reasons:
+            video.append(f"\n{reason.kind}: ").append(visible(reason.text))
+        table.add_row(moment.match.value, clock(moment.start), clock(moment.end), video)
     out.print(table)
     steps = ", ".join(f"{name} {milliseconds:.0f}" for name, milliseconds in answer.parts.items())
     out.print(f"  {answer.took_ms:.0f} ms ({steps})", style="dim")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.segment import Segment
+from rich.text import Text
 
 from cret_desktop.foreign import visible
 
@@ -28,9 +28,9 @@ class Terminal(Console):
         self.print(visible(text), style=style, markup=False)
 
 
-def cell(text: str) -> str:
-    """A text as a table's cell or a bar's words take it."""
-    return escape(visible(text))
+def cell(text: str) -> Text:
+    """A text as a table's cell takes it: as it stands, whatever looks like markup in it."""
+    return Text(visible(text))
 
 
 def _printable(text: str) -> str:
@@ -44,7 +44,7 @@ err = Terminal(stderr=True, soft_wrap=True, highlight=False)
 @contextmanager
 def bar() -> Iterator[Callable[[float, float | None, str], None]]:
     """Show how far something is, on a terminal. Yields what takes (done, of how much, words beside the bar)."""
-    words = TextColumn("{task.description}")
+    words = TextColumn("{task.description}", markup=False)
     with Progress(BarColumn(), words, console=err, transient=True, disable=not err.is_terminal) as shown:
         task = shown.add_task("", total=None)
 

@@ -82,7 +82,7 @@ def test_what_is_read_outside_is_named(tmp_path: Path) -> None:
         (Ran(1, "", "two videos failed\n", 1.0), ""),
         (Ran(None, "", "", 10.0), "did not end within 10 s"),
         (Ran(-11, "", "", 1.0), "ended by SIGSEGV"),
-        (Ran(1, "", "Traceback (most recent call last):\nKeyError: 5\n", 1.0), "a defect: KeyError: 5"),
+        (Ran(1, "", "Traceback (most recent call last):\nKeyError: 5\n", 1.0), "KeyError: 5"),
         (Ran(6, "", "cret-desktop: Something went wrong inside the search engine: X\n", 1.0), "a defect"),
         (Ran(3, "", "", 1.0), "0 sentences at exit 3"),
         (Ran(3, "", "cret-desktop: One.\ncret-desktop: Two.\n", 1.0), "2 sentences"),
