@@ -7,8 +7,6 @@ placeholder; nobody is told, because thumbnails are a cache.
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ from PySide6.QtGui import QBrush, QImage, QImageReader, QPainter, QPixmap
 
 from cret_desktop.clips import Thumbnail
 from cret_desktop.gui.background import Deliveries
+from cret_desktop.library_files import read_sprite
 
 CAPACITY = 128 * 2**20  # bytes of pixmaps: some 250 cards of 216 x 122 at 200 %
 WISHES = 200  # strips; more than a screen shows. What was scrolled past is forgotten
@@ -141,14 +140,10 @@ def read_strip(path: str) -> QImage:
 
 
 def _bytes_of(path: str) -> bytes:
-    """What a file holds; nothing where it cannot be read, is no file, or is larger than any strip."""
+    """What a strip holds; nothing where it cannot be read, is none of a library's, or is larger than any."""
     try:
-        # Not waiting: a pipe that nobody writes to would never open.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            there = os.fstat(descriptor)
-            return file.read() if stat.S_ISREG(there.st_mode) and there.st_size <= MOST_BYTES else b""
-    except (OSError, ValueError):  # ValueError: a name that no file can have
+        return read_sprite(path, MOST_BYTES)
+    except OSError:
         return b""
 
 

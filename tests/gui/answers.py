@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,16 @@ TILES = ("red", "lime", "blue", "yellow")  # of a strip, from left to right
 TILE = (32, 18)
 
 
+def strip_path(folder: Path, name: str) -> Path:
+    """Where a library in this folder would have a strip: the window reads no other."""
+    path = folder / "thumbnails" / "aa" / "aa" / f"aaaa{zlib.crc32(name.encode()):020x}-1.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def write_strip(path: Path, tiles: Sequence[str] = TILES) -> Path:
+    """Draw a strip, as a library in the path's folder has them; returns where it lies."""
+    path = strip_path(path.parent, path.name)
     image = QImage(TILE[0] * len(tiles), TILE[1], QImage.Format.Format_RGB32)
     painter = QPainter(image)
     for number, colour in enumerate(tiles):

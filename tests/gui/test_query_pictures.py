@@ -17,7 +17,7 @@ from cret_desktop.engine.client import EngineConfig
 from cret_desktop.gui import drops
 from cret_desktop.gui.search.pictures import holds_picture, picture_paths
 from cret_desktop.gui.thumbnail_cache import Place, prepare, read_strip
-from tests.gui.answers import write_strip
+from tests.gui.answers import strip_path, write_strip
 from tests.gui.conftest import WAIT
 from tests.gui.test_search import answered, chips, names
 from tests.gui.test_window import drop, mime
@@ -177,9 +177,19 @@ def test_windows_takes_no_path_of_another_computer(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("content", [BOMB, REACHING, PDF, b"", b"GIF89a", png_header(9, 9)])
 def test_a_strip_is_a_jpeg_or_nothing(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "strip.jpg"
+    path = strip_path(tmp_path, "strip")
     path.write_bytes(content)
     assert read_strip(str(path)).isNull()
+
+
+def test_a_strip_is_read_by_the_librarys_door_alone(tmp_path: Path) -> None:
+    good = write_strip(tmp_path / "good.jpg")
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(good.read_bytes())
+    linked = strip_path(tmp_path, "linked")
+    linked.symlink_to(photo)
+    assert not read_strip(str(good)).isNull()
+    assert [read_strip(path).isNull() for path in (str(photo), str(linked), "", "x.jpg")] == [True] * 4
 
 
 def test_a_strip_is_bounded(tmp_path: Path) -> None:
@@ -187,13 +197,13 @@ def test_a_strip_is_bounded(tmp_path: Path) -> None:
     assert not read_strip(str(good)).isNull()
     high = QImage(8, 2000, QImage.Format.Format_RGB32)
     high.fill(QColor("red"))
-    assert high.save(str(tmp_path / "high.jpg"))
-    assert read_strip(str(tmp_path / "high.jpg")).isNull()
+    assert high.save(str(strip_path(tmp_path, "high")))
+    assert read_strip(str(strip_path(tmp_path, "high"))).isNull()
     data = bytearray(good.read_bytes())
     place = data.index(b"\xff\xc0")
     data[place + 5 : place + 9] = b"\xff\xdc\xff\xdc"  # 65500 x 65500
-    (tmp_path / "liar.jpg").write_bytes(data)
-    assert read_strip(str(tmp_path / "liar.jpg")).isNull()
+    strip_path(tmp_path, "liar").write_bytes(data)
+    assert read_strip(str(strip_path(tmp_path, "liar"))).isNull()
 
 
 @pytest.mark.parametrize(
