@@ -532,8 +532,14 @@ def _place_root(db: sqlite3.Connection, path: str, known: Sequence[Root]) -> int
     """Make a path that no present root covers a root of its own; returns its id. What others hold of it is its own."""
     found = next((root.id for root in known if root.path == path), None)
     if found is None:
-        cursor = db.execute("INSERT INTO roots (path, added_at) VALUES (?, ?)", (os.fsencode(path), time.time()))
-        new = int(cursor.lastrowid or 0)
+        # One of this path that could not be believed is mended by being added again.
+        row = db.execute(
+            "INSERT INTO roots (path, added_at) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET"
+            " added_at = excluded.added_at, offline = 0, volume = '', within = x'', device = 0, inode = 0,"
+            " removed_at = NULL, followed = 1 RETURNING id",
+            (os.fsencode(path), time.time()),
+        ).fetchone()
+        new = int(row[0])
     else:
         new = found
         db.execute("UPDATE roots SET removed_at = NULL WHERE id = ?", (new,))

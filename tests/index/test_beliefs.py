@@ -300,3 +300,14 @@ def test_a_value_that_is_larger_than_any_of_ours_is_damage_and_repaired(sound: P
 
 def test_kinds_are_named_by_columns_that_are_there() -> None:
     assert all(kind.rstrip("?") in beliefs._KINDS for kind in beliefs._OF_COLUMN.values())
+
+
+@pytest.mark.parametrize("change", ["offline = 'yes'", "device = 'x'", "volume = x'00'", "within = 5"])
+def test_a_folder_whose_row_cannot_be_believed_is_mended_by_adding_it_again(tmp_path: Path, change: str) -> None:
+    with Catalog.open(tmp_path / "catalog.sqlite") as catalog:
+        root = catalog.add_root("/videos")
+        with catalog.write() as db:
+            db.execute(f"UPDATE roots SET {change}")
+        assert catalog.roots() == []
+        assert catalog.add_root("/videos").id == root.id
+        assert [found.path for found in catalog.roots()] == ["/videos"]
