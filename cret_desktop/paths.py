@@ -16,6 +16,7 @@ from cret_desktop.library_files import LibraryFiles
 
 APP_NAME = "CRET Desktop"
 LIBRARY_VARIABLE, DEVICE_VARIABLE = "CRET_DESKTOP_LIBRARY", "CRET_DESKTOP_DEVICE"  # in the environment
+LIBRARIES_VARIABLE = "CRET_DESKTOP_LIBRARIES"  # of the self-test, which leaves nothing behind
 
 
 def version() -> str:
@@ -64,8 +65,9 @@ def settings_file() -> Path:
 
 
 def libraries_file() -> Path:
-    """Which libraries are this person's own, with their keys (`engine.adoption`)."""
-    return _users(platformdirs.user_config_dir) / "libraries.json"
+    """Which libraries are this person's own, with their keys (`engine.adoption`), unless the variable names another."""
+    named = os.environ.get(LIBRARIES_VARIABLE)
+    return Path(named) if named else _users(platformdirs.user_config_dir) / "libraries.json"
 
 
 def window_state_file() -> Path:

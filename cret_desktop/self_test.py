@@ -24,6 +24,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CretError
 from cret_desktop.library.progress import FileIndexed
+from cret_desktop.paths import LIBRARIES_VARIABLE
 
 Result = TypeVar("Result")
 
@@ -45,9 +46,17 @@ class Finding:
 
 def run(device: str) -> Iterator[Finding]:
     """The findings, each as soon as it is there."""
+    before = os.environ.get(LIBRARIES_VARIABLE)
     with tempfile.TemporaryDirectory(prefix="cret-desktop-self-test-", ignore_cleanup_errors=True) as place:
-        # Resolved, as the engine names files by their real paths (on macOS temporary folders are links).
-        yield from _Trial(Path(place).resolve(), device).findings()
+        os.environ[LIBRARIES_VARIABLE] = os.path.join(place, "kept", "libraries.json")  # for the children, too
+        try:
+            # Resolved, as the engine names files by their real paths (on macOS temporary folders are links).
+            yield from _Trial(Path(place).resolve(), device).findings()
+        finally:
+            if before is None:
+                del os.environ[LIBRARIES_VARIABLE]
+            else:
+                os.environ[LIBRARIES_VARIABLE] = before
 
 
 class _Trial:

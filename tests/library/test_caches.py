@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cret_desktop.gui.window_state import WindowState
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.library.calibrator import Calibrator
 from cret_desktop.library.estimate import Pace, keep_pace, read_pace
@@ -52,35 +51,25 @@ def test_odd_files_of_every_record(tmp_path: Path, text: str) -> None:
     path = tmp_path / "pace.json"
     path.write_text(text, encoding="utf-8")
     assert read_pace(LibraryFiles(tmp_path), "model") is None
-    for kind in (Settings, WindowState):
-        record, told = load(kind, path)
-        assert record == kind()
-        assert told.startswith(str(path))
-        assert "\n" not in told
+    record, told = load(Settings, path)
+    assert record == Settings()
+    assert told.startswith(str(path))
+    assert "\n" not in told
 
 
-@pytest.mark.parametrize("kind", [Settings, WindowState])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_any_values_of_a_record_are_survived_and_written_again(
-    tmp_path_factory: pytest.TempPathFactory, kind: type[Settings | WindowState], data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    names = [name for name in kind.__dataclass_fields__ if name != "unknown"]
+    names = [name for name in Settings.__dataclass_fields__ if name != "unknown"]
     written = data.draw(st.dictionaries(st.sampled_from([*names, "of a newer version"]), values, max_size=4))
     path = tmp_path_factory.getbasetemp() / "record.json"
     path.write_text(json.dumps(written), encoding="utf-8")
-    record, _ = load(kind, path)
+    record, _ = load(Settings, path)
     save(record, path)
-    again, told = load(kind, path)
+    again, told = load(Settings, path)
     assert (repr(again), told) == (repr(record), "")  # what is not a number equals nothing
-
-
-def test_a_whole_number_that_no_toolkit_takes_is_not_believed(tmp_path: Path) -> None:
-    path = tmp_path / "window.json"
-    path.write_text('{"thumbnail": 4294967296, "view": "list"}', encoding="utf-8")
-    state, told = load(WindowState, path)
-    assert (state.thumbnail, state.view) == (0, "list")
-    assert "thumbnail" in told
 
 
 # --- calibration ----------------------------------------------------------------------------------------------------
