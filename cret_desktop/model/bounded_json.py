@@ -1,6 +1,6 @@
 """Reads JSON that somebody else may have written: size, depth, numbers and repeated keys are bounded.
 
-Every fault is one ModelError that names the file.
+Every fault is one ModelError that names the file. What is written here is this person's alone.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,6 +58,20 @@ def open_regular(file: Path) -> IO[bytes]:
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
+        raise
+
+
+def replace(file: Path, value: Any) -> None:
+    """Writes a new file, which none but this person may read; a link in its place is replaced, not followed.
+
+    Raises: OSError, after which the file is as it was.
+    """
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f"{file.name}.", delete=False) as writing:
+        json.dump(value, writing, indent=2)
+    try:
+        os.replace(writing.name, file)
+    except OSError:
+        os.unlink(writing.name)
         raise
 
 

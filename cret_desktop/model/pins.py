@@ -7,10 +7,7 @@ way around it. A person who wants another content after all deletes the record.
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -45,9 +42,7 @@ def known(models_folder: Path, name: str) -> Pin:
 def remember(models_folder: Path, name: str, pin: Pin) -> None:
     """Raises: ModelError, OSError."""
     found = {**_read(models_folder), name: pin}
-    with tempfile.NamedTemporaryFile("w", dir=models_folder, prefix=".pins-", delete=False) as writing:
-        json.dump({known: asdict(kept) for known, kept in found.items()}, writing, indent=2)
-    os.replace(writing.name, models_folder / RECORD)
+    bounded_json.replace(models_folder / RECORD, {known: asdict(kept) for known, kept in found.items()})
 
 
 def _read(models_folder: Path) -> dict[str, Pin]:

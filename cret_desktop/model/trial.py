@@ -22,7 +22,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 import time
 from enum import StrEnum
 from multiprocessing import connection
@@ -90,8 +89,10 @@ def believed(manifest: Manifest, stage: Stage, source: Path | None = None) -> by
         raise ModelError(f"“{source}” has changed since it was opened: start CRET Desktop again.")
     content = _tokenizer(manifest.folder)
     digest = _digest(manifest.folder, content)
-    if _remembered().get(digest) not in (stage, Stage.WHOLE):
+    enough = (stage, Stage.WHOLE)
+    if _passed.get(digest) not in enough and _remembered().get(digest) not in enough:
         _try(manifest, stage, source, digest)
+        _passed[digest] = stage.value
         _remember(digest, stage)
     return content
 
@@ -122,6 +123,8 @@ def _digest(folder: Path, tokenizer: bytes) -> str:
 
 # What has passed before
 
+_passed: dict[str, str] = {}  # in this process, by digest
+
 
 def _record_file() -> Path:
     return paths.data_folder() / "tried-models.json"
@@ -146,11 +149,8 @@ def _remember(digest: str, stage: Stage) -> None:
     newest = [*[*kept.items()][-_MOST_REMEMBERED:], (digest, stage.value)]
     try:
         file = _record_file()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # A new file each time, which none but this person may read: a link in its place is replaced, not followed.
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".tried-", delete=False) as writing:
-            json.dump(dict(newest), writing)
-        os.replace(writing.name, file)
+        if file.parent.is_dir():  # else nothing is kept of this person yet, and this is no reason to begin
+            bounded_json.replace(file, dict(newest))
     except (StorageError, OSError) as error:
         log.warning("that a model was tried cannot be kept, so it will be tried again: %s", error)
 

@@ -23,6 +23,8 @@ from tests.model import children, tiny
 def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
     """A model of somebody's, and a person who has tried none."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(trial, "_passed", {})
+    paths.data_folder().mkdir(parents=True)
     tokenizer = tiny.write_tokenizer(tmp_path / "tokenizer.source")
     model = tiny.fill(CRET(tiny.paper()))
     assert isinstance(model, CRET)
@@ -54,6 +56,7 @@ def test_a_model_is_tried_once_and_again_when_it_has_changed(saved: Manifest, mo
     tried = Tried(monkeypatch)
     for _ in range(2):
         assert open_model(str(saved.folder), "cpu").text.encode(["a dog"]).globals.shape == (1, 24)
+        trial._passed.clear()  # as another process would
     assert tried.stages == [Stage.WORDS]
     changed = with_tokenizer(saved, {"normalizer": None})
     open_model(str(changed.folder), "cpu").text.encode(["a dog"])
@@ -99,7 +102,6 @@ def test_a_record_that_cannot_be_read_is_no_record(
 ) -> None:
     monkeypatch.setattr(trial, "_try", lambda *_: None)
     record = paths.data_folder() / "tried-models.json"
-    record.parent.mkdir(parents=True)
     if content is None:
         record.mkdir()
     else:
@@ -109,13 +111,21 @@ def test_a_record_that_cannot_be_read_is_no_record(
     assert list(trial._remembered().values()) == ([] if content is None else ["words"])
 
 
+def test_no_folder_is_made_for_the_record(saved: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = Tried(monkeypatch)
+    paths.data_folder().rmdir()
+    for _ in range(2):
+        trial.believed(saved, Stage.WORDS)
+    assert tried.stages == [Stage.WORDS], "this process knows"
+    assert not paths.data_folder().exists()
+
+
 def test_the_record_is_the_person_s_own_and_not_written_through_a_link(
     saved: Manifest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(trial, "_try", lambda *_: None)
     (tmp_path / "victim").write_text("precious")
     record = paths.data_folder() / "tried-models.json"
-    record.parent.mkdir(parents=True)
     record.symlink_to(tmp_path / "victim")
     trial.believed(saved, Stage.WORDS)
     assert (tmp_path / "victim").read_text() == "precious"
