@@ -5,6 +5,7 @@ Every fault is one ModelError that names the file. What is written here is this 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
