@@ -18,6 +18,7 @@ from multiprocessing import connection
 from typing import Any
 
 from cret_desktop.clips import LONGEST_PICTURE, Picture
+from cret_desktop.confinement import confine
 from cret_desktop.errors import CretError, DecoderFailed, PathError
 from cret_desktop.media.memory import bound_memory
 
@@ -208,6 +209,7 @@ class _Child:
 
 def _run_child(pipe: connection.Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, with which we end
+    confine()  # before any thread: the picture comes through the pipe, so that no file is needed
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     # OpenCV compares what a header says with this, before it takes memory for a single pixel.
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MOST_PIXELS)
