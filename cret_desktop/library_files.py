@@ -73,9 +73,14 @@ class Entry:
 
 
 def read_sprite(path: str, most: int) -> bytes:
-    """The content of a strip, by the path that `LibraryFiles.sprite_path` gave. Raises: OSError."""
-    root, *parts = path.rsplit(os.sep, 4)
-    return LibraryFiles(root).read("/".join(parts), most)
+    """The content of a strip, by the path that `LibraryFiles.sprite_path` gave. Raises: OSError, as for any other."""
+    root, folder, name = "", "", path
+    if path.count(os.sep) >= 4:
+        root, folder, *parts = path.rsplit(os.sep, 4)
+        name = "/".join(parts)
+    if folder != THUMBNAILS or not is_sprite_name(name):
+        raise OSError(errno.EINVAL, f"{path!r} is no strip of a library's", path)
+    return LibraryFiles(root).read(f"{THUMBNAILS}/{name}", most)
 
 
 class LibraryFiles:

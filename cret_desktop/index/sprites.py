@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cret_desktop.index.beliefs import believed
+from cret_desktop.index.beliefs import MOST_FRAMES, believed
 from cret_desktop.index.catalog import Catalog
 
 
@@ -20,11 +20,12 @@ class ShownSprite:
 
 
 def shown_sprites(catalog: Catalog) -> list[ShownSprite]:
-    """Each once, also where copies of a file share it. Raises: as every method of the catalog."""
+    """Each that has tiles once, also where copies of a file share it. Raises: as every method of the catalog."""
     rows = catalog.reader().execute(
         "SELECT sprite, tile_width, tile_height, length(times) / 8 FROM clips WHERE sprite != '' GROUP BY sprite"
     )
-    return [ShownSprite(*row) for row in believed(rows, "clips.sprite clips.tile_width clips.tile_height integer")]
+    shown = [ShownSprite(*row) for row in believed(rows, "clips.sprite clips.tile_width clips.tile_height integer")]
+    return [sprite for sprite in shown if sprite.tile_width and sprite.tile_height and 0 < sprite.tiles <= MOST_FRAMES]
 
 
 def swap_sprites(catalog: Catalog, pairs: Iterable[tuple[str, ShownSprite]]) -> None:

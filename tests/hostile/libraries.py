@@ -370,7 +370,7 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
         from cret_desktop.clips import Sort
         from cret_desktop.engine import protocol
         from cret_desktop.engine.client import EngineClient, EngineConfig
-        from cret_desktop.errors import CretError
+        from cret_desktop.errors import CretError, EngineError
 
         _fork_engines()
         asked: list[protocol.Request] = [
@@ -397,10 +397,9 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
             with EngineClient(EngineConfig(library, factory=FACTORY, read_only=read_only, watch=True)) as client:
                 for body in asked:
                     try:
-                        client.request(body).result(SECONDS)
+                        _answered(client, body)
                     except CretError as error:
-                        name = type(error).__name__
-                        if name == "EngineError" or getattr(error, "__notes__", ()):
+                        if type(error) is EngineError:
                             sys.stderr.write(f"{str(body)[:100]}: {error}\n{getattr(error, '__notes__', '')}\n")
                             status = 1
         except CretError as error:
@@ -540,6 +539,21 @@ def _restore(library: Path, source: Path) -> dict[str, list[str]]:
         take_in(library, source)
         adoption.take_restored(library)
     return {}
+
+
+def _answered(client: Any, body: Any) -> None:
+    """As a window asks: an engine that has met damage ends, and answers once it has repaired the catalog."""
+    from cret_desktop.errors import EngineError
+
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            client.request(body).result(SECONDS)
+            return
+        except EngineError as error:
+            if "again" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 # --- what must not change -----------------------------------------------------------------------------------------

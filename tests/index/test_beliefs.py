@@ -31,6 +31,7 @@ from cret_desktop.index.listing import Listing
 from cret_desktop.index.migrations import name_sort_key
 from cret_desktop.index.sprites import shown_sprites
 from cret_desktop.index.texts import Line, Sidecar, Texts
+from cret_desktop.media.sprites import tile_size
 from tests.index.test_catalog import INFO, MODEL, clip, indexed, video
 
 TABLES = {table: [column.split()[0] for column in columns.split(", ")] for table, columns in COLUMNS.items()}
@@ -143,7 +144,9 @@ def readers(catalog: Catalog) -> list[Callable[[], object]]:
         annotations.saved_searches, lambda: read_records(catalog), lambda: found.features(MODEL, ids),
         lambda: found.clip_ids(MODEL.fingerprint), lambda: found.vectors(MODEL.fingerprint, MODEL.width + 1, ids=ids),
         lambda: found.count_behind("other"), found.count_embedded, lambda: found.embedding_bytes(MODEL.fingerprint),
-        lambda: found.graphs(MODEL.fingerprint), lambda: shown_sprites(catalog), lambda: changes.lengths(ids),
+        lambda: found.graphs(MODEL.fingerprint),
+        lambda: [tile_size(s.tile_width, s.tile_height) for s in shown_sprites(catalog)],
+        lambda: changes.lengths(ids),
         lambda: changes.may_be_known([video("/videos/c.mp4")], {}),
     ]  # fmt: skip
 

@@ -172,3 +172,12 @@ def test_an_added_folder_is_not_all_that_is_around_it(path: Path) -> None:
         everything = catalog.add_root("/")
         assert [(root.path, root.followed) for root in catalog.roots()] == [("/", True)]
         assert set(catalog.files(everything.id)) == {"/videos/a.mp4"}
+
+
+def test_a_folder_whose_row_can_be_none_is_added_again_with_all_it_held(path: Path) -> None:
+    change(path, "UPDATE roots SET offline = 'x', volume = 5")
+    with Catalog.open(path) as catalog:
+        assert catalog.roots() == []
+        root = catalog.add_root("/videos")
+        assert [known.path for known in catalog.roots()] == ["/videos"]
+        assert set(catalog.files(root.id)) == {"/videos/a.mp4"}
