@@ -98,7 +98,7 @@ def ask_everything(files: LibraryFiles, other: LibraryFiles, name: str, second: 
 
 
 @windows
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(lying=st.lists(planted, max_size=4), name=names, second=st.sampled_from(FILES + FOLDERS))
 def test_nothing_outside_is_read_written_renamed_or_removed(
     windows: bool, lying: list[Planted], name: str, second: str

@@ -184,7 +184,7 @@ def writers(catalog: Catalog) -> list[Callable[[], object]]:
 edits = st.lists(st.tuples(st.sampled_from(PLACES), values, st.booleans()), min_size=1, max_size=3)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(changes=edits)
 def test_whatever_a_column_holds_readers_answer_or_raise_one_sentence(
     sound: Path, changes: list[tuple[tuple[str, str], object, bool]]
@@ -200,7 +200,7 @@ def test_whatever_a_column_holds_readers_answer_or_raise_one_sentence(
                     read()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(changes=edits)
 def test_whatever_a_column_holds_changes_are_made_or_refused_in_one_sentence(
     sound: Path, changes: list[tuple[tuple[str, str], object, bool]]
@@ -216,7 +216,7 @@ def test_whatever_a_column_holds_changes_are_made_or_refused_in_one_sentence(
                     write()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(changes=edits)
 def test_what_is_made_anew_holds_only_rows_that_can_be_ones(
     sound: Path, changes: list[tuple[tuple[str, str], object, bool]]
