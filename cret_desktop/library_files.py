@@ -26,8 +26,8 @@ RESTORED, ARRIVING = "restored", "arriving"  # a restored library that waits, or
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700  # a library tells what people film and say of it: it is theirs alone
 
-_SPRITE = (  # two levels of folders, and the content by which they are named
-    r"(?P<first>[0-9a-f]{2})/(?P<second>[0-9a-f]{2})/(?P=first)(?P=second)[0-9a-f]{20}(\.\d{1,5})?-\d{1,12}"
+_SPRITE = (  # two levels of folders, the content by which they are named, and milliseconds (some clocks begin below 0)
+    r"(?P<first>[0-9a-f]{2})/(?P<second>[0-9a-f]{2})/(?P=first)(?P=second)[0-9a-f]{20}(\.\d{1,5})?--?\d{1,12}"
     r"\.(jpg(\.part)?|part)"
 )
 _GRAPH = r"[0-9a-f]{12}-\d{1,20}"

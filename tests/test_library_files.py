@@ -26,10 +26,11 @@ from cret_desktop.library_files import LibraryFiles, is_sprite_name, read_sprite
 
 SPRITE = "ab/cd/abcd00000000000000000000-123.jpg"
 STRIP = f"thumbnails/{SPRITE}"
+EARLY = "thumbnails/ab/cd/abcd00000000000000000000--40.jpg"  # begins before the zero of its video
 SECRET = b"somebody's, and nobody's business"
 FILES = (
-    STRIP, f"{STRIP}.part", "graphs/0123456789ab-1.hnsw", "graphs/0123456789ab-1.build/ids", "calibration/print.npz",
-    "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite.open", "catalog.head", "catalog.head.part",
+    STRIP, f"{STRIP}.part", EARLY, "graphs/0123456789ab-1.hnsw", "graphs/0123456789ab-1.build/ids",
+    "calibration/print.npz", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite.open", "catalog.head", "catalog.head.part",
     "catalog.recovered.sqlite", "catalog.damaged-2026-01-01-000000.sqlite", "writer.lock", "writer.pid", "engine.log",
     "engine.log.1", "pace.json", "arriving/catalog.sqlite",
 )  # fmt: skip
@@ -209,7 +210,7 @@ def test_names_of_ours_are_reached(tmp_path: Path) -> None:
     assert read_sprite(files.sprite_path(SPRITE), 100) == b"ours"
     listed = {name for name, is_folder in files.listed("") if not is_folder}
     assert listed == {name for name in FILES if "/" not in name}
-    assert set(files.walk("thumbnails")) == {STRIP, f"{STRIP}.part"}
+    assert set(files.walk("thumbnails")) == {STRIP, f"{STRIP}.part", EARLY}
     for name in FILES:
         assert files.remove(name)
         assert not files.remove(name)

@@ -70,6 +70,8 @@ MEASURE_SECONDS = 10.0  # before indexing begins, for lengths; of what is left o
 TELL_LENGTHS_SECONDS = 1.0
 BATTERY_SECONDS = 5.0  # between two looks at the computer's power
 _LONGEST_REASON = 500  # characters
+_LATEST = 1e9  # seconds into a video, before or after its zero: thirty years
+_LAST_ORDINAL = 10**9  # of a clip or a shot
 _LARGEST = 2**53  # of any number that a header tells; not finite ones are not below it
 STILL_SECONDS = 2.0  # without a change between two looks, after which a file is taken to be whole
 
@@ -386,6 +388,15 @@ def _checked(info: VideoInfo) -> VideoInfo:
     return info
 
 
+def _checked_clip(clip: DecodedClip) -> DecodedClip:
+    """A clip whose place in its video the catalog and the name of its thumbnails can hold. Raises: BadFile."""
+    whole = all(type(number) is int and 0 <= number <= _LAST_ORDINAL for number in (clip.ordinal, clip.shot))
+    times = isinstance(clip.times, tuple) and (clip.start, clip.end, *clip.times)
+    if not (whole and times and all(isinstance(time, int | float) and abs(time) <= _LATEST for time in times)):
+        raise BadFile("The times of this file's pictures are damaged.")
+    return clip
+
+
 class _Run:
     """The state of one run: counters, the batch being gathered, the files under way."""
 
@@ -583,8 +594,9 @@ class _Run:
                 open_file.info = _checked(event.info)
                 self._estimate.learn(open_file.id, event.info.duration)
             elif isinstance(event, ClipDecoded):
+                clip = _checked_clip(event.clip)
                 open_file.waiting += 1
-                self._batch.append((open_file, event.clip))
+                self._batch.append((open_file, clip))
             elif isinstance(event, FileDecoded):
                 open_file.decoded = event
                 self.frames += event.frames_decoded

@@ -190,7 +190,7 @@ def lies(draw: st.DrawFn) -> Callable[[DecodeEvent], list[DecodeEvent]]:
     return told
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(told=lies())
 def test_whatever_a_decoder_says_of_a_file_the_others_are_indexed(
     tmp_path_factory: pytest.TempPathFactory, told: Callable[[DecodeEvent], list[DecodeEvent]]
