@@ -81,13 +81,15 @@ def test_a_module_dropped_from_the_archive_is_noticed(archive: Path) -> None:
 
 
 def test_every_file_that_a_model_is_built_of_is_inside() -> None:
-    """The tokenizer of the models to download lies in a package whose code the app never runs."""
+    """Weights and vocabularies lie in packages whose code the app never runs, or among the app's resources."""
     inside = {f"{folder}/{Path(file).name}" for file, folder in contents.data_files()}
     configs = [build() for build in PRESETS.values()]
     wanted = {source for c in configs for source in (c.video.weights, c.text.weights, c.text.tokenizer)}
     named = {source.removeprefix("package:") for source in wanted if source.startswith("package:")}
-    assert "open_clip/bpe_simple_vocab_16e6.txt.gz" in named
-    assert named <= inside
+    shipped = {source.replace("app:", "cret_desktop/resources/", 1) for source in wanted if source.startswith("app:")}
+    assert named
+    assert shipped
+    assert named | shipped <= inside
 
 
 def test_every_resource_is_inside_but_the_installers_own() -> None:

