@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -29,7 +30,13 @@ class Deliveries(QObject):
         self, future: Future[T], then: Callable[[T], object], otherwise: Callable[[BaseException], object]
     ) -> None:
         """Call `then(result)` or `otherwise(exception)` in this object's thread once `future` is done."""
-        future.add_done_callback(lambda done: self._settled.emit((done, then, otherwise)))
+
+        def settled(done: Future[T]) -> None:
+            # Work that outlives the window has nobody left to hand its outcome to.
+            with suppress(RuntimeError):
+                self._settled.emit((done, then, otherwise))
+
+        future.add_done_callback(settled)
 
     @staticmethod
     def _hand_over(delivery: tuple[Future[Any], Callable[[Any], object], Callable[[BaseException], object]]) -> None:

@@ -10,6 +10,7 @@ import ast
 import gc
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pytestqt.qtbot import QtBot
 import cret_desktop
 from cret_desktop.app import Application
 from cret_desktop.engine import protocol
+from cret_desktop.gui.background import Deliveries
 from cret_desktop.gui.connections import connect_for
 from cret_desktop.gui.tray import Tray
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals, Phase
@@ -325,3 +327,15 @@ def _another(field: Field[Any], value: Any) -> Any:
         case tuple():
             return ("*.proxy.mp4",)
     return {"undo": ("Ctrl+U",)} if field.name == "shortcuts" else {}
+
+
+def test_work_that_outlives_its_window_ends_in_silence(qtbot: QtBot, caplog: pytest.LogCaptureFixture) -> None:
+    owner = QObject()
+    future: Future[str] = Future()
+    told: list[object] = []
+    Deliveries(owner).deliver(future, told.append, told.append)
+    shiboken6.delete(owner)
+    future.set_result("late")
+    QCoreApplication.processEvents()
+    assert told == []
+    assert caplog.records == []
