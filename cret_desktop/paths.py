@@ -141,3 +141,8 @@ class LibraryPaths:
     @property
     def pace(self) -> Path:
         return self.root / library_files.PACE
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether an absolute path is a folder or lies below it."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

@@ -30,10 +30,9 @@ EARLY = "thumbnails/ab/cd/abcd00000000000000000000--40.jpg"  # begins before the
 SECRET = b"somebody's, and nobody's business"
 FILES = (
     STRIP, f"{STRIP}.part", EARLY, "graphs/0123456789ab-1.hnsw", "graphs/0123456789ab-1.build/ids",
-    "calibration/print.npz",
-    "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite.open", "catalog.head", "catalog.head.part",
-    "catalog.recovered.sqlite", "catalog.damaged-2026-01-01-000000.sqlite", "writer.lock", "writer.pid", "engine.log",
-    "engine.log.1", "pace.json", "arriving/catalog.sqlite",
+    "calibration/print.npz", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite.open", "catalog.head",
+    "catalog.head.part", "catalog.recovered.sqlite", "catalog.damaged-2026-01-01-000000.sqlite", "writer.lock",
+    "writer.pid", "engine.log", "engine.log.1", "pace.json", "arriving/catalog.sqlite",
 )  # fmt: skip
 FOLDERS = ("", "thumbnails", "thumbnails/ab", "thumbnails/ab/cd", "graphs", "calibration", "restored", "arriving")
 NOT_OURS = (

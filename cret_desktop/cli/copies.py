@@ -20,8 +20,8 @@ from cret_desktop.errors import CopyCancelled, LibraryMissing
 from cret_desktop.settings import Settings, load, save
 
 if TYPE_CHECKING:
-    from cret_desktop.index.annotation_records import Merged
     from cret_desktop.library.backup import Contents
+    from cret_desktop.records import Merged
 
 
 def backup(

@@ -17,8 +17,9 @@ from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.worker import Answer, Worker
 from cret_desktop.errors import CopyCancelled, StorageError, UsageError
 from cret_desktop.foreign import why
-from cret_desktop.index.annotation_records import Merged, merge_records, read_records
+from cret_desktop.index.annotation_records import merge_records, read_records
 from cret_desktop.library import annotation_file, backup
+from cret_desktop.records import Merged
 
 _TELL_SECONDS = 0.1
 

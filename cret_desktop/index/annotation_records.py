@@ -8,49 +8,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cret_desktop.clips import Sort
-from cret_desktop.index.annotations import KEPT_KINDS, SEARCH_KINDS, add_tags, checked_tag, storable
+from cret_desktop.index.annotations import KEPT_KINDS, SEARCH_KINDS, add_tags
 from cret_desktop.index.beliefs import believed
 from cret_desktop.index.rows import joined_path
+from cret_desktop.records import Merged, SaidOfFile, SavedQuery
+from cret_desktop.tags import checked_tag, storable
 
 if TYPE_CHECKING:
     from cret_desktop.index.catalog import Catalog
-
-
-@dataclass(frozen=True, slots=True)
-class SaidOfFile:
-    """`path` is '' for content that waits for its file to come back, `fingerprint` empty for a file never indexed."""
-
-    path: str
-    size: int
-    fingerprint: bytes
-    favourite: bool
-    tags: tuple[str, ...]
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class SavedQuery:
-    name: str
-    text: str
-    without: str
-    sort: Sort
-    reverse: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """What came of taking records in: files that were known again, files whose content is kept for when it comes,
-    files that are not known at all; notes joined with another that was there; saved searches that were new."""
-
-    files: int = 0
-    waiting: int = 0
-    unknown: int = 0
-    notes_joined: int = 0
-    searches: int = 0
 
 
 def read_records(catalog: Catalog) -> tuple[list[SaidOfFile], list[SavedQuery]]:

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 from cret_desktop.clips import Sort
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.index.beliefs import believed
-from cret_desktop.index.filters import fold_tag
+from cret_desktop.tags import checked_tag, fold_tag, storable
 
 if TYPE_CHECKING:
     from cret_desktop.index.catalog import Catalog
 
-LONGEST_TAG = 100  # characters
 LONGEST_NOTE = 100_000
 LONGEST_NAME = 200
 
@@ -153,15 +152,3 @@ def drop_unused_tags(db: sqlite3.Connection) -> None:
 
 def _present(db: sqlite3.Connection, file_ids: Sequence[int]) -> list[int]:
     return [i for i in dict.fromkeys(file_ids) if db.execute("SELECT 1 FROM files WHERE id = ?", (i,)).fetchone()]
-
-
-def checked_tag(tag: str) -> str:
-    name = storable(" ".join(tag.split()))
-    if not fold_tag(name) or len(name) > LONGEST_TAG:
-        raise QueryError(f"A tag needs 1 to {LONGEST_TAG} characters.")
-    return name
-
-
-def storable(text: str) -> str:
-    """Without lone surrogates, which SQLite refuses."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -23,18 +23,12 @@ from cret_desktop.errors import CretError, LibraryDamaged, LibraryMissing, Stora
 from cret_desktop.index import recovery
 from cret_desktop.index.beliefs import believed, fits
 from cret_desktop.index.connections import connect_to_read, connect_to_write, difference
-from cret_desktop.index.filters import is_inside
 from cret_desktop.index.flush import flush_folder
 from cret_desktop.index.migrations import SCHEMA_VERSION, check_version, migrate, name_sort_key
 from cret_desktop.index.rows import (
     BEHIND,
     CLIP_COLUMNS,
     FILE_COLUMNS,
-    ClipRow,
-    FileRow,
-    Root,
-    RootCounts,
-    ThumbnailRow,
     clip_rows,
     file_rows,
     joined_path,
@@ -42,6 +36,8 @@ from cret_desktop.index.rows import (
     relative_path,
 )
 from cret_desktop.library_files import CATALOG, LibraryFiles
+from cret_desktop.paths import is_inside
+from cret_desktop.records import ClipRow, FileRow, Root, RootCounts, ThumbnailRow
 
 COMPACTED_UNASKED = 16_384  # pages (64 MiB), at most: nothing can be written, no tag kept, while they are copied
 

@@ -18,21 +18,10 @@ from cret_desktop.clips import VideoFile, VideoInfo
 from cret_desktop.index.annotations import drop_unused_tags, give_back_annotations, is_annotated, keep_annotations
 from cret_desktop.index.beliefs import believed
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.filters import is_inside
 from cret_desktop.index.migrations import name_sort_key
-from cret_desktop.index.rows import (
-    BEHIND,
-    FILE_COLUMNS,
-    FileRow,
-    NewClip,
-    Root,
-    ScanResult,
-    file_rows,
-    joined_path,
-    parts,
-    relative_path,
-    unused_sprites,
-)
+from cret_desktop.index.rows import BEHIND, FILE_COLUMNS, file_rows, joined_path, parts, relative_path, unused_sprites
+from cret_desktop.paths import is_inside
+from cret_desktop.records import FileRow, NewClip, Root, ScanResult
 
 _ANNOTATED = "(f.favourite OR f.note != '' OR EXISTS (SELECT 1 FROM file_tags t WHERE t.file_id = f.id))"
 

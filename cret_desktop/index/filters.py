@@ -1,18 +1,15 @@
-"""Which files of a library a search is limited to: the operators' meaning, and the SQL that picks them.
-
-Pure: nothing here opens a catalog. `library.query` makes `Filters` of what was typed.
-"""
+"""The SQL that picks the files which `Filters` admit. Pure: nothing here opens a catalog."""
 
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-State = str  # "offline", "favourite", "failed", "pending", "noted", "tagged"
+from cret_desktop.filters import Bounds, Filters
+from cret_desktop.paths import is_inside
 
-STATES: dict[str, str] = {
+_STATES: dict[str, str] = {
     "offline": "(r.offline OR f.away)",
     "favourite": "f.favourite",
     "failed": "f.state = 'failed'",
@@ -22,42 +19,6 @@ STATES: dict[str, str] = {
 }
 # What "1080p" means for wide and upright pictures alike: the short side, or the long one as if it were 16:9.
 _LINES = "max(min(f.width, f.height), max(f.width, f.height) * 9.0 / 16)"
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """low <= value < high; None is no bound."""
-
-    low: float | None = None
-    high: float | None = None
-
-    def within(self, other: Bounds) -> Bounds:
-        """The values that lie in both."""
-        lows = [b for b in (self.low, other.low) if b is not None]
-        highs = [b for b in (self.high, other.high) if b is not None]
-        return Bounds(max(lows, default=None), min(highs, default=None))
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """All must hold; of `folders` and `suffixes` one each. Tags are folded (see `fold_tag`).
-
-    `folders` are absolute paths, or words that folder names between the root and the file begin with. `names` are
-    words of file names. `duration` in seconds, `lines` as in 1080p, `modified` in seconds since the epoch.
-    """
-
-    folders: tuple[str, ...] = ()
-    suffixes: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    states: tuple[State, ...] = ()
-    names: tuple[str, ...] = ()
-    not_folders: tuple[str, ...] = ()
-    not_suffixes: tuple[str, ...] = ()
-    not_tags: tuple[str, ...] = ()
-    not_states: tuple[State, ...] = ()
-    duration: Bounds = Bounds()
-    lines: Bounds = Bounds()
-    modified: Bounds = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +40,8 @@ def condition(filters: Filters, roots: Sequence[tuple[int, str]], without: Seque
     parts += [_not(_with_suffix(suffix)) for suffix in filters.not_suffixes]
     parts += [_tagged(tag) for tag in filters.tags]
     parts += [_not(_tagged(tag)) for tag in filters.not_tags]
-    parts += [Condition(STATES[state]) for state in filters.states]
-    parts += [_not(Condition(STATES[state])) for state in filters.not_states]
+    parts += [Condition(_STATES[state]) for state in filters.states]
+    parts += [_not(Condition(_STATES[state])) for state in filters.not_states]
     parts += [_matching("name", words) for words in filters.names]
     parts += _between("f.duration", filters.duration)
     parts += _between(_LINES, filters.lines)
@@ -88,16 +49,6 @@ def condition(filters: Filters, roots: Sequence[tuple[int, str]], without: Seque
     if without:
         parts.append(Condition(f"f.id NOT IN ({','.join('?' * len(without))})", tuple(without)))
     return Condition(" AND ".join(part.sql for part in parts), tuple(p for part in parts for p in part.parameters))
-
-
-def is_inside(path: str, folder: str) -> bool:
-    """Whether an absolute path is a folder or lies below it."""
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def fold_tag(tag: str) -> str:
-    """The form in which two spellings of a tag are the same: spaces and case folded."""
-    return " ".join(unicodedata.normalize("NFC", tag).split()).casefold()
 
 
 def phrase(words: str) -> str:

@@ -8,28 +8,15 @@ traces that moving rows leaves within pages go when the catalog is written anew 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from cret_desktop.index.annotations import drop_unused_tags
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.filters import is_inside
 from cret_desktop.index.rows import joined_path, parts, unused_sprites
+from cret_desktop.paths import is_inside
+from cret_desktop.records import Gone
 
 _TEXT_TABLES = ("file_texts", "subtitle_texts")
 _MERGED_PAGES = 500  # of a full-text index in one transaction: 0.05 s, for which a tag that is typed waits
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """What was forgotten, in numbers: videos, removed folders, annotations that were kept. `staying`: videos of the
-    path that are still in the library. `clips` and `sprites` are ids and names of thumbnails that nothing has now."""
-
-    videos: int
-    folders: int
-    kept: int
-    staying: int
-    clips: tuple[int, ...]
-    sprites: tuple[str, ...]
 
 
 def forget_gone(catalog: Catalog, path: str) -> Gone:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import LibraryFile, Sort
+from cret_desktop.filters import Filters
 from cret_desktop.index.beliefs import believed
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.filters import Condition, Filters, condition
+from cret_desktop.index.filters import Condition, condition
 from cret_desktop.index.rows import joined_path
 
 _FROM = "FROM files f JOIN roots r ON r.id = f.root_id"

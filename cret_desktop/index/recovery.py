@@ -25,10 +25,10 @@ from typing import Any
 from cret_desktop.errors import LibraryTooNew
 from cret_desktop.index.beliefs import fits
 from cret_desktop.index.connections import connect_to_read, difference, forbid_what_differs
-from cret_desktop.index.filters import fold_tag
 from cret_desktop.index.flush import flush_folder
 from cret_desktop.index.migrations import APPLICATION_ID, SCHEMA_VERSION, check_version, name_sort_key, prepare
 from cret_desktop.library_files import CATALOG, LibraryFiles
+from cret_desktop.tags import fold_tag
 
 # There for as long as a writer has the catalog, and still there where it did not close it.
 MARK = f"{CATALOG}.open"

@@ -7,14 +7,13 @@ import os
 import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cret_desktop.clips import VideoFile
 from cret_desktop.index.beliefs import Row, believed
 from cret_desktop.library_files import is_sprite_name
+from cret_desktop.records import ClipRow, FileRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,116 +36,6 @@ class GraphManifest:
     model: str  # fingerprint
     library_version: str
     proof: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A folder (or a single file) of the library, and what it is known by where its path fails (`library.volumes`)."""
-
-    id: int
-    path: str
-    offline: bool
-    volume: str = ""
-    within: str = ""
-    device: int = 0
-    inode: int = 0
-    followed: bool = True  # whether its owner wants it looked at
-
-
-@dataclass(frozen=True, slots=True)
-class FileRow:
-    """A file as the catalog knows it."""
-
-    id: int
-    root_id: int
-    path: str  # absolute
-    size: int
-    mtime_ns: int
-    state: str
-    reason: str
-    duration: float | None
-    missing: bool
-    device: int = 0
-    inode: int = 0
-    away: bool = False  # not gone, and cannot be reached: what it lies on within its root is not there
-
-    def is_unchanged(self, file: VideoFile) -> bool:
-        return (self.size, self.mtime_ns) == (file.size, file.mtime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class ClipRow:
-    """A clip with what is needed to show it. `times` are seconds, one a frame and a sprite tile."""
-
-    id: int
-    file_id: int
-    path: str  # of the video, absolute
-    ordinal: int
-    shot: int
-    start: float
-    end: float
-    sprite: str
-    tile_width: int
-    tile_height: int
-    poster: int
-    times: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ThumbnailRow:
-    """The thumbnails of a clip: their file's name, their size, and the video. `missing`: it cannot be reached."""
-
-    sprite: str
-    tile_width: int
-    tile_height: int
-    file_id: int
-    file: VideoFile
-    missing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NewClip:
-    """A clip about to be committed: geometry, name of its sprite, and features (globals [M, D], centers [C, D])."""
-
-    ordinal: int
-    shot: int
-    start: float
-    end: float
-    sprite: str
-    tile_width: int
-    tile_height: int
-    poster: int
-    times: tuple[float, ...]
-    globals: NDArray[np.float32]
-    centers: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class RootCounts:
-    root: Root
-    files: int
-    clips: int
-    failed: int
-    pending: int
-    seconds: float
-
-
-@dataclass(slots=True)
-class ScanResult:
-    """What a scan changed. Everything in it is committed."""
-
-    added: int = 0
-    changed: int = 0
-    moved: int = 0
-    missing: int = 0
-    unchanged: int = 0
-    restored: int = 0
-    new_problems: int = 0
-    away: int = 0  # that cannot be reached now, and could before
-    back: int = 0  # the other way round
-    dropped_clips: list[int] = field(default_factory=list)  # no longer searchable
-    restored_clips: list[int] = field(default_factory=list)  # searchable again, or by what is known of a copy
-    stale_sprites: set[str] = field(default_factory=set)  # that no clip shows any more
 
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")

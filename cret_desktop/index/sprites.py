@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from cret_desktop.index.beliefs import MOST_FRAMES, believed
 from cret_desktop.index.catalog import Catalog
-
-
-@dataclass(frozen=True, slots=True)
-class ShownSprite:
-    """A strip that clips show: its name under the thumbnails' folder, the size of a tile in pixels, how many."""
-
-    name: str
-    tile_width: int
-    tile_height: int
-    tiles: int
+from cret_desktop.records import ShownSprite
 
 
 def shown_sprites(catalog: Catalog) -> list[ShownSprite]:

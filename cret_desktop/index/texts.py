@@ -8,52 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from cret_desktop.index.beliefs import believed
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.filters import phrase
+from cret_desktop.records import FileHit, Line, LineHit, Sidecar
 
 # What a word in a file's name, in its folders, its tags and its note weighs against the others (bm25's weights).
 _WEIGHTS = "8.0, 2.0, 10.0, 4.0"
 _COLUMNS = ("name", "folders", "tags", "note")
 _NO_REASONS: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class FileHit:
-    """A file that all the words were found at, in one or more of name, folders, tags and note."""
-
-    file_id: int
-    columns: tuple[str, ...]
-    note: str  # what stands around the words in the note, '' where none is there
-
-
-@dataclass(frozen=True, slots=True)
-class LineHit:
-    """A subtitle line that holds all the words."""
-
-    file_id: int
-    start: float
-    end: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """A subtitle file as it was when it was read."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    start: float
-    end: float
-    text: str
 
 
 class Texts:

@@ -15,9 +15,9 @@ from typing import Any, Literal, TypeVar
 from cret_desktop.clips import Sort
 from cret_desktop.errors import UsageError
 from cret_desktop.foreign import is_text, read_json, visible, why
-from cret_desktop.index.annotation_records import SaidOfFile, SavedQuery
-from cret_desktop.index.annotations import checked_tag
 from cret_desktop.library.spreadsheet import guarded, unguarded
+from cret_desktop.records import SaidOfFile, SavedQuery
+from cret_desktop.tags import checked_tag
 
 FORMAT, VERSION = "CRET Desktop tags", 1
 CSV_COLUMNS = (

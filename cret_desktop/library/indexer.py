@@ -37,9 +37,7 @@ from cret_desktop.foreign import is_text, visible, why
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.filters import is_inside
-from cret_desktop.index.rows import NewClip, Root
-from cret_desktop.index.texts import Sidecar, Texts
+from cret_desktop.index.texts import Texts
 from cret_desktop.library import subtitles, thumbnails
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.estimate import SOON, Estimate, keep_pace, read_pace
@@ -59,6 +57,8 @@ from cret_desktop.library.settled import age, has_changed, is_being_written
 from cret_desktop.library.volumes import Volumes, unseen_volumes
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.scan import ScanProblem, fingerprint, kept_number, scan
+from cret_desktop.paths import is_inside
+from cret_desktop.records import NewClip, Root, Sidecar
 
 log = logging.getLogger(__name__)
 

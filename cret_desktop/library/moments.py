@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cret_desktop.clips import LibraryFile, Match, Moment, Thumbnail
-from cret_desktop.index.rows import ClipRow
 from cret_desktop.library.relevance import classify
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.records import ClipRow
 
 
 @dataclass(frozen=True, slots=True)

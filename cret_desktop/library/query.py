@@ -29,7 +29,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 from cret_desktop.errors import QueryError
-from cret_desktop.index.filters import STATES, Bounds, Filters, fold_tag
+from cret_desktop.filters import STATES, Bounds, Filters
+from cret_desktop.tags import fold_tag
 
 LONGEST = 2_000  # characters; text encoders read some 60 words, so more than this is a mistake
 OPERATORS = ("in", "ext", "dur", "res", "date", "tag", "is")

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import LibraryFile, Match, Moment, Picture, Reason, Sort, Stretch, Vector
 from cret_desktop.errors import PathError, QueryError
+from cret_desktop.filters import Filters
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings, query_vector
-from cret_desktop.index.filters import Filters
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.texts import Texts
 from cret_desktop.library import query as query_language

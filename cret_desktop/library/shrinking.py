@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 
 from cret_desktop.errors import StorageError
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.sprites import ShownSprite, shown_sprites, swap_sprites
+from cret_desktop.index.sprites import shown_sprites, swap_sprites
 from cret_desktop.library.thumbnails import drop, file_of
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.sprites import tile_size
+from cret_desktop.records import ShownSprite
 
 log = logging.getLogger(__name__)
 

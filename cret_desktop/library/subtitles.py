@@ -17,9 +17,9 @@ from functools import partial
 
 from cret_desktop.errors import BadFile
 from cret_desktop.foreign import visible
-from cret_desktop.index.texts import Line, Sidecar
 from cret_desktop.library.one_file import faults_of
 from cret_desktop.media.scan import kept_time
+from cret_desktop.records import Line, Sidecar
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from cret_desktop.clips import ClipDecoded, FileDecoded, FileFailed, Sampling, V
 from cret_desktop.errors import StorageError
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.rows import ThumbnailRow
 from cret_desktop.library.one_file import faults_of
 from cret_desktop.library.ports import Decoder
 from cret_desktop.library_files import THUMBNAILS, LibraryFiles, is_sprite_name
+from cret_desktop.records import ThumbnailRow
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,9 @@ from pathlib import Path
 import psutil
 
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.filters import is_inside
-from cret_desktop.index.rows import FileRow, Root
 from cret_desktop.media.scan import kept_number
-from cret_desktop.paths import names_another_computer
+from cret_desktop.paths import is_inside, names_another_computer
+from cret_desktop.records import FileRow, Root
 
 NETWORK_FILE_SYSTEMS = frozenset(
     "9p afpfs afs ceph cifs davfs fuse.rclone fuse.sshfs fuse.glusterfs glusterfs ncpfs nfs nfs4 smb smb3 smbfs"

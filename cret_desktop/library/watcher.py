@@ -34,10 +34,10 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from cret_desktop.index.filters import is_inside
 from cret_desktop.library.subtitles import SUFFIXES as SUBTITLE_SUFFIXES
 from cret_desktop.library.volumes import Mount, Volumes, mounts
 from cret_desktop.media.scan import VIDEO_SUFFIXES
+from cret_desktop.paths import is_inside
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from cret_desktop.clips import LibraryFile, Match, Moment, Reason
-from cret_desktop.index.filters import fold_tag
-from cret_desktop.index.texts import FileHit, LineHit, Texts
+from cret_desktop.index.texts import Texts
 from cret_desktop.library.relevance import POSSIBLE, classify
+from cret_desktop.records import FileHit, LineHit
+from cret_desktop.tags import fold_tag
 
 RANK_OFFSET = 60
 FEWEST_WEIGHT = 0.25  # of a find, below which it says nothing; at 10,000 files: found at more than every tenth

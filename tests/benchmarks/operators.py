@@ -20,12 +20,12 @@ from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.rows import NewClip
-from cret_desktop.index.texts import Line, Sidecar, Texts
+from cret_desktop.index.texts import Texts
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import resource
+from cret_desktop.records import Line, NewClip, Sidecar
 from tests.fakes import KEY
 
 WIDTH, FRAMES, OF_A_FILE = 256, 4, 20

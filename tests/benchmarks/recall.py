@@ -34,12 +34,12 @@ from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings, query_vector
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.graph_builder import EF_SEARCH, SPACE
-from cret_desktop.index.rows import NewClip
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.ports import VideoEncoder
 from cret_desktop.library.score import score, unit
 from cret_desktop.library.searcher import CANDIDATES, Searcher
 from cret_desktop.paths import LibraryPaths
+from cret_desktop.records import NewClip
 from tests.fakes import KEY
 
 FRAMES, CENTERS, TOP = 4, 8, 10

@@ -49,10 +49,10 @@ from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.rows import NewClip
 from cret_desktop.media.demo import make_demo_videos
 from cret_desktop.media.scan import scan
 from cret_desktop.model.encoder import open_model
+from cret_desktop.records import NewClip
 
 SOURCES = 64  # a file system allows some ten thousand links to one file
 TILE = (320, 180)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from cret_desktop.clips import LibraryFile, Sort
 from cret_desktop.errors import PathError, QueryError, StorageError
-from cret_desktop.index.annotations import LONGEST_TAG, Annotations
+from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.texts import Texts
+from cret_desktop.tags import LONGEST_TAG
 from tests.index.test_catalog import MODEL, indexed, video
 
 

@@ -18,20 +18,21 @@ from hypothesis import strategies as st
 
 from cret_desktop.clips import Sort
 from cret_desktop.errors import CretError, LibraryDamaged
+from cret_desktop.filters import Bounds, Filters
 from cret_desktop.index import beliefs, recovery
-from cret_desktop.index.annotation_records import SaidOfFile, merge_records, read_records
+from cret_desktop.index.annotation_records import merge_records, read_records
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.beliefs import COLUMNS, believed, fits
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.connections import connect_to_read, difference
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.filters import Bounds, Filters
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.migrations import name_sort_key
 from cret_desktop.index.sprites import shown_sprites
-from cret_desktop.index.texts import Line, Sidecar, Texts
+from cret_desktop.index.texts import Texts
 from cret_desktop.media.sprites import tile_size
+from cret_desktop.records import Line, SaidOfFile, Sidecar
 from tests.index.test_catalog import INFO, MODEL, clip, indexed, video
 
 TABLES = {table: [column.split()[0] for column in columns.split(", ")] for table, columns in COLUMNS.items()}

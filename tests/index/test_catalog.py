@@ -15,15 +15,16 @@ import pytest
 
 from cret_desktop.clips import FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryTooNew, StorageError
+from cret_desktop.filters import Filters
 from cret_desktop.index import migrations
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.filters import Filters
 from cret_desktop.index.listing import Listing
-from cret_desktop.index.rows import GraphManifest, NewClip, Root, graph_file_name
+from cret_desktop.index.rows import GraphManifest, graph_file_name
 from cret_desktop.index.texts import Texts
+from cret_desktop.records import NewClip, Root
 
 MODEL = ModelInfo("m", "M", "print-1", 8, 2, FrameFormat(4, 32), ScoreConfig())
 INFO = VideoInfo(10.0, 640, 360, 25.0, "h264", "mp4")

@@ -22,8 +22,9 @@ from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.forgetting import drop_forgotten_words, forget_gone
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.migrations import name_sort_key
-from cret_desktop.index.texts import Line, Sidecar, Texts
+from cret_desktop.index.texts import Texts
 from cret_desktop.library import forgetting
+from cret_desktop.records import Line, Sidecar
 from tests.index.test_catalog import indexed
 
 WINDOW = 5  # characters: of neighbouring words FTS5 keeps only what they do not share

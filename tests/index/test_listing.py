@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.clips import Sort, VideoFile, VideoInfo
+from cret_desktop.filters import Filters
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.filters import Filters
 from cret_desktop.index.listing import Listing
 from cret_desktop.library.query import operator_text, parse
 from tests.index.test_catalog import MODEL, clip

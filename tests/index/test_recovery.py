@@ -15,12 +15,12 @@ import pytest
 
 from cret_desktop.clips import Sort
 from cret_desktop.errors import LibraryDamaged, StorageError
+from cret_desktop.filters import Filters
 from cret_desktop.index import migrations, recovery
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.filters import Filters
 from cret_desktop.index.listing import Listing
 from tests.index.test_catalog import MODEL, indexed, old_catalog
 

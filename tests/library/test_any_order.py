@@ -27,11 +27,11 @@ from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings, query_vector
 from cret_desktop.index.listing import Listing
-from cret_desktop.index.rows import Root
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.records import Root
 from tests.fakes import COLOURS, KEY, ColourModel, FakeDecoder
 
 DISKS = ("one", "two", "one/stick")

@@ -10,13 +10,13 @@ import pytest
 
 from cret_desktop.clips import USUAL_SAMPLING, ClipDecoded, DecodeEvent, Sampling, VideoFile
 from cret_desktop.errors import StorageError
-from cret_desktop.index.rows import Root
 from cret_desktop.library import budget
 from cret_desktop.library.backup import LibrarySize, measure
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control, Indexer
 from cret_desktop.library.progress import IndexTotals
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.records import Root
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
 

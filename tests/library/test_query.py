@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cret_desktop.errors import QueryError
-from cret_desktop.index.filters import Bounds, Filters
+from cret_desktop.filters import Bounds, Filters
 from cret_desktop.library.query import LONGEST, OPERATORS, operator_text, parse, to_text, tokens
 
 TODAY = date(2024, 5, 31)

@@ -154,7 +154,7 @@ def test_more_clips_than_candidates_are_rescored_exactly(bench: Bench, monkeypat
 
 
 def hit(clip_id: int, ordinal: int, shot: int, relevance: float, file_id: int = 1) -> Hit:
-    from cret_desktop.index.rows import ClipRow
+    from cret_desktop.records import ClipRow
 
     row = ClipRow(clip_id, file_id, "v.mp4", ordinal, shot, ordinal * 10.0, ordinal * 10.0 + 10, "s", 4, 3, 0, (0.0,))
     return Hit(row, relevance, relevance, 0)

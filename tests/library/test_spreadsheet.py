@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cret_desktop.clips import Sort
-from cret_desktop.index.annotation_records import SaidOfFile, SavedQuery
 from cret_desktop.library.annotation_file import as_csv, read
 from cret_desktop.library.export import Edit
 from cret_desktop.library.export import as_csv as moments_as_csv
 from cret_desktop.library.spreadsheet import guarded, unguarded
+from cret_desktop.records import SaidOfFile, SavedQuery
 from tests.library.test_export import source
 
 cells = (

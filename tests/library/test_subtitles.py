@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cret_desktop.index.texts import Line, Sidecar
 from cret_desktop.library import subtitles
+from cret_desktop.records import Line, Sidecar
 
 SRT = """1
 00:00:01,500 --> 00:00:03,000

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cret_desktop.index.rows import FileRow, Root
 from cret_desktop.library.volumes import Mount, Volumes, mounts, unseen_volumes
+from cret_desktop.records import FileRow, Root
 
 
 def held(root: Path, *names: str, device: int = 0, missing: bool = False) -> dict[str, FileRow]:

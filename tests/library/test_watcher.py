@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cret_desktop.index.filters import is_inside
 from cret_desktop.library.volumes import Mount
 from cret_desktop.library.watcher import Agenda, Pace, Watchdog, Watcher
+from cret_desktop.paths import is_inside
 
 WAIT = 60  # seconds until a test gives up; nothing is asserted about time
 SOON = Pace(quiet=0.05, longest=0.5, tick=0.05, poll=0.1, poll_longest=0.4)

@@ -17,7 +17,7 @@ from cret_desktop.clips import LibraryFile
 from cret_desktop.engine import protocol
 from cret_desktop.engine.protocol import ChangeTags, SetFavourite, SetNote
 from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
-from cret_desktop.index.filters import fold_tag
+from cret_desktop.tags import fold_tag
 
 READ_MS = 150  # several changes in one go are one reason to read the tags again
 MOST_UNDO = 100

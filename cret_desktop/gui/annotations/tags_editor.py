@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 from cret_desktop.clips import LibraryFile
 from cret_desktop.gui import wording
 from cret_desktop.gui.theme import SPACE
-from cret_desktop.index.filters import fold_tag
+from cret_desktop.tags import fold_tag
 
 TAG = Qt.ItemDataRole.UserRole + 1
 BEFORE = Qt.ItemDataRole.UserRole + 2

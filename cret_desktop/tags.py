@@ -1,0 +1,27 @@
+"""How tags and other typed words are spelt where they are kept, and when two spellings are one tag."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from cret_desktop.errors import QueryError
+
+LONGEST_TAG = 100  # characters
+
+
+def fold_tag(tag: str) -> str:
+    """Return the form in which two spellings of a tag are equal: NFC, spaces and case folded."""
+    return " ".join(unicodedata.normalize("NFC", tag).split()).casefold()
+
+
+def checked_tag(tag: str) -> str:
+    """Return a tag as it is kept: spaces folded, storable. Raises: QueryError for one that is empty or too long."""
+    name = storable(" ".join(tag.split()))
+    if not fold_tag(name) or len(name) > LONGEST_TAG:
+        raise QueryError(f"A tag needs 1 to {LONGEST_TAG} characters.")
+    return name
+
+
+def storable(text: str) -> str:
+    """Return the text with "?" for each lone surrogate: no database keeps those as text."""
+    return text.encode("utf-8", "replace").decode("utf-8")
