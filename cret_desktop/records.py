@@ -46,6 +46,7 @@ class FileRow:
     device: int = 0
     inode: int = 0
     away: bool = False  # not gone, and cannot be reached: what it lies on within its root is not there
+    fingerprint: bytes | None = None  # of its content when it was indexed
 
     def is_unchanged(self, file: VideoFile) -> bool:
         return (self.size, self.mtime_ns) == (file.size, file.mtime_ns)
@@ -106,6 +107,92 @@ class RootCounts:
     failed: int
     pending: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A known file that was seen where it was, with the content that it had."""
+
+    row: FileRow
+    file: VideoFile
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it was missing, or has another time or number in the file system now."""
+        now = (self.file.mtime_ns, self.file.device, self.file.inode)
+        return self.row.missing or now != (self.row.mtime_ns, self.row.device, self.row.inode)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A known file that was seen at another path. `over`: the known file that was at that path before."""
+
+    row: FileRow
+    file: VideoFile
+    over: FileRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A known file whose path holds another content now: it keeps what was said of it. `content`: the fingerprint."""
+
+    row: FileRow
+    file: VideoFile
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A file seen that is not known. `content`: its fingerprint, where a file of its size has one."""
+
+    file: VideoFile
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An entry that cannot be a video. `row`: what is known of its path."""
+
+    path: str
+    reason: str
+    row: FileRow | None = None
+
+    @property
+    def is_change(self) -> bool:
+        return self.row is None or self.row.reason != self.reason or self.row.missing
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A known file that was not seen, though its place was looked at."""
+
+    row: FileRow
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A known file that cannot be reached now and could before (`away`), or the reverse."""
+
+    row: FileRow
+    away: bool
+
+
+@dataclass(slots=True)
+class ScanPlan:
+    """What a scan means for the files that are known (`library.identity.plan_changes`)."""
+
+    kept: list[Kept] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
+    replaced: list[Replaced] = field(default_factory=list)
+    new: list[New] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    away: list[Away] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether anything is to be changed."""
+        told = any(kept.is_change for kept in self.kept) or any(problem.is_change for problem in self.problems)
+        return told or bool(self.moved or self.replaced or self.new or self.missing or self.away)
 
 
 @dataclass(slots=True)

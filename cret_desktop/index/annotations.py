@@ -92,16 +92,14 @@ class Annotations:
             db.execute("DELETE FROM saved_searches WHERE name = ?", (storable(" ".join(name.split())),))
 
 
+# Whether people have said anything of a file f.
+IS_ANNOTATED = "(f.favourite OR f.note != '' OR EXISTS (SELECT 1 FROM file_tags t WHERE t.file_id = f.id))"
+
+
 def is_annotated(db: sqlite3.Connection, file_id: int) -> bool:
     """Whether people have said anything of a file."""
-    return (
-        db.execute(
-            "SELECT 1 FROM files f WHERE f.id = ? AND (f.favourite OR f.note != ''"
-            " OR EXISTS (SELECT 1 FROM file_tags t WHERE t.file_id = f.id))",
-            (file_id,),
-        ).fetchone()
-        is not None
-    )
+    found = db.execute(f"SELECT 1 FROM files f WHERE f.id = ? AND {IS_ANNOTATED}", (file_id,)).fetchone()
+    return found is not None
 
 
 def keep_annotations(db: sqlite3.Connection, condition: str, value: float) -> None:

@@ -27,6 +27,7 @@ MOST_FRAMES = 4096  # of a clip
 LARGEST_FEATURES = 16 * 2**20  # bytes
 _LONGEST_PATH = 65_536  # bytes
 _LAST_ID = 1 << 60  # beyond it SQLite would soon find no number for a new row
+LONGEST_PRINT = 4096  # bytes of a fingerprint
 _MOST_TAGS = 100_000  # characters of JSON
 _LONGEST_WORD, _LONGEST_TEXT = 1000, 10_000_000  # characters; a note has a hundred thousand, and may be joined of some
 _LONGEST = 1e12  # seconds
@@ -75,7 +76,7 @@ def _is_relative(value: object) -> bool:
 
 
 def _is_print(value: object) -> bool:
-    return isinstance(value, bytes) and 0 < len(value) <= 4096
+    return isinstance(value, bytes) and 0 < len(value) <= LONGEST_PRINT
 
 
 def _is_times(value: object) -> bool:

@@ -169,7 +169,7 @@ class Catalog:
         """Make `path` (absolute) part of the library; returns the root that covers it.
 
         Inside an existing root nothing is added; existing roots inside `path` are taken up into it. What was removed
-        with a root and lies in `path` is the new one's, missing until it is seen (`apply_scan`). So is what lies in a
+        with a root and lies in `path` is the new one's, missing until it is seen. So is what lies in a
         root that is not followed: whoever adds a folder has not asked for all that is around it.
         """
         path = os.path.abspath(path)
@@ -248,19 +248,7 @@ class Catalog:
 
     def files(self, root_id: int, within: str | None = None) -> dict[str, FileRow]:
         """All files of a root (or in a folder within it) by absolute path, missing ones included."""
-        db = self.reader()
-        row = db.execute("SELECT path FROM roots WHERE id = ?", (root_id,)).fetchone()
-        place = b"" if row is None or within is None else relative_path(within, os.fsdecode(row[0]))
-        if place:
-            # A range of the index on paths: a look at one folder does not read the whole root's rows.
-            separator = os.sep.encode()
-            rows = db.execute(
-                f"{FILE_COLUMNS} WHERE f.root_id = ? AND (f.path = ? OR (f.path > ? AND f.path < ?))",
-                (root_id, place, place + separator, place + bytes([separator[0] + 1])),
-            )
-        else:
-            rows = db.execute(f"{FILE_COLUMNS} WHERE f.root_id = ?", (root_id,))
-        return {row.path: row for row in file_rows(rows)}
+        return files_of(self.reader(), root_id, within)
 
     def counts(self, model: str) -> list[RootCounts]:
         """What each root holds. `pending` waits for indexing with `model` (a fingerprint); `clips` may be another's."""
@@ -508,6 +496,22 @@ class Catalog:
 
 _PAGE, _FREE_PAGES_TRIED = 4096, 1000
 _DAMAGED = b"damaged"
+
+
+def files_of(db: sqlite3.Connection, root_id: int, within: str | None = None) -> dict[str, FileRow]:
+    """As `Catalog.files`, as a connection sees them."""
+    row = db.execute("SELECT path FROM roots WHERE id = ?", (root_id,)).fetchone()
+    place = b"" if row is None or within is None else relative_path(within, os.fsdecode(row[0]))
+    if place:
+        # A range of the index on paths: a look at one folder does not read the whole root's rows.
+        separator = os.sep.encode()
+        rows = db.execute(
+            f"{FILE_COLUMNS} WHERE f.root_id = ? AND (f.path = ? OR (f.path > ? AND f.path < ?))",
+            (root_id, place, place + separator, place + bytes([separator[0] + 1])),
+        )
+    else:
+        rows = db.execute(f"{FILE_COLUMNS} WHERE f.root_id = ?", (root_id,))
+    return {row.path: row for row in file_rows(rows)}
 
 
 def _has_numbers_left(db: sqlite3.Connection) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from cret_desktop.index.beliefs import Row, believed
+from cret_desktop.index.beliefs import LONGEST_PRINT, Row, believed
 from cret_desktop.library_files import is_sprite_name
 from cret_desktop.records import ClipRow, FileRow
 
@@ -51,7 +51,10 @@ GRAPH_COLUMNS = ", ".join(
 
 FILE_COLUMNS = (
     "SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration,"
-    " f.missing_since IS NOT NULL, f.device, f.inode, f.away FROM files f JOIN roots r ON r.id = f.root_id"
+    " f.missing_since IS NOT NULL, f.device, f.inode, f.away,"
+    # What can be no fingerprint does not make the file unknown.
+    f" CASE WHEN typeof(f.fingerprint) = 'blob' AND length(f.fingerprint) BETWEEN 1 AND {LONGEST_PRINT}"
+    " THEN f.fingerprint END FROM files f JOIN roots r ON r.id = f.root_id"
 )
 
 CLIP_COLUMNS = (
@@ -103,7 +106,7 @@ _CLIP_KINDS = (
 )
 _FILE_KINDS = (
     "files.id files.root_id roots.path files.path files.size files.mtime_ns files.state files.reason files.duration"
-    " integer files.device files.inode files.away"
+    " integer files.device files.inode files.away files.fingerprint"
 )
 
 
@@ -121,10 +124,22 @@ def clip_rows(rows: Iterable[Row]) -> Iterator[ClipRow]:
 def file_rows(rows: Iterable[Row]) -> Iterator[FileRow]:
     """The files of rows of FILE_COLUMNS; what can be none is left out."""
     for row in believed(rows, _FILE_KINDS):
-        i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing, device, inode, away = row
+        i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing, device, inode, away, print_ = row
         path = joined_path(root, relative)
         yield FileRow(
-            i, root_id, path, size, mtime_ns, state, reason, duration, bool(missing), device, inode, bool(away)
+            i,
+            root_id,
+            path,
+            size,
+            mtime_ns,
+            state,
+            reason,
+            duration,
+            bool(missing),
+            device,
+            inode,
+            bool(away),
+            print_,
         )
 
 

@@ -37,10 +37,12 @@ from cret_desktop.foreign import is_text, visible, why
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
+from cret_desktop.index.scans import Scans
 from cret_desktop.index.texts import Texts
 from cret_desktop.library import subtitles, thumbnails
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.estimate import SOON, Estimate, keep_pace, read_pace
+from cret_desktop.library.identity import apply_scan, may_be_known
 from cret_desktop.library.leave_out import left_out
 from cret_desktop.library.one_file import faults_of, is_of_a_file
 from cret_desktop.library.ports import Decoder, Model
@@ -201,6 +203,7 @@ class Indexer:
         """
         self._catalog = catalog
         self._changes = FileChanges(catalog)
+        self._scans = Scans(catalog)
         self._embeddings = Embeddings(catalog)
         self._texts = Texts(catalog)
         self._leave_out = tuple(leave_out)
@@ -317,8 +320,8 @@ class Indexer:
             self._catalog.set_offline(root.id, True)
             return False
         unseen |= unseen_volumes(known, {file.path for file in files})
-        contents = _fingerprints(self._changes.may_be_known(files, known))
-        result = self._changes.apply_scan(root, files, problems, within, contents, unseen)
+        contents = _fingerprints(may_be_known(files, known, self._scans.content_sizes()))
+        result = apply_scan(self._scans, root, files, problems, within, contents, unseen)
         if result.dropped_clips:
             self._index.remove(np.asarray(result.dropped_clips, np.int64))
         if result.restored_clips:

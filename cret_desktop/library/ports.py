@@ -6,7 +6,8 @@ ones behind them, tests put fakes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ from cret_desktop.clips import (
     Sampling,
     VideoFile,
 )
+from cret_desktop.records import FileRow, Root, ScanPlan, ScanResult
 
 
 class VideoEncoder(Protocol):
@@ -69,6 +71,47 @@ class Model(Protocol):
     def text(self) -> TextEncoder: ...
     @property
     def device_lost(self) -> str: ...
+
+
+class OpenScan(Protocol):
+    """One scan of a root, within the transaction that brings the catalog to it."""
+
+    @property
+    def known(self) -> Mapping[str, FileRow]:
+        """The files of the place that was scanned by absolute path, missing ones included."""
+        ...
+
+    def candidates(self, seen: Sequence[VideoFile], contents: Mapping[str, bytes]) -> list[FileRow]:
+        """Return the files of the whole catalog that one of these files seen may be the new place of.
+
+        They have its fingerprint (`contents`, by path) and size, and are missing or in a root that is not offline. Or
+        they have no fingerprint, were annotated, and have its size, time and number in the file system. Of one content,
+        annotated files come first, then those that are not missing, then those missing longest.
+        """
+        ...
+
+    def apply(self, plan: ScanPlan) -> ScanResult:
+        """Make the catalog say what the plan does; committed when the scan's transaction is.
+
+        A missing file of which nothing is known or was said is deleted. A file that is new or replaced is indexed at
+        once as a copy, where its content is that of an indexed file.
+        """
+        ...
+
+
+class ScanStore(Protocol):
+    """Brings what the catalog says of files to what a scan saw. Raises: StorageError, LibraryDamaged."""
+
+    def content_sizes(self) -> set[int]:
+        """Return the sizes of all files that have a fingerprint: a file of another size can be none of them."""
+        ...
+
+    def scanning(self, root: Root, within: str | None = None) -> AbstractContextManager[OpenScan | None]:
+        """Open the transaction of one scan of a root, or of the folder `within` it.
+
+        None where the root was removed, or lies elsewhere now. Two scans of one root never overlap.
+        """
+        ...
 
 
 class Decoder(Protocol):

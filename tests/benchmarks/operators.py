@@ -20,8 +20,10 @@ from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
+from cret_desktop.index.scans import Scans
 from cret_desktop.index.texts import Texts
 from cret_desktop.index.vector_index import VectorIndex
+from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import resource
@@ -78,7 +80,7 @@ def generate(catalog: Catalog, clips: int) -> None:
     names = [f"/videos/{WORDS[n % len(WORDS)]} {n % 40}/clip {n} rare{n}.mp4" for n in range(files)]
     seen = [VideoFile(name, 10_000 + n, 10**18 + 10**12 * n, 1, n) for n, name in enumerate(names)]
     changes = FileChanges(catalog)
-    changes.apply_scan(root, seen, [])
+    apply_scan(Scans(catalog), root, seen, [])
     model = Embeddings(catalog).record_model(INFO)
     centres = _unit(random.normal(size=(500, WIDTH)))
     for n, (file_id, file) in enumerate(changes.pending(root.id, INFO.fingerprint)):

@@ -34,7 +34,9 @@ from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings, query_vector
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.graph_builder import EF_SEARCH, SPACE
+from cret_desktop.index.scans import Scans
 from cret_desktop.index.vector_index import VectorIndex
+from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.ports import VideoEncoder
 from cret_desktop.library.score import score, unit
 from cret_desktop.library.searcher import CANDIDATES, Searcher
@@ -149,7 +151,7 @@ def fill(catalog: Catalog, world: World, info: ModelInfo) -> None:
     count = len(world.frames)
     starts = range(0, count, CLIPS_PER_VIDEO)
     root = catalog.add_root("/benchmark")
-    FileChanges(catalog).apply_scan(root, [VideoFile(f"/benchmark/{at:09}.mp4", 1, 1, 1, at + 1) for at in starts], [])
+    apply_scan(Scans(catalog), root, [VideoFile(f"/benchmark/{at:09}.mp4", 1, 1, 1, at + 1) for at in starts], [])
     model_id = Embeddings(catalog).record_model(info)
     probed = VideoInfo(10.0 * CLIPS_PER_VIDEO, 1920, 1080, 25.0, "h264", "mp4")
     for file_id, file in FileChanges(catalog).pending(root.id, info.fingerprint):

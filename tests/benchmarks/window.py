@@ -28,6 +28,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cret_desktop.index.scans import Scans
+from cret_desktop.library.identity import apply_scan
+
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # As the engine sets it for itself; its child would come too late here, since it imports this module and with it numpy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -150,7 +153,7 @@ def generate(library: Path, clips: int) -> None:
     with Catalog.open(places.catalog) as catalog:
         root = catalog.add_root(str(folder))
         changes = FileChanges(catalog)
-        changes.apply_scan(root, [found for found in scan(str(folder)) if isinstance(found, VideoFile)], ())
+        apply_scan(Scans(catalog), root, [found for found in scan(str(folder)) if isinstance(found, VideoFile)], ())
         model = Embeddings(catalog).record_model(info)
         for number, (file_id, file) in enumerate(changes.pending(root.id, info.fingerprint)):
             sprite = f"aa/{number % 256:02x}/aa{number % 256:02x}{number:020x}-0.jpg"

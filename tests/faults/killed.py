@@ -147,11 +147,12 @@ def _arm(library: Path) -> None:
     from cret_desktop.index.embeddings import Embeddings
     from cret_desktop.index.file_changes import FileChanges
     from cret_desktop.index.vector_index import Limits, VectorIndex
+    from cret_desktop.library import indexer
 
     _plan = Plan(**json.loads(plan_of(library).read_text(encoding="utf-8")))
     vector_index.Limits = functools.partial(Limits, tail=TAIL)  # type: ignore[assignment,misc]
     for owner, name, word in (
-        (FileChanges, "apply_scan", "scan"),
+        (indexer, "apply_scan", "scan"),
         (FileChanges, "commit_file", "commit"),
         (FileChanges, "fail_file", "failure"),
         (FileChanges, "purge", "purge"),

@@ -15,7 +15,9 @@ from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
+from cret_desktop.index.scans import Scans
 from cret_desktop.index.texts import Texts
+from cret_desktop.library.identity import apply_scan
 from cret_desktop.tags import LONGEST_TAG
 from tests.index.test_catalog import MODEL, indexed, video
 
@@ -70,10 +72,10 @@ def test_annotations_live_through_indexing_again_absence_and_changes(catalog: Ca
     file_id, _ = indexed(catalog, "a.mp4", 2)
     annotate(catalog, file_id)
     root = catalog.roots()[0]
-    FileChanges(catalog).apply_scan(root, [], [])
+    apply_scan(Scans(catalog), root, [], [])
     assert told(catalog, file_id) == ANNOTATED
     assert Annotations(catalog).tags() == (), "what is not there is not counted"
-    FileChanges(catalog).apply_scan(root, [video("/videos/a.mp4", size=777)], [])
+    apply_scan(Scans(catalog), root, [video("/videos/a.mp4", size=777)], [])
     assert told(catalog, file_id) == ANNOTATED
     ((again, file),) = FileChanges(catalog).pending(root.id, MODEL.fingerprint)
     FileChanges(catalog).fail_file(again, file, "It will not decode.")
@@ -82,13 +84,13 @@ def test_annotations_live_through_indexing_again_absence_and_changes(catalog: Ca
 
 def test_annotations_move_with_a_file_that_was_never_indexed(catalog: Catalog) -> None:
     root = catalog.add_root("/videos")
-    FileChanges(catalog).apply_scan(root, [video("/videos/old.mp4")], [])
+    apply_scan(Scans(catalog), root, [video("/videos/old.mp4")], [])
     ((file_id, old),) = FileChanges(catalog).pending(root.id, MODEL.fingerprint)
     annotate(catalog, file_id)
-    FileChanges(catalog).apply_scan(root, [], [])
+    apply_scan(Scans(catalog), root, [], [])
     assert told(catalog, file_id) == ANNOTATED
     moved = type(old)("/videos/new/name.mp4", old.size, old.mtime_ns, old.device, old.inode)
-    assert FileChanges(catalog).apply_scan(root, [moved], []).moved == 1
+    assert apply_scan(Scans(catalog), root, [moved], []).moved == 1
     assert Listing(catalog).files([file_id])[file_id].path == moved.path
     assert told(catalog, file_id) == ANNOTATED
 

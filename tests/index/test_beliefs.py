@@ -29,8 +29,10 @@ from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.migrations import name_sort_key
+from cret_desktop.index.scans import Scans
 from cret_desktop.index.sprites import shown_sprites
 from cret_desktop.index.texts import Texts
+from cret_desktop.library.identity import apply_scan
 from cret_desktop.media.sprites import tile_size
 from cret_desktop.records import Line, SaidOfFile, Sidecar
 from tests.index.test_catalog import INFO, MODEL, clip, indexed, video
@@ -148,7 +150,7 @@ def readers(catalog: Catalog) -> list[Callable[[], object]]:
         lambda: found.graphs(MODEL.fingerprint),
         lambda: [tile_size(s.tile_width, s.tile_height) for s in shown_sprites(catalog)],
         lambda: changes.lengths(ids),
-        lambda: changes.may_be_known([video("/videos/c.mp4")], {}),
+        Scans(catalog).content_sizes,
     ]  # fmt: skip
 
 
@@ -167,7 +169,7 @@ def writers(catalog: Catalog) -> list[Callable[[], object]]:
     def scan() -> object:
         seen = [video("/videos/a walk.mp4"), video("/videos/moved.mp4"), video("/videos/b.mp4", size=7)]
         return [
-            changes.apply_scan(root, seen, [("/videos/bad", "No.")], None, {"/videos/moved.mp4": b"b.mp4"})
+            apply_scan(Scans(catalog), root, seen, [("/videos/bad", "No.")], None, {"/videos/moved.mp4": b"b.mp4"})
             for root in catalog.roots()
         ]
 

@@ -23,7 +23,9 @@ from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
 from cret_desktop.index.rows import GraphManifest, graph_file_name
+from cret_desktop.index.scans import Scans
 from cret_desktop.index.texts import Texts
+from cret_desktop.library.identity import apply_scan
 from cret_desktop.records import NewClip, Root
 
 MODEL = ModelInfo("m", "M", "print-1", 8, 2, FrameFormat(4, 32), ScoreConfig())
@@ -56,7 +58,7 @@ def clip(ordinal: int, seed: int = 0) -> NewClip:
 def indexed(catalog: Catalog, name: str, clips: int, content: bytes | None = None) -> tuple[int, list[int]]:
     changes = FileChanges(catalog)
     root = catalog.add_root("/videos")
-    changes.apply_scan(root, [video(f"/videos/{name}")], [], within=f"/videos/{name}")
+    apply_scan(Scans(catalog), root, [video(f"/videos/{name}")], [], within=f"/videos/{name}")
     ((file_id, file),) = [p for p in changes.pending(root.id, MODEL.fingerprint) if p[1].path.endswith(name)]
     ids, _, _ = changes.commit_file(
         file_id,
@@ -152,7 +154,7 @@ def test_a_removed_root_comes_back_as_it_was_until_it_is_purged(catalog: Catalog
         assert catalog.remove_root(root.id) == ids
         assert (catalog.roots(), catalog.counts(MODEL.fingerprint)) == ([], [])
         assert len(embeddings.clip_ids(MODEL.fingerprint)) == 0
-        assert changes.apply_scan(root, [], []).missing == 0, "a look that was under way changes nothing"
+        assert apply_scan(Scans(catalog), root, [], []).missing == 0, "a look that was under way changes nothing"
         assert catalog.restore_root(root.path) == ids
         assert embeddings.clip_ids(MODEL.fingerprint).tolist() == ids
     assert catalog.restore_root(root.path) is None, "it is there already"
@@ -173,7 +175,7 @@ def test_the_space_of_what_is_forgotten_is_given_back(catalog: Catalog, monkeypa
 
     def size_with(kept: list[str]) -> int:
         changes = FileChanges(catalog)
-        changes.apply_scan(catalog.roots()[0], [video(f"/videos/{name}") for name in kept], [])
+        apply_scan(Scans(catalog), catalog.roots()[0], [video(f"/videos/{name}") for name in kept], [])
         changes.purge(time.time() + 1)
         catalog.compact_if_due()
         return catalog.path.stat().st_size
@@ -194,10 +196,10 @@ def test_what_was_removed_is_taken_up_by_the_root_that_is_added_over_it(catalog:
     annotations = Annotations(catalog)
     annotations.set_note(file.id, "mine")
     missing = [("/videos/gone.mp4", "It is a folder.")]
-    FileChanges(catalog).apply_scan(root, [video(file.path)], missing)
+    apply_scan(Scans(catalog), root, [video(file.path)], missing)
     catalog.remove_root(root.id)
     now = catalog.add_root(added)
-    seen = FileChanges(catalog).apply_scan(now, [video(file.path)], [])
+    seen = apply_scan(Scans(catalog), now, [video(file.path)], [])
     assert (seen.restored, seen.restored_clips, seen.added) == (1, ids, 0)
     assert [(r.path, f.path) for r in catalog.roots() for f in catalog.files(r.id).values() if not f.missing] == [
         (added, "/videos/inner/a.mp4")
@@ -209,30 +211,29 @@ def test_moved_files_are_those_whose_old_place_is_empty(catalog: Catalog, tmp_pa
     changes = FileChanges(catalog)
     root = catalog.add_root(str(tmp_path))
     old, new = str(tmp_path / "old.mp4"), str(tmp_path / "new.mp4")
-    changes.apply_scan(root, [video(old)], [])
+    apply_scan(Scans(catalog), root, [video(old)], [])
     ((file_id, file),) = changes.pending(root.id, MODEL.fingerprint)
     changes.commit_file(file_id, file, INFO, b"content", [clip(0)], Embeddings(catalog).record_model(MODEL))
-    assert changes.may_be_known([video(new), video(new, size=5)], catalog.files(root.id)) == [video(new)]
-    result = changes.apply_scan(root, [video(new)], [], fingerprints={new: b"content"})
+    assert Scans(catalog).content_sizes() == {video(new).size}
+    result = apply_scan(Scans(catalog), root, [video(new)], [], contents={new: b"content"})
     assert (result.moved, result.missing, result.added) == (1, 0, 0)
     assert changes.pending(root.id, MODEL.fingerprint) == []
     assert list(catalog.files(root.id)) == [new]
 
 
 def test_problems_are_listed_once_and_leave_with_their_cause(catalog: Catalog) -> None:
-    changes = FileChanges(catalog)
     root = catalog.add_root("/videos")
-    assert changes.apply_scan(root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 1
-    assert changes.apply_scan(root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 0
+    assert apply_scan(Scans(catalog), root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 1
+    assert apply_scan(Scans(catalog), root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 0
     assert catalog.failures() == [("/videos/dir.mp4", "It is a folder.")]
-    changes.apply_scan(root, [], [])
+    apply_scan(Scans(catalog), root, [], [])
     assert catalog.failures() == []
 
 
 def test_a_root_taken_up_meanwhile_is_left_alone(catalog: Catalog) -> None:
     inner = catalog.add_root("/videos/inner")
     outer = catalog.add_root("/videos")
-    result = FileChanges(catalog).apply_scan(inner, [video("/videos/inner/a.mp4")], [])
+    result = apply_scan(Scans(catalog), inner, [video("/videos/inner/a.mp4")], [])
     assert result.added == 0
     assert [r.path for r in catalog.roots()] == [outer.path]
 
@@ -241,7 +242,7 @@ def test_absorbed_roots_keep_their_files(catalog: Catalog) -> None:
     for place in ("/videos/one", "/videos/two/b.mp4"):
         root = catalog.add_root(place)
         path = place if place.endswith(".mp4") else f"{place}/a.mp4"
-        FileChanges(catalog).apply_scan(root, [video(path)], [])
+        apply_scan(Scans(catalog), root, [video(path)], [])
     outer = catalog.add_root("/videos")
     assert sorted(catalog.files(outer.id)) == ["/videos/one/a.mp4", "/videos/two/b.mp4"]
     assert [r.path for r in catalog.roots()] == ["/videos"]

@@ -17,6 +17,8 @@ from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
+from cret_desktop.index.scans import Scans
+from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.query import operator_text, parse
 from tests.index.test_catalog import MODEL, clip
 
@@ -50,7 +52,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
                 for f in FILES
                 if f.name.startswith(root.path)
             ]
-            FileChanges(opened).apply_scan(root, seen, [])
+            apply_scan(Scans(opened), root, seen, [])
             for file_id, file in FileChanges(opened).pending(root.id, MODEL.fingerprint):
                 made = next(f for f in FILES if f.name == file.path)
                 info = VideoInfo(made.duration, *made.size, 25.0, "h264", "mp4")
@@ -141,7 +143,7 @@ def test_names_that_are_not_text_are_listed_and_found(tmp_path: Path) -> None:
         folder = "/videos " + os.fsdecode(b"\xfe")
         root = catalog.add_root(folder)
         path = f"{folder}/caf{os.fsdecode(bytes([0xE9]))} one.mp4"
-        FileChanges(catalog).apply_scan(root, [VideoFile(path, 1, 1, 1, 1)], [])
+        apply_scan(Scans(catalog), root, [VideoFile(path, 1, 1, 1, 1)], [])
         assert [f.path for f in Listing(catalog).files([1]).values()] == [path]
         for typed in ('"one"', operator_text("in", folder), "ext:mp4"):
             assert Listing(catalog).admitted(parse(typed).filters).tolist() == [1], typed
@@ -150,7 +152,7 @@ def test_names_that_are_not_text_are_listed_and_found(tmp_path: Path) -> None:
 def test_a_missing_file_is_told_of_but_not_listed(catalog: Catalog) -> None:
     root = catalog.roots()[-1]
     gone = {row.id for row in catalog.files(root.id).values()}
-    FileChanges(catalog).apply_scan(root, [], [])
+    apply_scan(Scans(catalog), root, [], [])
     listing = Listing(catalog)
     assert gone.isdisjoint(listing.admitted(Filters()).tolist())
     assert all(listing.files([i])[i].missing for i in gone)
@@ -161,11 +163,13 @@ def test_counting_sees_every_change(tmp_path: Path) -> None:
     with Catalog.open(tmp_path / "catalog.sqlite") as catalog, ThreadPoolExecutor(1) as other:
         listing = Listing(catalog)
         root = catalog.add_root("/videos")
-        changes = FileChanges(catalog)
         counts = []
         for count in (0, 2, 3, 1):
-            changes.apply_scan(
-                root, [VideoFile(f"/videos/{number}.mp4", 1, 1, 1, number) for number in range(count)], ()
+            apply_scan(
+                Scans(catalog),
+                root,
+                [VideoFile(f"/videos/{number}.mp4", 1, 1, 1, number) for number in range(count)],
+                (),
             )
             here, there = listing.count(Filters()), other.submit(listing.count, Filters()).result()
             counts.append((here, there, listing.count(Filters())))

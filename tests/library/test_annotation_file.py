@@ -15,9 +15,10 @@ from cret_desktop.errors import UsageError
 from cret_desktop.index.annotation_records import merge_records, read_records
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
+from cret_desktop.index.scans import Scans
 from cret_desktop.library.annotation_file import as_csv, as_json, form_of, read
+from cret_desktop.library.identity import apply_scan
 from cret_desktop.records import Merged, SaidOfFile, SavedQuery
 from tests.index.test_catalog import indexed, video
 
@@ -98,7 +99,7 @@ def only_listed(catalog: Catalog, name: str) -> int:
     """A file that was never indexed: it has no fingerprint."""
     root = catalog.add_root("/videos")
     path = f"/videos/{name}"
-    FileChanges(catalog).apply_scan(root, [video(path)], [], within=path)
+    apply_scan(Scans(catalog), root, [video(path)], [], within=path)
     return catalog.files(root.id)[path].id
 
 

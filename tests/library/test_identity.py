@@ -16,6 +16,8 @@ from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
+from cret_desktop.index.scans import Scans
+from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
 from cret_desktop.library_files import LibraryFiles
@@ -210,7 +212,7 @@ def test_a_file_that_changes_while_it_is_to_be_taken_waits(bench: Bench) -> None
 def test_what_waited_before_can_be_left_waiting(bench: Bench) -> None:
     root = bench.catalog.add_root(str(bench.videos))
     bench.write("stopped.mp4", "red")
-    FileChanges(bench.catalog).apply_scan(root, [video_file(str(bench.videos / "stopped.mp4"))], [])
+    apply_scan(Scans(bench.catalog), root, [video_file(str(bench.videos / "stopped.mp4"))], [])
     bench.write("new.mp4", "green")
     assert bench.run(only_new=True).files == 1
     assert bench.decoded == ["new.mp4"]
@@ -488,3 +490,16 @@ def test_a_file_on_a_share_is_looked_at_twice_whatever_its_time_says(
             still_seconds=5.0, volumes=lambda mounted=mounted: Volumes(lambda: mounted),  # type: ignore[misc]
         )  # fmt: skip
         assert indexer.run([(root, root.path)], Copying()).unsettled == unsettled
+
+
+def test_a_file_that_comes_back_beside_a_copy_of_it_stays_where_it_was(bench: Bench) -> None:
+    path = bench.write("a.mp4", "red blue")
+    bench.run()
+    owner = file_id(bench, "a.mp4")
+    path.rename(bench.folder / "kept")
+    bench.run()
+    (bench.folder / "kept").rename(path)
+    shutil.copy(path, bench.videos / "b.mp4")
+    assert bench.run().frames_decoded == 0
+    assert file_id(bench, "a.mp4") == owner
+    assert set(bench.found("blue")) == {"a.mp4", "b.mp4"}

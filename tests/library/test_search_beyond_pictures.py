@@ -9,7 +9,8 @@ import pytest
 from cret_desktop.clips import Match, Picture, Sort
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.file_changes import FileChanges
+from cret_desktop.index.scans import Scans
+from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.searcher import POSTERS, Answer
 from tests.fakes import COLOURS
 from tests.library.conftest import Bench
@@ -82,7 +83,7 @@ def test_files_wait_in_the_list_before_they_are_indexed(bench: Bench) -> None:
     root = bench.catalog.add_root(str(bench.videos))
     from cret_desktop.media.scan import video_file
 
-    FileChanges(bench.catalog).apply_scan(root, [video_file(str(bench.videos / "a.mp4"))], [])
+    apply_scan(Scans(bench.catalog), root, [video_file(str(bench.videos / "a.mp4"))], [])
     answer = bench.searcher.search("is:pending", 5)
     assert [file.state for file in answer.files] == ["pending"]
     assert answer.moments[0].clip_id == 0
