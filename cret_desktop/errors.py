@@ -105,3 +105,11 @@ class BadFile(MediaError):
 
 class DecoderFailed(MediaError):
     pass
+
+
+class StoreFault(Exception):
+    """A store failed on a defect of this program, not on its disk or its content. No CretError: it has a traceback."""
+
+
+class ValueRefused(StoreFault):
+    """A store cannot keep a value that it was given."""

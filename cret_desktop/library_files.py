@@ -22,6 +22,8 @@ from typing import IO
 
 CATALOG, LOCK, HOLDER, LOG, PACE = "catalog.sqlite", "writer.lock", "writer.pid", "engine.log", "pace.json"
 THUMBNAILS, GRAPHS, CALIBRATION = "thumbnails", "graphs", "calibration"
+# Beside a catalog: there for as long as a writer has it, and still there where it did not close it; its first pages.
+MARK, HEAD = f"{CATALOG}.open", "catalog.head"
 RESTORED, ARRIVING = "restored", "arriving"  # a restored library that waits, or is being put in place
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700  # a library tells what people film and say of it: it is theirs alone

@@ -302,3 +302,34 @@ class Gone:
     staying: int
     clips: tuple[int, ...]
     sprites: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFiles:
+    """The clips that a reader knows: ids [N] ascending, the file of each [N], and the store's mark of that reading."""
+
+    ids: NDArray[np.int64]
+    files: NDArray[np.int64]
+    cursor: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySize:
+    """In bytes; `free` is left on the library's disk."""
+
+    catalog: int
+    thumbnails: int
+    graphs: int
+    free: int
+
+    @property
+    def whole(self) -> int:
+        return self.catalog + self.thumbnails + self.graphs
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a library holds, read without opening it."""
+
+    videos: int
+    clips: int

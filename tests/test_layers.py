@@ -19,6 +19,8 @@ VIOLATIONS = {
     "qt": ("cret_desktop/engine/client.py", "import PySide6.QtCore"),
     "torch": ("cret_desktop/media/decoder.py", "import torch"),
     "hnswlib": ("cret_desktop/library/searcher.py", "import hnswlib"),
+    "storage": ("cret_desktop/library/searcher.py", "import cret_desktop.index.catalog"),
+    "sqlite": ("cret_desktop/engine/adoption.py", "import sqlite3"),
     "decoders": ("cret_desktop/index/catalog.py", "import cv2"),
     "window": ("cret_desktop/gui/main_window.py", "import cret_desktop.media.decoder"),
     "ports": ("cret_desktop/library/searcher.py", "import cret_desktop.model.encoder"),

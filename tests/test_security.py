@@ -91,7 +91,8 @@ def test_programs_are_started_with_a_list_of_arguments() -> None:
 SQL_PARTS = {
     "', '.join('?' * len(names))", "', '.join(columns)", "', '.join(found)", "', '.join(names)",
     "','.join('?' * len(ids))", "','.join('?' * len(part))", "APPLICATION_ID", "BEHIND", "CLIP_COLUMNS",
-    "FILE_COLUMNS", "GRAPH_COLUMNS", "STEPS[number]", "_ANNOTATED", "_CONTENT_COLUMNS", "_FROM", "_WEIGHTS",
+    "FILE_COLUMNS", "GRAPH_COLUMNS", "IS_ANNOTATED", "LONGEST_PRINT", "STEPS[number]",
+    "_CONTENT_COLUMNS", "_FROM", "_WEIGHTS",
     "_source(filters)", "column", "columns", "condition", "direction", "has", "marks", "number + 1", "source", "table",
     "wanted", "where.sql",
 }  # fmt: skip
@@ -124,16 +125,16 @@ PATH_PARTS = {
     "engine/adoption.py kept",
     "engine/copies.py f'.{target.name}.part'",
     "engine/exports.py f'{stem}{addition}{suffix or unfinished.suffix}'",
+    "index/backup.py aside",
+    "index/backup.py f'.{target.name}.unfinished'",
+    "index/backup.py folder",
+    "index/backup.py waiting",
     "index/catalog.py self.path.name + '-wal'",
     "index/migrations.py f'{path.stem}.v{version}.backup{path.suffix}'",
     "index/recovery.py f'{path.stem}.damaged-{moment}{path.suffix}'",
     "index/rows.py relative",  # a video's, seen by `beliefs`
     "index/vector_index.py graph_file_name(self._model, generation)",
     "index/vector_index.py manifest.file",  # seen by `rows.graph_manifest`
-    "library/backup.py aside",
-    "library/backup.py f'.{target.name}.unfinished'",
-    "library/backup.py folder",
-    "library/backup.py waiting",
     "library/caches.py name",
     "library/indexer.py name",  # a folder's own, while videos are looked for
     "library/volumes.py os.path.relpath(row.path, before)",

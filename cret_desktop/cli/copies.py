@@ -20,8 +20,7 @@ from cret_desktop.errors import CopyCancelled, LibraryMissing
 from cret_desktop.settings import Settings, load, save
 
 if TYPE_CHECKING:
-    from cret_desktop.library.backup import Contents
-    from cret_desktop.records import Merged
+    from cret_desktop.records import Contents, Merged
 
 
 def backup(
@@ -32,11 +31,11 @@ def backup(
     ] = True,
 ) -> int:
     """Copy the library, also while it is in use. The copy is a library: --library FOLDER opens it."""
-    from cret_desktop.library.backup import copy_library
+    from cret_desktop.engine.assemble import backup_of
 
     place = engine_config(library, "").library
     with _copying() as progress:
-        contents = copy_library(place, target.absolute(), progress, thumbnails)
+        contents = backup_of(place).copy(target.absolute(), progress, thumbnails)
     out.say(f"The copy is in {target.absolute()} {_held(contents)}.")
     return 0
 
@@ -47,8 +46,8 @@ def restore(
 ) -> int:
     """Put a copy in the library's place. The library that is there now is set aside, never deleted."""
     from cret_desktop.engine.adoption import take_restored
+    from cret_desktop.engine.assemble import backup_of
     from cret_desktop.engine.lock import WriterLock
-    from cret_desktop.library.backup import take_in
 
     config = engine_config(library, "")
     place = config.library
@@ -59,7 +58,7 @@ def restore(
         )
     with WriterLock(paths.LibraryPaths(place).lock).held():
         with _copying() as progress:
-            contents = take_in(place, source.absolute(), progress)
+            contents = backup_of(place).take_in(source.absolute(), progress)
         said = take_restored(place)
     out.say(f"{said} {_held(contents)}")
     return 0
@@ -70,13 +69,13 @@ def move(
     library: Library = None,
 ) -> int:
     """Copy the library to another place, and use it there from now on. The old one stays until you delete it."""
+    from cret_desktop.engine.assemble import backup_of
     from cret_desktop.engine.lock import WriterLock
-    from cret_desktop.library.backup import copy_library
 
     place, usual = engine_config(library, "").library, engine_config(None, "").library
     with WriterLock(paths.LibraryPaths(place).lock).held():
         with _copying() as progress:
-            copy_library(place, target.absolute(), progress)
+            backup_of(place).copy(target.absolute(), progress)
         if place == usual and paths.LIBRARY_VARIABLE not in os.environ:
             settings, _ = load(Settings, paths.settings_file())
             save(dataclasses.replace(settings, library=str(target.absolute())), paths.settings_file())

@@ -11,9 +11,8 @@ import json
 import logging
 import os
 import secrets
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -22,20 +21,15 @@ from typing import Any
 from filelock import FileLock
 
 from cret_desktop import paths
-from cret_desktop.errors import LibraryDamaged, LibraryStrange, StorageError
-from cret_desktop.index import recovery
-from cret_desktop.index.beliefs import believed
+from cret_desktop.clips import VideoFile
+from cret_desktop.errors import LibraryDamaged, LibraryStrange, StorageError, StoreFault
+from cret_desktop.index import backup, provenance, recovery
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.connections import connect_to_read, difference
-from cret_desktop.index.migrations import IDENTITY_SINCE, check_version
-from cret_desktop.index.rows import joined_path
-from cret_desktop.library import backup
 from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, GRAPHS, RESTORED, THUMBNAILS, LibraryFiles
 from cret_desktop.settings import Settings, load, make_private_folder, write_privately
 
 log = logging.getLogger(__name__)
 
-_LOOKED_AT = 50  # files, by which an older library is known to be of this computer
 _KEY_BYTES = 32
 
 
@@ -60,22 +54,18 @@ def standing(library: Path) -> Standing:
     if not os.path.lexists(path) or (files.has(CATALOG) and files.entry(CATALOG).size == 0):
         return Standing(Origin.NEW)
     try:
-        files.path(CATALOG)
-        # Without a log beside it, it is read as it lies there: a look that is refused must leave no file behind.
-        with closing(connect_to_read(path, immutable=not files.has(f"{CATALOG}-wal"))) as db:
-            if check_version(db, path) < IDENTITY_SINCE:
-                ours = not records.is_unproven(library) and (_is_usual(library) or _has_our_files(db))
-                return Standing(Origin.OURS if ours else Origin.STRANGE)
-            key = records.key_of(_identity(db))
-            if key and not difference(db).added:
-                return Standing(Origin.OURS, key)
-            return Standing(Origin.STRANGE, key)
-    except (OSError, sqlite3.OperationalError):
+        found = provenance.look(library)
+    except StorageError:
         return Standing(Origin.STRANGE)  # whoever opens it says why that cannot be
-    except sqlite3.DatabaseError:  # damaged: it can only be known by where it lies, and is repaired there
+    except LibraryDamaged:  # it can only be known by where it lies, and is repaired there
         key = records.key_in(library)
         usual = _is_usual(library) and not records.is_unproven(library)
         return Standing(Origin.OURS if key or usual else Origin.STRANGE, key)
+    if found.identity is None:
+        ours = not records.is_unproven(library) and (_is_usual(library) or _has_our_files(found.files))
+        return Standing(Origin.OURS if ours else Origin.STRANGE)
+    key = records.key_of(found.identity)
+    return Standing(Origin.OURS if key and not found.is_altered else Origin.STRANGE, key)
 
 
 def require_ours(library: Path) -> Standing:
@@ -122,18 +112,17 @@ def adopt(library: Path, follow: bool) -> str:
     if not recovery.is_ours(path):
         raise LibraryDamaged(f"There is no catalog of a library in {library}. Choose the folder that holds one.")
     try:
-        with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as db:  # where it is damaged, what is left
-            check_version(db, path)
+        provenance.require_known_version(path)
         for folder in (THUMBNAILS, GRAPHS, CALIBRATION):
             files.free_folder(folder)
         for name in [*files.walk(GRAPHS), *files.walk(CALIBRATION)]:  # both are made again
             files.remove(name)
-        told, aside = recovery.remake(path, "taken over")
+        told, aside = provenance.remake(path, "taken over")
         kept = aside.name.replace(".damaged-", ".foreign-")
         for beside in ("", "-wal", "-shm", "-journal"):
             with suppress(FileNotFoundError):
                 files.rename(aside.name + beside, kept + beside)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, StoreFault) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise StorageError(
             f"The library {library} could not be adopted: {reason}. Its catalog is as it was; free some space, or move "
@@ -163,14 +152,6 @@ def take_restored(library: Path) -> str:
     return sentence
 
 
-def _identity(db: sqlite3.Connection) -> str:
-    for source in ("library INDEXED BY library_again", "library NOT INDEXED"):  # on two pages, like what people said
-        with suppress(sqlite3.DatabaseError):
-            for (identity,) in db.execute(f"SELECT id FROM {source} WHERE id > '' LIMIT 1"):
-                return identity if isinstance(identity, str) else ""
-    return ""
-
-
 def _is_usual(library: Path) -> bool:
     """Whether a library lies where this program keeps it, or where a person has moved it to."""
     with suppress(StorageError):
@@ -179,27 +160,21 @@ def _is_usual(library: Path) -> bool:
     return False
 
 
-def _has_our_files(db: sqlite3.Connection) -> bool:
+def _has_our_files(files: Sequence[VideoFile]) -> bool:
     """Whether a library of an older version, which knows no identity, was made here, by what it knows of files.
 
     Nobody elsewhere knows what number a file has on this computer's own disk, and when it was last written.
     """
     try:
         own = os.stat(paths.settings_file().parent if paths.settings_file().parent.exists() else Path.home()).st_dev
-        rows = db.execute(
-            "SELECT r.path, f.path, f.size, f.mtime_ns, f.inode FROM files f JOIN roots r ON r.id = f.root_id"
-            " WHERE f.missing_since IS NULL AND f.inode > 0 AND f.size > 0 ORDER BY f.id LIMIT ?",
-            (_LOOKED_AT,),
-        )
-        for root, relative, size, mtime_ns, inode in believed(
-            rows, "roots.path files.path files.size files.mtime_ns files.inode"
-        ):
-            with suppress(OSError):
-                status = os.stat(joined_path(root, relative))
-                if (status.st_dev, status.st_size, status.st_mtime_ns, status.st_ino) == (own, size, mtime_ns, inode):
-                    return True
     except (OSError, RuntimeError, StorageError):
         return False
+    for file in files:
+        with suppress(OSError):
+            status = os.stat(file.path)
+            now = (status.st_dev, status.st_size, status.st_mtime_ns, status.st_ino)
+            if now == (own, file.size, file.mtime_ns, file.inode):
+                return True
     return False
 
 

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from cret_desktop.clips import FrameFormat, Picture, Sampling
 from cret_desktop.engine import adoption
 from cret_desktop.index.annotations import Annotations
+from cret_desktop.index.backup import FolderBackup
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
+from cret_desktop.index.store import SqliteStore
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.indexer import STILL_SECONDS, Indexer
-from cret_desktop.library.ports import Decoder, Model
+from cret_desktop.library.ports import Backup, Decoder, Model
 from cret_desktop.library.progress import Listener
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library.shrinking import shrink_thumbnails
@@ -47,17 +49,33 @@ class OpenLibrary:
     """
 
     paths: LibraryPaths
-    catalog: Catalog
-    annotations: Annotations
-    changes: FileChanges
-    embeddings: Embeddings
-    listing: Listing
+    store: SqliteStore
     index: VectorIndex
     model: Model
     searcher: Searcher
     open_decoder: Callable[[], Decoder]
     still_seconds: float = STILL_SECONDS
     before: Answering | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.store.catalog
+
+    @property
+    def annotations(self) -> Annotations:
+        return self.store.annotations
+
+    @property
+    def changes(self) -> FileChanges:
+        return self.store.queue
+
+    @property
+    def embeddings(self) -> Embeddings:
+        return self.store.features
+
+    @property
+    def listing(self) -> Listing:
+        return self.store.listing
 
     @property
     def answering(self) -> Answering:
@@ -67,15 +85,15 @@ class OpenLibrary:
     def indexer(self, listener: Listener, leave_out: Sequence[str], sampling: Sampling, budget: float) -> Indexer:
         """`budget`: see `library.budget`, the others as `Indexer`."""
         return Indexer(
-            self.catalog, self, self.model, self.open_decoder, self.paths.files, listener, leave_out,
-            self.still_seconds, sampling=sampling, keeps_pace=True, budget=Budget(self.paths.root, budget),
+            self.store, self, self.model, self.open_decoder, self.paths.files, listener, leave_out,
+            self.still_seconds, sampling=sampling, keeps_pace=True, budget=Budget(self.store.backup.measure, budget),
         )  # fmt: skip
 
     def shrink_thumbnails(self, sampling: Sampling, stop: Callable[[], bool]) -> None:
         """See `library.shrinking`. Raises: StorageError."""
-        shrink_thumbnails(self.catalog, self.paths.files, _shrink, sampling.tile_width, stop)
+        shrink_thumbnails(self.store, _shrink, sampling.tile_width, stop)
 
-    # The index as the indexer knows it (library.indexer.SearchIndex): what is gone is gone from every search.
+    # The index as the indexer knows it (library.ports.VectorStore): what is gone is gone from every search.
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         self.index.add(ids, vectors)
@@ -94,7 +112,7 @@ class OpenLibrary:
         self.index.close()
         if self.before is not None:
             self.before.index.close()
-        self.catalog.close()
+        self.store.close()
 
 
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
@@ -113,6 +131,11 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
     )
 
 
+def backup_of(library: Path) -> Backup:
+    """Return what copies the library in a folder, which need not be open."""
+    return FolderBackup(library)
+
+
 def wire(
     library: Path,
     model: Model,
@@ -126,15 +149,15 @@ def wire(
     `reopen` finds the model that made embeddings of a fingerprint, to search with while `model` has fewer.
     """
     paths = LibraryPaths(library)
-    catalog = Catalog.open(paths.catalog, read_only)
-    embeddings = Embeddings(catalog)
+    store = SqliteStore.open(library, read_only)
+    catalog, embeddings = store.catalog, store.features
     texts = resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
     references = [text for text in texts if text and not text.startswith("#")]
 
     def answering(model: Model) -> Answering:
         info = model.info
         index = VectorIndex.open(paths.graphs, embeddings, info.fingerprint, info.width + 1, None, read_only, key)
-        searcher = Searcher(catalog, index, model, paths.files, references, fit_picture)
+        searcher = Searcher(store, index, model, paths.files, references, fit_picture)
         return Answering(model, index, searcher)
 
     try:
@@ -147,8 +170,7 @@ def wire(
         catalog.close()
         raise
     return OpenLibrary(
-        paths, catalog, Annotations(catalog), FileChanges(catalog), embeddings, Listing(catalog), now.index, model,
-        now.searcher, open_decoder, still_seconds, before,
+        paths, store, now.index, model, now.searcher, open_decoder, still_seconds, before
     )  # fmt: skip
 
 

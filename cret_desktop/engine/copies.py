@@ -17,8 +17,7 @@ from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.worker import Answer, Worker
 from cret_desktop.errors import CopyCancelled, StorageError, UsageError
 from cret_desktop.foreign import why
-from cret_desktop.index.annotation_records import merge_records, read_records
-from cret_desktop.library import annotation_file, backup
+from cret_desktop.library import annotation_file
 from cret_desktop.records import Merged
 
 _TELL_SECONDS = 0.1
@@ -65,20 +64,20 @@ class Copies:
         self._worker.close()
 
     def _run(self, request: Request) -> object:
-        library = self._library.paths.root
+        backup = self._library.store.backup
         match request:
             case protocol.GetLibrarySize():
-                return backup.measure(library)
+                return backup.measure()
             case protocol.BackUpLibrary(folder, thumbnails):
-                return backup.copy_library(library, Path(folder), self._progress, thumbnails)
+                return backup.copy(Path(folder), self._progress, thumbnails)
             case protocol.RestoreLibrary(folder):
                 self._library.catalog.check_writable()
-                return backup.take_in(library, Path(folder), self._progress)
+                return backup.take_in(Path(folder), self._progress)
             case protocol.MoveLibrary(folder):
                 self._library.catalog.check_writable()
                 moved = f"The library was moved to {folder}, and takes no more changes here. Try again in a moment."
                 hold = self._library.catalog.retiring(moved)
-                return backup.copy_library(library, Path(folder), self._progress, hold=hold)
+                return backup.copy(Path(folder), self._progress, hold=hold)
             case protocol.ExportTags(path):
                 return self._export_tags(path)
             case protocol.ImportTags(path):
@@ -92,7 +91,7 @@ class Copies:
             self._send(protocol.CopyProgress(done, total))
 
     def _export_tags(self, path: str) -> tuple[int, int]:
-        said, searches = read_records(self._library.catalog)
+        said, searches = self._library.annotations.records()
         written = annotation_file.as_json if annotation_file.form_of(path) == "json" else annotation_file.as_csv
         target = Path(path)
         part = target.with_name(f".{target.name}.part")
@@ -115,6 +114,6 @@ class Copies:
         if len(content) > annotation_file.LARGEST:
             raise UsageError(f"{path} cannot be read: it is larger than any export of tags.")
         said, searches = annotation_file.read(content, os.path.basename(path))
-        merged = merge_records(self._library.catalog, said, searches)
+        merged = self._library.annotations.merge(said, searches)
         self._send(protocol.LibraryChanged())
         return merged

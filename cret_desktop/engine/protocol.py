@@ -184,7 +184,7 @@ class IndexAgain(Change):
 class FreeSpace:
     """Take away pictures that nothing shows, and make larger ones as small as thumbnails are wanted now.
 
-    Reply: library.backup.LibrarySize, once it is done. Indexing goes on afterwards. Raises: StorageError.
+    Reply: records.LibrarySize, once it is done. Indexing goes on afterwards. Raises: StorageError.
     """
 
 
@@ -326,12 +326,12 @@ class RemoveModel:
 
 @dataclass(frozen=True, slots=True)
 class GetLibrarySize:
-    """Reply: library.backup.LibrarySize. Looks at every thumbnail: seconds, in a large library."""
+    """Reply: records.LibrarySize. Looks at every thumbnail: seconds, in a large library."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackUpLibrary:
-    """Copy the library to `folder`, which must not be there yet. Reply: library.backup.Contents of the copy.
+    """Copy the library to `folder`, which must not be there yet. Reply: records.Contents of the copy.
 
     CopyProgress events come meanwhile, here and in the next two. Raises: PathError, StorageError, LibraryDamaged,
     CopyCancelled; then nothing of the copy is left.
@@ -345,7 +345,7 @@ class BackUpLibrary:
 class RestoreLibrary:
     """Copy a backup to where the next start of the engine puts it in the library's place, which is set aside.
 
-    Reply: library.backup.Contents, when the engine is to be started anew. Raises: LibraryMissing, LibraryTooNew,
+    Reply: records.Contents, when the engine is to be started anew. Raises: LibraryMissing, LibraryTooNew,
     LibraryDamaged, PathError, StorageError, CopyCancelled.
     """
 
@@ -356,7 +356,7 @@ class RestoreLibrary:
 class MoveLibrary:
     """Copy the library to `folder`, which must not be there yet, and take no more changes here: they would be lost.
 
-    Reply: library.backup.Contents, when the engine is to be started anew on the copy. The library here stays. Raises:
+    Reply: records.Contents, when the engine is to be started anew on the copy. The library here stays. Raises:
     as BackUpLibrary, and changes are taken again.
     """
 

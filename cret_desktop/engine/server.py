@@ -41,12 +41,12 @@ from cret_desktop.engine.worker import living_on
 from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, PathError, QueryError
 from cret_desktop.foreign import why
 from cret_desktop.index.forgetting import drop_forgotten_words, forget_gone
-from cret_desktop.library import backup, forgetting
+from cret_desktop.library import forgetting
 from cret_desktop.library.indexer import Control
 from cret_desktop.library.progress import FileIndexed, FilesMeasured, FolderScanned, IndexProgress, Phase
 from cret_desktop.library.query import parse
 from cret_desktop.library.searcher import Abandoned
-from cret_desktop.library.thumbnails import ThumbnailFolder, drop
+from cret_desktop.library.thumbnails import ThumbnailFolder
 from cret_desktop.library.volumes import Volumes, add_root
 from cret_desktop.library_files import LOG, LibraryFiles
 from cret_desktop.paths import LibraryPaths, is_inside
@@ -161,7 +161,7 @@ class _Engine:
         self._control.pause(config.paused)
         self._watching = Watching(library.catalog, lambda: self._jobs.put(_Look()))
         self._control.take_looks = self._watching.take
-        self._thumbnails = ThumbnailFolder(library.catalog, library.paths.files)
+        self._thumbnails = ThumbnailFolder(library.store)
         self._told_progress = False  # of the run under way
         self._purged = -math.inf  # when, by the monotonic clock
         self._told_lost = False  # that the GPU has failed
@@ -676,7 +676,7 @@ class _Engine:
             self._send(protocol.LibraryChanged())  # pictures have other names now
             drop_forgotten_words(self._library.catalog)
             self._library.catalog.compact()
-            return backup.measure(self._config.library)
+            return self._library.store.backup.measure()
         finally:
             self._go_on()
 
@@ -707,7 +707,7 @@ class _Engine:
     def _forget_clips(self, clips: Sequence[int], sprites: Sequence[str]) -> None:
         self._library.remove(np.asarray(clips, np.int64))
         self._build_graph_if_due()
-        drop(self._library.paths.files, sprites)
+        self._library.store.blobs.remove(sprites)
 
     def _send(self, message: object) -> None:
         with self._send_lock:

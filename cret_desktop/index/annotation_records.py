@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cret_desktop.clips import Sort
-from cret_desktop.index.annotations import KEPT_KINDS, SEARCH_KINDS, add_tags
+from cret_desktop.index.annotation_rows import KEPT_KINDS, SEARCH_KINDS, add_tags
 from cret_desktop.index.beliefs import believed
 from cret_desktop.index.rows import joined_path
 from cret_desktop.records import Merged, SaidOfFile, SavedQuery

@@ -15,11 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cret_desktop.clips import VideoFile
-from cret_desktop.errors import CretError, LibraryDamaged, LibraryMissing, StorageError
+from cret_desktop.errors import CretError, LibraryDamaged, LibraryMissing, StorageError, StoreFault, ValueRefused
 from cret_desktop.index import recovery
 from cret_desktop.index.beliefs import believed, fits
 from cret_desktop.index.connections import connect_to_read, connect_to_write, difference
@@ -27,17 +23,14 @@ from cret_desktop.index.flush import flush_folder
 from cret_desktop.index.migrations import SCHEMA_VERSION, check_version, migrate, name_sort_key
 from cret_desktop.index.rows import (
     BEHIND,
-    CLIP_COLUMNS,
     FILE_COLUMNS,
-    clip_rows,
     file_rows,
     joined_path,
-    parts,
     relative_path,
 )
-from cret_desktop.library_files import CATALOG, LibraryFiles
+from cret_desktop.library_files import CATALOG, MARK, LibraryFiles
 from cret_desktop.paths import is_inside
-from cret_desktop.records import ClipRow, FileRow, Root, RootCounts, ThumbnailRow
+from cret_desktop.records import FileRow, Root, RootCounts
 
 COMPACTED_UNASKED = 16_384  # pages (64 MiB), at most: nothing can be written, no tag kept, while they are copied
 
@@ -143,7 +136,7 @@ class Catalog:
                 self._writer.close()
                 self._writer = None
                 if not self._damaged:
-                    self._files.remove(recovery.MARK)
+                    self._files.remove(MARK)
 
     def __enter__(self) -> Catalog:
         return self
@@ -293,78 +286,6 @@ class Catalog:
         told = believed(beside, "sidecars.path sidecars.reason")
         return sorted(found + [(os.fsdecode(path), reason) for path, reason in told])
 
-    def clips(self, ids: Sequence[int]) -> dict[int, ClipRow]:
-        """Clips by id; ids that are not there (any more) are left out."""
-        found: dict[int, ClipRow] = {}
-        for part in parts(ids):
-            rows = self.reader().execute(f"{CLIP_COLUMNS} WHERE c.id IN ({','.join('?' * len(part))})", part)
-            found.update((row.id, row) for row in clip_rows(rows))
-        return found
-
-    def clips_of(self, file_id: int) -> list[ClipRow]:
-        """All clips of a file, in order."""
-        return self._clips_where("c.file_id = ? ORDER BY c.ordinal", (file_id,))
-
-    def clip_at(self, file_id: int, seconds: float) -> ClipRow | None:
-        """The clip of a file that holds a time, or the last one that begins before it; None where it has none."""
-        found = self._clips_where(
-            "c.file_id = ? AND c.start <= ? ORDER BY c.ordinal DESC LIMIT 1", (file_id, max(0.0, seconds))
-        ) or self._clips_where("c.file_id = ? ORDER BY c.ordinal LIMIT 1", (file_id,))
-        return found[0] if found else None
-
-    def spread_clips(self, file_id: int, count: int) -> list[ClipRow]:
-        """At most `count` clips of a file, evenly spread over it, in order."""
-        query = (
-            "SELECT max(ordinal) FROM clips WHERE file_id = ? AND typeof(ordinal) = 'integer' AND ordinal < 1000000000"
-        )
-        last = self.reader().execute(query, (file_id,)).fetchone()[0]
-        if last is None or last < 0:
-            return []
-        ordinals = sorted({round(o) for o in np.linspace(0, last, min(count, last + 1))})
-        return self._clips_where(
-            f"c.file_id = ? AND c.ordinal IN ({','.join('?' * len(ordinals))}) ORDER BY c.ordinal",
-            (file_id, *ordinals),
-        )
-
-    def _clips_where(self, condition: str, parameters: tuple[object, ...]) -> list[ClipRow]:
-        return list(clip_rows(self.reader().execute(f"{CLIP_COLUMNS} WHERE {condition}", parameters)))
-
-    def thumbnails(self) -> Iterator[ThumbnailRow]:
-        """Of every clip that has any, with those of files that wait for indexing or are gone."""
-        rows = self.reader().execute(
-            "SELECT c.sprite, c.tile_width, c.tile_height, f.id, r.path, f.path, f.size, f.mtime_ns, f.device, f.inode,"
-            " f.missing_since IS NOT NULL OR r.offline OR f.state != 'indexed'"
-            " FROM clips c JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id WHERE c.sprite != ''"
-        )
-        kinds = (
-            "clips.sprite clips.tile_width clips.tile_height files.id roots.path files.path files.size files.mtime_ns"
-            " files.device files.inode integer"
-        )
-        for sprite, width, height, file_id, root, relative, size, mtime_ns, device, inode, missing in believed(
-            rows, kinds
-        ):
-            file = VideoFile(joined_path(root, relative), size, mtime_ns, device, inode)
-            yield ThumbnailRow(sprite, width, height, file_id, file, bool(missing))
-
-    def clip_files(self, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(clip ids ascending, the files they are of) of all clips with an id above `after`; neither ever changes."""
-        query = "SELECT id, file_id FROM clips WHERE id > ? AND typeof(file_id) = 'integer' ORDER BY id"
-        rows = self.reader().execute(query, (after,)).fetchall()
-        pairs = np.array(rows, np.int64).reshape(-1, 2)
-        return pairs[:, 0], pairs[:, 1]
-
-    def sample_clips(self, count: int) -> list[tuple[int, int]]:
-        """(clip id, file id) of at most `count` live clips, evenly spread over the library."""
-        rows = (
-            self.reader()
-            .execute(
-                "SELECT c.id, c.file_id FROM clips c JOIN files f ON f.id = c.file_id"
-                " WHERE f.missing_since IS NULL ORDER BY c.id"
-            )
-            .fetchall()
-        )
-        return rows[:: max(1, -(-len(rows) // count))]
-
     # --- connections ------------------------------------------------------------------------------------------
 
     def reader(self) -> sqlite3.Connection:
@@ -427,18 +348,23 @@ class Catalog:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Around whatever reads: SQLite's errors as sentences; damage that is met is repaired at the next opening."""
+        """Around whatever reads: SQLite's errors as sentences; damage that is met is repaired at the next opening.
+
+        Raises: StoreFault for what is neither of the disk nor damage.
+        """
         try:
             with _translated(self.path):
                 yield
         except LibraryDamaged as error:
             if isinstance(error.__cause__, sqlite3.Error) and not _is_damage(error.__cause__):
-                raise error.__cause__ from None  # a defect of ours
+                raise _fault(error.__cause__) from error.__cause__
             if self._writer is not None:
                 self._damaged = True
                 with suppress(OSError):  # on a full disk; the mark is there, and the next start looks for the damage
-                    self._files.write(recovery.MARK, _DAMAGED)
+                    self._files.write(MARK, _DAMAGED)
             raise
+        except sqlite3.Error as error:
+            raise _fault(error) from error
 
     def compact(self) -> bool:
         """Give the space of what was deleted back to the disk, and leave nothing of it there: as `empty_log`."""
@@ -469,16 +395,16 @@ class Catalog:
 
     def _check_after_unclean_end(self) -> None:
         assert self._writer is not None
-        if self._files.has(recovery.MARK):
+        if self._files.has(MARK):
             self.unclean = True
-            if self._files.peek(recovery.MARK) == _DAMAGED:
+            if self._files.peek(MARK) == _DAMAGED:
                 raise DamageFound("found while it was used")
             verdict = self._writer.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise DamageFound(str(verdict))
             self._try_free_pages()
         else:
-            self._files.write(recovery.MARK, b"")
+            self._files.write(MARK, b"")
         flush_folder(self.path.parent)
 
     def _try_free_pages(self) -> None:
@@ -580,6 +506,15 @@ def _is_damage(error: BaseException | None) -> bool:
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_TOOBIG,
     )
+
+
+# SQLite refuses the values that it is given.
+_REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+
+
+def _fault(error: sqlite3.Error) -> StoreFault:
+    """An error of SQLite's that is neither of the disk nor damage: a defect of ours."""
+    return (ValueRefused if isinstance(error, _REFUSED) else StoreFault)(f"{type(error).__name__}: {error}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from cret_desktop.index.annotations import give_back_annotations
+from cret_desktop.index.annotation_rows import give_back_annotations
 from cret_desktop.records import ScanResult
 
 # Of a file's row, what follows from its content alone: a copy has it too.

@@ -15,6 +15,7 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
+from cret_desktop.clip_vectors import index_vectors
 from cret_desktop.clips import Features, ModelInfo
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.rows import BEHIND, GRAPH_COLUMNS, GraphManifest, graph_manifest, parts
@@ -133,26 +134,29 @@ class Embeddings:
         labels = [np.empty(0, np.int64)]
         vectors = [np.empty((0, width), np.float32)]
         damaged: list[int] = []
-        for part in parts(sorted(i for i in ids if i > 0)):
-            rows = self._catalog.reader().execute(
-                f"SELECT e.clip_id, iif({condition}, e.globals, NULL) FROM embeddings e"
-                " JOIN models m ON m.id = e.model_id JOIN clips c ON c.id = e.clip_id JOIN files f ON f.id = c.file_id"
-                " WHERE m.fingerprint = ? AND f.missing_since IS NULL"
-                f" AND e.clip_id IN ({','.join('?' * len(part))}) ORDER BY e.clip_id",
-                (frame, _MOST_BYTES, frame, model, *part),
-            )
-            alike: dict[int, list[tuple[int, bytes]]] = {}  # all of a model's have as many frames, if they are its own
-            for i, blob in rows:
-                alike.setdefault(len(blob or b""), []).append((i, blob))
-            damaged += [i for i, _ in alike.pop(0, [])]
-            for length, clips in alike.items():
-                found = np.array([i for i, _ in clips], np.int64)
-                frames = np.frombuffer(b"".join(blob for _, blob in clips), _FEATURE)
-                made = _index_vectors(frames.reshape(len(clips), length // frame, width - 1))
-                whole = np.isfinite(made[:, -1])
-                damaged += found[~whole].tolist()
-                labels.append(found[whole])
-                vectors.append(made[whole])
+        with self._catalog.guarded():
+            for part in parts(sorted(i for i in ids if i > 0)):
+                rows = self._catalog.reader().execute(
+                    f"SELECT e.clip_id, iif({condition}, e.globals, NULL) FROM embeddings e"
+                    " JOIN models m ON m.id = e.model_id JOIN clips c ON c.id = e.clip_id"
+                    " JOIN files f ON f.id = c.file_id WHERE m.fingerprint = ? AND f.missing_since IS NULL"
+                    f" AND e.clip_id IN ({','.join('?' * len(part))}) ORDER BY e.clip_id",
+                    (frame, _MOST_BYTES, frame, model, *part),
+                )
+                alike: dict[
+                    int, list[tuple[int, bytes]]
+                ] = {}  # all of a model's have as many frames, if they are its own
+                for i, blob in rows:
+                    alike.setdefault(len(blob or b""), []).append((i, blob))
+                damaged += [i for i, _ in alike.pop(0, [])]
+                for length, clips in alike.items():
+                    found = np.array([i for i, _ in clips], np.int64)
+                    frames = np.frombuffer(b"".join(blob for _, blob in clips), _FEATURE)
+                    made = index_vectors(frames.reshape(len(clips), length // frame, width - 1))
+                    whole = np.isfinite(made[:, -1])
+                    damaged += found[~whole].tolist()
+                    labels.append(found[whole])
+                    vectors.append(made[whole])
         self._warn(damaged)
         found = np.concatenate(labels)
         order = np.argsort(found)
@@ -199,23 +203,3 @@ def _floats(blobs: Iterable[bytes], shape: tuple[int, ...]) -> NDArray[np.float3
 def _finite(features: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which of [N, M, D] hold finite numbers only. Their sums say so: no sum of float16 numbers is too large."""
     return np.asarray(np.isfinite(np.einsum("nmd->n", features)))
-
-
-def _index_vectors(frames: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Frame features [N, M, D] of length at most 1 -> unit vectors [N, D + 1]: the mean, and what it lacks to length 1.
-
-    Their cosine with a query's `query_vector` orders clips exactly as <t, mean> does; by the mean's direction alone,
-    clips whose frames differ (short means) would come out too high. Of a clip with a number that is none, or infinite,
-    no value is finite.
-    """
-    with np.errstate(invalid="ignore"):
-        mean = frames.mean(axis=1, dtype=np.float32)
-        mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1.0)
-        lacking = np.sqrt(np.maximum(1.0 - np.square(mean).sum(axis=1, keepdims=True), 0.0))
-        vectors = np.concatenate([mean, lacking], axis=1)
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-
-
-def query_vector(text: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A text's features [D] -> [D + 1], to search an index of `Embeddings.vectors` with."""
-    return np.append(text, np.float32(0.0))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import VideoFile, VideoInfo
-from cret_desktop.index.annotations import drop_unused_tags, give_back_annotations, keep_annotations
+from cret_desktop.index.annotation_rows import drop_unused_tags, give_back_annotations, keep_annotations
 from cret_desktop.index.beliefs import believed
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.copies import copy_from
@@ -22,7 +22,7 @@ from cret_desktop.records import NewClip, ScanResult
 
 
 class FileChanges:
-    """Changes the files of one catalog. Raises: as every method of the catalog."""
+    """Changes the files of one catalog (`library.ports.WorkQueue`). Raises: as every method of the catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog

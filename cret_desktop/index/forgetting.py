@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from cret_desktop.index.annotations import drop_unused_tags
+from cret_desktop.index.annotation_rows import drop_unused_tags
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.rows import joined_path, parts, unused_sprites
 from cret_desktop.paths import is_inside

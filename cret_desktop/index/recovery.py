@@ -27,12 +27,9 @@ from cret_desktop.index.beliefs import fits
 from cret_desktop.index.connections import connect_to_read, difference, forbid_what_differs
 from cret_desktop.index.flush import flush_folder
 from cret_desktop.index.migrations import APPLICATION_ID, SCHEMA_VERSION, check_version, name_sort_key, prepare
-from cret_desktop.library_files import CATALOG, LibraryFiles
+from cret_desktop.library_files import CATALOG, HEAD, MARK, LibraryFiles
 from cret_desktop.tags import fold_tag
 
-# There for as long as a writer has the catalog, and still there where it did not close it.
-MARK = f"{CATALOG}.open"
-HEAD = "catalog.head"
 _RECOVERING, _RECOVERED, _MENDED = (f"catalog.{stage}.sqlite" for stage in ("recovering", "recovered", "mended"))
 _SUFFIXES = ("-journal", "-wal", "-shm", "")  # the logs first: beside a new catalog, SQLite would take them for its own
 _PAGE = 4096  # bytes, SQLite's default

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from cret_desktop.clips import VideoFile
-from cret_desktop.index.annotations import IS_ANNOTATED, is_annotated, keep_annotations
+from cret_desktop.index.annotation_rows import IS_ANNOTATED, is_annotated, keep_annotations
 from cret_desktop.index.catalog import Catalog, files_of
 from cret_desktop.index.copies import clip_ids, copy_from, drop_clips
 from cret_desktop.index.migrations import name_sort_key

@@ -5,16 +5,16 @@ Looks at the disk as seldom as that allows: again when half of what was left may
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 from cret_desktop.errors import StorageError
-from cret_desktop.library.backup import measure
+from cret_desktop.records import LibrarySize
 
 
 class Budget:
-    def __init__(self, library: Path, most: float) -> None:
-        """`most`: in GB (10^9 bytes), 0 for no bound."""
-        self._library = library
+    def __init__(self, measure: Callable[[], LibrarySize], most: float) -> None:
+        """`measure` looks how large the library is. `most`: in GB (10^9 bytes), 0 for no bound."""
+        self._measure = measure
         self._most = most
         self._until_look = 0.0  # bytes
 
@@ -23,7 +23,7 @@ class Budget:
         self._until_look -= written
         if not self._most or self._until_look > 0:
             return
-        left = self._most * 1e9 - measure(self._library).whole
+        left = self._most * 1e9 - self._measure().whole
         if left <= 0:
             raise StorageError(
                 f"Indexing stopped: the library has grown to the {self._most:g} GB that it may take up. Allow it more "

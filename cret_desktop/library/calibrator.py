@@ -17,10 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import Features, Vector
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.library.caches import read_cache
-from cret_desktop.library.ports import Model
+from cret_desktop.library.ports import Model, Store
 from cret_desktop.library.relevance import SAMPLE_CLIPS, Calibration, Likeness, standing
 from cret_desktop.library.score import score, unit
 from cret_desktop.library_files import CALIBRATION, LibraryFiles
@@ -62,9 +60,8 @@ def clip_as_query(clip: Features) -> Features:
 class Calibrator:
     """Judges scores over one library with one model."""
 
-    def __init__(self, catalog: Catalog, model: Model, references: Sequence[str], files: LibraryFiles) -> None:
-        self._catalog = catalog
-        self._embeddings = Embeddings(catalog)
+    def __init__(self, store: Store, model: Model, references: Sequence[str], files: LibraryFiles) -> None:
+        self._store = store
         self._model = model
         self._texts = tuple(references)
         self._library = files
@@ -143,8 +140,8 @@ class Calibrator:
         return self._likeness[1]
 
     def _sample(self, count: int) -> Judged:
-        wanted = self._catalog.sample_clips(count)
-        ids, features = self._embeddings.features(self._model.info, [i for i, _ in wanted])
+        wanted = self._store.clips.sample_clips(count)
+        ids, features = self._store.features.features(self._model.info, [i for i, _ in wanted])
         files = dict(wanted)
         return Judged(ids, np.array([files[int(i)] for i in ids], np.int64), features)
 

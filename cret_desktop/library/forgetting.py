@@ -10,14 +10,15 @@ import re
 from pathlib import Path
 
 from cret_desktop.errors import StorageError
-from cret_desktop.index import recovery
 from cret_desktop.library_files import (
     CALIBRATION,
     CATALOG_FILES,
     GRAPHS,
+    HEAD,
     HOLDER,
     LOCK,
     LOG,
+    MARK,
     PACE,
     THUMBNAILS,
     LibraryFiles,
@@ -28,7 +29,7 @@ _SET_ASIDE = re.compile(
     r"set-aside-[\d-]+|catalog\.(damaged|foreign)-[\d-]+\.sqlite(-wal|-shm)?"
     r"|catalog\.v\d+\.backup\.sqlite(\.part)?|engine\.log\.\d+"
 )
-_WORDLESS = {THUMBNAILS, GRAPHS, CALIBRATION, PACE, LOCK, HOLDER, recovery.MARK, recovery.HEAD, *CATALOG_FILES}
+_WORDLESS = {THUMBNAILS, GRAPHS, CALIBRATION, PACE, LOCK, HOLDER, MARK, HEAD, *CATALOG_FILES}
 
 
 def copies(library: Path) -> tuple[Path, ...]:

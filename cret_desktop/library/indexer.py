@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,20 +31,15 @@ from cret_desktop.clips import (
     VideoFile,
     VideoInfo,
 )
-from cret_desktop.errors import BadFile, ModelError, StorageError
+from cret_desktop.errors import BadFile, ModelError
 from cret_desktop.foreign import is_text, visible, why
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.scans import Scans
-from cret_desktop.index.texts import Texts
-from cret_desktop.library import subtitles, thumbnails
+from cret_desktop.library import subtitles
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.estimate import SOON, Estimate, keep_pace, read_pace
 from cret_desktop.library.identity import apply_scan, may_be_known
 from cret_desktop.library.leave_out import left_out
 from cret_desktop.library.one_file import faults_of, is_of_a_file
-from cret_desktop.library.ports import Decoder, Model
+from cret_desktop.library.ports import Decoder, Model, Store, VectorStore
 from cret_desktop.library.progress import (
     FileIndexed,
     FilesMeasured,
@@ -76,13 +70,6 @@ _LATEST = 1e9  # seconds into a video, before or after its zero: thirty years
 _LAST_ORDINAL = 10**9  # of a clip or a shot
 _LARGEST = 2**53  # of any number that a header tells; not finite ones are not below it
 STILL_SECONDS = 2.0  # without a change between two looks, after which a file is taken to be whole
-
-
-class SearchIndex(Protocol):
-    """What the indexer needs of `index.vector_index.VectorIndex`."""
-
-    def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None: ...
-    def remove(self, ids: NDArray[np.int64]) -> None: ...
 
 
 class Control:
@@ -184,8 +171,8 @@ class Indexer:
 
     def __init__(
         self,
-        catalog: Catalog,
-        index: SearchIndex,
+        store: Store,
+        index: VectorStore,
         model: Model,
         open_decoder: Callable[[], Decoder],
         files: LibraryFiles,
@@ -201,11 +188,12 @@ class Indexer:
 
         A file that changed less than `still_seconds` ago is looked at twice, that far apart, before it is taken.
         """
-        self._catalog = catalog
-        self._changes = FileChanges(catalog)
-        self._scans = Scans(catalog)
-        self._embeddings = Embeddings(catalog)
-        self._texts = Texts(catalog)
+        self._catalog = store.catalog
+        self._scans = store.scans
+        self._queue = store.queue
+        self._features = store.features
+        self._texts = store.texts
+        self._blobs = store.blobs
         self._leave_out = tuple(leave_out)
         self._index = index
         self._model = model
@@ -241,7 +229,7 @@ class Indexer:
 
     def _waiting(self) -> set[int]:
         model = self._model.info.fingerprint
-        return {i for root in self._catalog.roots() for i, _ in self._changes.pending(root.id, model)}
+        return {i for root in self._catalog.roots() for i, _ in self._queue.pending(root.id, model)}
 
     def look(self, places: Iterable[tuple[Root, str]], run: _Run) -> dict[int, VideoFile]:
         """Bring the catalog to what lies in these places now; returns what waits for indexing there."""
@@ -257,7 +245,7 @@ class Indexer:
             if root is None or not self._scan(root, within, run):
                 run.offline.append(known.path)
             elif not run.control.cancelled:
-                pending.update(self._changes.pending(root.id, self._model.info.fingerprint, within))
+                pending.update(self._queue.pending(root.id, self._model.info.fingerprint, within))
             if run.control.cancelled:
                 break
         return pending
@@ -326,7 +314,7 @@ class Indexer:
             self._index.remove(np.asarray(result.dropped_clips, np.int64))
         if result.restored_clips:
             info = self._model.info
-            self._index.add(*self._embeddings.vectors(info.fingerprint, info.width + 1, ids=result.restored_clips))
+            self._index.add(*self._features.vectors(info.fingerprint, info.width + 1, ids=result.restored_clips))
         run.drop_sprites(result.stale_sprites)
         run.failed += result.new_problems
         run.seen += len(files)
@@ -427,7 +415,7 @@ class _Run:
     def index(self, pending: dict[int, VideoFile]) -> None:
         self._total = len(pending)
         self._spend(0)
-        self._model_id = self._i._embeddings.record_model(self._i._model.info)
+        self._model_id = self._i._features.record_model(self._i._model.info)
         decoder = self._i._open_decoder()
         try:
             self._measure(decoder, pending)
@@ -452,7 +440,7 @@ class _Run:
 
     def _measure(self, decoder: Decoder, pending: dict[int, VideoFile]) -> None:
         """Read the lengths of what waits, as far as there is time, for the estimate and for who looks at the files."""
-        lengths = self._i._changes.lengths(list(pending))
+        lengths = self._i._queue.lengths(list(pending))
         unknown = {file.path: file_id for file_id, file in pending.items() if file_id not in lengths}
         infos: dict[int, VideoInfo] = {}
         told = time.monotonic()
@@ -474,7 +462,7 @@ class _Run:
 
     def _record(self, infos: dict[int, VideoInfo]) -> None:
         if infos:
-            self._i._changes.record_infos(infos)
+            self._i._queue.record_infos(infos)
             self._i._listener(FilesMeasured(len(infos)))
             infos.clear()
 
@@ -535,14 +523,14 @@ class _Run:
         return False
 
     def _index_as_copy(self, file_id: int, file: VideoFile, content: bytes) -> bool:
-        copied = self._i._changes.index_as_copy(file_id, file, content, self._model_id)
+        copied = self._i._queue.index_as_copy(file_id, file, content, self._model_id)
         ids = copied.restored_clips
         if ids:
             if copied.dropped_clips:
                 self._i._index.remove(np.asarray(copied.dropped_clips, np.int64))
             self.drop_sprites(copied.stale_sprites)
             info = self._i._model.info
-            self._i._index.add(*self._i._embeddings.vectors(info.fingerprint, info.width + 1, ids=ids))
+            self._i._index.add(*self._i._features.vectors(info.fingerprint, info.width + 1, ids=ids))
             self.files += 1
             self.clips += len(ids)
             self._estimate.drop(file_id)
@@ -569,7 +557,7 @@ class _Run:
                 del waiting[file_id]
             waiting.update(now)
             self._total += len(now) - len(before)
-            lengths = self._i._changes.lengths(list(now))
+            lengths = self._i._queue.lengths(list(now))
             for file_id in before:
                 self._estimate.drop(file_id)
             for file_id, file in now.items():
@@ -709,13 +697,7 @@ class _Run:
         """Write the clip's thumbnails: two levels of folders by content, named by content and time."""
         content = open_file.fingerprint.hex()[:24]
         name = f"{content[:2]}/{content[2:4]}/{content}-{round(clip.start * 1000)}.jpg"
-        try:
-            self._i._library.write(thumbnails.file_of(name), clip.sprite.jpeg)
-        except OSError as error:
-            raise StorageError(
-                f"Thumbnails cannot be written to {self._i._library.root}: {error.strerror or error}. Free some space "
-                "or check its permissions; what was indexed so far is kept."
-            ) from error
+        self._i._blobs.write(name, clip.sprite.jpeg)
         return NewClip(
             clip.ordinal, clip.shot, clip.start, clip.end, name, clip.sprite.tile_width, clip.sprite.tile_height,
             clip.sprite.poster, clip.times, frames, centers,
@@ -729,7 +711,7 @@ class _Run:
         if not self._stands_still(open_file.file):
             return
         clips = sorted(open_file.clips, key=lambda clip: clip.ordinal)
-        ids, gone, stale = self._i._changes.commit_file(
+        ids, gone, stale = self._i._queue.commit_file(
             open_file.id, open_file.file, open_file.info, open_file.fingerprint, clips, self._model_id,
             open_file.decoded.partial,
         )  # fmt: skip
@@ -740,7 +722,7 @@ class _Run:
             self.drop_sprites(stale)
             return
         info = self._i._model.info
-        self._i._index.add(*self._i._embeddings.vectors(info.fingerprint, info.width + 1, ids=ids))
+        self._i._index.add(*self._i._features.vectors(info.fingerprint, info.width + 1, ids=ids))
         self.drop_sprites(stale)
         self.files += 1
         self.clips += len(clips)
@@ -761,7 +743,7 @@ class _Run:
 
     def _fail(self, file_id: int, file: VideoFile, reason: str) -> None:
         reason = visible(str(reason)[:_LONGEST_REASON])  # a decoder's words, and so perhaps of the file's making
-        gone, stale = self._i._changes.fail_file(file_id, file, reason)
+        gone, stale = self._i._queue.fail_file(file_id, file, reason)
         if gone:
             self._i._index.remove(np.asarray(gone, np.int64))
         self.drop_sprites(stale)
@@ -773,7 +755,7 @@ class _Run:
     def drop_sprites(self, names: Iterable[str]) -> None:
         # A file of the same content that is on its way has written its own by these names; the catalog does not know.
         being_written = {clip.sprite for open_file in self._open.values() for clip in open_file.clips}
-        thumbnails.drop(self._i._library, set(names) - being_written)
+        self._i._blobs.remove(set(names) - being_written)
 
     def tell(self, phase: Phase, current: str, now: bool = False) -> None:
         moment = time.monotonic()

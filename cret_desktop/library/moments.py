@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cret_desktop.clips import LibraryFile, Match, Moment, Thumbnail
+from cret_desktop.library.ports import BlobStore
 from cret_desktop.library.relevance import classify
-from cret_desktop.library_files import LibraryFiles
 from cret_desktop.records import ClipRow
 
 
@@ -49,7 +49,7 @@ def merge(hits: Sequence[Hit]) -> list[list[Hit]]:
     return groups
 
 
-def moment_of(group: Sequence[Hit], files: LibraryFiles) -> Moment:
+def moment_of(group: Sequence[Hit], blobs: BlobStore) -> Moment:
     """One moment of hits that touch; the best hit leads, the thumbnails run in time order."""
     best = group[0]
     in_order = sorted(group, key=lambda hit: hit.clip.ordinal)
@@ -58,7 +58,7 @@ def moment_of(group: Sequence[Hit], files: LibraryFiles) -> Moment:
     for hit in in_order:
         if hit is best:
             chosen = len(tiles) + hit.best_frame
-        tiles += clip_thumbnails(hit.clip, files)
+        tiles += clip_thumbnails(hit.clip, blobs)
     return Moment(
         file_id=best.clip.file_id,
         clip_id=best.clip.id,
@@ -73,7 +73,7 @@ def moment_of(group: Sequence[Hit], files: LibraryFiles) -> Moment:
     )
 
 
-def spoken_moment(clip: ClipRow, start: float, end: float, relevance: float, files: LibraryFiles) -> Moment:
+def spoken_moment(clip: ClipRow, start: float, end: float, relevance: float, blobs: BlobStore) -> Moment:
     """The time of a subtitle line, in the clip that holds it."""
     return Moment(
         file_id=clip.file_id,
@@ -84,19 +84,17 @@ def spoken_moment(clip: ClipRow, start: float, end: float, relevance: float, fil
         score=0.0,
         relevance=relevance,
         match=classify(relevance),
-        thumbnails=clip_thumbnails(clip, files),
+        thumbnails=clip_thumbnails(clip, blobs),
         best=min(range(len(clip.times)), key=lambda i: abs(clip.times[i] - start)),
     )
 
 
-def whole_file(
-    file: LibraryFile, clips: Sequence[ClipRow], files: LibraryFiles, relevance: float | None = None
-) -> Moment:
+def whole_file(file: LibraryFile, clips: Sequence[ClipRow], blobs: BlobStore, relevance: float | None = None) -> Moment:
     """A file as one moment, with the posters of some of its clips. Without clips yet: `clip_id` 0, no thumbnails.
 
     The picture a third in stands for it: the beginning is often a title. `relevance` is None where it was only listed.
     """
-    posters = tuple(_poster(clip, files) for clip in clips)
+    posters = tuple(_poster(clip, blobs) for clip in clips)
     best = len(posters) // 3
     return Moment(
         file_id=file.id,
@@ -112,11 +110,11 @@ def whole_file(
     )
 
 
-def clip_thumbnails(clip: ClipRow, files: LibraryFiles) -> tuple[Thumbnail, ...]:
-    path, width, height = files.sprite_path(clip.sprite), clip.tile_width, clip.tile_height
+def clip_thumbnails(clip: ClipRow, blobs: BlobStore) -> tuple[Thumbnail, ...]:
+    path, width, height = blobs.sprite_path(clip.sprite), clip.tile_width, clip.tile_height
     return tuple(Thumbnail(path, (i * width, 0, width, height), time) for i, time in enumerate(clip.times))
 
 
-def _poster(clip: ClipRow, files: LibraryFiles) -> Thumbnail:
-    path, width, height = files.sprite_path(clip.sprite), clip.tile_width, clip.tile_height
+def _poster(clip: ClipRow, blobs: BlobStore) -> Thumbnail:
+    path, width, height = blobs.sprite_path(clip.sprite), clip.tile_width, clip.tile_height
     return Thumbnail(path, (clip.poster * width, 0, width, height), clip.times[clip.poster])

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import errno
 import logging
-import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cret_desktop.errors import BadFile, CretError
+from cret_desktop.errors import BadFile, CretError, StoreFault, ValueRefused
 from cret_desktop.foreign import why
 
 log = logging.getLogger(__name__)
 
 # Of this process and not of any file: each file would fail in its turn.
 _OF_THE_PROCESS = frozenset({errno.EMFILE, errno.ENFILE})
-# SQLite refuses the values that it is given; all else that it raises is of the catalog.
-_REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
 
 def _of_a_file(reason: str) -> str:
@@ -53,8 +50,8 @@ def is_of_a_file(error: BaseException) -> bool:
     match error:
         case CretError():
             return isinstance(error, BadFile)
-        case sqlite3.Error():
-            return isinstance(error, _REFUSED)
+        case StoreFault():
+            return isinstance(error, ValueRefused)
         case OSError():
             return error.errno not in _OF_THE_PROCESS
         case _:

@@ -10,26 +10,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cret_desktop.clip_vectors import query_vector
 from cret_desktop.clips import LibraryFile, Match, Moment, Picture, Reason, Sort, Stretch, Vector
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.filters import Filters
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings, query_vector
-from cret_desktop.index.listing import Listing
-from cret_desktop.index.texts import Texts
 from cret_desktop.library import query as query_language
 from cret_desktop.library import words
 from cret_desktop.library.calibrator import Calibrator, Judged, Probe, clip_as_query
 from cret_desktop.library.moments import Hit, clip_thumbnails, merge, moment_of, spoken_moment, whole_file
-from cret_desktop.library.ports import FitPicture, Model
+from cret_desktop.library.ports import FitPicture, Model, Store, VectorSearch
 from cret_desktop.library.relevance import POSSIBLE, relevance
 from cret_desktop.library.score import center_similarities, frame_similarities, pool_frames
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.records import ClipFiles
 
 # Clips rescored in full: recall@10 of at least 0.99 of exhaustive scoring, at 100,000 clips (docs/benchmarks.md).
 CANDIDATES = 800
@@ -47,15 +44,6 @@ WEAKENED = 0.9 * POSSIBLE  # the relevance of the doubtful, at most
 
 class Abandoned(Exception):
     """Nobody waits for the answer any more."""
-
-
-class SearchIndex(Protocol):
-    """What the searcher needs of `index.vector_index.VectorIndex`."""
-
-    def __len__(self) -> int: ...
-    def search(
-        self, query: Vector, k: int, allowed: NDArray[np.int64] | None = None
-    ) -> tuple[NDArray[np.int64], Vector]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +69,24 @@ class Searcher:
 
     def __init__(
         self,
-        catalog: Catalog,
-        index: SearchIndex,
+        store: Store,
+        index: VectorSearch,
         model: Model,
         files: LibraryFiles,
         references: Sequence[str],
         fit_picture: FitPicture,
     ) -> None:
-        self._catalog = catalog
-        self._embeddings = Embeddings(catalog)
-        self._listing = Listing(catalog)
-        self._texts = Texts(catalog)
+        self._clips = store.clips
+        self._features = store.features
+        self._listing = store.listing
+        self._texts = store.texts
+        self._blobs = store.blobs
         self._index = index
         self._model = model
-        self._library = files
         self._fit_picture = fit_picture
         self._text_probe = lru_cache(TEXTS_KEPT)(self._encoded)
-        self._calibrator = Calibrator(catalog, model, references, files)
-        self._clip_ids = np.empty(0, np.int64)  # of all clips, ascending, with their files: see `_clip_files`
-        self._file_ids = np.empty(0, np.int64)
+        self._calibrator = Calibrator(store, model, references, files)
+        self._known_clips = ClipFiles(np.empty(0, np.int64), np.empty(0, np.int64))
 
     def search(
         self,
@@ -157,7 +144,7 @@ class Searcher:
             as_seen = sort is Sort.RELEVANCE and not reverse and not said
             hits, confident = self._hits(wanted, avoided, raw, clips, rows, reach if as_seen else None)
         with step("moments"):
-            moments = [moment_of(group, self._library) for group in merge(hits)]
+            moments = [moment_of(group, self._blobs) for group in merge(hits)]
             if said:
                 moments = self._fused(moments, evidence, only_seen=avoided is not None)
                 confident = any(moment.match is not Match.WEAK for moment in moments)
@@ -171,7 +158,7 @@ class Searcher:
 
     def filmstrip(self, file_id: int, typed: str = "", like: Picture | int | None = None) -> tuple[Stretch, ...]:
         """All clips of a file in order, with their relevance to a query. Raises: as `search`; PathError."""
-        clips = self._catalog.clips_of(file_id)
+        clips = self._clips.clips_of(file_id)
         if not clips and file_id not in self._listing.files([file_id]):
             raise PathError("The video has left the library.")
         found: dict[int, float] = {}
@@ -182,7 +169,7 @@ class Searcher:
                 steps = self._steps(wanted, [self._compared(probe, judged)[0] for probe in wanted], judged)
                 found = dict(zip(judged.ids.tolist(), relevance(steps).tolist(), strict=True))
         return tuple(
-            Stretch(clip.id, clip.start, clip.end, clip.shot, clip_thumbnails(clip, self._library), found.get(clip.id))
+            Stretch(clip.id, clip.start, clip.end, clip.shot, clip_thumbnails(clip, self._blobs), found.get(clip.id))
             for clip in clips
         )
 
@@ -210,7 +197,7 @@ class Searcher:
             frames = np.repeat(square[None, None], self._model.info.frame_format.frames, axis=1)  # [1, M, H, W, 3]
             probes.append(Probe(clip_as_query(self._model.video.encode(frames)), is_text=False))
         elif like is not None:
-            ids, features = self._embeddings.features(self._model.info, [like])
+            ids, features = self._features.features(self._model.info, [like])
             if not len(ids):
                 raise PathError("The moment to look for similar ones of has left the library.")
             probes.append(Probe(clip_as_query(features), is_text=False))
@@ -228,12 +215,9 @@ class Searcher:
         return files, clip_ids[np.isin(file_ids, files)]
 
     def _clip_files(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """All clip ids there have been, and their files: neither changes, so only new ones are read."""
-        ids, files = self._catalog.clip_files(int(self._clip_ids[-1]) if len(self._clip_ids) else 0)
-        if len(ids):
-            self._clip_ids = np.concatenate([self._clip_ids, ids])
-            self._file_ids = np.concatenate([self._file_ids, files])
-        return self._clip_ids, self._file_ids
+        """All clip ids there have been, and their files: only new ones are read."""
+        self._known_clips = self._clips.clip_files(self._known_clips)
+        return self._known_clips.ids, self._known_clips.files
 
     # --- candidates and scores --------------------------------------------------------------------------------
 
@@ -251,7 +235,7 @@ class Searcher:
         return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
 
     def _judged(self, ids: NDArray[np.int64]) -> Judged:
-        found, features = self._embeddings.features(self._model.info, ids.tolist())
+        found, features = self._features.features(self._model.info, ids.tolist())
         clip_ids, file_ids = self._clip_files()
         return Judged(found, file_ids[np.searchsorted(clip_ids, found)], features)
 
@@ -299,7 +283,7 @@ class Searcher:
         if videos is not None:
             _, first = np.unique(clips.file_ids[order], return_index=True)
             order = order[np.isin(clips.file_ids[order], clips.file_ids[order[np.sort(first)[:videos]]])]
-        found = self._catalog.clips(clips.ids[order].tolist())
+        found = self._clips.clips(clips.ids[order].tolist())
         hits = [
             Hit(found[int(clips.ids[i])], float(scores[i]), float(likely[i]), int(frames[i]))
             for i in order
@@ -330,9 +314,9 @@ class Searcher:
         for line in evidence.lines:
             shown = (m for m in of_video.get(line.file_id, ()) if m.match is not Match.WEAK)
             spoken = next((m for m in shown if m.start <= line.start < m.end), None)
-            clip = self._catalog.clip_at(line.file_id, line.start)
+            clip = self._clips.clip_at(line.file_id, line.start)
             if spoken is None and clip is not None and not (only_seen and line.file_id not in of_video):
-                spoken = spoken_moment(clip, line.start, line.end, evidence.line_relevance, self._library)
+                spoken = spoken_moment(clip, line.start, line.end, evidence.line_relevance, self._blobs)
             if spoken is not None:  # without clips the video waits to be indexed, and there is nothing to point at yet
                 fusion.add(spoken, evidence.line_weight, evidence.line_relevance, (Reason("subtitle", line.text),))
         return fusion.moments()
@@ -382,7 +366,7 @@ class Searcher:
         return tuple(np.unique(clips.file_ids[steps >= AVOIDED_STEPS]).tolist())
 
     def _whole_file(self, file: LibraryFile, likely: float | None = None) -> Moment:
-        return whole_file(file, self._catalog.spread_clips(file.id, POSTERS), self._library, likely)
+        return whole_file(file, self._clips.spread_clips(file.id, POSTERS), self._blobs, likely)
 
 
 def _worth_judging(

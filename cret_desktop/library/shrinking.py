@@ -8,11 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from cret_desktop.errors import StorageError
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.sprites import shown_sprites, swap_sprites
-from cret_desktop.library.thumbnails import drop, file_of
-from cret_desktop.library_files import LibraryFiles
+from cret_desktop.library.ports import Store
 from cret_desktop.media.sprites import tile_size
 from cret_desktop.records import ShownSprite
 
@@ -23,9 +19,7 @@ AT_ONCE = 100  # pictures a transaction
 Shrink = Callable[[bytes, int, int], tuple[bytes, int, int]]
 
 
-def shrink_thumbnails(
-    catalog: Catalog, files: LibraryFiles, shrink: Shrink, widest: int, stop: Callable[[], bool]
-) -> None:
+def shrink_thumbnails(store: Store, shrink: Shrink, widest: int, stop: Callable[[], bool]) -> None:
     """Bring tiles that are wider than `widest` pixels to that. For the indexing thread, while nothing is indexed.
 
     `shrink`: (a sprite's JPEG, its number of tiles, `widest`) to (JPEG, tile width, tile height); it raises ValueError
@@ -33,35 +27,27 @@ def shrink_thumbnails(
     """
     larger = [
         sprite
-        for sprite in shown_sprites(catalog)
+        for sprite in store.clips.shown_sprites()
         if tile_size(sprite.tile_width, sprite.tile_height, widest) != (sprite.tile_width, sprite.tile_height)
     ]
     for at in range(0, len(larger), AT_ONCE):
         if stop():
             return
-        _replace(catalog, files, larger[at : at + AT_ONCE], shrink, widest)
+        _replace(store, larger[at : at + AT_ONCE], shrink, widest)
 
 
-def _replace(
-    catalog: Catalog, files: LibraryFiles, sprites: Sequence[ShownSprite], shrink: Shrink, widest: int
-) -> None:
+def _replace(store: Store, sprites: Sequence[ShownSprite], shrink: Shrink, widest: int) -> None:
     smaller = []
     for sprite in sprites:
         try:
-            jpeg, width, height = shrink(files.read(file_of(sprite.name)), sprite.tiles, widest)
+            jpeg, width, height = shrink(store.blobs.read(sprite.name), sprite.tiles, widest)
         except (OSError, ValueError) as error:
             log.info("%s is left as it is: %s", sprite.name, error)  # not there, or no picture: nothing to gain
             continue
         # The name's end, a clip's place, stays: by it a lost picture is drawn again.
         content, _, place = sprite.name.rpartition("-")
         name = f"{content.rpartition('.')[0] or content}.{width}-{place}"
-        try:
-            files.write(file_of(name), jpeg)
-        except OSError as error:
-            raise StorageError(
-                f"Thumbnails cannot be written to {files.root}: {error.strerror or error}. Free some space or check "
-                "its permissions; no picture is lost."
-            ) from error
+        store.blobs.write(name, jpeg)
         smaller.append((sprite.name, ShownSprite(name, width, height, sprite.tiles)))
-    swap_sprites(catalog, smaller)
-    drop(files, [old for old, _ in smaller])
+    store.clips.swap_sprites(smaller)
+    store.blobs.remove([old for old, _ in smaller])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from cret_desktop.index.catalog import Catalog
+from cret_desktop.library.ports import Catalog
 from cret_desktop.media.scan import kept_number
 from cret_desktop.paths import is_inside, names_another_computer
 from cret_desktop.records import FileRow, Root

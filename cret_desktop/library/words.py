@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from cret_desktop.clips import LibraryFile, Match, Moment, Reason
-from cret_desktop.index.texts import Texts
+from cret_desktop.library.ports import TextSearch
 from cret_desktop.library.relevance import POSSIBLE, classify
 from cret_desktop.records import FileHit, LineHit
 from cret_desktop.tags import fold_tag
@@ -51,7 +51,7 @@ class Evidence:
         return POSSIBLE + _LINE_TRUST * self.line_weight
 
 
-def find(texts: Texts, query: str, total: int, allowed: Collection[int] | None) -> Evidence:
+def find(texts: TextSearch, query: str, total: int, allowed: Collection[int] | None) -> Evidence:
     """Search for a query's words in a library of `total` files, among those `allowed` (file ids)."""
     words = tuple(word for word in re.findall(r"\w+", query) if word.casefold() not in _SMALL)
     if not words:

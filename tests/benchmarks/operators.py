@@ -21,6 +21,7 @@ from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.scans import Scans
+from cret_desktop.index.store import SqliteStore
 from cret_desktop.index.texts import Texts
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.identity import apply_scan
@@ -115,7 +116,7 @@ def main() -> None:
         if index.needs_build():
             index.build()
         files = LibraryFiles(arguments.work)
-        searcher = Searcher(catalog, index, model, files, references, fit_picture)  # type: ignore[arg-type]
+        searcher = Searcher(SqliteStore(catalog), index, model, files, references, fit_picture)  # type: ignore[arg-type]
         searcher.prepare()
         took: dict[str, list[float]] = defaultdict(list)
         parts: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

@@ -28,13 +28,15 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from cret_desktop.clip_vectors import query_vector
 from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
 from cret_desktop.engine.assemble import fit_picture
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings, query_vector
+from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.graph_builder import EF_SEARCH, SPACE
 from cret_desktop.index.scans import Scans
+from cret_desktop.index.store import SqliteStore
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.ports import VideoEncoder
@@ -257,7 +259,7 @@ def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: Li
     references = [f"text {number}" for number in range(len(typed), len(world.texts.globals))]
     for name, config in presets(world.centers.shape[1] > 0):
         best = ids[np.argsort(-exhaustive(world, config), axis=1)[:, :TOP]]
-        searcher = Searcher(catalog, index, model_of(world, config), paths.files, references, fit_picture)
+        searcher = Searcher(SqliteStore(catalog), index, model_of(world, config), paths.files, references, fit_picture)
         parts: dict[str, list[float]] = defaultdict(list)
 
         def ask(number: int, searcher: Searcher = searcher, parts: dict[str, list[float]] = parts) -> NDArray[np.int64]:

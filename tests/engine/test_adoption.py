@@ -21,10 +21,11 @@ from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryStrange, LibraryTooNew, StorageError
 from cret_desktop.index import migrations
 from cret_desktop.index.annotations import Annotations
+from cret_desktop.index.backup import copy_library, take_in
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.clips import Clips
 from cret_desktop.index.connections import connect_to_read, difference
 from cret_desktop.index.listing import Listing
-from cret_desktop.library.backup import copy_library, take_in
 from cret_desktop.library_files import CATALOG, GRAPHS, LibraryFiles
 from tests.index.test_catalog import indexed
 
@@ -57,7 +58,7 @@ def make(library: Path) -> Path:
         (first, _), _ = indexed(catalog, "a.mp4", 2), indexed(catalog, "b.mp4", 1)
         Annotations(catalog).set_note(first, "said of the first")
         Annotations(catalog).change_tags([first], ["beach"], [])
-        sprite = catalog.clips_of(first)[0].sprite
+        sprite = Clips(catalog).clips_of(first)[0].sprite
         with catalog.write() as db:
             db.execute(
                 "INSERT INTO graphs (generation, model, file, size, digest, last_clip_id, count, width, space, m,"
@@ -165,7 +166,7 @@ def older(library: Path, video: Path, inode: int) -> None:
     library.mkdir(parents=True)
     status = video.stat()
     with closing(sqlite3.connect(library / CATALOG, isolation_level=None)) as db:
-        migrations.prepare(db, adoption.IDENTITY_SINCE - 1)
+        migrations.prepare(db, migrations.IDENTITY_SINCE - 1)
         db.execute("INSERT INTO roots (id, path, added_at) VALUES (1, ?, 0)", (os.fsencode(video.parent),))
         db.execute(
             "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state)"

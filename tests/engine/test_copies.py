@@ -12,8 +12,7 @@ import pytest
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CopyCancelled, LibraryMissing, PathError, StorageError, UsageError
-from cret_desktop.library.backup import Contents
-from cret_desktop.records import Merged
+from cret_desktop.records import Contents, Merged
 from tests.engine.test_annotations import files
 from tests.engine.test_engine import FACTORY, WAIT, Events, index
 from tests.videos import write_colours

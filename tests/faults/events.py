@@ -32,12 +32,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from cret_desktop.clip_vectors import query_vector
 from cret_desktop.engine import protocol
 from cret_desktop.engine.adoption import key_of
 from cret_desktop.engine.assemble import OpenLibrary, wire
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings, query_vector
+from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.vector_index import VectorIndex, Vectors
 from cret_desktop.library.progress import FileIndexed
 from cret_desktop.media.decoder_pool import DecoderPool

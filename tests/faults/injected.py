@@ -28,6 +28,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from cret_desktop.index.store import SqliteStore
 from tests.faults import replay
 
 SHIM = Path(__file__).with_name("shim.c")
@@ -117,8 +118,9 @@ def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
         def look() -> None:
             root = catalog.add_root(str(videos))
             indexer = Indexer(
-                catalog, index, ColourModel(), FakeDecoder, LibraryFiles(library), indexed, still_seconds=0.0
-            )
+                SqliteStore(catalog), index, ColourModel(), FakeDecoder, LibraryFiles(library), indexed,
+                still_seconds=0.0,
+            )  # fmt: skip
             indexer.run([(root, str(videos))], Control())
 
         def tag(word: str) -> None:

@@ -33,10 +33,10 @@ from cret_desktop.errors import CretError, EngineError
 from cret_desktop.index import migrations
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.recovery import MARK
 from cret_desktop.index.vector_index import Limits, VectorIndex
 from cret_desktop.library.indexer import FILES_IN_FLIGHT
 from cret_desktop.library.progress import FileIndexed
+from cret_desktop.library_files import MARK
 from cret_desktop.media.scan import fingerprint
 from cret_desktop.paths import LibraryPaths
 from tests.fakes import COLOURS, INFO

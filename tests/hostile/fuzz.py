@@ -35,6 +35,7 @@ from cret_desktop.clips import Sort
 from cret_desktop.errors import CretError
 from cret_desktop.index.annotation_records import merge_records
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.store import SqliteStore
 from cret_desktop.library import annotation_file, query, subtitles
 from cret_desktop.library.calibrator import Calibrator
 from cret_desktop.library.estimate import Pace, keep_pace, read_pace
@@ -317,7 +318,7 @@ def read_answers(content: bytes) -> None:
 
 def read_calibration(content: bytes) -> None:
     Path(_scratch().name, "calibration").mkdir(exist_ok=True)
-    calibrator = Calibrator(_catalog(), ColourModel(), REFERENCES, LibraryFiles(_scratch().name))
+    calibrator = Calibrator(SqliteStore(_catalog()), ColourModel(), REFERENCES, LibraryFiles(_scratch().name))
     _file(f"calibration/{INFO.fingerprint}.npz", content)
     features = calibrator.references()
     assert features.globals.shape == (len(REFERENCES), INFO.width)

@@ -467,8 +467,8 @@ def _read(library: Path) -> dict[str, list[str]]:
 def _found(opened: OpenLibrary) -> dict[str, list[str]]:
     """Search, and ask for all else that a window shows."""
     from cret_desktop.clips import Sort
+    from cret_desktop.index import backup
     from cret_desktop.index.annotation_records import read_records
-    from cret_desktop.library import backup
 
     catalog, searcher = opened.catalog, opened.searcher
     with catalog.guarded():
@@ -521,7 +521,7 @@ def _index(library: Path, more: Path | None, adopt: bool = False) -> dict[str, l
                 if more is not None:
                     root = add_root(opened.catalog, str(more), Volumes())
                     opened.indexer(lambda event: None, (), USUAL_SAMPLING, 0.0).run([(root, str(more))], Control())
-                    thumbnails = ThumbnailFolder(opened.catalog, opened.paths.files)
+                    thumbnails = ThumbnailFolder(opened.store)
                     thumbnails.sweep()
                     thumbnails.look(closely=True)
             return _found(opened)
@@ -532,7 +532,7 @@ def _index(library: Path, more: Path | None, adopt: bool = False) -> dict[str, l
 def _restore(library: Path, source: Path) -> dict[str, list[str]]:
     from cret_desktop.engine import adoption
     from cret_desktop.engine.lock import WriterLock
-    from cret_desktop.library.backup import take_in
+    from cret_desktop.index.backup import take_in
     from cret_desktop.paths import LibraryPaths
 
     with WriterLock(LibraryPaths(library).lock).held():

@@ -14,11 +14,12 @@ import psutil
 import pytest
 
 from cret_desktop.clips import FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
-from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryTooNew, StorageError
+from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryTooNew, StorageError, StoreFault, ValueRefused
 from cret_desktop.filters import Filters
 from cret_desktop.index import migrations
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.clips import Clips
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
@@ -26,6 +27,7 @@ from cret_desktop.index.rows import GraphManifest, graph_file_name
 from cret_desktop.index.scans import Scans
 from cret_desktop.index.texts import Texts
 from cret_desktop.library.identity import apply_scan
+from cret_desktop.library.one_file import is_of_a_file
 from cret_desktop.records import NewClip, Root
 
 MODEL = ModelInfo("m", "M", "print-1", 8, 2, FrameFormat(4, 32), ScoreConfig())
@@ -74,7 +76,7 @@ def indexed(catalog: Catalog, name: str, clips: int, content: bytes | None = Non
 def test_a_committed_file_reads_back(catalog: Catalog) -> None:
     embeddings = Embeddings(catalog)
     _, ids = indexed(catalog, "a.mp4", 3)
-    rows = catalog.clips(ids)
+    rows = Clips(catalog).clips(ids)
     assert [rows[i].ordinal for i in ids] == [0, 1, 2]
     assert rows[ids[1]].path == "/videos/a.mp4"
     assert rows[ids[1]].times == (1.0, 2.0, 3.0, 4.0)
@@ -108,7 +110,7 @@ def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
     embeddings = Embeddings(catalog)
     file_id, _ = indexed(catalog, "a.mp4", 2)
     broken = [clip(0), clip(0)]  # the same ordinal twice
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(ValueRefused):
         FileChanges(catalog).commit_file(
             file_id, video("/videos/a.mp4"), INFO, b"x", broken, embeddings.record_model(MODEL)
         )
@@ -423,3 +425,32 @@ def test_the_connections_of_threads_that_have_ended_are_closed(catalog: Catalog)
         read_in_another()
     assert psutil.Process().num_fds() <= before + 3  # SQLite keeps some open while another connection reads
     assert catalog.roots() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (sqlite3.DataError("string or blob too big"), ValueRefused),
+        (sqlite3.IntegrityError("NOT NULL constraint failed"), ValueRefused),
+        (sqlite3.InterfaceError("bad parameter"), ValueRefused),
+        (sqlite3.ProgrammingError("type not supported"), ValueRefused),
+        (sqlite3.OperationalError("no such table: filse"), StoreFault),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_no_error_of_sqlite_leaves_the_storage(catalog: Catalog, error: Exception, raised: type[StoreFault]) -> None:
+    for place in (catalog.write, catalog.guarded):
+        with pytest.raises(StoreFault) as caught, place():
+            raise error
+        assert type(caught.value) is raised
+        assert caught.value.__cause__ is error
+        assert is_of_a_file(caught.value) == (raised is ValueRefused)
+
+
+def test_damage_and_a_full_disk_are_of_the_library_not_of_a_file(catalog: Catalog) -> None:
+    for code, raised in ((sqlite3.SQLITE_FULL, StorageError), (sqlite3.SQLITE_CORRUPT, LibraryDamaged)):
+        error = sqlite3.OperationalError("it was met")
+        error.sqlite_errorcode = code
+        with pytest.raises(raised) as caught, catalog.guarded():
+            raise error
+        assert not is_of_a_file(caught.value)

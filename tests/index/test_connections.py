@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.errors import LibraryDamaged, StorageError
+from cret_desktop.index.backup import check
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.clips import Clips
 from cret_desktop.index.connections import connect_to_read, connect_to_write, difference
-from cret_desktop.library.backup import Contents, check
+from cret_desktop.records import Contents
 from tests.index.test_catalog import indexed
 
 MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -64,10 +66,10 @@ def test_a_journal_deletes_no_file_that_it_names(path: Path, photo: Path, tmp_pa
     assert not lost.exists(), "SQLite itself deletes it: the test shows nothing any more"
     plant_journal(path, photo)
     with Catalog.open(path, read_only=True) as catalog:
-        assert len(catalog.clips_of(1)) == 2
+        assert len(Clips(catalog).clips_of(1)) == 2
     plant_journal(path, photo)
     with Catalog.open(path) as catalog:
-        assert (len(catalog.clips_of(1)), catalog.notice) == (2, "")
+        assert (len(Clips(catalog).clips_of(1)), catalog.notice) == (2, "")
     assert photo.read_bytes() == b"somebody's" * 10_000
 
 
@@ -81,7 +83,7 @@ def test_nothing_is_written_into_a_file_by_another_name(path: Path, photo: Path,
         os.link(photo, other)
         try:
             with Catalog.open(path, read_only) as catalog:
-                catalog.clips_of(1)
+                Clips(catalog).clips_of(1)
         except (LibraryDamaged, StorageError):
             assert beside != "-shm"
         assert photo.read_bytes() == before
@@ -132,11 +134,11 @@ def test_what_a_catalog_has_besides_is_never_run(path: Path, statement: str) -> 
             with pytest.raises(sqlite3.DatabaseError, match=r"prohibited|not authorized"):
                 db.execute("SELECT * FROM evil").fetchone()
     with Catalog.open(path, read_only=True) as catalog:
-        assert len(catalog.clips_of(1)) == 2
+        assert len(Clips(catalog).clips_of(1)) == 2
     assert check(path.parent) == Contents(1, 2)
     with Catalog.open(path) as catalog:
         assert "was repaired: 1 video came back" in catalog.notice
-        assert len(catalog.clips_of(1)) == 2
+        assert len(Clips(catalog).clips_of(1)) == 2
     with closing(connect_to_read(path)) as db:
         assert not difference(db)
 
@@ -146,7 +148,7 @@ def test_a_version_that_there_never_was_loses_nothing(path: Path, version: int) 
     change(path, f"PRAGMA user_version = {version}")
     with Catalog.open(path) as catalog:
         assert "was repaired: 1 video came back" in catalog.notice
-        assert len(catalog.clips_of(1)) == 2
+        assert len(Clips(catalog).clips_of(1)) == 2
 
 
 @pytest.mark.parametrize("table", ["clips", "files", "roots"])

@@ -19,9 +19,11 @@ from cret_desktop.filters import Filters
 from cret_desktop.index import migrations, recovery
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.clips import Clips
 from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.index.listing import Listing
+from cret_desktop.library_files import MARK
 from tests.index.test_catalog import MODEL, indexed, old_catalog
 
 PAGE = 4096
@@ -80,7 +82,7 @@ def damaged_copy(sound: Path, folder: Path, page: int, content: bytes) -> Path:
     with path.open("r+b") as stream:
         stream.seek(page * PAGE)
         stream.write(content)
-    path.with_name(recovery.MARK).touch()
+    path.with_name(MARK).touch()
     return path
 
 
@@ -131,7 +133,7 @@ def test_no_page_that_is_overwritten_loses_what_was_said(sound: Path, tmp_path: 
 
 def test_damage_that_is_met_in_use_is_repaired_at_the_next_opening(sound: Path, tmp_path: Path) -> None:
     path = damaged_copy(sound, tmp_path / "library", 0, b"")
-    path.with_name(recovery.MARK).unlink()
+    path.with_name(MARK).unlink()
     with closing(sqlite3.connect(path)) as db:
         (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'saved_searches'").fetchone()
     with path.open("r+b") as stream:
@@ -152,7 +154,7 @@ def test_a_damaged_catalog_of_an_older_schema_is_repaired_and_brought_up_to_date
     with path.open("r+b") as stream:
         stream.seek(path.stat().st_size - PAGE)
         stream.write(bytes(PAGE))
-    path.with_name(recovery.MARK).touch()
+    path.with_name(MARK).touch()
     with Catalog.open(path) as catalog:
         assert "3 videos" in catalog.notice
         assert len(catalog.roots()) == 2
@@ -243,9 +245,9 @@ def test_one_value_that_can_be_none_loses_no_other(tmp_path: Path) -> None:
         rows = [i for (i,) in db.execute("SELECT id FROM clips ORDER BY id")]
         db.execute("UPDATE clips SET times = zeroblob(?) WHERE id = ?", (70 * 2**20, rows[5]))
     with Catalog.open(path) as catalog, pytest.raises(LibraryDamaged), catalog.guarded():
-        catalog.clips(rows)
+        Clips(catalog).clips(rows)
     with Catalog.open(path) as catalog:
-        assert set(rows) - set(catalog.clips(rows)) == {rows[5]}
+        assert set(rows) - set(Clips(catalog).clips(rows)) == {rows[5]}
 
 
 def test_what_a_row_can_do_without_is_left_out_of_it(tmp_path: Path) -> None:
@@ -261,7 +263,7 @@ def test_what_a_row_can_do_without_is_left_out_of_it(tmp_path: Path) -> None:
     recovery.remake(path)
     with Catalog.open(path) as catalog:
         assert what_was_said(catalog)["files"] == before["files"]
-        clips = [clip for i in range(1, FILES + 1) for clip in catalog.clips_of(i)]
+        clips = [clip for i in range(1, FILES + 1) for clip in Clips(catalog).clips_of(i)]
         assert len(clips) > FILES
         assert {(clip.sprite, clip.tile_width, clip.poster) for clip in clips} == {("", 0, 0)}
         assert not any(root.followed is None for root in catalog.roots())

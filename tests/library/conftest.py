@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings
+from cret_desktop.index.store import SqliteStore
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.ports import Decoder
@@ -32,12 +32,16 @@ class Bench:
 
     folder: Path
     videos: Path
-    catalog: Catalog
+    store: SqliteStore
     index: VectorIndex
     model: ColourModel
     searcher: Searcher
     decoders: list[FakeDecoder]
     events: list[object]
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.store.catalog
 
     def write(self, name: str, words: str) -> Path:
         path = self.videos / name
@@ -59,7 +63,7 @@ class Bench:
 
         root = self.catalog.add_root(str(self.videos))
         indexer = Indexer(
-            self.catalog, self.index, self.model, open_decoder or fake, LibraryFiles(self.folder),
+            self.store, self.index, self.model, open_decoder or fake, LibraryFiles(self.folder),
             self.events.append, leave_out, still_seconds=0.0,
         )  # fmt: skip
         return indexer.run([(root, str(within or self.videos))], control or Control(), only_new)
@@ -85,10 +89,10 @@ def open_bench(place: Path) -> Iterator[Bench]:
     folder, videos = place / "library", place / "videos"
     videos.mkdir()
     model = ColourModel()
-    with Catalog.open(folder / "catalog.sqlite") as catalog:
+    with SqliteStore.open(folder) as store:
         index = VectorIndex.open(
-            folder / "graphs", Embeddings(catalog), model.info.fingerprint, model.info.width + 1, key=KEY
+            folder / "graphs", store.features, model.info.fingerprint, model.info.width + 1, key=KEY
         )
-        searcher = Searcher(catalog, index, model, LibraryFiles(folder), REFERENCES, fit_picture)
-        yield Bench(folder, videos, catalog, index, model, searcher, [], [])
+        searcher = Searcher(store, index, model, LibraryFiles(folder), REFERENCES, fit_picture)
+        yield Bench(folder, videos, store, index, model, searcher, [], [])
         index.close()

@@ -22,11 +22,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from cret_desktop.clip_vectors import query_vector
 from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, LibraryFile, Sampling, VideoFile
 from cret_desktop.index.annotations import Annotations
 from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings, query_vector
+from cret_desktop.index.clips import Clips
+from cret_desktop.index.embeddings import Embeddings
 from cret_desktop.index.listing import Listing
+from cret_desktop.index.store import SqliteStore
 from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
@@ -308,7 +311,7 @@ class Library(RuleBasedStateMachine):
 
     def _run(self, decoder: FakeDecoder) -> None:
         indexer = Indexer(
-            self.catalog, self.index, self.model, lambda: decoder, LibraryFiles(self.library),
+            SqliteStore(self.catalog), self.index, self.model, lambda: decoder, LibraryFiles(self.library),
             still_seconds=0.0, volumes=self._volumes,
         )  # fmt: skip
         indexer.run([(root, root.path) for root in self.catalog.roots()], Control())
@@ -391,7 +394,7 @@ class Library(RuleBasedStateMachine):
         for file_id, path, file in listed:
             assert file.offline is not self.truth.is_there(path)
             assert file.offline or file.path == str(self._real(path))
-            clips = self.catalog.clips_of(file_id)
+            clips = Clips(self.catalog).clips_of(file_id)
             assert len(clips) == len(self.truth.seen[path].split())
             assert all((self.library / "thumbnails" / clip.sprite).is_file() for clip in clips)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from cret_desktop.clips import USUAL_SAMPLING, ClipDecoded, DecodeEvent, Sampling, VideoFile
 from cret_desktop.errors import StorageError
-from cret_desktop.library import budget
-from cret_desktop.library.backup import LibrarySize, measure
+from cret_desktop.index.backup import FolderBackup
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control, Indexer
 from cret_desktop.library.progress import IndexTotals
 from cret_desktop.library_files import LibraryFiles
-from cret_desktop.records import Root
+from cret_desktop.records import LibrarySize, Root
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
 
@@ -42,37 +40,38 @@ def root(bench: Bench) -> Root:
 
 def run(bench: Bench, root: Root, most: float) -> IndexTotals:
     indexer = Indexer(
-        bench.catalog, bench.index, bench.model, LargeStrips, LibraryFiles(bench.folder),
-        still_seconds=0.0, budget=Budget(bench.folder, most),
+        bench.store, bench.index, bench.model, LargeStrips, LibraryFiles(bench.folder),
+        still_seconds=0.0, budget=Budget(FolderBackup(bench.folder).measure, most),
     )  # fmt: skip
     return indexer.run([(root, root.path)], Control())
 
 
 def test_indexing_stops_at_the_budget_and_goes_on_with_a_larger_one(bench: Bench, root: Root) -> None:
-    most = (measure(bench.folder).whole + STRIP * FILES / 2) / 1e9
+    most = (FolderBackup(bench.folder).measure().whole + STRIP * FILES / 2) / 1e9
     with pytest.raises(StorageError, match=r"grown to the 0\.0\d+ GB that it may take up"):
         run(bench, root, most)
-    taken = measure(bench.folder)
+    taken = FolderBackup(bench.folder).measure()
     assert most * 1e9 <= taken.whole < most * 1e9 + STRIP * FILES_IN_FLIGHT + 5e6
     done = len(bench.index)
     assert 0 < done < FILES
     with pytest.raises(StorageError, match="may take up"):
         run(bench, root, most)
-    assert (measure(bench.folder).thumbnails, len(bench.index)) == (taken.thumbnails, done), "nothing was begun"
+    assert (FolderBackup(bench.folder).measure().thumbnails, len(bench.index)) == (taken.thumbnails, done), (
+        "nothing was begun"
+    )
     assert run(bench, root, 1.0).files == FILES - done
     assert run(bench, root, most).skipped == FILES, "where nothing waits, nothing is amiss"
 
 
-def test_the_disk_is_looked_at_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_is_looked_at_seldom() -> None:
     written = looks = 0
 
-    def look(_: Path) -> LibrarySize:
+    def look() -> LibrarySize:
         nonlocal looks
         looks += 1
         return LibrarySize(0, written, 0, 0)
 
-    monkeypatch.setattr(budget, "measure", look)
-    of_a_gigabyte = Budget(tmp_path, 1.0)
+    of_a_gigabyte = Budget(look, 1.0)
     of_a_gigabyte.spend(0)
     for _ in range(99_999):
         written += 10_000
@@ -83,5 +82,8 @@ def test_the_disk_is_looked_at_seldom(tmp_path: Path, monkeypatch: pytest.Monkey
         of_a_gigabyte.spend(10_000)
 
 
-def test_without_a_budget_nobody_looks(tmp_path: Path) -> None:
-    Budget(tmp_path / "not there", 0.0).spend(10**15)
+def test_without_a_budget_nobody_looks() -> None:
+    def look() -> LibrarySize:
+        pytest.fail("somebody looked")
+
+    Budget(look, 0.0).spend(10**15)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.store import SqliteStore
 from cret_desktop.library.calibrator import Calibrator
 from cret_desktop.library.estimate import Pace, keep_pace, read_pace
 from cret_desktop.library_files import LibraryFiles
@@ -134,10 +135,10 @@ def test_a_calibration_that_does_not_read_is_made_again(bench: Bench, content: b
 
 def test_one_that_reads_is_not_made_again(bench: Bench) -> None:
     folder, library = bench.folder / "calibration", LibraryFiles(bench.folder)
-    Calibrator(bench.catalog, bench.model, REFERENCES, library).references()
+    Calibrator(bench.store, bench.model, REFERENCES, library).references()
     before = (folder / f"{INFO.fingerprint}.npz").stat().st_mtime_ns
     bench.model.text.encode = pytest.fail  # type: ignore[method-assign, assignment]
-    Calibrator(bench.catalog, bench.model, REFERENCES, library).references()
+    Calibrator(bench.store, bench.model, REFERENCES, library).references()
     assert (folder / f"{INFO.fingerprint}.npz").stat().st_mtime_ns == before
 
 
@@ -152,6 +153,6 @@ def test_cut_or_flipped_anywhere_it_is_whole_in_the_end(
     content[flipped % len(content)] = byte
     (library / "calibration" / f"{INFO.fingerprint}.npz").write_bytes(content[: cut or None])
     with Catalog.open(library / "catalog.sqlite") as catalog:
-        features = Calibrator(catalog, ColourModel(), REFERENCES, LibraryFiles(library)).references()
+        features = Calibrator(SqliteStore(catalog), ColourModel(), REFERENCES, LibraryFiles(library)).references()
     assert features.globals.shape == (len(REFERENCES), INFO.width)
     assert np.isfinite(features.globals).all()

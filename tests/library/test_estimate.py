@@ -135,7 +135,7 @@ def test_the_estimate_is_told_before_the_first_file_is_done(bench: Bench, tmp_pa
 
     def indexer(decoder: type[FakeDecoder]) -> Indexer:
         return Indexer(
-            bench.catalog, bench.index, bench.model, decoder, library, bench.events.append,
+            bench.store, bench.index, bench.model, decoder, library, bench.events.append,
             still_seconds=0.0, keeps_pace=True,
         )  # fmt: skip
 

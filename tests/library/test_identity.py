@@ -486,7 +486,7 @@ def test_a_file_on_a_share_is_looked_at_twice_whatever_its_time_says(
         path.write_text(f"red {'green' * on_share}")
         mounted = [Mount(str(bench.videos), "//server/share", on_share)]
         indexer = Indexer(
-            bench.catalog, bench.index, bench.model, FakeDecoder, LibraryFiles(bench.folder),
+            bench.store, bench.index, bench.model, FakeDecoder, LibraryFiles(bench.folder),
             still_seconds=5.0, volumes=lambda mounted=mounted: Volumes(lambda: mounted),  # type: ignore[misc]
         )  # fmt: skip
         assert indexer.run([(root, root.path)], Copying()).unsettled == unsettled

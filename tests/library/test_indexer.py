@@ -10,6 +10,7 @@ import pytest
 
 from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
 from cret_desktop.errors import ModelError, StorageError
+from cret_desktop.index.clips import Clips
 from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control
 from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, Phase
@@ -77,12 +78,12 @@ def test_retry_failures_tries_them_once_more(bench: Bench) -> None:
 def test_moved_and_renamed_files_keep_their_clips(bench: Bench) -> None:
     bench.write("a.mp4", "red blue")
     bench.run()
-    ids = bench.catalog.sample_clips(10)
+    ids = Clips(bench.catalog).sample_clips(10)
     (bench.videos / "new").mkdir()
     (bench.videos / "a.mp4").rename(bench.videos / "new" / "c.mp4")
     totals = bench.run()
     assert (totals.files, totals.skipped) == (0, 1)
-    assert bench.catalog.sample_clips(10) == ids
+    assert Clips(bench.catalog).sample_clips(10) == ids
     assert bench.found("red")[0] == "c.mp4"
 
 
@@ -209,7 +210,7 @@ def test_features_that_are_not_finite_never_reach_the_catalog(bench: Bench) -> N
     bench.model.video.encode = poisoned  # type: ignore[method-assign]
     with pytest.raises(ModelError, match="not finite"):
         bench.run()
-    assert bench.catalog.sample_clips(10) == []
+    assert Clips(bench.catalog).sample_clips(10) == []
 
 
 def test_roots_inside_roots_are_taken_up(bench: Bench) -> None:

@@ -34,6 +34,8 @@ from cret_desktop.errors import (
     LibraryDamaged,
     ModelError,
     StorageError,
+    StoreFault,
+    ValueRefused,
 )
 from cret_desktop.index.catalog import Catalog
 from cret_desktop.index.file_changes import FileChanges
@@ -42,7 +44,6 @@ from cret_desktop.index.migrations import SCHEMA_VERSION, prepare
 from cret_desktop.library import indexer, subtitles
 from cret_desktop.library.one_file import faults_of
 from cret_desktop.library.thumbnails import ThumbnailFolder
-from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.scan import kept_number, kept_time
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench, open_bench
@@ -56,13 +57,13 @@ OF_A_FILE: list[BaseException] = [
     ValueError("Exceeds the limit (4300 digits)"), RecursionError("too deep"), MemoryError(),
     OverflowError("too large"), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
     FloatingPointError("NaN"), SystemExit(3), Panic("index out of bounds"), OSError(errno.EIO, "Input/output error"),
-    sqlite3.DataError("string or blob too big"), sqlite3.IntegrityError("NOT NULL constraint failed"),
+    ValueRefused("string or blob too big"),
     AssertionError(), KeyError("x"), BadFile("It is damaged."),
 ]  # fmt: skip
 OF_THE_LIBRARY: list[BaseException] = [
     StorageError("The disk is full."), LibraryDamaged("The catalog is damaged."), ModelError("There are no weights."),
-    DecoderFailed("The video decoder does not start."), sqlite3.OperationalError("disk I/O error"),
-    sqlite3.DatabaseError("database disk image is malformed"), OSError(errno.EMFILE, "Too many open files"),
+    DecoderFailed("The video decoder does not start."), StoreFault("no such table"),
+    OSError(errno.EMFILE, "Too many open files"),
     KeyboardInterrupt(), GeneratorExit(),
 ]  # fmt: skip
 
@@ -343,7 +344,7 @@ def test_thumbnails_of_a_file_that_lies_are_left_and_the_others_drawn(bench: Ben
     bench.run()
     for picture in (bench.folder / "thumbnails").rglob("*.jpg"):
         picture.unlink()
-    folder = ThumbnailFolder(bench.catalog, LibraryFiles(bench.folder))
+    folder = ThumbnailFolder(bench.store)
     assert folder.look(closely=False) == 2
     lying = Lying()
     lying.events = lambda event: [

@@ -120,7 +120,7 @@ def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: p
     bench.run()
     first = bench.searcher.search("red", 1).moments[0].relevance
     again = searcher_module.Searcher(
-        bench.catalog,
+        bench.store,
         bench.index,
         bench.model,
         LibraryFiles(bench.folder),
@@ -210,7 +210,7 @@ def test_clips_whose_embeddings_are_damaged_are_passed_over_and_the_others_found
         )
     info, embeddings = bench.model.info, Embeddings(bench.catalog)
     index = VectorIndex.open(bench.folder / "graphs", embeddings, info.fingerprint, info.width + 1, key=KEY)
-    searcher = Searcher(bench.catalog, index, bench.model, LibraryFiles(bench.folder / "new"), REFERENCES, fit_picture)
+    searcher = Searcher(bench.store, index, bench.model, LibraryFiles(bench.folder / "new"), REFERENCES, fit_picture)
     searcher.prepare()
     sound = [] if hurt == "%" else ["a.mp4", "c.mp4"]
     assert sorted(Path(moment.path).name for moment in searcher.search("blue", 5).moments) == sound

@@ -16,8 +16,7 @@ from cret_desktop.gui import wording
 from cret_desktop.gui.engine_bridge import EngineBridge
 
 if TYPE_CHECKING:
-    from cret_desktop.library.backup import Contents
-    from cret_desktop.records import Merged
+    from cret_desktop.records import Contents, Merged
 
 
 class StorageController(QObject):

@@ -32,7 +32,7 @@ from cret_desktop.gui.library.storage_controller import StorageController
 from cret_desktop.gui.theme import SPACE, Theme
 
 if TYPE_CHECKING:
-    from cret_desktop.library.backup import LibrarySize
+    from cret_desktop.records import LibrarySize
 
 _STEPS = 1000  # of the bar
 

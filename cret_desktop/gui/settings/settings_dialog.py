@@ -39,7 +39,7 @@ from cret_desktop.gui.tray import Tray
 from cret_desktop.settings import CLIP_SECONDS, THUMBNAIL_WIDTHS, Settings
 
 if TYPE_CHECKING:  # all that it is kept in would be loaded with it
-    from cret_desktop.library.backup import LibrarySize
+    from cret_desktop.records import LibrarySize
 
 INDEXING_PAGE = 1
 MODEL_PAGE = 2

@@ -20,13 +20,15 @@ from cret_desktop.errors import (
     PathError,
     StorageError,
 )
+from cret_desktop.index import backup
 from cret_desktop.index.annotations import Annotations
+from cret_desktop.index.backup import check, copy_library, finish, take_in
 from cret_desktop.index.catalog import Catalog
+from cret_desktop.index.clips import Clips
 from cret_desktop.index.listing import Listing
-from cret_desktop.library import backup
-from cret_desktop.library.backup import Contents, check, copy_library, finish, take_in
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import LibraryPaths
+from cret_desktop.records import Contents
 from tests.index.test_catalog import indexed, sprite
 
 GRAPH, CALIBRATION = "0123456789ab-1.hnsw", "calibration/print-1.npz"
@@ -41,7 +43,7 @@ def make_library(folder: Path, note: str = "mine", videos: int = 3) -> Path:
         Annotations(catalog).set_note(ids[0], note)
         with catalog.write() as db:
             db.execute(f"INSERT INTO graphs VALUES (1, 'print-1', '{GRAPH}', 1, '', 1, 1, 9, '', 1, 1, '', '')")
-        for name in {row.sprite for file_id in ids for row in catalog.clips_of(file_id)}:
+        for name in {row.sprite for file_id in ids for row in Clips(catalog).clips_of(file_id)}:
             write(paths.thumbnails / name, note)
     write(paths.thumbnails / sprite(99), note)
     write(paths.graphs / GRAPH, note)

@@ -12,7 +12,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, PathError, StorageError
@@ -32,6 +31,7 @@ from cret_desktop.library_files import (
     LibraryFiles,
 )
 from cret_desktop.paths import LibraryPaths
+from cret_desktop.records import Contents, LibrarySize
 
 _UNFINISHED = f".{RESTORED}.unfinished"
 _PARTS = (
@@ -40,29 +40,29 @@ _PARTS = (
 )  # fmt: skip
 _SPARE = 64 * 2**20  # bytes that a disk keeps free, for what is not counted: folders, blocks that are not full
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all; what it raises ends the copying
+Progress = Callable[[int, int], None]  # see `library.ports.CopyProgress`
 
 
-@dataclass(frozen=True, slots=True)
-class LibrarySize:
-    """In bytes; `free` is left on the library's disk."""
+class FolderBackup:
+    """Copies of the library in one folder (`library.ports.Backup`)."""
 
-    catalog: int
-    thumbnails: int
-    graphs: int
-    free: int
+    def __init__(self, library: Path) -> None:
+        self._library = library
 
-    @property
-    def whole(self) -> int:
-        return self.catalog + self.thumbnails + self.graphs
+    def measure(self) -> LibrarySize:
+        return measure(self._library)
 
+    def copy(
+        self,
+        target: Path,
+        progress: Progress,
+        thumbnails: bool = True,
+        hold: AbstractContextManager[object] | None = None,
+    ) -> Contents:
+        return copy_library(self._library, target, progress, thumbnails, hold)
 
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What a library holds, read without opening it."""
-
-    videos: int
-    clips: int
+    def take_in(self, backup: Path, progress: Progress) -> Contents:
+        return take_in(self._library, backup, progress)
 
 
 def measure(library: Path) -> LibrarySize:
