@@ -157,7 +157,7 @@ class Features:
 
     Clips: `globals` [N, M, D], `centers` [N, C, D]. Texts: `globals` [N, D], `centers` [N, C, D].
     A frame's vector is at most 1 long (exactly 1 where the model normalises), so that clips can be indexed (see
-    `index.embeddings`).
+    `storage.sqlite.embeddings`).
     """
 
     globals: Vector

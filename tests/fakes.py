@@ -323,7 +323,7 @@ def open_library_slow_pictures(library: Path, model: str, device: str, read_only
 
 def open_library_slow_graph(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
     """`EngineConfig.factory`: as `open_library`, but two clips make a graph worth building, which waits for `go`."""
-    from cret_desktop.index.vector_index import Limits
+    from cret_desktop.storage.vectors.vector_index import Limits
 
     opened = open_library(library, model, device, read_only)
     index, build = opened.index, opened.index.build

@@ -19,12 +19,13 @@ VIOLATIONS = {
     "qt": ("cret_desktop/engine/client.py", "import PySide6.QtCore"),
     "torch": ("cret_desktop/media/decoder.py", "import torch"),
     "hnswlib": ("cret_desktop/library/searcher.py", "import hnswlib"),
-    "storage": ("cret_desktop/library/searcher.py", "import cret_desktop.index.catalog"),
+    "storage": ("cret_desktop/library/searcher.py", "import cret_desktop.storage.sqlite.catalog"),
     "sqlite": ("cret_desktop/engine/adoption.py", "import sqlite3"),
-    "decoders": ("cret_desktop/index/catalog.py", "import cv2"),
+    "vectors": ("cret_desktop/storage/vectors/vector_index.py", "import cret_desktop.storage.sqlite.catalog"),
+    "decoders": ("cret_desktop/storage/sqlite/catalog.py", "import cv2"),
     "window": ("cret_desktop/gui/main_window.py", "import cret_desktop.media.decoder"),
     "ports": ("cret_desktop/library/searcher.py", "import cret_desktop.model.encoder"),
-    "training": ("training/__init__.py", "import cret_desktop.index.catalog"),
+    "training": ("training/__init__.py", "import cret_desktop.storage.sqlite.catalog"),
     "trainer": ("cret_desktop/model/cret.py", "import training"),
 }
 

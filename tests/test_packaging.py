@@ -220,7 +220,7 @@ def test_the_core_passes_its_tests_without_qt(tmp_path: Path) -> None:
     settings = ["-o", "addopts=", "-o", "filterwarnings="]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *settings, "tests/library", "tests/index"],
+        [sys.executable, "-m", "pytest", *options, *settings, "tests/library", "tests/storage"],
         cwd=ROOT,
         env=environment | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,

@@ -110,8 +110,8 @@ CHILDREN = textwrap.dedent(
     from cret_desktop.clips import FileDecoded, FrameFormat
     from cret_desktop.engine.exports import Exporter
     from cret_desktop.engine.protocol import ExportClips, Passage
-    from cret_desktop.index.graph_builder import BuildRequest
-    from cret_desktop.index.vector_index import _Build
+    from cret_desktop.storage.vectors.graph_builder import BuildRequest
+    from cret_desktop.storage.vectors.vector_index import _Build
     from cret_desktop.media.decoder_pool import DecoderPool
     from cret_desktop.media.scan import video_file
 

@@ -87,7 +87,7 @@ def test_programs_are_started_with_a_list_of_arguments() -> None:
 # --- SQL ------------------------------------------------------------------------------------------------------------
 
 # What is put together into statements, beside constants: names of columns and tables, question marks, conditions made
-# of question marks (`index.filters`). A new one belongs here once somebody has seen where it comes from.
+# of question marks (`storage.sqlite.filters`). A new one belongs here once somebody has seen where it comes from.
 SQL_PARTS = {
     "', '.join('?' * len(names))", "', '.join(columns)", "', '.join(found)", "', '.join(names)",
     "','.join('?' * len(ids))", "','.join('?' * len(part))", "APPLICATION_ID", "BEHIND", "CLIP_COLUMNS",
@@ -125,16 +125,16 @@ PATH_PARTS = {
     "engine/adoption.py kept",
     "engine/copies.py f'.{target.name}.part'",
     "engine/exports.py f'{stem}{addition}{suffix or unfinished.suffix}'",
-    "index/backup.py aside",
-    "index/backup.py f'.{target.name}.unfinished'",
-    "index/backup.py folder",
-    "index/backup.py waiting",
-    "index/catalog.py self.path.name + '-wal'",
-    "index/migrations.py f'{path.stem}.v{version}.backup{path.suffix}'",
-    "index/recovery.py f'{path.stem}.damaged-{moment}{path.suffix}'",
-    "index/rows.py relative",  # a video's, seen by `beliefs`
-    "index/vector_index.py graph_file_name(self._model, generation)",
-    "index/vector_index.py manifest.file",  # seen by `rows.graph_manifest`
+    "storage/sqlite/backup.py aside",
+    "storage/sqlite/backup.py f'.{target.name}.unfinished'",
+    "storage/sqlite/backup.py folder",
+    "storage/sqlite/backup.py waiting",
+    "storage/sqlite/catalog.py self.path.name + '-wal'",
+    "storage/sqlite/migrations.py f'{path.stem}.v{version}.backup{path.suffix}'",
+    "storage/sqlite/recovery.py f'{path.stem}.damaged-{moment}{path.suffix}'",
+    "storage/sqlite/rows.py relative",  # a video's, seen by `beliefs`
+    "storage/vectors/vector_index.py graph_file_name(self._model, generation)",
+    "storage/vectors/vector_index.py manifest.file",  # seen by `rows.graph_manifest`
     "library/caches.py name",
     "library/indexer.py name",  # a folder's own, while videos are looked for
     "library/volumes.py os.path.relpath(row.path, before)",
@@ -168,7 +168,7 @@ def test_paths_are_made_of_known_parts() -> None:
     found = {
         f"{module} {ast.unparse(part)}"
         for module, tree in modules()
-        if module.split("/")[0] in ("engine", "index", "library")
+        if module.split("/")[0] in ("engine", "library", "storage")
         for part in joined_parts(tree)
         if not is_constant(part)
     }

@@ -23,10 +23,10 @@ from filelock import FileLock
 from cret_desktop import paths
 from cret_desktop.clips import VideoFile
 from cret_desktop.errors import LibraryDamaged, LibraryStrange, StorageError, StoreFault
-from cret_desktop.index import backup, provenance, recovery
-from cret_desktop.index.catalog import Catalog
 from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, GRAPHS, RESTORED, THUMBNAILS, LibraryFiles
 from cret_desktop.settings import Settings, load, make_private_folder, write_privately
+from cret_desktop.storage.sqlite import backup, provenance, recovery
+from cret_desktop.storage.sqlite.catalog import Catalog
 
 log = logging.getLogger(__name__)
 

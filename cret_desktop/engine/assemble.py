@@ -11,14 +11,6 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import FrameFormat, Picture, Sampling
 from cret_desktop.engine import adoption
-from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.backup import FolderBackup
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.listing import Listing
-from cret_desktop.index.store import SqliteStore
-from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.indexer import STILL_SECONDS, Indexer
 from cret_desktop.library.ports import Backup, Decoder, Model
@@ -29,6 +21,14 @@ from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.model.encoder import open_model
 from cret_desktop.model.installed import with_fingerprint
 from cret_desktop.paths import LibraryPaths, resource
+from cret_desktop.storage.sqlite.annotations import Annotations
+from cret_desktop.storage.sqlite.backup import FolderBackup
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.embeddings import Embeddings
+from cret_desktop.storage.sqlite.file_changes import FileChanges
+from cret_desktop.storage.sqlite.listing import Listing
+from cret_desktop.storage.sqlite.store import SqliteStore
+from cret_desktop.storage.vectors.vector_index import VectorIndex
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from cret_desktop.engine.models import cards
 from cret_desktop.engine.older_profile import older_libraries
 from cret_desktop.engine.protocol import Device, ModelState
 from cret_desktop.errors import CretError, ModelError
-from cret_desktop.index.catalog import Catalog
 from cret_desktop.model.encoder import available_devices, choose_device, describe_device, open_model
 from cret_desktop.paths import LibraryPaths, version
+from cret_desktop.storage.sqlite.catalog import Catalog
 
 PACKAGES = (
     "PySide6", "torch", "timm", "av", "opencv-python", "hnswlib", "numpy", "safetensors", "tokenizers",

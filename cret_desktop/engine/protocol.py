@@ -380,7 +380,7 @@ class ExportTags:
 
 @dataclass(frozen=True, slots=True)
 class ImportTags(Change):
-    """Add what such a file holds to what is here; nothing is replaced. Reply: index.annotation_records.Merged.
+    """Add what such a file holds to what is here; nothing is replaced. Reply: storage.sqlite.annotation_records.Merged.
 
     Safe to repeat. Raises: UsageError, QueryError, StorageError; then nothing has changed.
     """

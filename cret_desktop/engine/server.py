@@ -40,7 +40,6 @@ from cret_desktop.engine.watching import KEEP_SECONDS, Watching
 from cret_desktop.engine.worker import living_on
 from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, PathError, QueryError
 from cret_desktop.foreign import why
-from cret_desktop.index.forgetting import drop_forgotten_words, forget_gone
 from cret_desktop.library import forgetting
 from cret_desktop.library.indexer import Control
 from cret_desktop.library.progress import FileIndexed, FilesMeasured, FolderScanned, IndexProgress, Phase
@@ -51,6 +50,7 @@ from cret_desktop.library.volumes import Volumes, add_root
 from cret_desktop.library_files import LOG, LibraryFiles
 from cret_desktop.paths import LibraryPaths, is_inside
 from cret_desktop.records import Root, RootCounts
+from cret_desktop.storage.sqlite.forgetting import drop_forgotten_words, forget_gone
 
 log = logging.getLogger(__name__)
 

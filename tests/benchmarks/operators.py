@@ -16,19 +16,19 @@ import numpy as np
 
 from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
 from cret_desktop.engine.assemble import fit_picture
-from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.scans import Scans
-from cret_desktop.index.store import SqliteStore
-from cret_desktop.index.texts import Texts
-from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import resource
 from cret_desktop.records import Line, NewClip, Sidecar
+from cret_desktop.storage.sqlite.annotations import Annotations
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.embeddings import Embeddings
+from cret_desktop.storage.sqlite.file_changes import FileChanges
+from cret_desktop.storage.sqlite.scans import Scans
+from cret_desktop.storage.sqlite.store import SqliteStore
+from cret_desktop.storage.sqlite.texts import Texts
+from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import KEY
 
 WIDTH, FRAMES, OF_A_FILE = 256, 4, 20

@@ -31,19 +31,19 @@ from numpy.typing import NDArray
 from cret_desktop.clip_vectors import query_vector
 from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
 from cret_desktop.engine.assemble import fit_picture
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.graph_builder import EF_SEARCH, SPACE
-from cret_desktop.index.scans import Scans
-from cret_desktop.index.store import SqliteStore
-from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.ports import VideoEncoder
 from cret_desktop.library.score import score, unit
 from cret_desktop.library.searcher import CANDIDATES, Searcher
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.records import NewClip
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.embeddings import Embeddings
+from cret_desktop.storage.sqlite.file_changes import FileChanges
+from cret_desktop.storage.sqlite.scans import Scans
+from cret_desktop.storage.sqlite.store import SqliteStore
+from cret_desktop.storage.vectors.graph_builder import EF_SEARCH, SPACE
+from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import KEY
 
 FRAMES, CENTERS, TOP = 4, 8, 10

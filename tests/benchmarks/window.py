@@ -28,8 +28,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cret_desktop.index.scans import Scans
 from cret_desktop.library.identity import apply_scan
+from cret_desktop.storage.sqlite.scans import Scans
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # As the engine sets it for itself; its child would come too late here, since it imports this module and with it numpy.
@@ -49,13 +49,13 @@ from cret_desktop.engine.assemble import open_library
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import Prepare
 from cret_desktop.gui.settings.preferences import Preferences
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.media.demo import make_demo_videos
 from cret_desktop.media.scan import scan
 from cret_desktop.model.encoder import open_model
 from cret_desktop.records import NewClip
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.embeddings import Embeddings
+from cret_desktop.storage.sqlite.file_changes import FileChanges
 
 SOURCES = 64  # a file system allows some ten thousand links to one file
 TILE = (320, 180)

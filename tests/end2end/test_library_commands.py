@@ -12,7 +12,7 @@ from cret_desktop import paths
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.settings import Settings, load
 from tests.end2end.test_commands import cret
-from tests.index.test_backup import make_library, notes
+from tests.storage.sqlite.test_backup import make_library, notes
 
 
 def test_backup_and_restore(tmp_path: Path) -> None:

@@ -19,15 +19,15 @@ from cret_desktop.engine import adoption, protocol
 from cret_desktop.engine.adoption import Origin, Standing, adopt, remember, require_ours, standing, take_restored
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryStrange, LibraryTooNew, StorageError
-from cret_desktop.index import migrations
-from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.backup import copy_library, take_in
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.clips import Clips
-from cret_desktop.index.connections import connect_to_read, difference
-from cret_desktop.index.listing import Listing
 from cret_desktop.library_files import CATALOG, GRAPHS, LibraryFiles
-from tests.index.test_catalog import indexed
+from cret_desktop.storage.sqlite import migrations
+from cret_desktop.storage.sqlite.annotations import Annotations
+from cret_desktop.storage.sqlite.backup import copy_library, take_in
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.clips import Clips
+from cret_desktop.storage.sqlite.connections import connect_to_read, difference
+from cret_desktop.storage.sqlite.listing import Listing
+from tests.storage.sqlite.test_catalog import indexed
 
 WAIT = 60
 
@@ -258,7 +258,7 @@ def test_where_nothing_can_be_remembered_no_library_is_made(tmp_path: Path) -> N
 def test_programs_that_change_the_records_together_lose_none(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from cret_desktop.engine.adoption import remember\n"
-        "from cret_desktop.index.catalog import Catalog\n"
+        "from cret_desktop.storage.sqlite.catalog import Catalog\n"
         "for number in range(5):\n"
         "    with Catalog.open(Path(sys.argv[1], f'{sys.argv[2]}-{number}', 'catalog.sqlite')) as catalog:\n"
         "        remember(catalog)\n"

@@ -11,7 +11,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import StorageError
 from tests.engine.test_engine import FACTORY, WAIT, Events, index
-from tests.index.test_forgetting import traces
+from tests.storage.sqlite.test_forgetting import traces
 from tests.videos import write_colours
 
 WORDS = ("qxzjk", "jkzxq", "zqkjx", "xjqkz")  # in a name, a note, a tag and a subtitle

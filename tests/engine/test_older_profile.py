@@ -13,8 +13,8 @@ from cret_desktop import paths
 from cret_desktop.engine import older_profile
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.errors import LibraryLocked, StorageError
-from cret_desktop.index.catalog import Catalog
 from cret_desktop.paths import LibraryPaths
+from cret_desktop.storage.sqlite.catalog import Catalog
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.errors import CretError, LibraryLocked, StorageError
-from cret_desktop.index.catalog import Catalog
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import LibraryPaths
+from cret_desktop.storage.sqlite.catalog import Catalog
 
 FACTORY = "tests.fakes:open_library"
 WAIT = 60

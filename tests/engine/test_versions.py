@@ -11,7 +11,7 @@ import pytest
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import LibraryTooNew
-from cret_desktop.index import migrations
+from cret_desktop.storage.sqlite import migrations
 from tests.videos import write_colours
 
 WAIT = 60.0

@@ -37,11 +37,11 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.adoption import key_of
 from cret_desktop.engine.assemble import OpenLibrary, wire
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.vector_index import VectorIndex, Vectors
 from cret_desktop.library.progress import FileIndexed
 from cret_desktop.media.decoder_pool import DecoderPool
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.embeddings import Embeddings
+from cret_desktop.storage.vectors.vector_index import VectorIndex, Vectors
 from tests.fakes import COLOURS, FORMAT, ColourModel
 from tests.videos import write_colours
 

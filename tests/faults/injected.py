@@ -28,7 +28,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cret_desktop.index.store import SqliteStore
+from cret_desktop.storage.sqlite.store import SqliteStore
 from tests.faults import replay
 
 SHIM = Path(__file__).with_name("shim.c")
@@ -78,14 +78,14 @@ class _Shim:
 def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
     """Everything that changes a library, one thing after the other; each may fail. Returns the sentences of errors."""
     from cret_desktop.errors import CretError
-    from cret_desktop.index.annotations import Annotations
-    from cret_desktop.index.catalog import Catalog
-    from cret_desktop.index.embeddings import Embeddings
-    from cret_desktop.index.file_changes import FileChanges
-    from cret_desktop.index.vector_index import Limits, VectorIndex
     from cret_desktop.library.indexer import Control, Indexer
     from cret_desktop.library.progress import FileIndexed
     from cret_desktop.library_files import LibraryFiles
+    from cret_desktop.storage.sqlite.annotations import Annotations
+    from cret_desktop.storage.sqlite.catalog import Catalog
+    from cret_desktop.storage.sqlite.embeddings import Embeddings
+    from cret_desktop.storage.sqlite.file_changes import FileChanges
+    from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex
     from tests.fakes import INFO, KEY, ColourModel, FakeDecoder
 
     sentences: list[str] = []
@@ -173,9 +173,9 @@ def _move(path: Path, target: Path) -> None:
 
 def look_at(folder: Path, acknowledged: list[tuple[str, Any]], power_cut: bool) -> None:
     """All that must hold afterwards, before and after one more life. Raises: AssertionError."""
-    from cret_desktop.index.catalog import Catalog
-    from cret_desktop.index.embeddings import Embeddings
-    from cret_desktop.index.vector_index import Limits, VectorIndex
+    from cret_desktop.storage.sqlite.catalog import Catalog
+    from cret_desktop.storage.sqlite.embeddings import Embeddings
+    from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex
     from tests.fakes import KEY
 
     library, videos = folder / "library", folder / "videos"
@@ -306,7 +306,7 @@ def _life_over(shim: _Shim, folder: Path, mode: str, at: int, log: Path | None =
 
 def _warm_up(work: Path) -> None:
     """Import all that a life needs, once, and let graphs be built in this process: a fork has no other."""
-    from cret_desktop.index import graph_builder, vector_index
+    from cret_desktop.storage.vectors import graph_builder, vector_index
 
     class InProcess:
         """Stands for `vector_index._Build`: has built when it is asked."""

@@ -141,13 +141,14 @@ def end() -> None:
 
 def _arm(library: Path) -> None:
     global _plan
-    from cret_desktop.index import catalog, migrations, recovery, vector_index
-    from cret_desktop.index.annotations import Annotations
-    from cret_desktop.index.catalog import Catalog
-    from cret_desktop.index.embeddings import Embeddings
-    from cret_desktop.index.file_changes import FileChanges
-    from cret_desktop.index.vector_index import Limits, VectorIndex
     from cret_desktop.library import indexer
+    from cret_desktop.storage.sqlite import catalog, migrations, recovery
+    from cret_desktop.storage.sqlite.annotations import Annotations
+    from cret_desktop.storage.sqlite.catalog import Catalog
+    from cret_desktop.storage.sqlite.embeddings import Embeddings
+    from cret_desktop.storage.sqlite.file_changes import FileChanges
+    from cret_desktop.storage.vectors import vector_index
+    from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex
 
     _plan = Plan(**json.loads(plan_of(library).read_text(encoding="utf-8")))
     vector_index.Limits = functools.partial(Limits, tail=TAIL)  # type: ignore[assignment,misc]

@@ -30,15 +30,15 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.adoption import key_of
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CretError, EngineError
-from cret_desktop.index import migrations
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.vector_index import Limits, VectorIndex
 from cret_desktop.library.indexer import FILES_IN_FLIGHT
 from cret_desktop.library.progress import FileIndexed
 from cret_desktop.library_files import MARK
 from cret_desktop.media.scan import fingerprint
 from cret_desktop.paths import LibraryPaths
+from cret_desktop.storage.sqlite import migrations
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.embeddings import Embeddings
+from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex
 from tests.fakes import COLOURS, INFO
 from tests.faults.killed import POINTS, TAIL, Plan, begun_of
 from tests.videos import write_colours, write_unlike

@@ -2,7 +2,7 @@
 
     python -m tests.faults.pages
 
-Whatever was lost, the damaged catalog is kept, and all that people said comes back (see `tests.index.test_recovery`).
+Whatever was lost, the damaged catalog is kept, and all that people said comes back (see `test_recovery`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.index.test_recovery import CONTENTS, check_any_page, make_sound, pages
+from tests.storage.sqlite.test_recovery import CONTENTS, check_any_page, make_sound, pages
 
 
 def main() -> None:

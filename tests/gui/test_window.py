@@ -28,9 +28,9 @@ from cret_desktop.gui.error_dialog import ErrorDialog
 from cret_desktop.gui.library.failures_dialog import FailuresDialog
 from cret_desktop.gui.library.library_model import Kind, Role
 from cret_desktop.gui.main_window import MainWindow
-from cret_desktop.index.catalog import Catalog
 from cret_desktop.library.progress import Phase
 from cret_desktop.paths import LibraryPaths
+from cret_desktop.storage.sqlite.catalog import Catalog
 from tests.gui.conftest import WAIT, DragPlace
 from tests.videos import write_colours
 

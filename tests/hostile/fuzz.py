@@ -33,9 +33,6 @@ import numpy as np
 from cret_desktop.cli.export import _found_passages
 from cret_desktop.clips import Sort
 from cret_desktop.errors import CretError
-from cret_desktop.index.annotation_records import merge_records
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.store import SqliteStore
 from cret_desktop.library import annotation_file, query, subtitles
 from cret_desktop.library.calibrator import Calibrator
 from cret_desktop.library.estimate import Pace, keep_pace, read_pace
@@ -43,6 +40,9 @@ from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.memory import bound_memory
 from cret_desktop.records import SaidOfFile, SavedQuery
 from cret_desktop.settings import Settings, load, save
+from cret_desktop.storage.sqlite.annotation_records import merge_records
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.store import SqliteStore
 from tests.fakes import INFO, ColourModel
 
 SECONDS = 5.0  # that an input may take

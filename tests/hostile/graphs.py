@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cret_desktop.index.graph_builder import BuildRequest, build_graph, load_graph
-from cret_desktop.index.graph_file import BadGraph, GraphFile, prove
+from cret_desktop.storage.vectors.graph_builder import BuildRequest, build_graph, load_graph
+from cret_desktop.storage.vectors.graph_file import BadGraph, GraphFile, prove
 
 WIDTH, COUNT = 8, 300
 _HEADER, _LINKS, _UPPER = 96, 33 * 4, 17 * 4

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cret_desktop.index import migrations
-from cret_desktop.index.beliefs import COLUMNS
+from cret_desktop.storage.sqlite import migrations
+from cret_desktop.storage.sqlite.beliefs import COLUMNS
 from tests.fakes import INFO
 
 CATALOG = "catalog.sqlite"

@@ -82,7 +82,7 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
 
 def open_library_with_graph(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
     """`EngineConfig.factory`: as `open_library`, but two clips make a graph worth building."""
-    from cret_desktop.index.vector_index import Limits
+    from cret_desktop.storage.vectors.vector_index import Limits
 
     opened = open_library(library, model, device, read_only)
     opened.index._limits = Limits(tail=1)
@@ -467,8 +467,8 @@ def _read(library: Path) -> dict[str, list[str]]:
 def _found(opened: OpenLibrary) -> dict[str, list[str]]:
     """Search, and ask for all else that a window shows."""
     from cret_desktop.clips import Sort
-    from cret_desktop.index import backup
-    from cret_desktop.index.annotation_records import read_records
+    from cret_desktop.storage.sqlite import backup
+    from cret_desktop.storage.sqlite.annotation_records import read_records
 
     catalog, searcher = opened.catalog, opened.searcher
     with catalog.guarded():
@@ -532,8 +532,8 @@ def _index(library: Path, more: Path | None, adopt: bool = False) -> dict[str, l
 def _restore(library: Path, source: Path) -> dict[str, list[str]]:
     from cret_desktop.engine import adoption
     from cret_desktop.engine.lock import WriterLock
-    from cret_desktop.index.backup import take_in
     from cret_desktop.paths import LibraryPaths
+    from cret_desktop.storage.sqlite.backup import take_in
 
     with WriterLock(LibraryPaths(library).lock).held():
         take_in(library, source)
@@ -788,9 +788,9 @@ def warm_up(world: World, mode: str) -> None:
     """Import in this process what each of its forks would import for itself, also what is imported when it is used."""
     import cret_desktop.cli
     import cret_desktop.engine.server
-    import cret_desktop.index.vector_index
     import cret_desktop.media.decoder_pool
     import cret_desktop.media.thumbnails
+    import cret_desktop.storage.vectors.vector_index
 
     if mode == "all":
         import torch  # noqa: F401

@@ -80,7 +80,7 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
     """`EngineConfig.factory`: as `tests.fakes.open_library`, but graphs are built of few clips already, and what is
     gone is forgotten at once."""
     from cret_desktop.engine import server
-    from cret_desktop.index.vector_index import Limits
+    from cret_desktop.storage.vectors.vector_index import Limits
 
     vars(server).update(KEEP_SECONDS=0.0, PURGE_SECONDS=FORGET_SECONDS)
     opened = fakes.open_library(library, model, device, read_only)

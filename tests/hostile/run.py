@@ -29,9 +29,9 @@ import psutil
 
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.index.catalog import Catalog
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.records import FileRow
+from cret_desktop.storage.sqlite.catalog import Catalog
 from tests.fakes import COLOURS, INFO
 from tests.hostile.corpus import CORPUS, ELSEWHERE, FORBIDDEN, MANIFEST, Entry, read_manifest
 

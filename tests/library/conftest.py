@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.store import SqliteStore
-from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.ports import Decoder
 from cret_desktop.library.progress import IndexTotals
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.store import SqliteStore
+from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import COLOURS, KEY, ColourModel, FakeDecoder, fit_picture
 
 # As in life, most of what could be asked for is not there; now and then a colour is named.

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from cret_desktop.clips import Sort
 from cret_desktop.errors import UsageError
-from cret_desktop.index.annotation_records import merge_records, read_records
-from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.listing import Listing
-from cret_desktop.index.scans import Scans
 from cret_desktop.library.annotation_file import as_csv, as_json, form_of, read
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.records import Merged, SaidOfFile, SavedQuery
-from tests.index.test_catalog import indexed, video
+from cret_desktop.storage.sqlite.annotation_records import merge_records, read_records
+from cret_desktop.storage.sqlite.annotations import Annotations
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.listing import Listing
+from cret_desktop.storage.sqlite.scans import Scans
+from tests.storage.sqlite.test_catalog import indexed, video
 
 Written = Callable[[Sequence[SaidOfFile], Sequence[SavedQuery]], bytes]
 FORMS = pytest.mark.parametrize("written", [as_json, as_csv])

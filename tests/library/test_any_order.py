@@ -24,17 +24,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from cret_desktop.clip_vectors import query_vector
 from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, LibraryFile, Sampling, VideoFile
-from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.clips import Clips
-from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.listing import Listing
-from cret_desktop.index.store import SqliteStore
-from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.records import Root
+from cret_desktop.storage.sqlite.annotations import Annotations
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.clips import Clips
+from cret_desktop.storage.sqlite.embeddings import Embeddings
+from cret_desktop.storage.sqlite.listing import Listing
+from cret_desktop.storage.sqlite.store import SqliteStore
+from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import COLOURS, KEY, ColourModel, FakeDecoder
 
 DISKS = ("one", "two", "one/stick")

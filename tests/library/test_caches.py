@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.store import SqliteStore
 from cret_desktop.library.calibrator import Calibrator
 from cret_desktop.library.estimate import Pace, keep_pace, read_pace
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.settings import Settings, load, save
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.store import SqliteStore
 from tests.fakes import INFO, ColourModel
 from tests.library.conftest import REFERENCES, Bench
 

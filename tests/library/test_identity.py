@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
-from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.listing import Listing
-from cret_desktop.index.scans import Scans
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.indexer import Control, Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.scan import video_file
 from cret_desktop.records import Root
+from cret_desktop.storage.sqlite.annotations import Annotations
+from cret_desktop.storage.sqlite.file_changes import FileChanges
+from cret_desktop.storage.sqlite.listing import Listing
+from cret_desktop.storage.sqlite.scans import Scans
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
 

@@ -10,10 +10,10 @@ import pytest
 
 from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
 from cret_desktop.errors import ModelError, StorageError
-from cret_desktop.index.clips import Clips
-from cret_desktop.index.file_changes import FileChanges
 from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control
 from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, Phase
+from cret_desktop.storage.sqlite.clips import Clips
+from cret_desktop.storage.sqlite.file_changes import FileChanges
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
 

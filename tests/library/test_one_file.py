@@ -37,14 +37,14 @@ from cret_desktop.errors import (
     StoreFault,
     ValueRefused,
 )
-from cret_desktop.index.catalog import Catalog
-from cret_desktop.index.file_changes import FileChanges
-from cret_desktop.index.listing import Listing
-from cret_desktop.index.migrations import SCHEMA_VERSION, prepare
 from cret_desktop.library import indexer, subtitles
 from cret_desktop.library.one_file import faults_of
 from cret_desktop.library.thumbnails import ThumbnailFolder
 from cret_desktop.media.scan import kept_number, kept_time
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.file_changes import FileChanges
+from cret_desktop.storage.sqlite.listing import Listing
+from cret_desktop.storage.sqlite.migrations import SCHEMA_VERSION, prepare
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench, open_bench
 

@@ -8,10 +8,10 @@ import pytest
 
 from cret_desktop.clips import Match, Picture, Sort
 from cret_desktop.errors import PathError, QueryError
-from cret_desktop.index.annotations import Annotations
-from cret_desktop.index.scans import Scans
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.searcher import POSTERS, Answer
+from cret_desktop.storage.sqlite.annotations import Annotations
+from cret_desktop.storage.sqlite.scans import Scans
 from tests.fakes import COLOURS
 from tests.library.conftest import Bench
 

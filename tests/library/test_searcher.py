@@ -8,12 +8,12 @@ import pytest
 
 from cret_desktop.clips import Match, Sort
 from cret_desktop.errors import PathError, QueryError
-from cret_desktop.index.embeddings import Embeddings
-from cret_desktop.index.vector_index import VectorIndex
 from cret_desktop.library import searcher as searcher_module
 from cret_desktop.library.moments import Hit, merge
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.storage.sqlite.embeddings import Embeddings
+from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import COLOURS, KEY, fit_picture
 from tests.library.conftest import REFERENCES, Bench
 

@@ -1,0 +1,149 @@
+"""What people said of all their files at once: read out of one catalog, taken into another.
+
+Files are known again by their content, else by their path. What is taken in never replaces what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cret_desktop.clips import Sort
+from cret_desktop.records import Merged, SaidOfFile, SavedQuery
+from cret_desktop.storage.sqlite.annotation_rows import KEPT_KINDS, SEARCH_KINDS, add_tags
+from cret_desktop.storage.sqlite.beliefs import believed
+from cret_desktop.storage.sqlite.rows import joined_path
+from cret_desktop.tags import checked_tag, storable
+
+if TYPE_CHECKING:
+    from cret_desktop.storage.sqlite.catalog import Catalog
+
+
+def read_records(catalog: Catalog) -> tuple[list[SaidOfFile], list[SavedQuery]]:
+    """All that people said: of files by path, then of content that is not there; their searches by name."""
+    db = catalog.reader()
+    tags: dict[int, list[str]] = {}
+    rows = db.execute("SELECT t.file_id, g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id ORDER BY g.folded")
+    for file_id, name in believed(rows, "file_tags.file_id tags.name"):
+        tags.setdefault(file_id, []).append(name)
+    rows = db.execute(
+        "SELECT f.id, r.path, f.path, f.size, f.fingerprint, f.favourite, f.note FROM files f"
+        " JOIN roots r ON r.id = f.root_id"
+        " WHERE f.favourite OR f.note != '' OR f.id IN (SELECT file_id FROM file_tags) ORDER BY r.path, f.path"
+    )
+    said = [
+        SaidOfFile(
+            joined_path(root, path), size, fingerprint or b"", bool(favourite), tuple(tags.get(file_id, ())), note
+        )
+        for file_id, root, path, size, fingerprint, favourite, note in believed(
+            rows, "files.id roots.path files.path files.size files.fingerprint files.favourite files.note"
+        )
+    ]
+    waiting = db.execute("SELECT fingerprint, favourite, tags, note FROM kept_annotations ORDER BY fingerprint")
+    kinds = " ".join(f"kept_annotations.{column}" for column in ("fingerprint", "favourite", "tags", "note"))
+    said += [
+        SaidOfFile("", 0, print_, bool(f), tuple(json.loads(names)), note)
+        for print_, f, names, note in believed(waiting, kinds)
+    ]
+    searches = db.execute("SELECT name, text, without, sort, reverse FROM saved_searches ORDER BY name")
+    return said, [
+        SavedQuery(name, t, without, Sort(sort), bool(back))
+        for name, t, without, sort, back in believed(searches, SEARCH_KINDS)
+    ]
+
+
+def merge_records(catalog: Catalog, said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> Merged:
+    """Take records into a catalog, all or none. Done twice, nothing changes the second time.
+
+    Tags and favourites are added, a note is put below the one that is there, a search whose name another one has gets
+    a name of its own. Raises: QueryError for a tag that cannot be one; StorageError.
+    """
+    files = waiting = unknown = joined = new_searches = 0
+    with catalog.write(durable=True) as db:
+        by_path = _ids_by_path(db, {record.path for record in said if record.path})
+        taken: set[int] = set()
+        for record in said:
+            tags = [checked_tag(tag) for tag in record.tags]
+            file_id = _known_again(db, record, by_path, taken)
+            if file_id is not None:
+                taken.add(file_id)
+                files += 1
+                joined += _say(db, file_id, record, tags)
+            elif record.fingerprint:
+                waiting += 1
+                joined += _keep(db, record, tags)
+            else:
+                unknown += 1
+        for search in searches:
+            new_searches += _save(db, search)
+    return Merged(files, waiting, unknown, joined, new_searches)
+
+
+def _ids_by_path(db: sqlite3.Connection, wanted: set[str]) -> dict[str, int]:
+    rows = db.execute("SELECT f.id, r.path, f.path FROM files f JOIN roots r ON r.id = f.root_id")
+    known = believed(rows, "files.id roots.path files.path")
+    paths = ((file_id, joined_path(root, path)) for file_id, root, path in known)
+    return {path: file_id for file_id, path in paths if path in wanted}
+
+
+def _known_again(db: sqlite3.Connection, record: SaidOfFile, by_path: dict[str, int], taken: set[int]) -> int | None:
+    """The file of the same content, of several the one of the same path; else the file of the same path."""
+    here = by_path.get(record.path)
+    same: list[int] = [
+        i
+        for (i,) in db.execute(
+            "SELECT id FROM files WHERE fingerprint = ? AND (size = ? OR ?) ORDER BY missing_since IS NOT NULL, id",
+            (record.fingerprint, record.size, not record.path),
+        )
+    ]
+    if here in same:
+        return here
+    if same:  # copies had each its own: each gets one, as long as there are enough
+        return next((file_id for file_id in same if file_id not in taken), same[0])
+    return here
+
+
+def _say(db: sqlite3.Connection, file_id: int, record: SaidOfFile, tags: Sequence[str]) -> bool:
+    """Add to what is said of a file. Whether two notes were joined."""
+    rows = db.execute("SELECT note FROM files WHERE id = ?", (file_id,)).fetchall()
+    (before,) = next(believed(rows, "files.note"), ("",))
+    note = _both(before, storable(record.note))
+    db.execute("UPDATE files SET favourite = favourite OR ?, note = ? WHERE id = ?", (record.favourite, note, file_id))
+    add_tags(db, [file_id], tags)
+    return before not in ("", note)
+
+
+def _keep(db: sqlite3.Connection, record: SaidOfFile, tags: Sequence[str]) -> bool:
+    """Add to what is kept for content that is not there. Whether two notes were joined."""
+    rows = db.execute("SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (record.fingerprint,))
+    favourite, before, names = next(believed(rows.fetchall(), KEPT_KINDS), (0, "", "[]"))
+    note = _both(before, storable(record.note))
+    every = list(dict.fromkeys([*json.loads(names), *tags]))
+    db.execute(
+        "INSERT OR REPLACE INTO kept_annotations (fingerprint, favourite, note, tags) VALUES (?, ?, ?, ?)",
+        (record.fingerprint, favourite or record.favourite, note, json.dumps(every)),
+    )
+    return before not in ("", note)
+
+
+def _both(note: str, other: str) -> str:
+    """Two notes as one; the second below the first, unless it is in it already."""
+    if not note or other in note:
+        return note or other
+    return f"{note}\n\n{other}"
+
+
+def _save(db: sqlite3.Connection, search: SavedQuery) -> bool:
+    values = (storable(search.text), storable(search.without), search.sort.value, int(search.reverse))
+    name, number = storable(search.name), 1
+    while True:
+        wanted = name if number == 1 else f"{name} ({number})"
+        row = db.execute("SELECT text, without, sort, reverse FROM saved_searches WHERE name = ?", (wanted,)).fetchone()
+        if row is None:
+            db.execute("INSERT INTO saved_searches VALUES (?, ?, ?, ?, ?)", (wanted, *values))
+            return True
+        if row == values:
+            return False
+        number += 1

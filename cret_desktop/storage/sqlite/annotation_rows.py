@@ -1,0 +1,69 @@
+"""What is said of files, row by row, within the transactions of other changes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from cret_desktop.storage.sqlite.beliefs import believed
+from cret_desktop.tags import fold_tag
+
+SEARCH_KINDS = " ".join(f"saved_searches.{column}" for column in ("name", "text", "without", "sort", "reverse"))
+
+KEPT_KINDS = " ".join(f"kept_annotations.{column}" for column in ("favourite", "note", "tags"))
+
+# Whether people have said anything of a file f.
+IS_ANNOTATED = "(f.favourite OR f.note != '' OR EXISTS (SELECT 1 FROM file_tags t WHERE t.file_id = f.id))"
+
+
+def is_annotated(db: sqlite3.Connection, file_id: int) -> bool:
+    """Whether people have said anything of a file."""
+    found = db.execute(f"SELECT 1 FROM files f WHERE f.id = ? AND {IS_ANNOTATED}", (file_id,)).fetchone()
+    return found is not None
+
+
+def keep_annotations(db: sqlite3.Connection, condition: str, value: float) -> None:
+    """Before files f are forgotten: set aside what people said of those that an SQL condition of one value names."""
+    rows = db.execute(
+        f"SELECT f.id, f.fingerprint, f.favourite, f.note FROM files f WHERE {condition}"
+        " AND f.fingerprint IS NOT NULL AND (f.favourite OR f.note != '' OR f.id IN (SELECT file_id FROM file_tags))",
+        (value,),
+    ).fetchall()
+    for file_id, fingerprint, favourite, note in believed(
+        rows, "files.id files.fingerprint files.favourite files.note"
+    ):
+        named = db.execute(
+            "SELECT g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id WHERE t.file_id = ?", (file_id,)
+        )
+        tags = [name for (name,) in believed(named, "tags.name")]
+        db.execute(
+            "INSERT OR REPLACE INTO kept_annotations (fingerprint, favourite, note, tags) VALUES (?, ?, ?, ?)",
+            (fingerprint, favourite, note, json.dumps(tags)),
+        )
+
+
+def give_back_annotations(db: sqlite3.Connection, file_id: int, fingerprint: bytes) -> None:
+    """When content is indexed: what was set aside for it is its file's again, beside what was said meanwhile."""
+    rows = db.execute("SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
+    for favourite, note, tags in believed(rows.fetchall(), KEPT_KINDS):
+        db.execute(
+            "UPDATE files SET favourite = favourite OR ?, note = CASE WHEN note = '' THEN ? ELSE note END WHERE id = ?",
+            (favourite, note, file_id),
+        )
+        add_tags(db, [file_id], json.loads(tags))
+    db.execute("DELETE FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
+
+
+def add_tags(db: sqlite3.Connection, file_ids: Iterable[int], names: Sequence[str]) -> None:
+    for name in names:
+        db.execute("INSERT OR IGNORE INTO tags (name, folded) VALUES (?, ?)", (name, fold_tag(name)))
+        (tag_id,) = db.execute("SELECT id FROM tags WHERE folded = ?", (fold_tag(name),)).fetchone()
+        db.executemany(
+            "INSERT OR IGNORE INTO file_tags (file_id, tag_id) VALUES (?, ?)", [(i, tag_id) for i in file_ids]
+        )
+
+
+def drop_unused_tags(db: sqlite3.Connection) -> None:
+    """Forget the tags that no file has, so that they can be spelt anew."""
+    db.execute("DELETE FROM tags WHERE id NOT IN (SELECT tag_id FROM file_tags)")

@@ -1,0 +1,293 @@
+"""Copies of a whole library: to be kept, to be put in the present one's place, to be used from another disk.
+
+A copy is a library itself. It has its name only once it is whole, checked and on the disk; what is in the way of a
+restored one is set aside beside it. Never writes over anything, never deletes a library, never changes what it copies.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from pathlib import Path
+
+from cret_desktop.errors import LibraryDamaged, LibraryMissing, PathError, StorageError
+from cret_desktop.library_files import (
+    ARRIVING,
+    CALIBRATION,
+    CATALOG,
+    FOLDER_MODE,
+    GRAPHS,
+    RESTORED,
+    THUMBNAILS,
+    LibraryFiles,
+)
+from cret_desktop.paths import LibraryPaths
+from cret_desktop.records import Contents, LibrarySize
+from cret_desktop.storage.flush import flush_folder
+from cret_desktop.storage.sqlite.beliefs import COLUMNS
+from cret_desktop.storage.sqlite.connections import connect_to_read, difference
+from cret_desktop.storage.sqlite.copying import copy_catalog
+from cret_desktop.storage.sqlite.migrations import check_version
+
+_UNFINISHED = f".{RESTORED}.unfinished"
+_PARTS = (
+    "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "catalog.head", "catalog.sqlite.open",
+    "catalog.recovered.sqlite", "thumbnails", "graphs", "calibration",
+)  # fmt: skip
+_SPARE = 64 * 2**20  # bytes that a disk keeps free, for what is not counted: folders, blocks that are not full
+
+Progress = Callable[[int, int], None]  # see `library.ports.CopyProgress`
+
+
+class FolderBackup:
+    """Copies of the library in one folder (`library.ports.Backup`)."""
+
+    def __init__(self, library: Path) -> None:
+        self._library = library
+
+    def measure(self) -> LibrarySize:
+        return measure(self._library)
+
+    def copy(
+        self,
+        target: Path,
+        progress: Progress,
+        thumbnails: bool = True,
+        hold: AbstractContextManager[object] | None = None,
+    ) -> Contents:
+        return copy_library(self._library, target, progress, thumbnails, hold)
+
+    def take_in(self, backup: Path, progress: Progress) -> Contents:
+        return take_in(self._library, backup, progress)
+
+
+def measure(library: Path) -> LibrarySize:
+    """Raises: StorageError."""
+    files = LibraryFiles(library)
+    with _told(library):
+        catalog = 0
+        for name, is_folder in files.listed(""):
+            if name.startswith(CATALOG) and not is_folder and not name.endswith("-shm"):
+                catalog += files.entry(name).size
+        graphs = files.size(GRAPHS) + files.size(CALIBRATION)
+        return LibrarySize(catalog, files.size(THUMBNAILS), graphs, shutil.disk_usage(library).free)
+
+
+def check(library: Path, named: Path | None = None) -> Contents:
+    """Look whether a library is whole, and of a version that this program knows. Errors name it, or what is `named`.
+
+    Raises: LibraryMissing, LibraryTooNew, LibraryDamaged, StorageError.
+    """
+    with _reading(library, named) as catalog:
+        # It evaluates what a table demands of its rows, so that of somebody's own tables it is left out.
+        ours = [f"PRAGMA quick_check({table})" for table in COLUMNS]
+        checks = ours if difference(catalog) else ["PRAGMA quick_check(1)"]
+        for statement in checks:
+            verdict = catalog.execute(statement).fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+        videos = catalog.execute("SELECT count(*) FROM files WHERE missing_since IS NULL").fetchone()[0]
+        return Contents(videos, catalog.execute("SELECT count(*) FROM clips").fetchone()[0])
+
+
+def copy_library(
+    library: Path,
+    target: Path,
+    progress: Progress = lambda done, total: None,
+    thumbnails: bool = True,
+    hold: AbstractContextManager[object] | None = None,
+) -> Contents:
+    """Copy a library, which may be in use, to a folder that is not there yet; returns what the copy holds.
+
+    Without `thumbnails`, the copy has none until they are drawn anew. Nothing is written to the library within `hold`,
+    which begins before its catalog is copied and ends when the copy has its name.
+    Raises: PathError where `target` is taken or within the library; LibraryMissing, LibraryTooNew, LibraryDamaged,
+    StorageError for a full disk or one that cannot be written; what `progress` raises.
+    """
+    if os.path.lexists(target):
+        raise PathError(f"{target} is there already. Choose a name that is not taken: nothing is ever overwritten.")
+    source, unfinished = LibraryFiles(library), _unfinished(target)
+    copy = LibraryFiles(unfinished)
+    with _told(target), _reading(library) as catalog:
+        catalog_bytes = source.entry(CATALOG).size
+        names = _cached_files(catalog, source, thumbnails)
+        total = catalog_bytes + sum(names.values())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _require(total, target.parent)
+        shutil.rmtree(unfinished, ignore_errors=True)  # of one that was killed
+        try:
+            unfinished.mkdir(mode=FOLDER_MODE)
+            done = _copy_files(source, copy, names, 0, lambda done: progress(done, total))
+            with hold or nullcontext():
+                copy_catalog(
+                    catalog, unfinished / CATALOG, lambda share: progress(done + round(share * catalog_bytes), total)
+                )
+                with _reading(unfinished) as copied:  # what came while the first files were copied
+                    late = _cached_files(copied, source, thumbnails)
+                _copy_files(source, copy, {name: late[name] for name in late.keys() - names.keys()})
+                contents = check(unfinished, named=library)
+                if hasattr(os, "sync"):
+                    os.sync()  # once for all: a flush for each of a hundred thousand thumbnails would take an hour
+                progress(total, total)
+                unfinished.rename(target)
+                flush_folder(target.parent)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+    return contents
+
+
+def take_in(library: Path, backup: Path, progress: Progress = lambda done, total: None) -> Contents:
+    """Copy a backup into a library's folder, where it waits for `finish` to put it in place.
+
+    Raises: PathError where both are the same; otherwise as `copy_library`.
+    """
+    if library.exists() and backup.exists() and library.samefile(backup):
+        raise PathError(f"{backup} is the library itself. Choose a backup of it.")
+    check(backup)
+    files = LibraryFiles(library)
+    with _told(library):
+        files.make_folder("")
+        files.remove_tree(RESTORED)  # another one was chosen before, and is not wanted any more
+    return copy_library(backup, library / RESTORED, progress)
+
+
+def finish(library: Path) -> str:
+    """Where a restored library waits: put it in the present one's place; returns a sentence on it, '' where none waits.
+
+    The caller holds the writer's lock, and nobody has the catalog open. After a crash at any point, the next call goes
+    on from there. Raises: StorageError.
+    """
+    files, sentence = LibraryFiles(library), ""
+    with _told(library):
+        files.remove_tree(_UNFINISHED)  # of a copying that was killed
+        if files.has_folder(RESTORED) and not files.has(f"{RESTORED}/{CATALOG}"):
+            files.rename(RESTORED, _aside(library, RESTORED))  # no library, and put there by nobody of ours
+        if files.has_folder(RESTORED):
+            aside = _aside(library, RESTORED)
+            files.make_folder(aside)
+            _move_parts(files, "", f"{aside}/")
+            files.rename(RESTORED, ARRIVING)
+            sentence = f"The library was restored. The one that was in its place is kept in {library / aside}."
+        if files.has_folder(ARRIVING):
+            here = {name for name, _ in files.listed("")}
+            if here & {name.partition("/")[2] for name, _ in files.listed(ARRIVING)}:
+                files.rename(
+                    ARRIVING, _aside(library, ARRIVING)
+                )  # no restoring of ours leaves both: nothing is replaced
+                return sentence
+            _move_parts(files, f"{ARRIVING}/", "")
+            if not files.remove_folder(ARRIVING):
+                files.rename(ARRIVING, _aside(library, ARRIVING))  # what it holds besides is not ours to delete
+            sentence = sentence or "The library was restored."
+    return sentence
+
+
+def _aside(library: Path, waiting: str) -> str:
+    """The name of a folder for what is in the way: the same in a second try, and another in another restoring."""
+    made = os.stat(library / waiting, follow_symlinks=False).st_mtime_ns
+    moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(made // 10**9))
+    return f"set-aside-{moment}-{made // 10**6 % 1000:03}"
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def _unfinished(target: Path) -> Path:
+    return target.with_name(f".{target.name}.unfinished")
+
+
+def _move_parts(files: LibraryFiles, source: str, target: str) -> None:
+    """Move what makes up a library between its folder ('') and one within it ('arriving/')."""
+    for name in _PARTS:
+        if files.has(source + name) or files.has_folder(source + name):  # no link, which would lead elsewhere
+            files.rename(source + name, target + name)
+    for folder in (target, source):
+        flush_folder(files.root / folder)
+
+
+def _cached_files(catalog: sqlite3.Connection, source: LibraryFiles, thumbnails: bool) -> dict[str, int]:
+    """The files beside the catalog that belong to it and are there, by their names in the library, with their sizes."""
+    names = [f"{GRAPHS}/{file}" for (file,) in catalog.execute("SELECT file FROM graphs")]
+    names += source.walk(CALIBRATION) if source.has_folder(CALIBRATION) else []
+    if thumbnails:
+        sprites = catalog.execute("SELECT DISTINCT sprite FROM clips WHERE sprite != ''")
+        names += [f"{THUMBNAILS}/{sprite}" for (sprite,) in sprites]
+    sizes = {}
+    for name in names:
+        with suppress(OSError):  # not there, or no file of ours: they can all be made again
+            sizes[name] = source.entry(name).size
+    return sizes
+
+
+def _copy_files(
+    source: LibraryFiles,
+    target: LibraryFiles,
+    names: dict[str, int],
+    done: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Returns the bytes done. A file that goes meanwhile is left out: what it was for has gone as well."""
+    for name, size in names.items():
+        try:
+            source.copy(name, target)
+        except FileNotFoundError:
+            continue
+        done += size
+        progress(done)
+    return done
+
+
+def _require(size: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < size + _SPARE:
+        raise StorageError(
+            f"{folder} has {free / 1e6:,.0f} MB left, and the copy needs {(size + _SPARE) / 1e6:,.0f} MB. Free some "
+            "space or choose another disk."
+        )
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _reading(library: Path, named: Path | None = None) -> Iterator[sqlite3.Connection]:
+    """A library's catalog, for reading. Raises: LibraryMissing, LibraryTooNew, LibraryDamaged, StorageError."""
+    path, named = LibraryPaths(library).catalog, named or library
+    if not LibraryFiles(library).has(CATALOG):
+        raise LibraryMissing(f"There is no library in {library}. Choose the folder that holds catalog.sqlite.")
+    try:
+        with closing(_connected(path, named)) as db:
+            check_version(db, path)
+            if not (differs := difference(db)).is_readable:
+                raise sqlite3.DatabaseError(f"it {differs}")
+            yield db
+    except sqlite3.OperationalError as error:
+        raise StorageError(
+            f"The library {named} could not be read or copied: {error}. Free some space and check the disks."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise LibraryDamaged(f"The library {named} is damaged ({error}) and was not copied.") from error
+
+
+def _connected(path: Path, named: Path) -> sqlite3.Connection:
+    try:
+        return connect_to_read(path)
+    except OSError as error:
+        raise StorageError(f"The library {named} could not be read: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _told(place: Path) -> Iterator[None]:
+    """The system's errors as a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{place} cannot be written: {(error.strerror or str(error)).lower()}. Free some space, or choose another "
+            "place; the library is as it was."
+        ) from error

@@ -1,0 +1,159 @@
+"""Connections to catalogs that may be anybody's: what their schema could do is forbidden before the first row is read.
+
+SQLite keeps views, triggers and expressions in the file itself, so a file can bring its own. Reading goes by tables
+alone here: no view and no trigger may be looked through, nothing recursive, no function with side effects, no other
+file. A catalog is written to only once its schema is, object by object, the one that `storage.sqlite.migrations` makes.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import sys
+from collections.abc import Collection
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cret_desktop.library_files import LibraryFiles
+from cret_desktop.storage.sqlite.migrations import SCHEMA_VERSION, prepare
+
+BUSY_SECONDS = 10.0
+_LARGEST_VALUE = 64 * 2**20  # bytes; the longest note has 400 kB
+_FORBIDDEN = {
+    sqlite3.SQLITE_ATTACH,
+    sqlite3.SQLITE_DETACH,
+    sqlite3.SQLITE_RECURSIVE,
+}
+# FTS5 makes these itself, and SQLite's versions spell them a little differently.
+_SHADOW = re.compile(r"(file|subtitle)_texts_(data|idx|content|docsize|config)")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a catalog's schema differs from ours of the same version: names of tables, indices, views and triggers."""
+
+    missing: frozenset[str]
+    other: frozenset[str]  # of our names, and with another definition
+    added: frozenset[str]
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether all that we would read is as we would have made it."""
+        return not self.missing and not self.other
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.other or self.added)
+
+    def __str__(self) -> str:
+        parts = [("lacks", self.missing), ("has another form of", self.other), ("has besides", self.added)]
+        return "; ".join(f"{word} {', '.join(sorted(names)[:5])}" for word, names in parts if names)
+
+
+def connect_to_read(path: Path, immutable: bool = False, repairing: bool = False) -> sqlite3.Connection:
+    """A connection that only reads tables. `repairing`: a damaged schema is read as far as it goes.
+
+    Raises: sqlite3.Error; OSError where what SQLite would open is no regular file.
+    """
+    LibraryFiles(path.parent).settle(path.name, writing=False)
+    how = "mode=ro&immutable=1" if immutable else "mode=ro"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,  # whoever closes it may be another thread
+    )
+    try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.text_factory = _text
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA cell_size_check = ON")
+            if repairing:
+                connection.execute("PRAGMA writable_schema = ON")
+        except sqlite3.DatabaseError:
+            if not repairing:
+                raise  # nothing can be read at all; whoever repairs it will see when he asks for the tables
+        _forbid(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """A connection for the one writer, who looks at the schema (`difference`) before the first change.
+
+    Raises: as `connect_to_read`.
+    """
+    LibraryFiles(path.parent).settle(path.name, writing=True)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
+    connection.text_factory = _text
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+    return connection
+
+
+def forbid_what_differs(connection: sqlite3.Connection, version: int) -> None:
+    """From now on, whatever a catalog has in another form than ours of a version cannot be read.
+
+    Raises: sqlite3.Error.
+    """
+    differs = difference(connection, version)
+    _forbid(connection, differs.other | differs.added)
+
+
+def difference(connection: sqlite3.Connection, version: int | None = None) -> Difference:
+    """Compare a catalog's schema with the one that a version, else its own, has in this program.
+
+    Raises: sqlite3.Error.
+    """
+    if version is None:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    ours, theirs = _ours(min(version, SCHEMA_VERSION)), _objects(connection)
+    return Difference(
+        missing=frozenset(ours.keys() - theirs.keys()),
+        other=frozenset(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]),
+        added=frozenset(theirs.keys() - ours.keys()),
+    )
+
+
+@cache
+def _ours(version: int) -> dict[str, tuple[object, ...]]:
+    with closing(sqlite3.connect(":memory:")) as model:
+        prepare(model, version)
+        return _objects(model)
+
+
+def _objects(connection: sqlite3.Connection) -> dict[str, tuple[object, ...]]:
+    found: dict[str, tuple[object, ...]] = {}
+    for kind, name, table, sql in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"):
+        name = str(name)
+        if name.startswith("sqlite_stat"):  # of ANALYZE, by which queries are planned; it makes nothing run
+            continue
+        if _SHADOW.fullmatch(name) and isinstance(sql, str):
+            sql = re.sub(r"[\s'\"]", "", sql).lower()
+        while name in found:
+            name += "'"  # two of one name are one too many
+        found[name] = (kind, table, sql)
+    return found
+
+
+def _forbid(connection: sqlite3.Connection, tables: Collection[str] = ()) -> None:
+    """Let a connection read tables, but for these; SQLite asks while it prepares a statement."""
+
+    def authorize(action: int, table: str | None, column: str | None, database: str | None, within: str | None) -> int:
+        # `within` is the view or trigger that an access comes from.
+        if action in _FORBIDDEN or within is not None or (action == sqlite3.SQLITE_READ and table in tables):
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
+
+    connection.set_authorizer(authorize)
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

@@ -1,0 +1,61 @@
+"""Indexes a file by what is known of another file of the same content, within the transaction of a change."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from cret_desktop.records import ScanResult
+from cret_desktop.storage.sqlite.annotation_rows import give_back_annotations
+
+# Of a file's row, what follows from its content alone: a copy has it too.
+_CONTENT_COLUMNS = "state, reason, fingerprint, model_id, duration, width, height, frame_rate, codec, container"
+
+
+def copy_from(
+    db: sqlite3.Connection,
+    file_id: int,
+    fingerprint: bytes | None,
+    size: int,
+    result: ScanResult,
+    model_id: int | None = None,
+) -> None:
+    """Index a file that is new, or another one now, by what is known of a file of the same content, if any is.
+
+    `model_id`: only by what this model has made of it.
+    """
+    row = db.execute(
+        "SELECT id FROM files WHERE fingerprint = ? AND size = ? AND state = 'indexed' AND (? IS NULL OR model_id = ?)"
+        " ORDER BY missing_since IS NOT NULL, model_id DESC LIMIT 1",
+        (fingerprint, size, model_id, model_id),
+    ).fetchone()
+    if fingerprint is None or row is None:
+        return
+    drop_clips(db, file_id, result)
+    db.execute(
+        f"UPDATE files SET ({_CONTENT_COLUMNS}) = (SELECT {_CONTENT_COLUMNS} FROM files WHERE id = ?) WHERE id = ?",
+        (row[0], file_id),
+    )
+    columns = "ordinal, shot, start, end, sprite, tile_width, tile_height, poster, times"
+    db.execute(
+        f"INSERT INTO clips (file_id, {columns}) SELECT ?, {columns} FROM clips WHERE file_id = ? ORDER BY ordinal",
+        (file_id, row[0]),
+    )
+    db.execute(
+        "INSERT INTO embeddings (clip_id, model_id, globals, centers)"
+        " SELECT n.id, e.model_id, e.globals, e.centers FROM clips o JOIN embeddings e ON e.clip_id = o.id"
+        " JOIN clips n ON n.file_id = ? AND n.ordinal = o.ordinal WHERE o.file_id = ?",
+        (file_id, row[0]),
+    )
+    give_back_annotations(db, file_id, fingerprint)
+    result.restored_clips += clip_ids(db, file_id)
+
+
+def drop_clips(db: sqlite3.Connection, file_id: int, result: ScanResult) -> None:
+    gone = db.execute("SELECT id, sprite FROM clips WHERE file_id = ?", (file_id,)).fetchall()
+    db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
+    result.dropped_clips += [i for i, _ in gone]
+    result.stale_sprites |= {sprite for _, sprite in gone}
+
+
+def clip_ids(db: sqlite3.Connection, file_id: int) -> list[int]:
+    return [i for (i,) in db.execute("SELECT id FROM clips WHERE file_id = ?", (file_id,))]

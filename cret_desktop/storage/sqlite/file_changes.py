@@ -1,0 +1,208 @@
+"""What indexing changes in the catalog: files wait, are indexed, fail, and are forgotten. Scans are in `scans`.
+
+One transaction a file, so that a file is wholly in or wholly out. Never looks at the disk, decodes or encodes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cret_desktop.clips import VideoFile, VideoInfo
+from cret_desktop.paths import is_inside
+from cret_desktop.records import NewClip, ScanResult
+from cret_desktop.storage.sqlite.annotation_rows import drop_unused_tags, give_back_annotations, keep_annotations
+from cret_desktop.storage.sqlite.beliefs import believed
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.copies import copy_from
+from cret_desktop.storage.sqlite.rows import BEHIND, joined_path, parts, unused_sprites
+
+
+class FileChanges:
+    """Changes the files of one catalog (`library.ports.WorkQueue`). Raises: as every method of the catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def pending(self, root_id: int, model: str, within: str | None = None) -> list[tuple[int, VideoFile]]:
+        """Files of a root that wait for indexing with `model` (a fingerprint), as (file id, file), in path order."""
+        rows = self._catalog.reader().execute(
+            "SELECT f.id, r.path, f.path, f.size, f.mtime_ns, f.device, f.inode FROM files f"
+            " JOIN roots r ON r.id = f.root_id LEFT JOIN models m ON m.id = f.model_id"
+            " WHERE f.root_id = ? AND f.missing_since IS NULL"
+            f" AND NOT f.away AND (f.state = 'pending' OR {BEHIND}) ORDER BY f.path",
+            (root_id, model, model),
+        )
+        kinds = "files.id roots.path files.path files.size files.mtime_ns files.device files.inode"
+        found = [
+            (file_id, VideoFile(joined_path(root, relative), size, mtime_ns, device, inode))
+            for file_id, root, relative, size, mtime_ns, device, inode in believed(rows, kinds)
+        ]
+        return [(i, f) for i, f in found if within is None or is_inside(f.path, within)]
+
+    def lengths(self, file_ids: Sequence[int]) -> dict[int, float]:
+        """Seconds, of those files whose length is known."""
+        found: dict[int, float] = {}
+        for part in parts(file_ids):
+            marks = ",".join("?" * len(part))
+            rows = self._catalog.reader().execute(
+                f"SELECT id, duration FROM files WHERE duration > 0 AND id IN ({marks})", part
+            )
+            found.update(believed(rows, "files.id files.duration"))
+        return found
+
+    def record_infos(self, infos: Mapping[int, VideoInfo]) -> None:
+        """Keep what the headers of waiting files tell, by file id, until they are indexed."""
+        with self._catalog.write() as db:
+            db.executemany(
+                "UPDATE files SET duration = ?, width = ?, height = ?, frame_rate = ?, codec = ?, container = ?"
+                " WHERE id = ? AND state = 'pending'",
+                [(i.duration or None, i.width, i.height, i.frame_rate, i.codec, i.container, file_id)
+                 for file_id, i in infos.items()],
+            )  # fmt: skip
+
+    def commit_file(
+        self,
+        file_id: int,
+        file: VideoFile,
+        info: VideoInfo,
+        fingerprint: bytes | None,
+        clips: Sequence[NewClip],
+        model_id: int,
+        partial: str = "",
+    ) -> tuple[list[int], list[int], list[str]]:
+        """Make a file searchable in one transaction; returns (new clip ids, clip ids gone, sprite names gone).
+
+        Clips that stand where they stood keep their id, and with it the embeddings of other models. A file that has
+        left the catalog stays out of it: no ids.
+        """
+        with self._catalog.write() as db:
+            if db.execute("SELECT 1 FROM files WHERE id = ?", (file_id,)).fetchone() is None:
+                return [], [], unused_sprites(db, {clip.sprite for clip in clips})
+            rows = db.execute(
+                "SELECT id, ordinal, start, end, sprite FROM clips WHERE file_id = ?", (file_id,)
+            ).fetchall()
+            before = {
+                (o, round(s, 3), round(e, 3)): (i, sprite)
+                for i, o, s, e, sprite in believed(rows, "clips.id clips.ordinal clips.start clips.end clips.sprite")
+            }
+            now = {(c.ordinal, round(c.start, 3), round(c.end, 3)) for c in clips}
+            whole = len(before) == len(rows) and now == before.keys()
+            kept = before if whole and _same_content(db, file_id, fingerprint) else {}
+            gone = [] if kept else [row[0] for row in rows]
+            old_sprites = {row[-1] for row in rows if row[-1]}
+            if gone:
+                db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
+            ids = []
+            for clip in clips:
+                place = (clip.ordinal, round(clip.start, 3), round(clip.end, 3))
+                times = np.asarray(clip.times, "<f8").tobytes()
+                values = (clip.sprite, clip.tile_width, clip.tile_height, clip.poster, times)
+                if place in kept:
+                    clip_id = kept[place][0]
+                    db.execute(
+                        "UPDATE clips SET sprite = ?, tile_width = ?, tile_height = ?, poster = ?, times = ?"
+                        " WHERE id = ?",
+                        (*values, clip_id),
+                    )
+                else:
+                    clip_id = int(
+                        db.execute(
+                            "INSERT INTO clips (file_id, ordinal, shot, start, end, sprite, tile_width, tile_height,"
+                            " poster, times) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                            (file_id, clip.ordinal, clip.shot, clip.start, clip.end, *values),
+                        ).lastrowid
+                        or 0
+                    )
+                db.execute(
+                    "INSERT OR REPLACE INTO embeddings (clip_id, model_id, globals, centers) VALUES (?, ?, ?, ?)",
+                    (clip_id, model_id, _to_blob(clip.globals), _to_blob(clip.centers)),
+                )
+                ids.append(clip_id)
+            db.execute(
+                "UPDATE files SET state = 'indexed', reason = ?, model_id = ?, fingerprint = ?, size = ?, mtime_ns = ?,"
+                " duration = ?, width = ?, height = ?, frame_rate = ?, codec = ?, container = ? WHERE id = ?",
+                (partial, model_id, fingerprint, file.size, file.mtime_ns, info.duration, info.width, info.height,
+                 info.frame_rate, info.codec, info.container, file_id),
+            )  # fmt: skip
+            if fingerprint is not None:
+                give_back_annotations(db, file_id, fingerprint)
+            return ids, gone, unused_sprites(db, old_sprites)
+
+    def index_as_copy(self, file_id: int, file: VideoFile, fingerprint: bytes, model_id: int) -> ScanResult:
+        """Index a waiting file by what a model has made of another one of its content, if there is one.
+
+        The result tells its clips, in `restored_clips`, and what it had before.
+        """
+        result = ScanResult()
+        with self._catalog.write() as db:
+            waits = db.execute("SELECT 1 FROM files WHERE id = ? AND state = 'pending'", (file_id,)).fetchone()
+            if waits is not None:
+                copy_from(db, file_id, fingerprint, file.size, result, model_id)
+                result.stale_sprites = set(unused_sprites(db, result.stale_sprites))
+        return result
+
+    def fail_file(self, file_id: int, file: VideoFile, reason: str) -> tuple[list[int], list[str]]:
+        """List a file as failed until it changes; returns ids and sprite names of clips it had before."""
+        with self._catalog.write() as db:
+            gone = db.execute("SELECT id, sprite FROM clips WHERE file_id = ?", (file_id,)).fetchall()
+            db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
+            db.execute(
+                "UPDATE files SET state = 'failed', reason = ?, size = ?, mtime_ns = ? WHERE id = ?",
+                (reason, file.size, file.mtime_ns, file_id),
+            )
+            return [i for i, _ in gone], unused_sprites(db, {s for _, s in gone})
+
+    def retry_failures(self) -> int:
+        """Make failed files wait for indexing again, subtitle files for the next look; returns how many."""
+        with self._catalog.write() as db:
+            files = db.execute("UPDATE files SET state = 'pending', reason = '' WHERE state = 'failed' AND size >= 0")
+            return files.rowcount + db.execute("DELETE FROM sidecars WHERE reason != ''").rowcount
+
+    def index_again(self, file_ids: Sequence[int]) -> None:
+        """Make indexed files wait for indexing; they can be searched meanwhile, and clips that stay keep their ids."""
+        with self._catalog.write() as db:
+            db.executemany(
+                "UPDATE files SET state = 'pending' WHERE id = ? AND state = 'indexed'", [(i,) for i in file_ids]
+            )
+
+    def index_root_again(self, root_id: int) -> int:
+        """Make the indexed and failed files of a root wait for indexing again; returns how many.
+
+        Their clips stay, and are found, until others take their place.
+        """
+        with self._catalog.write() as db:
+            return db.execute(
+                "UPDATE files SET state = 'pending', reason = '' WHERE root_id = ? AND state != 'pending' AND size >= 0"
+                " AND missing_since IS NULL",
+                (root_id,),
+            ).rowcount
+
+    def purge(self, before: float) -> tuple[list[int], list[str]]:
+        """Forget what has been missing since before a time (`time.time`), and the roots that were removed before it.
+
+        What people said of its files is kept for when the same content comes back. Returns ids and sprite names of the
+        clips that are gone.
+        """
+        with self._catalog.write(durable=True) as db:
+            keep_annotations(db, "f.missing_since < ?", before)
+            gone = db.execute(
+                "SELECT c.id, c.sprite FROM clips c JOIN files f ON f.id = c.file_id WHERE f.missing_since < ?",
+                (before,),
+            ).fetchall()
+            db.execute("DELETE FROM files WHERE missing_since < ?", (before,))
+            db.execute("DELETE FROM roots WHERE removed_at < ?", (before,))
+            drop_unused_tags(db)
+            return [i for i, _ in gone], unused_sprites(db, {s for _, s in gone})
+
+
+def _same_content(db: sqlite3.Connection, file_id: int, fingerprint: bytes | None) -> bool:
+    row = db.execute("SELECT fingerprint FROM files WHERE id = ?", (file_id,)).fetchone()
+    return fingerprint is not None and row is not None and row[0] == fingerprint
+
+
+def _to_blob(features: NDArray[np.float32]) -> bytes:
+    return features.astype("<f2").tobytes()

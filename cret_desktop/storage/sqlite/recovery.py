@@ -1,0 +1,465 @@
+"""What can be read of a damaged or foreign catalog becomes a new one; the old one is set aside, named with the time.
+
+SQLite reads the rows, and those that it cannot read are stepped over. What people said is in the catalog twice, on
+pages of its own each time: rows of a page that is lost are put together from indices and from the words that searches
+go by. A file whose clips or embeddings are not whole waits for indexing again. Graphs are left out, and built anew.
+
+Of a schema that is not ours nothing is read but what has the form that we would have given it, and no value is taken
+over that is none of its column's. Never changes or deletes the old catalog, and never lets a new one have the
+catalog's name before it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cret_desktop.errors import LibraryTooNew
+from cret_desktop.library_files import CATALOG, HEAD, MARK, LibraryFiles
+from cret_desktop.storage.flush import flush_folder
+from cret_desktop.storage.sqlite.beliefs import fits
+from cret_desktop.storage.sqlite.connections import connect_to_read, difference, forbid_what_differs
+from cret_desktop.storage.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION, check_version, name_sort_key, prepare
+from cret_desktop.tags import fold_tag
+
+_RECOVERING, _RECOVERED, _MENDED = (f"catalog.{stage}.sqlite" for stage in ("recovering", "recovered", "mended"))
+_SUFFIXES = ("-journal", "-wal", "-shm", "")  # the logs first: beside a new catalog, SQLite would take them for its own
+_PAGE = 4096  # bytes, SQLite's default
+_KEPT = struct.Struct(f">I{_PAGE}s")  # a page as it is kept, with its number from 1
+_MOST_KEPT = 1000  # pages
+_FARTHEST = 1 << 62  # a key that no row has
+_NEVER_AGAIN = 1_000_000  # ids left out after the last that was read: rows that could not be read had some of them
+
+Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Tables that not all rows could be read of, those whose second copy did not make up for it, files to index."""
+
+    incomplete: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+    waiting: int = 0
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file that SQLite cannot use is, or was, a catalog of ours."""
+    files = LibraryFiles(path.parent)
+    if files.has(HEAD):
+        return True
+    try:
+        with files.opened(CATALOG) as stream:
+            return stream.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+    except OSError:
+        return False
+
+
+def keep_head(path: Path) -> None:
+    """Keep a copy of the pages of a sound catalog that tell where its tables are. Raises: OSError.
+
+    Of the header only what changes with the schema is kept (https://sqlite.org/fileformat.html#the_database_header).
+    """
+    kept, files = b"", LibraryFiles(path.parent)
+    with files.opened(CATALOG) as stream:
+        numbers = [1]
+        for number in numbers:  # grows while it is gone through
+            stream.seek((number - 1) * _PAGE)
+            page = bytearray(stream.read(_PAGE).ljust(_PAGE, b"\0"))
+            if number == 1:
+                page[24:40] = b"\0\0\0\1" + bytes(12)  # the number of pages, and which are free: to be found out
+                page[92:96] = bytes(4)
+            kept += _KEPT.pack(number, bytes(page))
+            numbers += [child for child in _children(page, 100 if number == 1 else 0) if child not in numbers]
+            if len(numbers) > _MOST_KEPT:
+                return  # no schema of ours is as long
+    if files.peek(HEAD) != kept:
+        files.write(HEAD, kept, flush=True)
+
+
+def _children(page: bytearray, at: int) -> list[int]:
+    """Numbers of the pages below an interior page of a table (https://sqlite.org/fileformat.html#b_tree_pages)."""
+    kind, _, cells, _, _, last = struct.unpack_from(">BHHHBI", page, at)
+    if kind != 5:
+        return []
+    places = struct.unpack_from(f">{min(cells, (_PAGE - at - 12) // 2)}H", page, at + 12)
+    children = [*(struct.unpack_from(">I", page, place)[0] for place in places if place <= _PAGE - 4), last]
+    return [child for child in children if child]
+
+
+def recover(path: Path) -> str:
+    """Set a damaged catalog aside and put what can be read of it in its place; returns what to tell people.
+
+    Raises: OSError and sqlite3.Error where the new one cannot be written; the damaged one is as it was then.
+    """
+    told, aside = remake(path)
+    return f"The library's catalog was damaged, and was repaired: {told}. The damaged one is kept as {aside}."
+
+
+def remake(path: Path, done: str = "came back") -> tuple[str, Path]:
+    """As `recover`; returns what came of the rows ("2 tags came back") and the path that the old catalog has now."""
+    files = LibraryFiles(path.parent)
+    new = files.create_catalog(_RECOVERING)
+    with _readable(path) as source, closing(sqlite3.connect(new, isolation_level=None)) as target:
+        target.execute("PRAGMA synchronous = FULL")
+        target.execute("PRAGMA foreign_keys = ON")
+        prepare(target, _version(source))
+        target.execute("BEGIN")
+        tally = _Tally()
+        _copy_all(source, target, tally)
+        target.execute("COMMIT")
+        told = _told(target, tally, done)
+    files.rename(_RECOVERING, _RECOVERED)
+    flush_folder(path.parent)
+    aside = _aside(path)
+    finish(path)
+    return told, aside
+
+
+def finish(path: Path) -> None:
+    """Where a recovered catalog waits for its name: give it, and set aside what has it. Raises: OSError."""
+    files = LibraryFiles(path.parent)
+    if not files.has(_RECOVERED):
+        return
+    aside = _aside(path)
+    if not _is_whole(path.with_name(_RECOVERED)):  # by whoever made it: not by us, who give that name to whole ones
+        files.rename(_RECOVERED, aside.name.replace(".damaged-", ".foreign-"))
+        return
+    for suffix in _SUFFIXES:
+        if files.has(CATALOG + suffix):
+            files.rename(CATALOG + suffix, aside.name + suffix)
+        else:
+            files.remove(CATALOG + suffix)  # a link, say: no file of SQLite's
+    files.remove(MARK)  # it spoke of the damaged one
+    flush_folder(path.parent)
+    files.rename(_RECOVERED, CATALOG)
+    flush_folder(path.parent)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with closing(connect_to_read(path, immutable=True)) as db:
+            return check_version(db, path) > 0 and not difference(db)
+    except (OSError, sqlite3.Error, LibraryTooNew):
+        return False
+
+
+def _aside(path: Path) -> Path:
+    """The old catalog's name from now on; a second try gives the same, since it follows from the new one's time."""
+    whole = os.stat(path.with_name(_RECOVERED), follow_symlinks=False)
+    moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(whole.st_mtime))
+    return path.with_name(f"{path.stem}.damaged-{moment}{path.suffix}")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that reads what is left of a catalog: of a copy with the kept first page where its own is lost."""
+    files = LibraryFiles(path.parent)
+    connection = connect_to_read(path, repairing=True)
+    try:
+        kept = files.peek(HEAD)
+        if not _knows_tables(connection) and kept and len(kept) % _KEPT.size == 0:
+            connection.close()
+            files.remove_catalog(_MENDED)
+            for suffix in ("", "-wal"):
+                if files.has(CATALOG + suffix):
+                    with files.opened(CATALOG + suffix) as source, files.create(_MENDED + suffix).open("wb") as copy:
+                        shutil.copyfileobj(source, copy)
+            with path.with_name(_MENDED).open("r+b") as stream:
+                pages = stream.seek(0, os.SEEK_END) // _PAGE
+                for number, page in _KEPT.iter_unpack(kept):
+                    if 0 < number <= pages + 1:
+                        stream.seek((number - 1) * _PAGE)
+                        stream.write(page)
+            connection = connect_to_read(path.with_name(_MENDED), repairing=True)
+        with suppress(sqlite3.DatabaseError):  # where not even the names of its tables can be read, no row can
+            forbid_what_differs(connection, _version(connection))
+        yield connection
+    finally:
+        connection.close()
+        files.remove_catalog(_MENDED)
+
+
+def _knows_tables(source: sqlite3.Connection) -> bool:
+    """Whether all that a catalog of its version has can be found, as it was made."""
+    try:
+        return difference(source, _version(source)).is_readable
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _version(source: sqlite3.Connection) -> int:
+    version = next((int(v) for (v,) in _some(source, "PRAGMA user_version")), 0)
+    return version if 0 < version <= SCHEMA_VERSION else SCHEMA_VERSION
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def _rows(source: sqlite3.Connection, table: str, columns: Sequence[str], key: str, tally: _Tally) -> Iterator[Row]:
+    """All rows that can be read, by ascending key; a stretch that cannot be is stepped over as closely as it goes."""
+    wanted = f"SELECT {key}, {', '.join(columns)} FROM {table} WHERE {key} > ? ORDER BY {key}"
+    after = -1
+    while True:
+        try:
+            for row in source.execute(wanted, (after,)):
+                after = row[0] if isinstance(row[0], int) else after
+                yield row[1:]
+            return
+        except sqlite3.DatabaseError:
+            tally.incomplete.add(table)
+        if key == "rowid":  # Python reads one row ahead: the last before what cannot be read is asked for by itself
+            with suppress(sqlite3.DatabaseError):
+                for row in source.execute(f"{wanted} LIMIT 1", (after,)).fetchall():
+                    after = row[0]
+                    yield row[1:]
+        low, high = 0, 1  # after + low cannot be read from, after + high can
+        while not _can_read(source, wanted, after + high):
+            low, high = high, 2 * high
+            if after + high > _FARTHEST:
+                return
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if _can_read(source, wanted, after + middle) else (middle, high)
+        after += high
+
+
+def _can_read(source: sqlite3.Connection, wanted: str, after: int) -> bool:
+    try:
+        source.execute(f"{wanted} LIMIT 1", (after,)).fetchone()
+    except sqlite3.DatabaseError:
+        return False
+    return True
+
+
+def _some(source: sqlite3.Connection, query: str, table: str = "", tally: _Tally | None = None) -> list[Row]:
+    """The rows of a query up to the first that cannot be read, which is noted of the table."""
+    rows: list[Row] = []
+    try:
+        rows.extend(source.execute(query))
+    except sqlite3.DatabaseError:
+        if tally is not None:
+            tally.lost.add(table)
+    return rows
+
+
+# --- copying ----------------------------------------------------------------------------------------------------
+
+# In an order in which no row comes before one that it refers to. What words are searched in is made by triggers.
+_TABLES = (
+    "library", "roots", "models", "tags", "files", "file_tags", "saved_searches", "kept_annotations", "clips",
+    "embeddings", "sidecars", "subtitle_lines",
+)  # fmt: skip
+_KEYS = {"file_tags": "file_id", "sidecars": "file_id"}  # of those that have no rowid
+
+# What is there a second time, in indices: columns, and where. Those called "again" came with schemas 4 and 5.
+_AGAIN = {
+    "library": ("id", "library INDEXED BY library_again"),
+    "roots": (
+        "id, path, added_at, offline, volume, within, device, inode, removed_at",
+        "roots INDEXED BY roots_again",
+    ),
+    "models": ("id, fingerprint, name, width, centers", "models INDEXED BY models_again"),
+    "tags": ("id, folded, name", "(SELECT id, folded, folded AS name FROM tags INDEXED BY sqlite_autoindex_tags_1)"),
+    "files": (
+        "id, root_id, path, size, mtime_ns, device, inode, state",
+        "(SELECT id, root_id, path, 0 AS size, 0 AS mtime_ns, 0 AS device, 0 AS inode, 'pending' AS state"
+        " FROM files INDEXED BY sqlite_autoindex_files_1)",
+    ),
+    "file_tags": ("file_id, tag_id", "file_tags INDEXED BY file_tags_by_tag"),
+    "saved_searches": ("name, text, without, sort, reverse", "saved_searches INDEXED BY saved_searches_again"),
+    "kept_annotations": ("fingerprint, favourite, note, tags", "kept_annotations INDEXED BY kept_annotations_again"),
+}
+# What a row is kept without where it can be no value of its column, and what stands there then.
+_INSTEAD: dict[str, dict[str, object]] = {
+    "roots": {
+        "added_at": 0.0, "offline": 0, "volume": "", "within": b"", "device": 0, "inode": 0, "removed_at": None,
+        "followed": 0,
+    },
+    "files": {
+        "size": 0, "mtime_ns": 0, "device": 0, "inode": 0, "fingerprint": None, "state": "pending", "reason": "",
+        "duration": None, "width": None, "height": None, "frame_rate": None, "codec": None, "container": None,
+        "missing_since": None, "favourite": 0, "note": "", "name_key": "", "away": 0,
+    },
+    "clips": {"shot": 0, "sprite": "", "tile_width": 0, "tile_height": 0, "poster": 0},
+}  # fmt: skip
+# Of a file's row, besides: one column each, given its id.
+_OF_A_FILE = {
+    "fingerprint": "SELECT id, fingerprint FROM files INDEXED BY files_by_fingerprint WHERE fingerprint IS NOT NULL",
+    "inode": "SELECT id, inode FROM files INDEXED BY files_by_inode",
+    "missing_since": "SELECT id, missing_since FROM files INDEXED BY files_by_absence WHERE missing_since IS NOT NULL",
+    "favourite": "SELECT id, favourite FROM files INDEXED BY files_by_favourite WHERE favourite",
+    "note": "SELECT id, c3 FROM file_texts_content WHERE c3 != ''",
+}
+
+
+def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, tally: _Tally) -> None:
+    for table in _TABLES:
+        columns = _columns(target, table)
+        if not columns:
+            continue  # the catalog is of an older schema
+        for row in _rows(source, table, columns, _KEYS.get(table, "rowid"), tally):
+            if not _insert(target, table, columns, _checked(target, table, columns, row)):
+                tally.incomplete.add(table)
+        if table in tally.incomplete and table in _AGAIN:
+            added = _fill(source, target, table, tally)
+            if table == "files":
+                _complete_files(source, target, added, tally)
+            elif table == "tags":
+                _spell_tags(source, target)
+    _number_on(source, target)
+    _find_what_is_not_whole(source, target, tally)
+
+
+def _checked(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row) -> Row:
+    """A row as it may be kept."""
+    values = dict(zip(columns, row, strict=True))
+    for column, instead in _INSTEAD.get(table, {}).items():
+        if column in values and not fits([values[column]], [f"{table}.{column}"]):
+            values[column] = instead
+    if table == "files" and not _has(target, "models", values["model_id"]):
+        values["model_id"] = None
+        values["state"] = "pending" if values["state"] == "indexed" else values["state"]
+    return tuple(values.values())
+
+
+def _has(target: sqlite3.Connection, table: str, row_id: object) -> bool:
+    return target.execute(f"SELECT 1 FROM {table} WHERE id = ?", (row_id,)).fetchone() is not None
+
+
+def _columns(db: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+
+
+def _insert(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row) -> bool:
+    """False where a row is there already, cannot be one of the table, or refers to one that is lost."""
+    if not fits(row, [f"{table}.{column}" for column in columns]):
+        return False
+    marks = ", ".join("?" * len(row))
+    try:
+        target.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", row)
+    except sqlite3.IntegrityError:
+        return False
+    return True
+
+
+def _fill(source: sqlite3.Connection, target: sqlite3.Connection, table: str, tally: _Tally) -> list[Row]:
+    """Put in the rows that only their second copy gives; returns those."""
+    columns, place = _AGAIN[table]
+    names = columns.split(", ")
+    rows = _some(source, f"SELECT {columns} FROM {place}", table, tally)
+    return [row for row in rows if _insert(target, table, names, row)]
+
+
+def _complete_files(
+    source: sqlite3.Connection, target: sqlite3.Connection, added: Sequence[Row], tally: _Tally
+) -> None:
+    """Give files whose rows are lost what indices know of them: then their tags, notes and clips are theirs again."""
+    lost = {int(row[0]): row for row in added}
+    tally.waiting += len(lost)
+    known = _columns(target, "files")
+    for column, query in _OF_A_FILE.items():
+        if column in known:
+            found = _some(source, query, "files", tally)
+            values = [(value, i) for i, value in found if i in lost and fits([value], [f"files.{column}"])]
+            target.executemany(f"UPDATE files SET {column} = ? WHERE id = ?", values)
+    if "name_key" in known:
+        keys = [
+            (name_sort_key(path or target.execute("SELECT path FROM roots WHERE id = ?", (root,)).fetchone()[0]), i)
+            for i, root, path, *_ in added
+        ]
+        target.executemany("UPDATE files SET name_key = ? WHERE id = ?", keys)
+
+
+def _spell_tags(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Tags of which only the folded form is left, as they are spelt in the words that searches go by."""
+    for (names,) in _some(source, "SELECT c2 FROM file_texts_content WHERE c2 != ''"):
+        for name in str(names).split("\n"):
+            target.execute("UPDATE tags SET name = ? WHERE folded = ? AND name = folded", (name, fold_tag(name)))
+
+
+def _number_on(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Ids are never used again: new rows are numbered from beyond all that may have been."""
+    rows = _some(source, "SELECT name, seq FROM sqlite_sequence")
+    used = {name: last for name, last in rows if fits([last], ["id"])}
+    for (table,) in target.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'").fetchall():
+        last = int(target.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
+        number = used[table] if used.get(table, -1) >= last else last + _NEVER_AGAIN
+        target.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        target.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, number))
+
+
+def _find_what_is_not_whole(source: sqlite3.Connection, target: sqlite3.Connection, tally: _Tally) -> None:
+    """Files wait for indexing again where not all their clips, or not all their embeddings, are there and sound."""
+    for (model,) in target.execute("SELECT id FROM models").fetchall():
+        usual = target.execute(
+            "SELECT length(globals), length(centers) FROM embeddings WHERE model_id = ? GROUP BY 1, 2"
+            " ORDER BY count(*) DESC LIMIT 1",
+            (model,),
+        ).fetchone()
+        if usual is not None:
+            target.execute(
+                "DELETE FROM embeddings WHERE model_id = ? AND (length(globals), length(centers)) != (?, ?)",
+                (model, *usual),
+            )
+    target.execute("CREATE TEMP TABLE had (file_id INTEGER PRIMARY KEY, clips INTEGER NOT NULL)")
+    if "clips" in tally.incomplete:
+        query = (
+            "SELECT file_id, count(*) FROM clips INDEXED BY sqlite_autoindex_clips_1"
+            " WHERE typeof(file_id) = 'integer' GROUP BY file_id"
+        )
+        target.executemany("INSERT INTO had VALUES (?, ?)", _some(source, query))
+    has = "(SELECT count(*) FROM clips c WHERE c.file_id = files.id)"
+    tally.waiting += target.execute(
+        "UPDATE files SET state = 'pending' WHERE state = 'indexed' AND ("
+        f" {has} < coalesce((SELECT clips FROM had WHERE file_id = files.id), 0)"
+        f" OR {has} != (SELECT coalesce(max(ordinal) + 1, :none) FROM clips c WHERE c.file_id = files.id)"
+        " OR EXISTS (SELECT 1 FROM clips c WHERE c.file_id = files.id AND files.model_id IS NOT NULL"
+        "  AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id AND e.model_id = files.model_id)))",
+        {"none": -1 if "clips" in tally.incomplete else 0},
+    ).rowcount
+    target.execute("DROP TABLE had")
+
+
+# --- telling ----------------------------------------------------------------------------------------------------
+
+
+def _told(target: sqlite3.Connection, tally: _Tally, done: str) -> str:
+    """Like "12 videos, 2 tags and 1 note came back; 3 videos are indexed again"."""
+    said = {
+        "video": "files",
+        "tag": "tags",
+        "note": "files WHERE note != ''",
+        "favourite": "files WHERE favourite",
+        "saved search": "saved_searches",
+    }
+    counted = []
+    for word, where in said.items():
+        for (count,) in _some(target, f"SELECT count(*) FROM {where}"):
+            if count or word == "video":
+                counted.append(f"{count:,} {word}{'s' * (count != 1)}".replace("searchs", "searches"))
+    told = " and ".join([", ".join(counted[:-1]), counted[-1]] if len(counted) > 1 else counted) + f" {done}"
+    if tally.waiting:
+        told += f"; {tally.waiting:,} video{'s are' if tally.waiting != 1 else ' is'} indexed again"
+    if tally.lost:
+        told += f"; not all of these could be read: {', '.join(sorted(_WORDS[t] for t in tally.lost))}"
+    return told
+
+
+_WORDS = {
+    "library": "which library it is",
+    "roots": "folders",
+    "models": "models",
+    "tags": "tags",
+    "file_tags": "tags of videos",
+    "files": "videos",
+    "saved_searches": "saved searches",
+    "kept_annotations": "tags and notes of videos that had left",
+}

@@ -1,0 +1,134 @@
+"""The catalog's rows as values, and what SQL's columns of them are. Pure: nothing here opens a catalog."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import fields
+
+import numpy as np
+
+from cret_desktop.library_files import is_sprite_name
+from cret_desktop.records import ClipRow, FileRow
+from cret_desktop.storage.sqlite.beliefs import LONGEST_PRINT, Row, believed
+from cret_desktop.storage.vectors.manifest import GraphManifest, graph_file_name
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LAST_GENERATION = 2**62  # of a manifest that is read: there is always a next one
+
+# What a manifest is read from. Text comes as bytes, so that none which is not UTF-8 ends the reading.
+GRAPH_COLUMNS = ", ".join(
+    f"CASE WHEN typeof({f.name}) = 'text' AND length({f.name}) < 1000 THEN CAST({f.name} AS BLOB) END"
+    if f.type == "str"
+    else f.name
+    for f in fields(GraphManifest)
+)
+
+FILE_COLUMNS = (
+    "SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration,"
+    " f.missing_since IS NOT NULL, f.device, f.inode, f.away,"
+    # What can be no fingerprint does not make the file unknown.
+    f" CASE WHEN typeof(f.fingerprint) = 'blob' AND length(f.fingerprint) BETWEEN 1 AND {LONGEST_PRINT}"
+    " THEN f.fingerprint END FROM files f JOIN roots r ON r.id = f.root_id"
+)
+
+CLIP_COLUMNS = (
+    "SELECT c.id, c.file_id, r.path, f.path, c.ordinal, c.shot, c.start, c.end, c.sprite, c.tile_width,"
+    " c.tile_height, c.poster, c.times FROM clips c JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id"
+)
+
+# A file `f`, last indexed with the model `m`, that has clips without embeddings of another model, given twice.
+BEHIND = (
+    "(f.state = 'indexed' AND m.fingerprint IS NOT ? AND EXISTS (SELECT 1 FROM clips c WHERE c.file_id = f.id"
+    " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id"
+    " AND e.model_id = (SELECT id FROM models WHERE fingerprint = ?))))"
+)
+
+
+def graph_manifest(row: Sequence[object]) -> GraphManifest | None:
+    """A manifest of `GRAPH_COLUMNS`; None where a value is none that was ever written, the file's name above all."""
+    values: list[int | str] = []
+    for column, value in zip(fields(GraphManifest), row, strict=True):
+        if column.type == "int" and isinstance(value, int) and value >= 0:
+            values.append(value)
+        elif column.type == "str" and isinstance(value, bytes):
+            try:
+                values.append(value.decode())
+            except UnicodeDecodeError:
+                return None
+        else:
+            return None
+    manifest = GraphManifest(*values)  # type: ignore[arg-type] # each of its column's type, as was just seen
+    named = manifest.file == graph_file_name(manifest.model, manifest.generation)
+    digests = [manifest.digest, manifest.proof] if manifest.proof else [manifest.digest]
+    proven = all(_DIGEST.fullmatch(digest) for digest in digests)
+    return manifest if named and proven and manifest.generation < _LAST_GENERATION else None
+
+
+_CLIP_KINDS = (
+    "clips.id clips.file_id roots.path files.path clips.ordinal clips.shot clips.start clips.end clips.sprite"
+    " clips.tile_width clips.tile_height clips.poster clips.times"
+)
+_FILE_KINDS = (
+    "files.id files.root_id roots.path files.path files.size files.mtime_ns files.state files.reason files.duration"
+    " integer files.device files.inode files.away files.fingerprint"
+)
+
+
+def clip_rows(rows: Iterable[Row]) -> Iterator[ClipRow]:
+    """The clips of rows of CLIP_COLUMNS; what can be none is left out."""
+    for row in believed(rows, _CLIP_KINDS):
+        i, file_id, root, relative, ordinal, shot, start, end, sprite, width, height, poster, times = row
+        seconds = tuple(np.frombuffer(times, "<f8").tolist())
+        poster = min(max(poster, 0), len(seconds) - 1)
+        yield ClipRow(
+            i, file_id, joined_path(root, relative), ordinal, shot, start, end, sprite, width, height, poster, seconds
+        )
+
+
+def file_rows(rows: Iterable[Row]) -> Iterator[FileRow]:
+    """The files of rows of FILE_COLUMNS; what can be none is left out."""
+    for row in believed(rows, _FILE_KINDS):
+        i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing, device, inode, away, print_ = row
+        path = joined_path(root, relative)
+        yield FileRow(
+            i,
+            root_id,
+            path,
+            size,
+            mtime_ns,
+            state,
+            reason,
+            duration,
+            bool(missing),
+            device,
+            inode,
+            bool(away),
+            print_,
+        )
+
+
+def joined_path(root: bytes, relative: bytes) -> str:
+    """A file's absolute path of its root's and its own, as `os.fsdecode` gives it."""
+    return os.fsdecode(os.path.join(root, relative) if relative else root)
+
+
+def relative_path(path: str, root: str) -> bytes:
+    return b"" if path == root else os.fsencode(os.path.relpath(path, root))
+
+
+def unused_sprites(db: sqlite3.Connection, names: Collection[str]) -> list[str]:
+    """Of these thumbnails, those that no clip shows any more: files of the same content share theirs."""
+    return sorted(
+        name
+        for name in names
+        if is_sprite_name(name) and not db.execute("SELECT 1 FROM clips WHERE sprite = ?", (name,)).fetchone()
+    )
+
+
+def parts(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
+    """SQLite bounds the number of parameters of a statement."""
+    for at in range(0, len(ids), size):
+        yield [int(i) for i in ids[at : at + size]]

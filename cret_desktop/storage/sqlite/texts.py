@@ -1,0 +1,115 @@
+"""Words found in names, folders, tags, notes and subtitles, through SQLite's full-text index (FTS5).
+
+Case and diacritics do not count; the last word may be the beginning of a longer one. The index of names, tags and
+notes is kept by triggers (see `storage.sqlite.migrations`); subtitle lines are put in here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from cret_desktop.records import FileHit, Line, LineHit, Sidecar
+from cret_desktop.storage.sqlite.beliefs import believed
+from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.filters import phrase
+
+# What a word in a file's name, in its folders, its tags and its note weighs against the others (bm25's weights).
+_WEIGHTS = "8.0, 2.0, 10.0, 4.0"
+_COLUMNS = ("name", "folders", "tags", "note")
+_NO_REASONS: Mapping[str, str] = MappingProxyType({})
+
+
+class Texts:
+    """Full-text search over one catalog. Missing files are never found."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def count_files(self, words: Sequence[str]) -> int:
+        """How many files all the words are found at."""
+        return self._count("file_texts", words)
+
+    def count_lines(self, words: Sequence[str]) -> int:
+        return self._count("subtitle_texts", words)
+
+    def files(self, words: Sequence[str], limit: int) -> list[FileHit]:
+        """Files that all the words are found at, best first (bm25)."""
+        db = self._catalog.reader()
+        match = _all_of(words)
+        ids = [
+            i
+            for (i,) in db.execute(
+                "SELECT t.rowid FROM file_texts t JOIN files f ON f.id = t.rowid WHERE file_texts MATCH ?"
+                f" AND f.missing_since IS NULL ORDER BY bm25(file_texts, {_WEIGHTS}) LIMIT ?",
+                (match, limit),
+            )
+        ]
+        # Highlights are asked for of these only. Their text stays in SQLite: a name may not be valid UTF-8.
+        found = [f"instr(highlight(file_texts, {n}, char(2), char(3)), char(2)) > 0" for n in range(len(_COLUMNS))]
+        rows = db.execute(
+            f"SELECT rowid, {', '.join(found)}, snippet(file_texts, 3, '', '', '…', 16) FROM file_texts"
+            f" WHERE file_texts MATCH ? AND rowid IN ({','.join('?' * len(ids))})",
+            (match, *ids),
+        )
+        hits = {}
+        for i, *flags, note in believed(rows, f"id {'integer? ' * len(_COLUMNS)}text"):
+            columns = tuple(column for column, flag in zip(_COLUMNS, flags, strict=True) if flag)
+            hits[i] = FileHit(i, columns, note if "note" in columns else "")
+        return [hits[i] for i in ids if i in hits]
+
+    def lines(self, words: Sequence[str], limit: int) -> list[LineHit]:
+        """Subtitle lines that hold all the words, best first (bm25)."""
+        rows = self._catalog.reader().execute(
+            "SELECT l.file_id, l.start, l.end, l.text FROM subtitle_texts t JOIN subtitle_lines l ON l.id = t.rowid"
+            " JOIN files f ON f.id = l.file_id WHERE subtitle_texts MATCH ? AND f.missing_since IS NULL"
+            " ORDER BY bm25(subtitle_texts), l.id LIMIT ?",
+            (_all_of(words), limit),
+        )
+        kinds = "subtitle_lines.file_id subtitle_lines.start subtitle_lines.end subtitle_lines.text"
+        return [LineHit(*row) for row in believed(rows, kinds)]
+
+    def sidecars(self, root_id: int, paths: Sequence[str]) -> dict[str, tuple[int, set[Sidecar]]]:
+        """Of these files of a root, by path: their id, and the subtitle files as they were read."""
+        known = self._catalog.files(root_id)
+        read: dict[int, set[Sidecar]] = {}
+        rows = self._catalog.reader().execute(
+            "SELECT s.file_id, s.path, s.size, s.mtime_ns FROM sidecars s JOIN files f ON f.id = s.file_id"
+            " WHERE f.root_id = ?",
+            (root_id,),
+        )
+        kinds = "sidecars.file_id sidecars.path sidecars.size sidecars.mtime_ns"
+        for file_id, path, size, mtime_ns in believed(rows, kinds):
+            read.setdefault(file_id, set()).add(Sidecar(os.fsdecode(path), size, mtime_ns))
+        wanted = [known[path] for path in paths if path in known]
+        return {row.path: (row.id, read.get(row.id, set())) for row in wanted}
+
+    def set_subtitles(
+        self, file_id: int, sidecars: Sequence[Sidecar], lines: Sequence[Line], reasons: Mapping[str, str] = _NO_REASONS
+    ) -> None:
+        """Replace a file's subtitle lines by those that were read from these files.
+
+        `reasons` has a sentence for each of their paths that could not be read.
+        """
+        with self._catalog.write() as db:
+            db.execute("DELETE FROM sidecars WHERE file_id = ?", (file_id,))
+            db.execute("DELETE FROM subtitle_lines WHERE file_id = ?", (file_id,))
+            db.executemany(
+                "INSERT INTO sidecars (file_id, path, size, mtime_ns, reason) VALUES (?, ?, ?, ?, ?)",
+                [(file_id, os.fsencode(s.path), s.size, s.mtime_ns, reasons.get(s.path, "")) for s in sidecars],
+            )
+            db.executemany(
+                "INSERT INTO subtitle_lines (file_id, start, end, text) VALUES (?, ?, ?, ?)",
+                [(file_id, line.start, line.end, line.text) for line in lines],
+            )
+
+    def _count(self, table: str, words: Sequence[str]) -> int:
+        rows = self._catalog.reader().execute(f"SELECT count(*) FROM {table} WHERE {table} MATCH ?", (_all_of(words),))
+        return int(rows.fetchone()[0])
+
+
+def _all_of(words: Sequence[str]) -> str:
+    """An FTS5 expression: all the words, the last one as a beginning."""
+    whole = [phrase(word)[:-1] for word in words[:-1]]
+    return " AND ".join([*whole, phrase(words[-1])])
