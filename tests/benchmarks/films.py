@@ -1,6 +1,6 @@
 """Joins the opaque photographs of a media folder into films whose cuts are known, for the cut and moment benchmarks.
 
-    python -m tests.benchmarks.films MEDIA_FOLDER OUT_FOLDER [--variant NAME ...] [--seed N]
+    python -m tests.benchmarks.films MEDIA_FOLDER OUT_FOLDER [--variant x264 ...] [--seed 7]
 
 The folder is one that `tests.benchmarks.media_folder` reads. Each photograph becomes one scene of 3 to 7 seconds.
 Negatives for a cut detector stand inside the scenes: camera flashes of one or two frames and whip pans with motion

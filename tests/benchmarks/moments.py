@@ -1,6 +1,6 @@
 """Measures finding moments inside longer videos, through the real commands.
 
-    python -m tests.benchmarks.moments MEDIA_FOLDER WORK_FOLDER [--part films|clips] [--variant NAME] [--seed N]
+    python -m tests.benchmarks.moments MEDIA_FOLDER WORK_FOLDER [--part films|clips] [--variant x264] [--seed 7]
 
 Films: the opaque photographs as single 4-second clips, and the same photographs joined into films
 (`tests.benchmarks.films`). A query is a photograph's description; it is answered when the right clip, or a moment of
