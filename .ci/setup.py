@@ -29,7 +29,7 @@ STAMP = VENV / "cret-desktop-setup.json"
 PYTHONS = [(3, 11), (3, 12), (3, 13)]
 EXTRAS = {
     "run": ["starter", "demo"],
-    "test": ["starter", "demo", "training", "dev", "installer"],
+    "test": ["starter", "demo", "training", "docs", "dev", "installer"],
     "installer": ["starter", "demo", "installer"],
 }
 # What `make installer` ends with, for whoever has to run it by hand.
