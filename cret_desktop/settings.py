@@ -43,7 +43,7 @@ def _choice(default: Any, *choices: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Each field is one choice; the window's words about them are in `gui.settings_dialog`.
+    """Each field is one choice; the window's words about them are in `gui.settings.settings_dialog`.
 
     library:          the folder that the library was moved to; '' for the usual one (see `paths`)
     theme:            light, dark, or as the system has it
@@ -63,7 +63,7 @@ class Settings:
     export_handles:   seconds added at either end of an exported moment
     export_folder:    '' for the folder that was used last
     offer_models:     say once that there is a better model than the one that comes with the app
-    shortcuts:        keys by command, only where they are not the command's own (see `gui.shortcuts`)
+    shortcuts:        keys by command, only where they are not the command's own (see `gui.settings.shortcuts`)
     unknown:          what a newer version has written; kept as it is
     """
 

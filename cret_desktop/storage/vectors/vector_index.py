@@ -80,7 +80,7 @@ class GraphStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The sizes at which the index changes its ways (performance.md has the measurements).
+    """The sizes at which the index changes its ways (`tests.benchmarks.recall` measures them).
 
     tail: vectors searched exactly before a graph is worth building; an index of no more never has one.
     exact_filter: up to so many allowed clips are searched exactly rather than through the graph.
@@ -705,7 +705,7 @@ def _proof(manifest: GraphManifest, key: bytes) -> str:
 
 
 def _usable(vectors: Vectors) -> NDArray[np.bool_]:
-    """Which of [N, D] are finite and of unit length; one NaN in a graph hides others (reliability.md)."""
+    """Which of [N, D] are finite and of unit length; one NaN in a graph hides others."""
     lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
     return np.asarray(np.abs(lengths - 1.0) <= _UNIT_TOLERANCE)  # false for NaN and infinity
 

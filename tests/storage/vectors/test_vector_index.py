@@ -87,7 +87,7 @@ class Store:
 
 
 def clustered(count: int, seed: int = 0, width: int = WIDTH) -> np.ndarray:
-    """Unit vectors in clusters, as clips of films are; on plain Gaussian ones graphs do badly (performance.md)."""
+    """Unit vectors in clusters, as clips of films are; on plain Gaussian ones graphs do badly."""
     chance = np.random.default_rng(seed)
     clusters = np.random.default_rng(99).standard_normal((20, width))
     vectors = clusters[chance.integers(20, size=count)] + 0.6 * chance.standard_normal((count, width))
