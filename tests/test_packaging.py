@@ -14,8 +14,10 @@ import venv
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,24 +142,66 @@ def open_to_change(workflow: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("workflow", sorted((ROOT / ".github" / "workflows").iterdir()), ids=lambda path: path.name)
-def test_a_release_is_built_of_what_is_pinned(workflow: Path) -> None:
+WORKFLOWS = ROOT / ".github" / "workflows"
+
+
+@pytest.mark.parametrize("workflow", sorted(WORKFLOWS.iterdir()), ids=lambda path: path.name)
+def test_workflows_use_what_is_pinned(workflow: Path) -> None:
     text = workflow.read_text(encoding="utf-8")
     assert open_to_change(text) == []
-    assert text.count("uses:") >= 5, "the test sees them"
+    assert text.count("uses:") >= 2, "the test sees them"
     assert text.count("pip install") >= 2
+
+
+def test_a_release_has_checksums_and_attestations() -> None:
+    text = (WORKFLOWS / "release.yml").read_text(encoding="utf-8")
+    assert text.count("uses:") >= 5
     assert "SHA256SUMS" in text
     assert "actions/attest-build-provenance@" in text
+
+
+def test_the_test_workflow_runs_the_steps_of_make_test() -> None:
+    workflow = yaml.safe_load((WORKFLOWS / "test.yml").read_text(encoding="utf-8"))
+    job = workflow["jobs"]["test"]
+    assert {entry["system"] for entry in job["strategy"]["matrix"]["include"]} == {"linux", "windows", "macos"}
+    steps = [line.strip() for step in job["steps"] for line in step.get("run", "").splitlines()]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = re.search(r"^test:\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe
+    wanted = [line.removeprefix("\t@$(VENV)/") for line in recipe[1].splitlines() if "$(VENV)/" in line]
+    assert len(wanted) == 5
+    assert [command for command in wanted if command not in steps] == []
+    (install,) = (line for line in steps if ".[" in line)
+    (extras,) = re.findall(r"\[([\w,]+)\]", install)
+    assert extras.split(",") == _setup().EXTRAS["test"]
+
+
+def test_hooks_run_programs_of_the_environment_and_fetch_nothing() -> None:
+    settings = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook for repository in settings["repos"] for hook in repository["hooks"]]
+    assert {repository["repo"] for repository in settings["repos"]} == {"local"}
+    assert {hook["language"] for hook in hooks} == {"system"}
+    programs = {hook["entry"].split()[0] for hook in hooks}
+    assert programs == {"ruff", "lint-imports", "mypy"}
+    scripts = sysconfig.get_path("scripts")
+    assert [program for program in programs if not shutil.which(program, path=scripts)] == []
+
+
+@pytest.mark.parametrize("form", ["bug", "idea"])
+def test_issue_forms_are_ones_that_the_site_takes(form: str) -> None:
+    content = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / f"{form}.yml").read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= set(content)
+    asked = [part for part in content["body"] if part["type"] != "markdown"]
+    assert {part["type"] for part in asked} <= {"textarea", "input", "dropdown", "checkboxes"}
+    assert all(part["attributes"]["label"] for part in asked)
+    assert len({part["id"] for part in asked}) == len(asked)
+    assert any(part.get("validations", {}).get("required") for part in asked)
 
 
 def test_what_the_installer_lacks_is_installed_or_named_before_anything_is_frozen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = importlib.util.spec_from_file_location("setup_of_the_project", ROOT / ".ci" / "setup.py")
-    assert spec is not None
-    assert spec.loader is not None
-    setup = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(setup)
+    setup = _setup()
     installed: list[str] = []
     monkeypatch.setattr(setup, "_missing_libraries", lambda libraries: iter(()))
     monkeypatch.setattr(setup, "_missing_build_packages", lambda: iter(()))
@@ -227,6 +271,16 @@ def test_the_core_passes_its_tests_without_qt(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+
+
+def _setup() -> Any:
+    """The module .ci/setup.py, which no package holds."""
+    spec = importlib.util.spec_from_file_location("setup_of_the_project", ROOT / ".ci" / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    setup = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(setup)
+    return setup
 
 
 def _python(*arguments: str) -> None:
