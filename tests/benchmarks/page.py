@@ -9,6 +9,7 @@ figure, run its command, change the JSON and run this. tests/test_docs.py fails 
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -45,12 +46,15 @@ def _group(group: Mapping[str, Any], machines: Mapping[str, str]) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown. Raises: ValueError for a row that does not have one cell for each column."""
+    """Return a table in Markdown, whose intervals do not break over lines.
+
+    Raises: ValueError for a row that does not have one cell for each column.
+    """
     lines = [columns, ["---"] * len(columns)]
     for row in rows:
         if len(row) != len(columns):
             raise ValueError(f"{len(columns)} columns, but this row has {len(row)} cells: {row}")
-        lines.append(list(row))
+        lines.append([re.sub(r"\[.*?\]", lambda interval: interval[0].replace(" ", "\u00a0"), cell) for cell in row])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
