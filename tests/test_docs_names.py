@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import importlib.util
 import re
+import tomllib
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Iterator
@@ -299,3 +300,26 @@ def test_every_word_of_the_window_is_one_that_it_shows() -> None:
     ]
     assert len(named) >= 6
     assert [f"{page}: {word}" for page, word in named if word not in shown] == []
+
+
+def test_the_changelog_is_by_version() -> None:
+    page = pages()["CHANGELOG.md"]
+    versions = re.findall(r"^## (.+)$", page, re.MULTILINE)
+    assert versions[0] == "Unreleased"
+    dated = [re.fullmatch(r"(\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d", version) for version in versions[1:]]
+    released = [match[1] for match in dated if match]
+    assert len(released) == len(dated) >= 1
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"] in released
+    kinds = set(re.findall(r"^### (.+)$", page, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_first_change_is_about_the_code_as_it_is() -> None:
+    page = pages()["CONTRIBUTING.md"]
+    before, *_ = re.findall(r"```python\n(.+)\n```", page)
+    assert before in sources()["cret_desktop/gui/settings/shortcuts.py"]
+    (added,) = re.findall(r"def (test_\w+)", page)
+    written = "\n".join(sources().values())
+    named = set(re.findall(r"`(test_\w+)`", page)) - {added}
+    assert len(named) >= 2
+    assert [name for name in named if f"def {name}(" not in written] == []
