@@ -1,4 +1,4 @@
-"""Every error a user can meet, each one sentence that names the thing and what to do.
+"""Every error a user can meet: a code of the catalog of messages, with the values that its sentence names.
 
 CretError
 ├── UsageError            a request that cannot be carried out as asked (exit 2)
@@ -21,14 +21,35 @@ CretError
     ├── BadFile               will not decode until it changes
     └── DecoderFailed         a decoder process died or stalled; worth one more try
 
+`str(error)` is the English sentence, for logs and the terminal; the window renders `error.message` in its own language.
 This module never formats a traceback and never decides what is shown.
 """
 
+from __future__ import annotations
+
+from cret_desktop.messages import CODE, Message, Param, render
+
 
 class CretError(Exception):
-    """Base of all errors that carry a sentence meant for a person."""
+    """Base of all errors that carry a message meant for a person.
+
+    Raised with a code and its parameters, or with a message that is there already.
+    """
 
     exit_status = 1
+
+    def __init__(self, code: str | Message = "", /, **params: Param) -> None:
+        self.message = code if isinstance(code, Message) else _message(code, params)
+        super().__init__(self.message)  # the arguments that pickle gives to a copy
+
+    def __str__(self) -> str:
+        return render(self.message)
+
+
+def _message(code: str, params: dict[str, Param]) -> Message:
+    # Transitional: the engine, the library and the index still raise whole English sentences, which have the code
+    # `message.plain`. It goes with the last of them.
+    return Message(code, **params) if CODE.fullmatch(code) else Message("message.plain", text=code)
 
 
 class UsageError(CretError):

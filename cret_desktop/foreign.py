@@ -5,14 +5,65 @@ Nothing here trusts what it is given, and nothing raises other than it says.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from collections.abc import Callable
 from typing import Any
+
+from cret_desktop.messages import Message, render
 
 MARK = "\ufffd"  # stands for a character that cannot be shown
 _LONGEST_NUMBER = 20  # characters of a whole number: SQLite's and C's largest have 19
 _LONGEST_REASON = 300
+# What a system says for the errors that people meet. Its own words may be in any language.
+_SYSTEM = {
+    errno.EPERM: Message("os.not-permitted"),
+    errno.ENOENT: Message("os.not-found"),
+    errno.EINTR: Message("os.interrupted"),
+    errno.EIO: Message("os.input-output"),
+    errno.ENXIO: Message("os.no-such-device-or-address"),
+    errno.EBADF: Message("os.bad-descriptor"),
+    errno.EAGAIN: Message("os.unavailable"),
+    errno.ENOMEM: Message("os.no-memory"),
+    errno.EACCES: Message("os.permission-denied"),
+    errno.EBUSY: Message("os.busy"),
+    errno.EEXIST: Message("os.exists"),
+    errno.EXDEV: Message("os.other-disk"),
+    errno.ENODEV: Message("os.no-such-device"),
+    errno.ENOTDIR: Message("os.not-a-folder"),
+    errno.EISDIR: Message("os.is-a-folder"),
+    errno.EINVAL: Message("os.invalid"),
+    errno.ENFILE: Message("os.system-files"),
+    errno.EMFILE: Message("os.open-files"),
+    errno.EFBIG: Message("os.too-large"),
+    errno.ENOSPC: Message("os.disk-full"),
+    errno.ESPIPE: Message("os.no-seek"),
+    errno.EROFS: Message("os.read-only"),
+    errno.EPIPE: Message("os.broken-pipe"),
+    errno.ENAMETOOLONG: Message("os.name-too-long"),
+    errno.ENOTEMPTY: Message("os.not-empty"),
+    errno.ELOOP: Message("os.links"),
+    errno.ETIMEDOUT: Message("os.timed-out"),
+    errno.ECONNREFUSED: Message("os.refused"),
+    errno.ECONNRESET: Message("os.reset"),
+    errno.ENETUNREACH: Message("os.no-network"),
+    errno.EHOSTUNREACH: Message("os.no-route"),
+    getattr(errno, "EDQUOT", -1): Message("os.quota"),
+    getattr(errno, "ESTALE", -1): Message("os.stale"),
+}
+
+
+class Unusable(ValueError):
+    """A value of somebody else's that cannot be used, with the reason as a message: a part of a sentence."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return render(self.message)
 
 
 def visible(text: str, shown_as: Callable[[str], str] = lambda letter: MARK) -> str:
@@ -32,16 +83,49 @@ def why(error: BaseException) -> str:
     """What an error says, as the end of a sentence: short, on one line, without a full stop."""
     match error:
         case OSError(strerror=str() as words):
-            reason = words.lower()
+            said = words.lower()
         case RecursionError():
-            reason = "it is nested too deeply"
+            said = "it is nested too deeply"
         case MemoryError():
-            reason = "it takes more memory than there is"
+            said = "it takes more memory than there is"
         case ValueError() if str(error):
-            reason = str(error)
+            said = str(error)
         case _:
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return visible(" ".join(reason[:_LONGEST_REASON].split())).rstrip(".")
+            said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return short(said)
+
+
+def reason_of(error: BaseException) -> Message:
+    """Return what an error says as a message: a part of a sentence, or the whole sentence of a CretError.
+
+    What the app has no wording for is quoted, and keeps the language of the library or system that said it.
+    """
+    match error:
+        case object(message=Message() as said):
+            return said
+        case RecursionError():
+            return Message("reason.nested")
+        case MemoryError():
+            return Message("reason.memory")
+        case json.JSONDecodeError():
+            return Message("reason.json", line=error.lineno, column=error.colno)
+        case UnicodeDecodeError():
+            return Message("reason.not-utf8")
+    number, words = getattr(error, "errno", None), getattr(error, "strerror", None)
+    if number in _SYSTEM and (not words or words == os.strerror(number) or getattr(error, "winerror", None)):
+        return _SYSTEM[number]
+    if words:
+        return Message("reason.said", text=short(words))
+    if not str(error):
+        return Message("reason.kind", kind=type(error).__name__)
+    if isinstance(error, ValueError | OSError):
+        return Message("reason.said", text=short(str(error)))
+    return Message("reason.other", kind=type(error).__name__, text=short(str(error)))
+
+
+def short(text: str) -> str:
+    """Return the beginning of a text that a stranger may have written: on one line, printable, without a full stop."""
+    return visible(" ".join(text[:_LONGEST_REASON].split())).rstrip(".")
 
 
 def read_json(content: bytes | str) -> Any:
@@ -52,13 +136,13 @@ def read_json(content: bytes | str) -> Any:
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError("it is not text in UTF-8") from None
+        raise Unusable(Message("reason.not-utf8")) from None
     try:
         return json.loads(
             text, parse_int=_whole, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_once_each
         )
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise Unusable(Message("reason.nested")) from None
 
 
 def is_text(value: object) -> bool:
@@ -71,14 +155,14 @@ def is_text(value: object) -> bool:
 
 def _whole(digits: str) -> int:
     if len(digits) > _LONGEST_NUMBER:
-        raise ValueError(f"a number of {len(digits)} digits is too large")
+        raise Unusable(Message("reason.digits", count=len(digits)))
     return int(digits)
 
 
 def _finite(number: str) -> float:
     value = float(number)
     if not math.isfinite(value):
-        raise ValueError(f"{number[:_LONGEST_NUMBER]} is not a number that can be used")
+        raise Unusable(Message("reason.number", number=number[:_LONGEST_NUMBER]))
     return value
 
 
@@ -86,6 +170,6 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise ValueError(f"the name “{visible(name[:_LONGEST_REASON])}” stands twice in it")
+            raise Unusable(Message("reason.repeated", name=visible(name[:_LONGEST_REASON])))
         found[name] = value
     return found

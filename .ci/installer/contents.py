@@ -142,7 +142,7 @@ def _is_module(package: str, name: str) -> bool:
 
 
 def data_files() -> list[tuple[str, str]]:
-    """(file, folder in the app) of resources, weights and the demo. Raises: FileNotFoundError."""
+    """(file, folder in the app) of resources, messages, weights and the demo. Raises: FileNotFoundError."""
     for needed in NEEDED_RESOURCES:
         if not (ROOT / "resources" / needed).is_file():
             raise FileNotFoundError(f"resources/{needed} is missing.")
@@ -152,6 +152,9 @@ def data_files() -> list[tuple[str, str]]:
         if path.is_file() and path.relative_to(ROOT / "resources").parts[0] not in INSTALLERS_OWN
     )
     files = [(str(path), str(Path("cret_desktop", path.relative_to(ROOT).parent))) for path in resources]
+    files += [
+        (str(path), str(path.parent.relative_to(ROOT))) for path in sorted(ROOT.glob("cret_desktop/messages/*.toml"))
+    ]
     files += [_file_of_package(name) for name in package_files()]
     files += [(str(ROOT / "LICENSE"), ".")]
     return files

@@ -20,6 +20,7 @@ from cret_desktop.engine.client import EngineClient
 from cret_desktop.gui import sentences
 from cret_desktop.gui.background import Deliveries
 from cret_desktop.library.progress import FileIndexed, IndexProgress
+from cret_desktop.messages import Message
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ def is_defect(error: BaseException) -> bool:
 def _translated(error: BaseException) -> BaseException:
     """The same error, its sentence in the person's language."""
     if isinstance(error, errors.CretError):
-        error.args = (sentences.told(str(error)),)
+        error.message = Message("message.plain", text=sentences.told(str(error)))
     return error
 
 

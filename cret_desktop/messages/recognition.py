@@ -1,0 +1,61 @@
+"""Find the message that an English sentence renders: for libraries that were indexed before reasons were codes.
+
+Never used for a sentence that is still at hand as a message.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from string import Formatter
+
+from cret_desktop.messages.catalog import SOURCE, codes, template
+from cret_desktop.messages.message import Message, Param
+
+# Reasons as earlier versions wrote them into a library's catalog, where the wording has changed since.
+FORMER: dict[str, str] = {}  # wording -> code
+_LONGEST = 4000  # characters of a sentence
+_LEAST_WORDS = 6  # characters of its own that a wording needs to be known by
+
+
+def recognise(sentence: str) -> Message | None:
+    """Return the message that has this English wording, its parameters as texts; None where no message has it.
+
+    A parameter that is a reason becomes a message itself where it has the wording of one.
+    """
+    return _recognised(sentence, sentences=True) if len(sentence) <= _LONGEST else None
+
+
+def _recognised(text: str, sentences: bool) -> Message | None:
+    for code, pattern in _patterns(sentences):
+        found = pattern.fullmatch(text)
+        if found is not None:
+            params: dict[str, Param] = dict(found.groupdict())
+            if reason := found.groupdict().get("reason"):
+                params["reason"] = _recognised(reason, sentences=False) or reason
+            return Message(code, **params)
+    return None
+
+
+@cache
+def _patterns(sentences: bool) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Return the patterns of all sentences, or of all that stands inside of one; the most particular ones first."""
+    wordings = [(template(code, SOURCE), code) for code in sorted(codes())]
+    wordings += list(FORMER.items())
+    known = [(words, code) for words, code in wordings if words.endswith(".") == sentences]
+    known = [(words, code) for words, code in known if len(_own(words).strip()) >= _LEAST_WORDS]
+    known.sort(key=lambda item: -len(_own(item[0])))
+    return tuple((code, re.compile(_pattern(words), re.DOTALL)) for words, code in known)
+
+
+def _own(wording: str) -> str:
+    return "".join(words for words, _, _, _ in Formatter().parse(wording))
+
+
+def _pattern(wording: str) -> str:
+    parts = []
+    for words, name, _, _ in Formatter().parse(wording):
+        parts.append(re.escape(words))
+        if name is not None:
+            parts.append(f"(?P<{name}>.*)")
+    return "".join(parts)
