@@ -35,6 +35,7 @@ from cret_desktop.gui.single_instance import SingleInstance
 from cret_desktop.gui.theme import Scheme, Theme
 from cret_desktop.gui.tray import Tray
 from cret_desktop.gui.window_state import WindowState
+from cret_desktop.messages import render
 from cret_desktop.settings import Settings, load, save
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class Application(QObject):
         if state_file is not None:
             self._state, problem = load(WindowState, state_file)
             if problem:
-                log.warning("%s", problem)
+                log.warning("%s", render(problem))
             window_state.restore(self.window, self._state)
         self._place_tray(settings)
         self._connect_signals()
@@ -102,7 +103,7 @@ class Application(QObject):
         self.window.show()
         self.bridge.open()
         if self.preferences.problem:
-            self.window.banner.say(self.preferences.problem)
+            self.window.banner.say(i18n.said(self.preferences.problem))
 
     def bring_to_front(self, query: str = "", places: Sequence[str] = ()) -> None:
         """Show the window, from the tray or from behind others, with `query` searched and `places` being added."""
@@ -220,7 +221,7 @@ def launch(places: Sequence[str]) -> int:
     try:
         settings, problem = load(Settings, paths.settings_file())
         if problem:
-            log.warning("%s", problem)
+            log.warning("%s", render(problem))
         library = os.environ.get(paths.LIBRARY_VARIABLE)
         device = os.environ.get(paths.DEVICE_VARIABLE, "")
         config = chosen_config(settings, Path(library) if library else None, device)
@@ -320,7 +321,7 @@ def screenshot(config: EngineConfig, query: str, path: Path) -> None:
 
     deadline = QTimer(singleShot=True, interval=SCREENSHOT_SECONDS * 1000)
     deadline.timeout.connect(
-        lambda: fail(errors.EngineError(f"No answer to \u201c{query}\u201d came within {SCREENSHOT_SECONDS} s."))
+        lambda: fail(errors.EngineError("window.no-answer", query=query, seconds=SCREENSHOT_SECONDS))
     )
     application.bridge.start_failed.connect(fail)
     application.bridge.lost.connect(lambda lost: fail(errors.EngineError(lost.message)))
@@ -338,7 +339,7 @@ def screenshot(config: EngineConfig, query: str, path: Path) -> None:
         if problems:
             raise problems[0]
         if not window.grab().save(str(path)):
-            raise errors.StorageError(f"The picture could not be written to {path}. Check the folder and its space.")
+            raise errors.StorageError("window.picture-not-written", path=path)
     finally:
         deadline.stop()
         application.close_and_wait()

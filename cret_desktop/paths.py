@@ -84,9 +84,7 @@ def _users(place: Callable[..., str]) -> Path:
     try:
         return Path(place(APP_NAME, appauthor=False))
     except RuntimeError as error:  # platformdirs found neither HOME nor an entry for this account
-        raise StorageError(
-            "This account has no home folder to keep a library in: set the variable HOME to a folder of yours."
-        ) from error
+        raise StorageError("place.no-home") from error
 
 
 def names_another_computer(path: str, platform: str = sys.platform) -> bool:

@@ -82,7 +82,7 @@ class _Trial:
         written |= _in_child(_write_clips, self._videos)
         problems = [f"{codec}: {problem}" for codec, problem in written.items() if problem]
         if problems:
-            raise CretError("; ".join(problems))
+            raise CretError("check.clips", problems="; ".join(problems))
         return ", ".join(written)
 
     def _ask_engine(self, codecs: list[str]) -> Iterator[Finding]:
@@ -117,7 +117,7 @@ class _Trial:
         answer: protocol.SearchAnswer = engine.request(protocol.Search(QUERY, 50)).result(INDEX_SECONDS)
         self._moments = list(answer.moments)
         if not self._moments:
-            raise CretError("No moment was found, though every moment is near some words.")
+            raise CretError("check.nothing-found")
         return f"{len(self._moments)} moments"
 
     def _search_like(self, engine: EngineClient) -> str:
@@ -126,17 +126,17 @@ class _Trial:
         missed = []
         for codec, picture in pictures.items():
             answer = engine.request(protocol.Search("", 50, like=picture)).result(INDEX_SECONDS)
-            best = Path(answer.moments[0].path).stem if answer.moments else "nothing"
+            best = Path(answer.moments[0].path).stem if answer.moments else "-"
             if best != codec:
-                missed.append(f"the picture of {codec} found {best}")
+                missed.append(f"{codec} → {best}")
         if missed:
-            raise CretError("; ".join(missed))
+            raise CretError("check.wrong-clip", found="; ".join(missed))
         return f"{len(pictures)} pictures found their clips"
 
     def _read_thumbnails(self) -> str:
         sprites = sorted({thumbnail.path for moment in self._moments for thumbnail in moment.thumbnails})
         if not sprites:
-            raise CretError("The moments have no thumbnails.")
+            raise CretError("check.no-thumbnails")
         sizes = _in_child(_read_pictures, sprites)
         return f"{len(sizes)} strips of {sizes[0][0]} x {sizes[0][1]}"
 
@@ -144,7 +144,7 @@ class _Trial:
         picture = self._place / "window.png"
         colours = _in_child(_photograph_window, self._config, picture)
         if colours < FEWEST_COLOURS:
-            raise CretError(f"The window's picture has {colours} colours: the results are not on it.")
+            raise CretError("check.blank-window", colours=colours)
         return f"opened with results, {picture.stat().st_size / 1000:.0f} kB of picture"
 
     def _play(self) -> str:
@@ -218,7 +218,9 @@ def _export(path: str, folder: str) -> str:
         protocol.ExportClips((protocol.Passage(path, 0.5, 1.5),), folder, mode="exact")
     )
     if not exported.paths:
-        raise CretError("; ".join(exported.failed) or "Nothing was written.")
+        if exported.failed:
+            raise CretError("check.export", problems="; ".join(exported.failed).removesuffix("."))
+        raise CretError("check.nothing-exported")
     return Path(exported.paths[0]).name
 
 

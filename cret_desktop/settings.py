@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from cret_desktop.clips import DEVICES, USUAL_SAMPLING
 from cret_desktop.errors import StorageError
-from cret_desktop.foreign import why
+from cret_desktop.foreign import Unusable, reason_of
+from cret_desktop.messages import Message
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -89,10 +90,10 @@ class Settings:
     unknown: dict[str, Any] = field(default_factory=dict)
 
 
-def load(kind: type[T], path: Path) -> tuple[T, str]:
-    """A record of `kind` (a dataclass like Settings) from its file, and a sentence where not all could be understood.
+def load(kind: type[T], path: Path) -> tuple[T, Message | None]:
+    """A record of `kind` (a dataclass like Settings) from its file, and a message where not all could be understood.
 
-    The sentence is '' where all is well or there is no file yet. Otherwise the file has been copied beside itself
+    The message is None where all is well or there is no file yet. Otherwise the file has been copied beside itself
     (`settings.json.set-aside`), and what could not be read has its default. Never raises.
     """
     defaults = kind()
@@ -101,11 +102,11 @@ def load(kind: type[T], path: Path) -> tuple[T, str]:
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(written, dict):
-            raise ValueError("it holds no names with values")
+            raise Unusable(Message("settings.no-object"))
     except FileNotFoundError:
-        return defaults, ""
+        return defaults, None
     except (OSError, ValueError, RecursionError) as error:  # ValueError covers broken JSON and broken UTF-8
-        return defaults, f"{path} could not be read ({why(error)}). {_set_aside(path)} All has its default now."
+        return defaults, Message("settings.unreadable", path=path, reason=reason_of(error), aside=_set_aside(path))
     types = get_type_hints(kind)
     fields = {item.name: item for item in dataclasses.fields(kind) if item.name != "unknown"}
     known: dict[str, Any] = {}
@@ -119,8 +120,8 @@ def load(kind: type[T], path: Path) -> tuple[T, str]:
     known["unknown"] = {name: value for name, value in written.items() if name not in fields}
     record = dataclasses.replace(defaults, **known)
     if not refused:
-        return record, ""
-    return record, f"{', '.join(refused)} in {path} cannot be used, the default is taken. {_set_aside(path)}"
+        return record, None
+    return record, Message("settings.unusable", path=path, names=", ".join(refused), aside=_set_aside(path))
 
 
 def save(record: Any, path: Path) -> None:
@@ -132,7 +133,7 @@ def save(record: Any, path: Path) -> None:
         # What is no text is JSON's escape.
         write_privately(path, text.encode(errors="backslashreplace"))
     except OSError as error:
-        raise StorageError(f"The settings could not be written to {path}: {error.strerror}.") from error
+        raise StorageError("settings.not-written", path=path, reason=reason_of(error)) from error
 
 
 def make_private_folder(folder: Path) -> None:
@@ -205,11 +206,11 @@ def _strings(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _set_aside(path: Path) -> str:
-    """Copy a file that cannot be used beside itself; the sentence that tells."""
+def _set_aside(path: Path) -> Message:
+    """Copy a file that cannot be used beside itself. Return what became of it, as a part of a sentence."""
     aside = path.with_name(path.name + ".set-aside")
     try:
         write_privately(aside, path.read_bytes())
     except OSError as error:
-        return f"It could not be set aside either ({error.strerror})."
-    return f"It was set aside as {aside.name}."
+        return Message("settings.not-aside", reason=reason_of(error))
+    return Message("settings.aside", name=aside.name)

@@ -166,7 +166,9 @@ def moments_of(tmp_path: Path, text: str) -> tuple[protocol.Passage, ...]:
     ids=lambda text: text[:60],
 )  # fmt: skip
 def test_answers_that_are_none_are_one_sentence(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UsageError, match=r"^[ -~]*answers\.jsonl does not hold what `cret-desktop search --json`"):
+    with pytest.raises(
+        UsageError, match=r"^[ -~]*answers\.jsonl does not contain the output of `cret-desktop search --json`"
+    ):
         moments_of(tmp_path, text)
 
 

@@ -52,10 +52,7 @@ def restore(
     config = engine_config(library, "")
     place = config.library
     if config.moved and not place.exists():
-        raise LibraryMissing(
-            f"The library was moved to {place}, and is not there now. Plug in its drive, or name another place with "
-            "--library."
-        )
+        raise LibraryMissing("command.library-away", place=place)
     with WriterLock(paths.LibraryPaths(place).lock).held():
         with _copying() as progress:
             contents = backup_of(place).take_in(source.absolute(), progress)
@@ -127,4 +124,4 @@ def _copying() -> Iterator[Callable[[int, int], None]]:
         try:
             yield lambda done, total: show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
         except KeyboardInterrupt:
-            raise CopyCancelled("Stopped; nothing of the copy is left.") from None
+            raise CopyCancelled("command.copying-stopped") from None

@@ -68,7 +68,8 @@ def _make_demo_videos(folder: Path) -> None:
     child = context.Process(target=_demo_child, args=(folder, result))
     child.start()
     child.join()
-    failure = result.get() if child.exitcode == 0 else CretError(f"Making the demo clips failed ({child.exitcode}).")
+    died = CretError("command.demo-failed", status=str(child.exitcode))
+    failure = result.get() if child.exitcode == 0 else died
     if failure is not None:
         raise failure
 

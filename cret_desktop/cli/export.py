@@ -14,7 +14,8 @@ import typer
 from cret_desktop.cli.terminal import bar, err, out
 from cret_desktop.engine import protocol
 from cret_desktop.errors import UsageError
-from cret_desktop.foreign import read_json, visible, why
+from cret_desktop.foreign import Unusable, read_json, reason_of, visible
+from cret_desktop.messages import Message
 
 _LATEST = 1e9  # seconds; beyond any video
 
@@ -48,7 +49,7 @@ def export(
     from cret_desktop.engine.exports import Exporter
 
     if (not moments) == (source is None):
-        raise UsageError("Name moments, as in walk.mp4@12.5-20, or a file of answers with --from.")
+        raise UsageError("command.name-moments")
     passages = tuple(_passage(text) for text in moments or ()) if source is None else _found_passages(source)
     place = str(target.absolute())
     request: protocol.ExportClips | protocol.ExportList
@@ -77,7 +78,7 @@ def _passage(text: str) -> protocol.Passage:
     except ValueError:
         path = ""
     if not path or passage.end <= passage.start:
-        raise UsageError(f"{text!r} is no moment. Write it as in walk.mp4@12.5-20 or walk.mp4@1:02-1:09.")
+        raise UsageError("command.not-a-moment", text=text)
     return passage
 
 
@@ -98,9 +99,9 @@ def _found_passages(source: Path) -> tuple[protocol.Passage, ...]:
         answers = [read_json(line) for line in lines if line.strip()]
         found = [_moment_of(moment) for answer in answers for moment in _results(answer)]
     except Exception as error:  # a file that others made: whatever comes of it is its own fault
-        raise UsageError(f"{source} does not hold what `cret-desktop search --json` prints: {why(error)}.") from error
+        raise UsageError("command.not-answers", source=source, reason=reason_of(error)) from error
     if not found:
-        raise UsageError(f"{source} holds no moments.")
+        raise UsageError("command.no-moments", source=source)
     return tuple(found)
 
 
@@ -108,7 +109,7 @@ def _results(answer: object) -> list[Any]:
     """Raises: ValueError."""
     results = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(results, list) or not all(isinstance(found, dict) for found in results):
-        raise ValueError("a line of it is no answer")
+        raise Unusable(Message("command.line-not-an-answer"))
     return results
 
 
@@ -116,8 +117,8 @@ def _moment_of(found: dict[str, Any]) -> protocol.Passage:
     """Raises: ValueError."""
     path, start, end = found.get("path"), found.get("start"), found.get("end")
     if not isinstance(path, str) or not path or "\0" in path:
-        raise ValueError("the path of a moment is none")
+        raise Unusable(Message("command.moment-without-path"))
     os.fsencode(path)
     if not isinstance(start, int | float) or not isinstance(end, int | float) or not 0 <= start <= end <= _LATEST:
-        raise ValueError("the times of a moment are none")
+        raise Unusable(Message("command.moment-without-times"))
     return protocol.Passage(path, float(start), float(end))

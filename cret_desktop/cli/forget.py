@@ -32,16 +32,13 @@ def forget(
     Without this, removed folders are kept for 30 days. Videos themselves are never touched.
     """
     if (path is None) != everything:
-        raise UsageError("Name one folder or video that has left the library, or give --all.")
+        raise UsageError("command.name-forgotten")
     place = "" if path is None else str(path.absolute())
     with EngineClient(engine_config(library, "")) as engine:
         done: protocol.Forgotten = engine.request(protocol.Forget(place, copies)).result()
     nothing = done.videos + done.folders + done.kept == 0
     if nothing and place and done.staying:
-        raise PathError(
-            f"{place} is still in the library ({done.staying} videos). Remove the folder in the window first; a video "
-            "that is gone is noticed by `cret-desktop index`."
-        )
+        raise PathError("command.still-there", path=place, videos=done.staying)
     out.say(
         f"Forgotten for good (videos: {done.videos}, removed folders: {done.folders}, notes and tags that were kept: "
         f"{done.kept})."

@@ -39,7 +39,7 @@ def report(outcome: protocol.IndexFinished, as_json: bool) -> int:
     totals = outcome.totals
     nothing = totals.files + totals.skipped + totals.failed == 0
     if not outcome.error and not totals.offline and not totals.unsettled and nothing:
-        raise PathError("No video was found there. Looked for mp4, mov, mkv, webm, avi and other video files.")
+        raise PathError("command.no-video-found")
     if as_json:
         print(json.dumps(_totals_json(totals)), flush=True)
     else:

@@ -14,6 +14,7 @@ from cret_desktop import paths
 from cret_desktop.cli.options import Device, Library, engine_config
 from cret_desktop.cli.terminal import bar, cell, err, out
 from cret_desktop.errors import DownloadCancelled, ModelError
+from cret_desktop.messages import render
 from cret_desktop.settings import Settings, load, save
 
 models_app = typer.Typer(rich_markup_mode=None)
@@ -71,7 +72,7 @@ def download_model(name: Annotated[str, typer.Argument(help="As in the list.")])
         try:
             manifest = download(name, user_models(), tell)
         except KeyboardInterrupt:
-            raise DownloadCancelled(f"Stopped; `cret-desktop models download {name}` goes on from there.") from None
+            raise DownloadCancelled("command.download-stopped", name=name) from None
     out.say(f"{manifest.config.title} is ready. Use it with `cret-desktop models use {name}`.")
     return 0
 
@@ -85,7 +86,7 @@ def use_model(name: Annotated[str, typer.Argument(help="As in the list, or a mod
     model.check_files()
     settings, problem = load(Settings, paths.settings_file())
     if problem:
-        err.say(problem, "yellow")
+        err.say(render(problem), "yellow")
     save(dataclasses.replace(settings, model=name), paths.settings_file())
     out.say(f"{model.info.title} is used from now on. Index your folders with it: cret-desktop index PATH…")
     return 0
@@ -98,7 +99,7 @@ def remove_model(name: Annotated[str, typer.Argument(help="As in the list.")]) -
     from cret_desktop.model.encoder import user_models
 
     if load(Settings, paths.settings_file())[0].model == name:
-        raise ModelError(f"“{name}” is in use. Use another model first: cret-desktop models use starter")
+        raise ModelError("command.model-in-use", name=name)
     if name not in installed.installed() and downloads.partial_bytes(name, user_models()):
         downloads.discard_partial(name, user_models())
     else:

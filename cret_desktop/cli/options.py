@@ -12,6 +12,7 @@ import typer
 from cret_desktop import paths
 from cret_desktop.cli.terminal import err
 from cret_desktop.engine.client import EngineClient, EngineConfig, chosen_config
+from cret_desktop.messages import render
 from cret_desktop.settings import Settings, load
 
 Library = Annotated[
@@ -35,7 +36,7 @@ def engine_config(library: Path | None, device: str, model: str = "", read_only:
     """What was given on the command line, the rest as a person has set it in the window."""
     settings, problem = load(Settings, paths.settings_file())
     if problem:
-        err.say(problem, "yellow")
+        err.say(render(problem), "yellow")
     return chosen_config(settings, library, device, model, read_only)
 
 

@@ -15,7 +15,7 @@ from cret_desktop.cli.terminal import cell, clock, err, out
 from cret_desktop.clips import Sort
 from cret_desktop.engine import protocol
 from cret_desktop.errors import QueryError, UsageError
-from cret_desktop.foreign import visible
+from cret_desktop.foreign import reason_of, visible
 
 
 def search(
@@ -35,7 +35,7 @@ def search(
 ) -> int:
     """Find the moments that match a description. Reads only, so it also works while another program indexes."""
     if (query is None) == (source is None) and (like is None or source is not None):
-        raise UsageError('Give one query, or a file of queries: cret-desktop search "a dog on a beach".')
+        raise UsageError("command.query-or-file")
     queries = _lines(source) if source is not None else [query or ""]
     status = 0
     began = time.perf_counter()
@@ -46,7 +46,7 @@ def search(
         for text in queries:
             try:
                 if not text.strip() and picture is None:  # the window lists all files then; nobody asks that here
-                    raise QueryError("The query is empty. Type what the moment shows, for example: a dog on a beach.")
+                    raise QueryError("command.empty-query")
                 asked = protocol.Search(text, limit, without=without, like=picture, sort=sort)
                 answer = engine.request(asked).result()
             except QueryError as error:
@@ -72,7 +72,7 @@ def _lines(source: Path | None) -> list[str]:
     try:
         return source.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The queries in {source} cannot be read: {error}.") from error
+        raise UsageError("command.queries-unreadable", source=source, reason=reason_of(error)) from error
 
 
 def _answer_json(query: str, answer: protocol.SearchAnswer, limit: int) -> dict[str, Any]:

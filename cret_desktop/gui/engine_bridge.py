@@ -195,7 +195,7 @@ def is_defect(error: BaseException) -> bool:
 
 def _translated(error: BaseException) -> BaseException:
     """The same error, its sentence in the person's language."""
-    if isinstance(error, errors.CretError):
+    if isinstance(error, errors.CretError) and error.message.code == "message.plain":
         error.message = Message("message.plain", text=sentences.told(str(error)))
     return error
 

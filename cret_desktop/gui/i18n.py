@@ -10,10 +10,13 @@ import logging
 from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QTranslator
 
 from cret_desktop import paths
+from cret_desktop.errors import CretError
+from cret_desktop.messages import Message, render
 
 log = logging.getLogger(__name__)
 
 SOURCE = "en"
+_spoken = SOURCE  # since the last `install`
 
 
 def available() -> list[str]:
@@ -33,7 +36,8 @@ def chosen(language: str) -> str:
 
 def install(application: QCoreApplication, language: str) -> list[QTranslator]:
     """Make `application` speak; called before the first widget is built. Returns what `remove` takes away again."""
-    code = chosen(language)
+    global _spoken
+    code = _spoken = chosen(language)
     QLocale.setDefault(QLocale.system() if QLocale.system().name().startswith(code) else QLocale(code))
     if code == SOURCE:
         return []
@@ -49,7 +53,16 @@ def install(application: QCoreApplication, language: str) -> list[QTranslator]:
     return translators
 
 
+def said(what: BaseException | Message) -> str:
+    """Return a message, or that of an error, in the language of the window."""
+    if isinstance(what, CretError):
+        what = what.message
+    return render(what, _spoken) if isinstance(what, Message) else str(what)
+
+
 def remove(application: QCoreApplication, translators: list[QTranslator]) -> None:
+    global _spoken
+    _spoken = SOURCE
     for translator in translators:
         application.removeTranslator(translator)
         translator.deleteLater()

@@ -22,7 +22,7 @@ from cret_desktop.engine.protocol import (
     SearchAnswer,
 )
 from cret_desktop.errors import LibraryStrange, ModelError
-from cret_desktop.gui import actions, drops, wording
+from cret_desktop.gui import actions, drops, i18n, wording
 from cret_desktop.gui.annotations.annotation_dialogs import AnnotationDialogs
 from cret_desktop.gui.annotations.annotations import Annotations
 from cret_desktop.gui.banner import Banner
@@ -316,12 +316,12 @@ class MainWindow(QMainWindow):
         if is_defect(error):
             self.show_error(error)
         elif isinstance(error, LibraryStrange):
-            self._strange = str(error)
+            self._strange = i18n.said(error)
             self._offer_adoption()
         elif isinstance(error, ModelError) and self._preferences.settings.model != STARTER:
-            self.banner.say(str(error), self.tr("Use the starter model"), lambda: self.models.use(STARTER))
+            self.banner.say(i18n.said(error), self.tr("Use the starter model"), lambda: self.models.use(STARTER))
         else:
-            self.banner.say(str(error), self.tr("Try again"), self._bridge.open)
+            self.banner.say(i18n.said(error), self.tr("Try again"), self._bridge.open)
 
     def _on_lost(self, lost: EngineLost) -> None:
         self.progress_line.show_lost()
@@ -365,7 +365,7 @@ class MainWindow(QMainWindow):
         if is_defect(error):
             self.show_error(error)
             return
-        self.results.show_failed(str(error))
+        self.results.show_failed(i18n.said(error))
         self._show_page(self.results)
 
     # --- the library ------------------------------------------------------------------------------------------
@@ -418,9 +418,9 @@ class MainWindow(QMainWindow):
     def show_error(self, error: BaseException) -> None:
         """A sentence in the window; for a defect, with the way to its details."""
         if is_defect(error):
-            self.banner.say(str(error), self.tr("Details\u2026"), lambda: self.show_details(error))
+            self.banner.say(i18n.said(error), self.tr("Details\u2026"), lambda: self.show_details(error))
         else:
-            self.banner.say(str(error))
+            self.banner.say(i18n.said(error))
 
     def show_details(self, error: BaseException) -> None:
         from cret_desktop.gui.error_dialog import ErrorDialog  # seldom needed, and it imports much

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QMessageBox, QPushButton
 
 from cret_desktop.engine.older_profile import OlderProfile
 from cret_desktop.errors import CretError
+from cret_desktop.gui import i18n
 
 
 class OlderProfileQuestion(QMessageBox):
@@ -50,4 +51,4 @@ def offer(profile: OlderProfile) -> bool:
             profile.move()
             return True
         except CretError as error:
-            problem = str(error)
+            problem = i18n.said(error)

@@ -1,8 +1,9 @@
 """What the engine says, in the person's language: errors and the reasons why a file could not be read.
 
-The engine speaks English, in whole sentences, and keeps reasons in the catalog as they were said. So a sentence is
-known again by its wording, and the names in it are carried over. One that is not in the table is shown as it came; a
-test holds the table to what the engine's source says. Never touches a widget.
+Transitional: what crosses the engine's pipe, and the reasons in a library's catalog, are still English sentences. So a
+sentence is known again by its wording, in the catalog of messages or in the table here, and the names in it are carried
+over. One that is in neither is shown as it came; a test holds the table to what the engine's source says. Never touches
+a widget.
 """
 
 from __future__ import annotations
@@ -13,38 +14,16 @@ from string import Formatter
 
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
 
+from cret_desktop.gui import i18n
+from cret_desktop.messages import recognise
+
 # As in the source, with a name for each value that is put in. The more special come first.
 TEMPLATES = (
-    # Why a file could not be read.
-    QT_TRANSLATE_NOOP("sentences", "This is not a video: its content is of no known video format, or badly damaged."),
-    QT_TRANSLATE_NOOP(
-        "sentences", "The index (moov) is missing: the file is probably still being copied, or was cut short."
-    ),
-    QT_TRANSLATE_NOOP("sentences", "The file is damaged or incomplete: it could be read up to {seconds} s only."),
-    QT_TRANSLATE_NOOP("sentences", "No picture of this file could be decoded."),
-    QT_TRANSLATE_NOOP("sentences", "The pictures of this file cannot be read: {reason}."),
-    QT_TRANSLATE_NOOP("sentences", "The video is of a kind that cannot be decoded here: no decoder knows its codec."),
-    QT_TRANSLATE_NOOP("sentences", "The file holds sound but no video."),
-    QT_TRANSLATE_NOOP("sentences", "The file holds no video."),
-    QT_TRANSLATE_NOOP("sentences", "The file is empty."),
-    QT_TRANSLATE_NOOP("sentences", "The file is no longer there."),
-    QT_TRANSLATE_NOOP("sentences", "The file is not there, or the link leads nowhere."),
-    QT_TRANSLATE_NOOP("sentences", "The file changed while it was read."),
-    QT_TRANSLATE_NOOP("sentences", "The file cannot be opened: permission denied."),
-    QT_TRANSLATE_NOOP("sentences", "The file cannot be opened: {reason}."),
+    # Why a file could not be read. Other reasons are in the catalog of messages.
     QT_TRANSLATE_NOOP("sentences", "The file cannot be read: {reason}."),
-    QT_TRANSLATE_NOOP("sentences", "The file's clock is damaged."),
     QT_TRANSLATE_NOOP("sentences", "The subtitles “{name}” cannot be read: {reason}."),
     QT_TRANSLATE_NOOP("sentences", "The header of this file is damaged."),
     QT_TRANSLATE_NOOP("sentences", "The model gives no valid result for this file."),
-    QT_TRANSLATE_NOOP("sentences", "The folder cannot be listed: {reason}."),
-    QT_TRANSLATE_NOOP("sentences", "The picture is too large to decode: {width} \u00d7 {height}."),
-    QT_TRANSLATE_NOOP("sentences", "This is a folder, not a video file."),
-    QT_TRANSLATE_NOOP("sentences", "This is not a regular file."),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "Decoding it takes more memory than a video may: it is damaged, or its pictures are too large.",
-    ),
     # What a person asked for could not be done.
     QT_TRANSLATE_NOOP("sentences", "There is no file or folder {path}. Check the name, or plug in its drive."),
     QT_TRANSLATE_NOOP("sentences", "{path} is not a folder of this library."),
@@ -52,7 +31,6 @@ TEMPLATES = (
     QT_TRANSLATE_NOOP("sentences", "The note was not kept: the file has left the library."),
     QT_TRANSLATE_NOOP("sentences", "There is nothing to export. Choose a moment first."),
     QT_TRANSLATE_NOOP("sentences", "Nothing can be written to {folder}: {reason}. Choose another folder."),
-    QT_TRANSLATE_NOOP("sentences", "There is not enough space in {folder}. Make room there, or choose another folder."),
     QT_TRANSLATE_NOOP("sentences", "There are no words between the quotes to look for in names."),
     QT_TRANSLATE_NOOP(
         "sentences",
@@ -71,25 +49,6 @@ TEMPLATES = (
         "sentences", "What moments must not show is told in words; operators belong to the search itself."
     ),
     QT_TRANSLATE_NOOP("sentences", "The moment to look for similar ones of has left the library."),
-    QT_TRANSLATE_NOOP("sentences", "{picture} is not a picture that can be read."),
-    QT_TRANSLATE_NOOP("sentences", "The picture “{name}” cannot be opened: {reason}."),
-    QT_TRANSLATE_NOOP("sentences", "The picture “{name}” cannot be read. Try it as a JPEG or PNG file."),
-    QT_TRANSLATE_NOOP("sentences", "The picture “{name}” takes too long to read. Try it as a JPEG or PNG file."),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "The picture “{name}” is too large: it can have up to {pixels} million pixels and {megabytes} MB. Make it "
-        "smaller.",
-    ),
-    QT_TRANSLATE_NOOP(
-        "sentences", "“{name}” is not a picture to search by. JPEG, PNG, WebP, GIF, BMP and TIFF files are."
-    ),
-    QT_TRANSLATE_NOOP("sentences", "The picture that was copied cannot be read. Copy it as JPEG or PNG."),
-    QT_TRANSLATE_NOOP("sentences", "The picture decoder does not start. Please install the app again."),
-    QT_TRANSLATE_NOOP("sentences", "The marks lie outside of the video."),
-    QT_TRANSLATE_NOOP("sentences", "Nothing of the video could be read there."),
-    QT_TRANSLATE_NOOP("sentences", "No picture of the video could be decoded there."),
-    QT_TRANSLATE_NOOP("sentences", "The clip cannot be written: {reason}."),
-    QT_TRANSLATE_NOOP("sentences", "There is no H.264 encoder on this computer. Copy the clip instead."),
     # The library and the engine.
     QT_TRANSLATE_NOOP(
         "sentences",
@@ -117,14 +76,9 @@ TEMPLATES = (
     QT_TRANSLATE_NOOP("sentences", "The search engine is not running. Try again in a moment."),
     QT_TRANSLATE_NOOP(
         "sentences",
-        "The video decoder does not start (exit status {status}). Please install the app again.",
-    ),
-    QT_TRANSLATE_NOOP(
-        "sentences",
         "The GPU has failed ({failure}). CRET Desktop goes on with the processor, which is slower; restart it to use "
         "the GPU again.",
     ),
-    QT_TRANSLATE_NOOP("sentences", "The settings could not be written to {path}: {reason}."),
     QT_TRANSLATE_NOOP(
         "sentences",
         "The library {library} is being changed by another program{holder}. Wait until it is done or close "
@@ -279,7 +233,8 @@ def told(sentence: str) -> str:
         found = pattern.fullmatch(sentence)
         if found is not None:
             return QCoreApplication.translate("sentences", template).format(**found.groupdict())
-    return sentence
+    message = recognise(sentence)
+    return sentence if message is None else i18n.said(message)
 
 
 @cache

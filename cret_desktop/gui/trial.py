@@ -10,6 +10,7 @@ from PySide6.QtGui import QGuiApplication, QImageReader
 
 from cret_desktop.errors import CretError
 from cret_desktop.gui.playing.multimedia import make_playback
+from cret_desktop.messages import Message, Param
 
 if TYPE_CHECKING:
     from PySide6.QtMultimedia import QVideoFrame
@@ -26,12 +27,12 @@ def play(path: str, until: float) -> str:
     playback = make_playback(False, application)
     loop = QEventLoop()
     shown: list[str] = []
-    problems: list[str] = []
+    problems: list[Param] = []
 
     def on_frame(frame: QVideoFrame) -> None:
         image = frame.toImage()
         if image.isNull():
-            problems.append("a frame came that is no picture")
+            problems.append(Message("check.empty-frame"))
         elif playback.position >= until:
             shown.append(f"{image.width()} x {image.height()} at {playback.position:.2f} s")
         if shown or problems:
@@ -47,8 +48,10 @@ def play(path: str, until: float) -> str:
     QTimer.singleShot(int(PLAY_SECONDS * 1000), loop, loop.quit)
     loop.exec()
     playback.close()
-    if problems or not shown:
-        raise CretError(problems[0] if problems else f"No frame came within {PLAY_SECONDS:.0f} s.")
+    if problems:
+        raise CretError("check.playback", reason=problems[0])
+    if not shown:
+        raise CretError("check.no-frame", seconds=PLAY_SECONDS)
     return shown[0]
 
 
@@ -59,7 +62,7 @@ def read_pictures(paths: Iterable[str]) -> list[tuple[int, int]]:
         reader = QImageReader(path)
         image = reader.read()
         if image.isNull():
-            raise CretError(f"{path} cannot be read: {reader.errorString()}")
+            raise CretError("check.picture", path=path, reason=reader.errorString())
         sizes.append((image.width(), image.height()))
     return sizes
 
@@ -69,5 +72,5 @@ def count_colours(path: str) -> int:
     reader = QImageReader(path)
     image = reader.read()
     if image.isNull():
-        raise CretError(f"{path} cannot be read: {reader.errorString()}")
+        raise CretError("check.picture", path=path, reason=reader.errorString())
     return len({image.pixel(x, y) for x in range(0, image.width(), 4) for y in range(0, image.height(), 4)})

@@ -8,7 +8,6 @@ is for those who need the very frame. This module never decodes, never encodes a
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,9 +19,11 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from cret_desktop.errors import BadFile, ExportError
+from cret_desktop.foreign import reason_of
 from cret_desktop.media.edit_source import edit_source
 from cret_desktop.media.probe import OpenVideo, open_video, read_packets
 from cret_desktop.media.timecode import EditSource, tolerance
+from cret_desktop.messages import Message, render
 
 Packet: TypeAlias = "av.Packet[Any]"
 Tick: TypeAlias = Callable[[float], None]  # told again and again how far it is, in [0, 1]
@@ -134,7 +135,7 @@ def open_cut(cut: Cut, kinds: Sequence[str]) -> Iterator[tuple[CutSource, list[S
         length = video.duration or cut.end
         start, end = max(0.0, cut.start), min(cut.end, facts.begins + length)
         if end <= start:
-            raise BadFile("The marks lie outside of the video.")
+            raise BadFile("export.outside")
         others = [stream for stream in video.container.streams if stream.type in kinds and stream.codec_context]
         for stream in others:
             stream.discard = av.stream.Discard.default
@@ -152,12 +153,12 @@ def copy_clip(cut: Cut, folder: Path, tick: Tick) -> CutClip:
         packets = packets_from_keyframe(source, streams, tick)
         first = next(packets, None)
         if first is None:
-            raise BadFile("Nothing of the video could be read there.")
+            raise BadFile("export.nothing-there")
         start = source.time(first)
         with writing(folder):
             clip = _write(source, streams, first, packets, folder, tick)
     if source.start - start > 1.5 * source.frame_seconds:
-        clip.notes.append(f"It begins {source.start - start:.1f} s early, where its nearest keyframe is.")
+        clip.notes.append(render(Message("export.early", seconds=source.start - start)))
     return CutClip(clip.path, start, tuple(clip.notes))
 
 
@@ -307,9 +308,9 @@ def _open_like(
                 raise
             continue
         if muxer != same:
-            notes.append("It is a Matroska file (.mkv), for its streams can be copied to no other kind.")
+            notes.append(render(Message("export.matroska")))
         if dropped:
-            notes.append("Its subtitles are left out, for they are of a kind that cannot be copied.")
+            notes.append(render(Message("export.no-subtitles")))
         with closing(container):
             yield container, path, targets
         return
@@ -361,14 +362,12 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, OSError) as error:
-        raise ExportError(why_not_written(str(folder.parent), error)) from error
+        raise not_written(folder.parent, error) from error
     except ValueError as error:
-        raise ExportError(f"The clip cannot be written: {error}.") from error
+        raise ExportError("export.clip-not-written", reason=reason_of(error)) from error
 
 
-def why_not_written(folder: str, error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    if number in _DISK_FULL:
-        return f"There is not enough space in {folder}. Make room there, or choose another folder."
-    reason = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
-    return f"The file cannot be written to {folder}: {reason.lower()}."
+def not_written(folder: Path, error: Exception) -> ExportError:
+    if getattr(error, "errno", None) in _DISK_FULL:
+        return ExportError("export.disk-full", folder=folder)
+    return ExportError("export.not-written", folder=folder, reason=reason_of(error))

@@ -32,6 +32,7 @@ from cret_desktop.clips import (
     VideoFile,
 )
 from cret_desktop.errors import BadFile
+from cret_desktop.foreign import reason_of
 from cret_desktop.media.frame_sampler import ClipSampler, SampledClip
 from cret_desktop.media.probe import TOO_MUCH_MEMORY, OpenVideo, Source, decode_packet, open_video, probe, read_packets
 from cret_desktop.media.scan import video_file
@@ -45,7 +46,6 @@ _MOST_READ = 8  # times its own size, and _MAX_HELD_BYTES: what lists the same b
 _PARTIAL_SLACK = 0.5  # seconds by which a whole video may end early
 _PARTIAL_SHARE = 0.01  # of the duration, in addition
 Packet: TypeAlias = "av.Packet[VideoStream]"
-_CHANGED = "The file changed while it was read."
 
 
 def decode_file(
@@ -68,7 +68,7 @@ def decode_file(
     except MemoryError:
         yield FileFailed(file, TOO_MUCH_MEMORY)
     except av.FFmpegError as error:
-        yield FileFailed(file, f"The pictures of this file cannot be read: {error.strerror}.")
+        yield FileFailed(file, str(BadFile("file.frames-unreadable", reason=reason_of(error))))
 
 
 def probe_file(file: VideoFile, source: Source | None = None) -> Iterator[DecodeEvent]:
@@ -76,8 +76,10 @@ def probe_file(file: VideoFile, source: Source | None = None) -> Iterator[Decode
     try:
         yield FileOpened(file, probe(source or Source(file.path)))
         yield FileDecoded(file, "", 0)
-    except (BadFile, MemoryError, av.FFmpegError) as error:
+    except BadFile as error:
         yield FileFailed(file, str(error))
+    except (MemoryError, av.FFmpegError) as error:
+        yield FileFailed(file, str(BadFile("file.frames-unreadable", reason=reason_of(error))))
 
 
 class _FileDecoder:
@@ -120,10 +122,10 @@ class _FileDecoder:
             yield from self._give()
         self._close_tail()
         if self._pictures is None:
-            raise BadFile("No picture of this file could be decoded.")
+            raise BadFile("file.no-frame")
         self._emit(self._sampler.finish(self._end))
         if _changed(self._file):
-            raise BadFile(_CHANGED)
+            raise BadFile("file.changed")
         yield from self._give()
         yield FileDecoded(self._file, self._partial(), self._frames_decoded)
 
@@ -328,7 +330,7 @@ class _FileDecoder:
     def _partial(self) -> str:
         missing = self._video.duration - self._end
         if self._broken_off or missing > _PARTIAL_SLACK + _PARTIAL_SHARE * self._video.duration:
-            return f"The file is damaged or incomplete: it could be read up to {self._end:.0f} s only."
+            return str(BadFile("file.damaged", seconds=self._end))
         return ""
 
 

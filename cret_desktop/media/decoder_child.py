@@ -28,6 +28,7 @@ from cret_desktop.clips import (
     VideoFile,
 )
 from cret_desktop.confinement import confine
+from cret_desktop.messages import Message
 
 if TYPE_CHECKING:
     from cret_desktop.media.ring import Ring
@@ -66,7 +67,7 @@ class _Job:
     file: VideoFile
     sampling: Sampling | None
     descriptor: int | None
-    refusal: str
+    refusal: Message | None
 
 
 class _Loop:
@@ -148,4 +149,5 @@ class _Loop:
         else:
             sampling = None if message["sampling"] is None else Sampling(**message["sampling"])
             descriptor = _receive(self._pipe) if message["handed"] else None
-            self._jobs.append(_Job(VideoFile(**message["file"]), sampling, descriptor, message["refusal"]))
+            refusal = None if message["refusal"] is None else Message.from_json(message["refusal"])
+            self._jobs.append(_Job(VideoFile(**message["file"]), sampling, descriptor, refusal))

@@ -43,10 +43,12 @@ from cret_desktop.clips import (
     VideoFile,
     VideoInfo,
 )
-from cret_desktop.errors import DecoderFailed
+from cret_desktop.errors import BadFile, DecoderFailed
+from cret_desktop.foreign import Unusable, reason_of
 from cret_desktop.media.decoder_child import HANDED_OVER
 from cret_desktop.media.decoder_child import run as _run_child
 from cret_desktop.media.ring import Ring, make_memory
+from cret_desktop.messages import Message
 
 MAX_WORKERS = 4
 FILES_IN_FLIGHT_PER_WORKER = 1  # what is lost at most, per worker, when everything is killed
@@ -163,7 +165,7 @@ class DecoderPool:
                     event = child.receive()
                 except Exception:  # noqa: BLE001
                     # Gone, or what it says makes no sense, as after damage to its memory: in any way.
-                    yield from self._lost(child, "crashed the decoder", again)
+                    yield from self._lost(child, BadFile("file.decoder-crashed"), again)
                     continue
                 self._starts_failed = 0
             if event is not None:
@@ -172,12 +174,13 @@ class DecoderPool:
                 if child.files_done >= self._limits.files_per_child:
                     self._dismiss(child, kill=False)
             elif child.silent > (self._limits.stall_seconds if child.started else _START_SECONDS):
-                yield from self._lost(child, f"made no progress for {self._limits.stall_seconds:.0f} s", again)
+                stalled = BadFile("file.decoder-stalled", seconds=self._limits.stall_seconds)
+                yield from self._lost(child, stalled, again)
             elif child.started and child.memory() > self._limits.memory_bytes:
                 gigabytes = self._limits.memory_bytes / (1 << 30)
-                yield from self._lost(child, f"took more than {gigabytes:.1f} GB of memory", again)
+                yield from self._lost(child, BadFile("file.decoder-memory", gigabytes=gigabytes), again)
 
-    def _lost(self, child: _Child, what: str, again: deque[_Job]) -> Iterator[DecodeEvent]:
+    def _lost(self, child: _Child, why: BadFile, again: deque[_Job]) -> Iterator[DecodeEvent]:
         """A child is given up; its file is tried again or has failed."""
         job = child.job
         assert job is not None
@@ -185,16 +188,14 @@ class DecoderPool:
         if not child.started:
             self._starts_failed += 1
             if self._starts_failed >= _STARTS:
-                raise DecoderFailed(
-                    f"The video decoder does not start (exit status {child.exit_status}). Please install the app again."
-                )
+                raise DecoderFailed("file.decoder-missing", status=str(child.exit_status))
             again.append(job)
             return
         job.tries += 1
         if job.tries < TRIES and job.sampling is not None:
             again.append(job)
         else:
-            yield FileFailed(job.file, f"Decoding {what}, twice.")
+            yield FileFailed(job.file, str(why))
 
 
 @dataclass(slots=True)
@@ -241,14 +242,14 @@ class _Child:
     def take(self, job: _Job) -> None:
         self.job, self.silent = job, 0.0
         sampling = None if job.sampling is None else dataclasses.asdict(job.sampling)
-        message = {"file": dataclasses.asdict(job.file), "sampling": sampling, "handed": False, "refusal": ""}
+        message = {"file": dataclasses.asdict(job.file), "sampling": sampling, "handed": False, "refusal": None}
         if not HANDED_OVER:
             self._send(message)
             return
         try:
             descriptor = _open_regular(job.file.path)
-        except OSError as error:
-            self._send({**message, "refusal": error.strerror or str(error)})
+        except (OSError, Unusable) as error:
+            self._send({**message, "refusal": reason_of(error).to_json()})
             return
         try:
             self._send({**message, "handed": True})
@@ -335,9 +336,12 @@ class _Child:
 
 
 def _open_regular(path: str) -> int:
-    """A descriptor to read a regular file by; never waits as for the other end of a pipe. Raises: OSError."""
+    """A descriptor to read a regular file by; never waits as for the other end of a pipe.
+
+    Raises: OSError, Unusable.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
-    raise OSError("it is not a regular file")
+    raise Unusable(Message("reason.not-regular"))

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cret_desktop.errors import StorageError, UsageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.media.pan_and_zoom import write_pan_and_zoom
 
 # File name in the demo folder -> data file in the package. Left out: a second, degraded copy of the man in the car.
@@ -49,7 +50,7 @@ def make_demo_videos(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         return [*_copy_clips(clips, folder), *_animate_photographs(photographs, folder)]
     except OSError as error:
-        raise StorageError(f"The demo clips cannot be written to {folder}: {error.strerror or error}.") from error
+        raise StorageError("demo.not-written", folder=folder, reason=reason_of(error)) from error
 
 
 def _copy_clips(source: Path, folder: Path) -> Iterator[Path]:
@@ -73,5 +74,5 @@ def _animate_photographs(source: Path, folder: Path) -> Iterator[Path]:
 def _data_folder(module: str, package: str, *parts: str) -> Path:
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise UsageError(f'The demo needs the package {package}: install it with pip install "cret-desktop[demo]".')
+        raise UsageError("demo.package-missing", package=package)
     return Path(next(iter(spec.submodule_search_locations))).joinpath(*parts)

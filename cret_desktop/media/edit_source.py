@@ -56,7 +56,7 @@ def _orientation(video: OpenVideo) -> Orientation:
     for packet in read_packets(video.container, [video.stream]):
         for frame in decode_packet(video, packet):
             return Orientation.of(frame)
-    raise BadFile("No picture of this file could be decoded.")
+    raise BadFile("file.no-frame")
 
 
 def _rate(video: OpenVideo) -> tuple[Fraction, bool]:

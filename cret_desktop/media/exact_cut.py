@@ -37,6 +37,7 @@ from cret_desktop.media.cutter import (
     writing,
 )
 from cret_desktop.media.probe import decode_packet
+from cret_desktop.messages import Message, render
 
 _H264, _HEVC = "libx264", "libx265"
 _QUALITY = {
@@ -124,7 +125,7 @@ class _Recording:
 
     def _end_with_file(self) -> None:
         if self._pending is None:
-            raise BadFile("No picture of the video could be decoded there.")
+            raise BadFile("export.no-frame-there")
         pts = self._pending.pts or 0
         length = self._pending.duration or round(self._source.frame_seconds / self._source.video.time_base)
         self._record(self._pending, pts + length)
@@ -145,7 +146,7 @@ class _Recording:
     def _end(self, time: float) -> None:
         self._ended = True
         if self._film is None:
-            raise BadFile("No picture of the video could be decoded there.")
+            raise BadFile("export.no-frame-there")
         end = self._source.end if self._is_long(time - self._source.end) else time
         for sound in self._sounds.values():
             sound.set_end(end)
@@ -339,9 +340,9 @@ def _encoder(frame: av.VideoFrame, notes: list[str]) -> str:
     if frame.color_trc in _HDR_TRANSFERS:
         if _has_encoder(_HEVC):
             return _HEVC
-        notes.append("Its high dynamic range is kept in H.264, for there is no HEVC encoder; few programs show it so.")
+        notes.append(render(Message("export.hdr")))
     if not _has_encoder(_H264):
-        raise ExportError("There is no H.264 encoder on this computer. Copy the clip instead.")
+        raise ExportError("export.no-h264")
     return _H264
 
 

@@ -20,6 +20,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from numpy.typing import NDArray
 
 from cret_desktop.errors import BadFile
+from cret_desktop.foreign import reason_of
 
 Picture = NDArray[np.uint8]  # [H, W, 3] RGB
 Crops = NDArray[np.float64]  # [N, 4]: left, top, width, height in pixels of the photograph
@@ -46,18 +47,18 @@ def read_photograph(photo: Path, aspect: float = 16 / 9) -> Picture:
     try:
         data = np.fromfile(photo, np.uint8)
     except OSError as error:
-        raise BadFile(f"{photo} cannot be read: {error.strerror}.") from error
+        raise BadFile("picture.photo-not-opened", photo=photo, reason=reason_of(error)) from error
     # IMREAD_UNCHANGED alone keeps transparency, the other modes alone turn a picture upright.
     raw = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if raw is None:
-        raise BadFile(f"{photo} is not a picture that can be read.")
+        raise BadFile("picture.photo-unreadable", photo=photo)
     if raw.ndim == 3 and raw.shape[2] == 4:
         unit = raw.astype(np.float32) / np.float32({"uint8": 255, "uint16": 65535}.get(raw.dtype.name, 1))
         if unit[..., 3].min() < 1.0:
             return _on_light_ground(unit, aspect)
     colour = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
     if colour is None:
-        raise BadFile(f"{photo} is not a picture that can be read.")
+        raise BadFile("picture.photo-unreadable", photo=photo)
     return np.asarray(colour, np.uint8)
 
 

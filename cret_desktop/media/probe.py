@@ -23,7 +23,9 @@ import av.video.stream
 
 from cret_desktop.clips import VideoInfo
 from cret_desktop.errors import BadFile
+from cret_desktop.foreign import reason_of
 from cret_desktop.media.thumbnails import Orientation
+from cret_desktop.messages import Message
 
 # FFmpeg's logging callback takes the interpreter's lock from decoder threads and has deadlocked.
 av.logging.set_level(None)
@@ -31,7 +33,7 @@ av.logging.set_level(None)
 MAX_PIXELS = 8192 * 5120  # 8K with room for odd shapes; beyond it a picture alone takes gigabytes
 # Names of FFmpeg's demuxers. What opens other files (hls, concat, image2 …) is not among them.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,gif"
-TOO_MUCH_MEMORY = "Decoding it takes more memory than a video may: it is damaged, or its pictures are too large."
+TOO_MUCH_MEMORY = str(BadFile("file.memory"))  # transitional: until failures cross processes as messages
 _LONGEST = 30 * 86400.0  # seconds; a header that claims more is taken to say nothing
 _MAX_SAMPLE_ASPECT = 8
 
@@ -40,12 +42,12 @@ _MAX_SAMPLE_ASPECT = 8
 class Source:
     """Where a file is read from: its path, or a descriptor of it where another process has opened it.
 
-    `refusal`: why that process could not, as the system words it.
+    `refusal`: why that process could not: a part of a sentence.
     """
 
     path: str
     descriptor: int | None = None
-    refusal: str = ""
+    refusal: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def probe(source: Source | str) -> VideoInfo:
         for packet in read_packets(video.container, [video.stream]):
             for frame in decode_packet(video, packet):
                 return video.info(Orientation.of(frame))
-    raise BadFile("No picture of this file could be decoded.")
+    raise BadFile("file.no-frame")
 
 
 @contextmanager
@@ -117,7 +119,7 @@ def open_video(source: Source | str) -> Iterator[OpenVideo]:
             metadata_errors="replace",
         )
     except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
-        raise BadFile(_why_not_opened(source, error)) from error
+        raise _not_opened(source, error) from error
     with container:
         stream = _main_stream(container)
         for other in container.streams:
@@ -158,15 +160,15 @@ def _check_regular(source: Source) -> None:
     try:
         status = os.stat(source.path if source.descriptor is None else source.descriptor)
     except FileNotFoundError as error:
-        raise BadFile("The file is no longer there.") from error
+        raise BadFile("file.gone") from error
     except OSError as error:
-        raise BadFile(f"The file cannot be opened: {(error.strerror or str(error)).lower()}.") from error
+        raise BadFile("file.not-opened", reason=reason_of(error)) from error
     if not stat.S_ISREG(status.st_mode):
-        raise BadFile("This is not a regular file.")
+        raise BadFile("file.not-regular")
     if status.st_size == 0:
-        raise BadFile("The file is empty.")
-    if source.refusal:
-        raise BadFile(f"The file cannot be opened: {source.refusal.lower()}.")
+        raise BadFile("file.empty")
+    if source.refusal is not None:
+        raise BadFile("file.not-opened", reason=source.refusal)
 
 
 def _main_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
@@ -174,16 +176,16 @@ def _main_stream(container: av.container.InputContainer) -> av.video.stream.Vide
     cover = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     moving = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not moving:
-        raise BadFile("The file holds sound but no video." if container.streams.audio else "The file holds no video.")
+        raise BadFile("file.only-sound") if container.streams.audio else BadFile("file.no-video")
     readable = [stream for stream in moving if stream.codec_context is not None]
     if not readable:
-        raise BadFile("The video is of a kind that cannot be decoded here: no decoder knows its codec.")
+        raise BadFile("file.no-decoder")
     stream = max(readable, key=lambda s: (bool(s.disposition & av.stream.Disposition.default), s.width * s.height))
     width, height = stream.width, stream.height
     if width * height > MAX_PIXELS:
-        raise BadFile(f"The picture is too large to decode: {width} × {height}.")
+        raise BadFile("file.too-large", width=width, height=height)
     if not stream.time_base:
-        raise BadFile("The file's clock is damaged.")
+        raise BadFile("file.bad-clock")
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream
 
@@ -222,16 +224,16 @@ def _frame_rate(stream: av.video.stream.VideoStream) -> float:
     return rate if math.isfinite(rate) and 0.01 <= rate <= 1000 else 0.0
 
 
-def _why_not_opened(source: Source, error: Exception) -> str:
+def _not_opened(source: Source, error: Exception) -> BadFile:
     if isinstance(error, MemoryError):
-        return TOO_MUCH_MEMORY
+        return BadFile("file.memory")
     if isinstance(error, PermissionError):
-        return "The file cannot be opened: permission denied."
+        return BadFile("file.not-opened", reason=Message("os.permission-denied"))
     if isinstance(error, FileNotFoundError):
-        return "The file is no longer there."
+        return BadFile("file.gone")
     if _lacks_moov(source):
-        return "The index (moov) is missing: the file is probably still being copied, or was cut short."
-    return "This is not a video: its content is of no known video format, or badly damaged."
+        return BadFile("file.no-index")
+    return BadFile("file.not-a-video")
 
 
 def _lacks_moov(source: Source) -> bool:

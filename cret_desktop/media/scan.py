@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cret_desktop.clips import VideoFile
+from cret_desktop.foreign import reason_of
+from cret_desktop.messages import Message, render
 
 VIDEO_SUFFIXES = frozenset(
     "3g2 3gp asf avi f4v flv gif m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogm ogv ts vob webm wmv".split()
@@ -109,7 +111,7 @@ def _scan_folder(
             # A folder with a video's suffix is more likely a slip worth telling than a folder of videos; it is both
             # listed as a problem and searched.
             if _carries_video_suffix(entry.name):
-                yield ScanProblem(entry.path, "This is a folder, not a video file.")
+                yield ScanProblem(entry.path, render(Message("file.is-folder")))
             opened.append(_listed(entry.path))
         elif _carries_video_suffix(entry.name):
             yield from _examine_named(entry.path)
@@ -121,7 +123,8 @@ def _listed(folder: str) -> Iterator[os.DirEntry[str] | ScanProblem]:
         with os.scandir(folder) as listing:
             return iter(sorted(listing, key=lambda entry: entry.name))
     except OSError as error:
-        return iter([ScanProblem(folder, f"The folder cannot be listed: {_os_words(error)}.", hides=True)])
+        reason = render(Message("file.folder-not-listed", reason=reason_of(error)))
+        return iter([ScanProblem(folder, reason, hides=True)])
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -157,9 +160,9 @@ def _examine(path: str) -> VideoFile | ScanProblem:
     except OSError as error:
         return ScanProblem(path, _os_reason(error))
     if not stat.S_ISREG(status.st_mode):
-        return ScanProblem(path, "This is not a regular file.")
+        return ScanProblem(path, render(Message("file.not-regular")))
     if not os.access(path, os.R_OK):
-        return ScanProblem(path, "The file cannot be opened: permission denied.")
+        return ScanProblem(path, render(Message("file.not-opened", reason=Message("os.permission-denied"))))
     return _from_status(path, status)
 
 
@@ -189,9 +192,5 @@ def _is_transport_stream(path: str) -> bool:
 
 def _os_reason(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
-        return "The file is not there, or the link leads nowhere."
-    return f"The file cannot be opened: {_os_words(error)}."
-
-
-def _os_words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+        return render(Message("file.dangling"))
+    return render(Message("file.not-opened", reason=reason_of(error)))

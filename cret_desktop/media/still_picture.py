@@ -20,7 +20,9 @@ from typing import Any
 from cret_desktop.clips import LONGEST_PICTURE, Picture
 from cret_desktop.confinement import confine
 from cret_desktop.errors import CretError, DecoderFailed, PathError
+from cret_desktop.foreign import Unusable, reason_of
 from cret_desktop.media.memory import bound_memory
+from cret_desktop.messages import Message
 
 MOST_BYTES = 64 << 20
 MOST_PIXELS = 1 << 27  # more than cameras take; four bytes each are half a gigabyte
@@ -69,10 +71,8 @@ class PictureReader:
         name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
         try:
             data = _bytes_of(path)
-        except OSError as error:
-            raise PathError(
-                f"The picture “{name}” cannot be opened: {(error.strerror or str(error)).lower()}."
-            ) from error
+        except (OSError, Unusable) as error:
+            raise PathError("picture.not-opened", name=name, reason=reason_of(error)) from error
         return self.read(data, name, wanted)
 
     def read(self, data: bytes, name: str = "", wanted: Callable[[], bool] = lambda: True) -> Picture:
@@ -104,28 +104,25 @@ class PictureReader:
 
 
 def _bytes_of(path: str) -> bytes:
-    """The content of a regular file, one byte more than is read of any at most. Raises: OSError."""
+    """The content of a regular file, one byte more than is read of any at most. Raises: OSError, Unusable."""
     # Not waiting: a pipe that nobody writes to would never open.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("it is not a regular file")
+            raise Unusable(Message("reason.not-regular"))
         return file.read(MOST_BYTES + 1)
 
 
 def _refusal(why: str, name: str) -> CretError:
     if not name:
-        return PathError("The picture that was copied cannot be read. Copy it as JPEG or PNG.")
+        return PathError("picture.copied")
     if why == _FOREIGN:
-        return PathError(f"“{name}” is not a picture to search by. JPEG, PNG, WebP, GIF, BMP and TIFF files are.")
+        return PathError("picture.unknown-type", name=name)
     if why == _TOO_LARGE:
-        return PathError(
-            f"The picture “{name}” is too large: it can have up to {MOST_PIXELS // 10**6} million pixels and "
-            f"{MOST_BYTES >> 20} MB. Make it smaller."
-        )
+        return PathError("picture.too-large", name=name, pixels=MOST_PIXELS // 10**6, megabytes=MOST_BYTES >> 20)
     if why == _TOO_SLOW:
-        return PathError(f"The picture “{name}” takes too long to read. Try it as a JPEG or PNG file.")
-    return PathError(f"The picture “{name}” cannot be read. Try it as a JPEG or PNG file.")
+        return PathError("picture.slow", name=name)
+    return PathError("picture.unreadable", name=name)
 
 
 class _Child:
@@ -142,7 +139,7 @@ class _Child:
     def decode(self, data: bytes, seconds: float) -> Picture | str:
         """The picture, or why there is none. Raises: DecoderFailed where the child does not start or was stopped."""
         if self._next(_START_SECONDS) is None:
-            raise DecoderFailed(self._why_gone())
+            raise self._why_gone()
         # Both writing and reading end when the process does.
         late = threading.Event()
 
@@ -159,7 +156,7 @@ class _Child:
         except (EOFError, OSError, LookupError, TypeError, ValueError, RecursionError):
             # Gone, or what it says makes no sense.
             if self._stopped:
-                raise DecoderFailed(self._why_gone()) from None
+                raise self._why_gone() from None
             return _TOO_SLOW if late.is_set() else _BROKEN
         finally:
             clock.cancel()
@@ -186,10 +183,10 @@ class _Child:
         except (EOFError, OSError):
             return None
 
-    def _why_gone(self) -> str:
+    def _why_gone(self) -> DecoderFailed:
         if self._stopped:
-            return "Reading the picture was stopped."
-        return "The picture decoder does not start. Please install the app again."
+            return DecoderFailed("picture.stopped")
+        return DecoderFailed("picture.decoder-missing")
 
     def stop(self) -> None:
         self._stopped = True

@@ -13,7 +13,23 @@ from cret_desktop.messages.catalog import SOURCE, codes, template
 from cret_desktop.messages.message import Message, Param
 
 # Reasons as earlier versions wrote them into a library's catalog, where the wording has changed since.
-FORMER: dict[str, str] = {}  # wording -> code
+FORMER = {  # wording -> code
+    "No picture of this file could be decoded.": "file.no-frame",
+    "The file is damaged or incomplete: it could be read up to {seconds} s only.": "file.damaged",
+    "The pictures of this file cannot be read: {reason}.": "file.frames-unreadable",
+    "The video is of a kind that cannot be decoded here: no decoder knows its codec.": "file.no-decoder",
+    "The file holds sound but no video.": "file.only-sound",
+    "The file holds no video.": "file.no-video",
+    "The file is not there, or the link leads nowhere.": "file.dangling",
+    "The file's clock is damaged.": "file.bad-clock",
+    "The picture is too large to decode: {width} × {height}.": "file.too-large",
+    "Decoding it takes more memory than a video may: it is damaged, or its pictures are too large.": "file.memory",
+    "Decoding crashed the decoder, twice.": "file.decoder-crashed",
+    "Decoding made no progress for {seconds} s, twice.": "file.decoder-stalled",
+    "Decoding took more than {gigabytes} GB of memory, twice.": "file.decoder-memory",
+}
+# Subjects of the commands, the self-test and the training: these sentences are never stored, nor sent by an engine.
+NEVER_STORED = frozenset({"check", "command", "message", "training", "window"})
 _LONGEST = 4000  # characters of a sentence
 _LEAST_WORDS = 6  # characters of its own that a wording needs to be known by
 
@@ -40,7 +56,9 @@ def _recognised(text: str, sentences: bool) -> Message | None:
 @cache
 def _patterns(sentences: bool) -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Return the patterns of all sentences, or of all that stands inside of one; the most particular ones first."""
-    wordings = [(template(code, SOURCE), code) for code in sorted(codes())]
+    wordings = [
+        (template(code, SOURCE), code) for code in sorted(codes()) if code.partition(".")[0] not in NEVER_STORED
+    ]
     wordings += list(FORMER.items())
     known = [(words, code) for words, code in wordings if words.endswith(".") == sentences]
     known = [(words, code) for words, code in known if len(_own(words).strip()) >= _LEAST_WORDS]

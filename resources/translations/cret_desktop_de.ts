@@ -2071,28 +2071,12 @@ Renders/*</translation>
         <translation>Ein Schlagwort braucht 1 bis {most} Zeichen.</translation>
     </message>
     <message>
-        <source>Decoding it takes more memory than a video may: it is damaged, or its pictures are too large.</source>
-        <translation>Das Dekodieren braucht mehr Speicher, als ein Video darf: Die Datei ist beschädigt, oder ihre Bilder sind zu groß.</translation>
-    </message>
-    <message>
         <source>Indexing stopped: the library has grown to the {most} GB that it may take up. Allow it more in the settings, or free some space; what is indexed can be searched.</source>
         <translation>Das Indizieren wurde angehalten: Die Bibliothek hat die {most} GB erreicht, die sie belegen darf. In den Einstellungen lässt sich mehr erlauben oder Platz freigeben; was indiziert ist, kann durchsucht werden.</translation>
     </message>
     <message>
-        <source>No picture of the video could be decoded there.</source>
-        <translation>Dort konnte kein Bild des Videos dekodiert werden.</translation>
-    </message>
-    <message>
-        <source>No picture of this file could be decoded.</source>
-        <translation>Kein Bild dieser Datei ließ sich dekodieren.</translation>
-    </message>
-    <message>
         <source>Nothing can be written to {folder}: {reason}. Choose another folder.</source>
         <translation>In {folder} kann nichts geschrieben werden: {reason}. Ein anderer Ordner ist nötig.</translation>
-    </message>
-    <message>
-        <source>Nothing of the video could be read there.</source>
-        <translation>Vom Video konnte dort nichts gelesen werden.</translation>
     </message>
     <message>
         <source>The GPU has failed ({failure}). CRET Desktop goes on with the processor, which is slower; restart it to use the GPU again.</source>
@@ -2115,68 +2099,16 @@ Renders/*</translation>
         <translation>Der Katalog {catalog} ist beschädigt oder nicht von diesem Programm ({reason}). Er wurde gelassen, wie er ist; für einen neuen Anfang bitte woandershin legen, oder eine Sicherung an seine Stelle.</translation>
     </message>
     <message>
-        <source>The clip cannot be written: {reason}.</source>
-        <translation>Der Clip kann nicht geschrieben werden: {reason}.</translation>
-    </message>
-    <message>
         <source>The device “{device}” is not available here; choose another, or auto.</source>
         <translation>Das Gerät „{device}“ gibt es hier nicht; bitte ein anderes wählen, oder auto.</translation>
-    </message>
-    <message>
-        <source>The file cannot be opened: permission denied.</source>
-        <translation>Die Datei lässt sich nicht öffnen: Zugriff verweigert.</translation>
-    </message>
-    <message>
-        <source>The file cannot be opened: {reason}.</source>
-        <translation>Die Datei lässt sich nicht öffnen: {reason}.</translation>
     </message>
     <message>
         <source>The file cannot be read: {reason}.</source>
         <translation>Die Datei lässt sich nicht lesen: {reason}.</translation>
     </message>
     <message>
-        <source>The file changed while it was read.</source>
-        <translation>Die Datei hat sich geändert, während sie gelesen wurde.</translation>
-    </message>
-    <message>
-        <source>The file holds no video.</source>
-        <translation>Die Datei enthält kein Video.</translation>
-    </message>
-    <message>
-        <source>The file holds sound but no video.</source>
-        <translation>Die Datei enthält Ton, aber kein Video.</translation>
-    </message>
-    <message>
-        <source>The file is damaged or incomplete: it could be read up to {seconds} s only.</source>
-        <translation>Die Datei ist beschädigt oder unvollständig: Nur bis {seconds} s ließ sie sich lesen.</translation>
-    </message>
-    <message>
-        <source>The file is empty.</source>
-        <translation>Die Datei ist leer.</translation>
-    </message>
-    <message>
-        <source>The file is no longer there.</source>
-        <translation>Die Datei ist nicht mehr da.</translation>
-    </message>
-    <message>
-        <source>The file is not there, or the link leads nowhere.</source>
-        <translation>Die Datei ist nicht da, oder die Verknüpfung führt ins Leere.</translation>
-    </message>
-    <message>
-        <source>The file&apos;s clock is damaged.</source>
-        <translation>Die Zeitangaben der Datei sind beschädigt.</translation>
-    </message>
-    <message>
-        <source>The folder cannot be listed: {reason}.</source>
-        <translation>Der Inhalt des Ordners lässt sich nicht lesen: {reason}.</translation>
-    </message>
-    <message>
         <source>The header of this file is damaged.</source>
         <translation>Der Kopf dieser Datei ist beschädigt.</translation>
-    </message>
-    <message>
-        <source>The index (moov) is missing: the file is probably still being copied, or was cut short.</source>
-        <translation>Das Verzeichnis (moov) fehlt: Wahrscheinlich wird die Datei noch kopiert, oder sie wurde abgeschnitten.</translation>
     </message>
     <message>
         <source>The library folder {folder} cannot be used: {reason}.</source>
@@ -2227,10 +2159,6 @@ Renders/*</translation>
         <translation>Die Bibliothek {library} wurde auf einem anderen Rechner oder von jemand anderem angelegt: Sie kann durchsucht werden und wird nicht geändert. Um sie zu erweitern, muss sie übernommen werden: im Fenster mit „Übernehmen“ oder mit `cret-desktop adopt`.</translation>
     </message>
     <message>
-        <source>The marks lie outside of the video.</source>
-        <translation>Die Marken liegen außerhalb des Videos.</translation>
-    </message>
-    <message>
         <source>The model file “{file}” is missing: copy the model&apos;s whole folder again.</source>
         <translation>Die Modelldatei „{file}“ fehlt: Bitte den ganzen Ordner des Modells noch einmal kopieren.</translation>
     </message>
@@ -2257,38 +2185,6 @@ Renders/*</translation>
     <message>
         <source>The note was not kept: the file has left the library.</source>
         <translation>Die Notiz wurde nicht aufbewahrt: Die Datei ist nicht mehr in der Bibliothek.</translation>
-    </message>
-    <message>
-        <source>The picture decoder does not start. Please install the app again.</source>
-        <translation>Der Bilddecoder startet nicht. Bitte die App neu installieren.</translation>
-    </message>
-    <message>
-        <source>The picture is too large to decode: {width} × {height}.</source>
-        <translation>Das Bild ist zu groß zum Dekodieren: {width} × {height}.</translation>
-    </message>
-    <message>
-        <source>The picture that was copied cannot be read. Copy it as JPEG or PNG.</source>
-        <translation>Das kopierte Bild ist nicht lesbar. Als JPEG oder PNG kopiert gelingt es.</translation>
-    </message>
-    <message>
-        <source>The picture “{name}” cannot be opened: {reason}.</source>
-        <translation>Das Bild „{name}“ kann nicht geöffnet werden: {reason}.</translation>
-    </message>
-    <message>
-        <source>The picture “{name}” cannot be read. Try it as a JPEG or PNG file.</source>
-        <translation>Das Bild „{name}“ ist nicht lesbar. Als JPEG- oder PNG-Datei gelingt es vielleicht.</translation>
-    </message>
-    <message>
-        <source>The picture “{name}” is too large: it can have up to {pixels} million pixels and {megabytes} MB. Make it smaller.</source>
-        <translation>Das Bild „{name}“ ist zu groß: Möglich sind bis zu {pixels} Millionen Pixel und {megabytes} MB. Bitte verkleinern.</translation>
-    </message>
-    <message>
-        <source>The picture “{name}” takes too long to read. Try it as a JPEG or PNG file.</source>
-        <translation>Das Bild „{name}“ zu lesen dauert zu lange. Als JPEG- oder PNG-Datei gelingt es vielleicht.</translation>
-    </message>
-    <message>
-        <source>The pictures of this file cannot be read: {reason}.</source>
-        <translation>Die Bilder dieser Datei lassen sich nicht lesen: {reason}.</translation>
     </message>
     <message>
         <source>The query has {count} characters; at most {most} can be searched. Describe the moment in a sentence or two.</source>
@@ -2327,24 +2223,12 @@ Renders/*</translation>
         <translation>Der Suchindex in {folder} konnte nicht geschrieben werden ({reason}): Suchen geht weiter, doch braucht der Datenträger Platz und der Ordner Schreibrecht.</translation>
     </message>
     <message>
-        <source>The settings could not be written to {path}: {reason}.</source>
-        <translation>Die Einstellungen konnten nicht nach {path} geschrieben werden: {reason}.</translation>
-    </message>
-    <message>
         <source>The subtitles “{name}” cannot be read: {reason}.</source>
         <translation>Die Untertitel „{name}“ können nicht gelesen werden: {reason}.</translation>
     </message>
     <message>
-        <source>The video decoder does not start (exit status {status}). Please install the app again.</source>
-        <translation>Der Videodekoder startet nicht (Code {status}). Bitte das Programm neu installieren.</translation>
-    </message>
-    <message>
         <source>The video has left the library.</source>
         <translation>Das Video ist nicht mehr in der Bibliothek.</translation>
-    </message>
-    <message>
-        <source>The video is of a kind that cannot be decoded here: no decoder knows its codec.</source>
-        <translation>Videos dieser Art lassen sich hier nicht dekodieren: Kein Dekoder kennt den Codec.</translation>
     </message>
     <message>
         <source>There are no words between the quotes to look for in names.</source>
@@ -2353,10 +2237,6 @@ Renders/*</translation>
     <message>
         <source>There is another model “{name}” in “{folder}”: give this one another name.</source>
         <translation>In „{folder}“ gibt es ein anderes Modell „{name}“: Dieses braucht einen anderen Namen.</translation>
-    </message>
-    <message>
-        <source>There is no H.264 encoder on this computer. Copy the clip instead.</source>
-        <translation>Auf diesem Rechner gibt es keinen H.264-Encoder. Der Clip kann stattdessen kopiert werden.</translation>
     </message>
     <message>
         <source>There is no file or folder {path}. Check the name, or plug in its drive.</source>
@@ -2379,24 +2259,8 @@ Renders/*</translation>
         <translation>In „{folder}“ ist kein Platz: Das Modell braucht {size} GB.</translation>
     </message>
     <message>
-        <source>There is not enough space in {folder}. Make room there, or choose another folder.</source>
-        <translation>In {folder} ist nicht genug Platz. Bitte dort Platz schaffen oder einen anderen Ordner wählen.</translation>
-    </message>
-    <message>
         <source>There is nothing to export. Choose a moment first.</source>
         <translation>Es gibt nichts zu exportieren. Zuerst einen Moment auswählen.</translation>
-    </message>
-    <message>
-        <source>This is a folder, not a video file.</source>
-        <translation>Das ist ein Ordner, keine Videodatei.</translation>
-    </message>
-    <message>
-        <source>This is not a regular file.</source>
-        <translation>Das ist keine gewöhnliche Datei.</translation>
-    </message>
-    <message>
-        <source>This is not a video: its content is of no known video format, or badly damaged.</source>
-        <translation>Das ist kein Video: Der Inhalt hat kein bekanntes Videoformat oder ist stark beschädigt.</translation>
     </message>
     <message>
         <source>Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; no picture is lost.</source>
@@ -2443,10 +2307,6 @@ Renders/*</translation>
         <translation>{path} sagt nicht, in welcher Form. Bitte einen Namen wählen, der auf .json oder .csv endet.</translation>
     </message>
     <message>
-        <source>{picture} is not a picture that can be read.</source>
-        <translation>{picture} ist kein Bild, das gelesen werden kann.</translation>
-    </message>
-    <message>
         <source>{place} cannot be written: {reason}. Free some space, or choose another place; the library is as it was.</source>
         <translation>{place} kann nicht geschrieben werden: {reason}. Bitte Platz schaffen oder einen anderen Ort wählen; die Bibliothek ist, wie sie war.</translation>
     </message>
@@ -2481,10 +2341,6 @@ Renders/*</translation>
     <message>
         <source>“{folder}” is a model of a newer version of CRET Desktop; update the program to use it.</source>
         <translation>„{folder}“ ist ein Modell einer neueren Version von CRET Desktop; um es zu benutzen, bitte das Programm aktualisieren.</translation>
-    </message>
-    <message>
-        <source>“{name}” is not a picture to search by. JPEG, PNG, WebP, GIF, BMP and TIFF files are.</source>
-        <translation>Mit „{name}“ lässt sich nicht suchen. Möglich sind Bilder als JPEG, PNG, WebP, GIF, BMP und TIFF.</translation>
     </message>
     <message>
         <source>“{source}” could not be copied to “{folder}”: {reason}.</source>

@@ -56,7 +56,7 @@ def test_a_move_is_remembered_by_every_command(tmp_path: Path) -> None:
         assert json.loads(cret("status", "--json", library=usual).stdout)["library"] == str(usual)
         disk.rename(tmp_path / "unplugged")
         assert "Plug in its drive" in cret("import-tags", "tags.json", status=3).stderr
-        assert "Plug in its drive" in cret("restore", str(usual), status=3).stderr
+        assert "Connect its drive" in cret("restore", str(usual), status=3).stderr
         assert not disk.exists()
     finally:
         paths.settings_file().unlink()

@@ -23,7 +23,7 @@ from tests.gui.test_search import answered, chips, names
 from tests.gui.test_window import drop, mime
 from tests.media.test_still_picture import BOMB, PDF, REACHING, png_header
 
-BANNER = "is not a picture to search by"
+BANNER = "cannot be used as a query picture"
 
 
 def refused(application: Application, qtbot: QtBot, act: Callable[[], object]) -> str:
@@ -86,7 +86,7 @@ def test_a_copied_vector_graphic_is_not_drawn(application: Application, qtbot: Q
     data = _FromAnotherProgram(**{"svg+xml": BOMB})
     assert holds_picture(data)
     said = refused(application, qtbot, lambda: application.window.searching.take_picture(data))
-    assert said == "The picture that was copied cannot be read. Copy it as JPEG or PNG."
+    assert said == "The copied picture cannot be read. Copy it as JPEG or PNG."
     data = _FromAnotherProgram(**{"svg+xml": BOMB, "png": b"no picture"})
     assert refused(application, qtbot, lambda: application.window.searching.take_picture(data)) == said
 
@@ -119,7 +119,7 @@ class TestForEver:
             (tmp_path / name).write_bytes(png_header(9, 9))
             drop(application.window, mime(tmp_path / name))
         qtbot.waitUntil(lambda: bool(failed), timeout=WAIT)
-        assert failed == ["The picture \u201csecond.png\u201d takes too long to read. Try it as a JPEG or PNG file."]
+        assert failed == ["Reading the picture \u201csecond.png\u201d takes too long. Try it as a JPEG or PNG file."]
 
     def test_the_window_closes_meanwhile(self, application: Application, qtbot: QtBot, tmp_path: Path) -> None:
         failed: list[object] = []

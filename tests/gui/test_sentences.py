@@ -13,11 +13,12 @@ from PySide6.QtWidgets import QApplication
 
 import cret_desktop
 from cret_desktop.engine.protocol import EngineLost, FailedFile, IndexFinished
-from cret_desktop.errors import PathError
+from cret_desktop.errors import PathError, StorageError
 from cret_desktop.gui import i18n, sentences
 from cret_desktop.gui.engine_bridge import _in_words, _translated
 from cret_desktop.gui.library.failures_dialog import FailuresModel
 from cret_desktop.library.progress import IndexTotals
+from cret_desktop.messages import Message
 
 NO_VIDEO = "This is not a video: its content is of no known video format, or badly damaged."
 
@@ -87,7 +88,21 @@ def test_errors_events_and_failures_speak_german(german: None, qapp: QApplicatio
     assert "/a" in ended.error
     assert "open for" not in ended.error
     model = FailuresModel((FailedFile("/videos/a.mp4", NO_VIDEO),))
-    assert model.index(0, 1).data() != NO_VIDEO
+    assert model.index(0, 1).data().startswith("Das ist kein Video")
+
+
+def test_an_error_with_a_code_needs_no_table(german: None) -> None:
+    error = _translated(StorageError("demo.not-written", folder="/a", reason=Message("os.disk-full")))
+    expected = "Die Demo-Clips können nicht nach /a geschrieben werden: kein Platz mehr auf dem Datenträger."
+    assert i18n.said(error) == expected
+
+
+def test_the_catalogs_sentences_are_known_by_their_wording(german: None) -> None:
+    shown = sentences.told("The folder cannot be listed: permission denied.")
+    assert shown == "Der Inhalt des Ordners lässt sich nicht lesen: Zugriff verweigert."
+    older = "The file is damaged or incomplete: it could be read up to 12 s only."
+    assert "12 s" in sentences.told(older)
+    assert "damaged" not in sentences.told(older)
 
 
 def test_a_value_may_be_empty(german: None) -> None:

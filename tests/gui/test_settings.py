@@ -245,7 +245,7 @@ def test_a_broken_file_is_said_in_the_window(qapp: QApplication, tmp_path: Path,
     application = build_application([], config, Preferences(path=path))
     with qtbot.waitSignal(application.bridge.started, timeout=WAIT):
         application.open()
-    assert "set aside" in application.window.banner.text
+    assert "set-aside" in application.window.banner.text
     path.unlink()
     path.mkdir()
     (path / "in the way").touch()

@@ -82,14 +82,14 @@ BROKEN: dict[str, tuple[Maker, str]] = {
     "concat.mp4": (concat_script, "This is not a video"),
     "playlist.mp4": (playlist, "This is not a video"),
     "no-moov.mp4": (without_index, "The index (moov) is missing"),
-    "sound.mp4": (sound_only, "The file holds sound but no video."),
+    "sound.mp4": (sound_only, "The file contains sound but no video."),
     "sparse.mp4": (sparse, "This is not a video"),
     "folder.mp4": (lambda _, t: t.mkdir(), "This is not a regular file."),
     "fifo.mp4": (lambda _, t: os.mkfifo(t), "This is not a regular file."),
     "gone.mp4": (lambda _, t: t.symlink_to("nowhere"), "The file is no longer there."),
     "huge.mp4": (lambda s, t: patch(s, t, b"avc1", 24, struct.pack(">HH", 65535, 65535)), ""),
     "time-scale-0.mp4": (lambda s, t: patch(s, t, b"mdhd", 12, bytes(4)), ""),
-    "media-gone.mp4": (lambda s, t: t.write_bytes(wipe_media(s)) and None, "No picture of this file could be decoded."),
+    "media-gone.mp4": (lambda s, t: t.write_bytes(wipe_media(s)) and None, "No frame of this file could be decoded."),
 }
 
 
@@ -150,7 +150,7 @@ def test_a_truncated_file_gives_what_it_holds_and_says_so(numbered: Numbered, tm
     if container == "ts":
         assert last.partial == ""  # a transport stream is made to be cut anywhere: nothing is missing
     else:
-        assert last.partial.startswith("The file is damaged or incomplete: it could be read up to ")
+        assert last.partial.startswith("The file is damaged or incomplete: only the first ")
 
 
 def test_a_whole_file_is_not_called_partial(whole: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
         container.mux(sound.encode(None))
     last = last_event(video_file(str(path)))
     assert isinstance(last, FileFailed)
-    assert last.reason == "The file holds sound but no video."
+    assert last.reason == "The file contains sound but no video."
 
 
 def test_what_lists_the_same_bytes_without_end_is_broken_off(

@@ -366,7 +366,7 @@ def test_a_full_disk_is_one_sentence(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # Python ignores the signal, so that writing fails instead
     try:
-        with pytest.raises(ExportError, match=r"not enough space in .*Make room"):
+        with pytest.raises(ExportError, match=r"not enough space in .*Free some space"):
             cut(Cut(video.file.path, 0.0, 4.0), place, ignore)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -185,7 +185,7 @@ def test_a_file_that_kills_twice_has_failed_and_the_next_goes_on(films: list[Vid
             if event.file == films[0] and child.pid not in killed and len(killed) < 2:
                 killed.add(child.pid)
                 child.kill()
-    assert of(films[0], events)[-1] == FileFailed(films[0], "Decoding crashed the decoder, twice.")
+    assert of(films[0], events)[-1] == FileFailed(films[0], "The decoder crashed twice on this file.")
     assert isinstance(of(films[1], events)[-1], FileDecoded)
 
 
@@ -202,14 +202,14 @@ def test_a_stalled_child_is_killed(films: list[VideoFile]) -> None:
                     child.send_signal(signal.SIGSTOP)
         assert not any(psutil.pid_exists(pid) for pid in stopped)
     last = of(films[0], events)[-1]
-    assert last == FileFailed(films[0], "Decoding made no progress for 1 s, twice.")
+    assert last == FileFailed(films[0], "Decoding this file made no progress for 1 s, twice.")
     assert isinstance(of(films[1], events)[-1], FileDecoded)
 
 
 def test_a_child_that_takes_too_much_memory_is_killed(films: list[VideoFile]) -> None:
     with DecoderPool(FORMAT, workers=1, limits=PoolLimits(memory_bytes=1 << 20)) as pool:
         events = list(pool.decode(films[:1]))
-    assert events == [FileFailed(films[0], "Decoding took more than 0.0 GB of memory, twice.")]
+    assert events == [FileFailed(films[0], "Decoding this file took more than 0.0 GB of memory, twice.")]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_child_that_talks_nonsense_has_crashed(
     monkeypatch.setattr(decoder_pool, "_run_child", partial(_babble, nonsense))
     with DecoderPool(FORMAT, workers=1) as pool:
         events = list(pool.decode(films[:1]))
-    assert events == [FileFailed(films[0], "Decoding crashed the decoder, twice.")]
+    assert events == [FileFailed(films[0], "The decoder crashed twice on this file.")]
 
 
 def _babble(nonsense: bytes, pipe: Connection, *_: object) -> None:

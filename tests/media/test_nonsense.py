@@ -30,4 +30,4 @@ def test_nonsense_of_any_kind_is_that_files(tmp_path: Path, monkeypatch: pytest.
         events = list(pool.decode([video_file(str(bad)), video_file(str(good))]))
     assert [event.file.path for event in events if isinstance(event, FileDecoded)] == [str(good)]
     failed = [(event.file.path, event.reason) for event in events if isinstance(event, FileFailed)]
-    assert failed == [(str(bad), "Decoding crashed the decoder, twice.")]
+    assert failed == [(str(bad), "The decoder crashed twice on this file.")]

@@ -62,7 +62,7 @@ def test_what_has_a_videos_name_but_is_none_is_told(tmp_path: Path) -> None:
     told = problems(tmp_path)
     assert sorted(told) == ["dangling.mp4", "fifo.mp4", "folder.mp4", "itself.mp4"]
     assert told["fifo.mp4"] == "This is not a regular file."
-    assert told["dangling.mp4"] == "The file is not there, or the link leads nowhere."
+    assert told["dangling.mp4"] == "The file does not exist, or the link is broken."
     assert all(reason.endswith(".") for reason in told.values())
 
 

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.engine.protocol import CopyProgress
-from cret_desktop.gui import actions, wording
+from cret_desktop.gui import actions, i18n, wording
 from cret_desktop.gui.elided_label import ElidedLabel
 from cret_desktop.gui.library.storage_controller import StorageController
 from cret_desktop.gui.theme import SPACE, Theme
@@ -176,7 +176,7 @@ class StorageDialog(QDialog):
         self.doing.setText(words)
 
     def _on_failed(self, error: BaseException) -> None:
-        self._show_outcome(str(error))
+        self._show_outcome(i18n.said(error))
 
     def _show_outcome(self, sentence: str) -> None:
         self.outcome.setText(sentence)

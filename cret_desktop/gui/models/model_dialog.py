@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.engine.protocol import DownloadProgress, ModelCard, ModelState
-from cret_desktop.gui import wording
+from cret_desktop.gui import i18n, wording
 from cret_desktop.gui.models.model_controller import ModelController
 from cret_desktop.gui.theme import SPACE, Theme
 from cret_desktop.gui.wording import translate
@@ -263,8 +263,8 @@ class ModelDialog(QDialog):
             frame.show_progress(progress)
 
     def _on_failed(self, error: BaseException) -> None:
-        self.problem.setText(str(error))
-        self.problem.setAccessibleName(str(error))
+        self.problem.setText(i18n.said(error))
+        self.problem.setAccessibleName(i18n.said(error))
         self.problem.show()
 
     def _choose_folder(self) -> None:

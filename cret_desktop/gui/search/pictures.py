@@ -15,7 +15,7 @@ from cret_desktop.clips import LONGEST_PICTURE, Picture
 from cret_desktop.engine.client import Superseded
 from cret_desktop.engine.protocol import ReadPicture
 from cret_desktop.errors import PathError
-from cret_desktop.gui import drops, sentences
+from cret_desktop.gui import drops
 from cret_desktop.gui.engine_bridge import EngineBridge
 
 # Names of pictures, also of kinds that are not read: a person who drops one means to search by it, and is told.
@@ -89,9 +89,7 @@ class PictureLoader(QObject):
         # make them of that one, in this process.
         image = QImage() if kinds else QImage(data.imageData())
         if image.isNull():
-            self.failed.emit(
-                PathError(sentences.told("The picture that was copied cannot be read. Copy it as JPEG or PNG."))
-            )
+            self.failed.emit(PathError("picture.copied"))
         else:
             self.loaded.emit(to_picture(image))
 

@@ -13,13 +13,14 @@ from PySide6.QtCore import QObject, Signal
 
 from cret_desktop import settings
 from cret_desktop.errors import StorageError
+from cret_desktop.messages import Message
 from cret_desktop.settings import Settings
 
 
 class Preferences(QObject):
     """Without a `path` nothing is read or written, as tests and pictures of the window want it.
 
-    Attributes: `settings`, the present values; `problem`, a sentence where the file could not be understood.
+    Attributes: `settings`, the present values; `problem`, a message where the file could not be understood.
     Signals: `changed(before, now)` with two Settings; `failed(StorageError)` where they could not be written: they
     hold until the app ends.
     """
@@ -32,7 +33,8 @@ class Preferences(QObject):
     ) -> None:
         super().__init__(parent)
         self._path = path
-        self.settings, self.problem = initial or Settings(), ""
+        self.settings = initial or Settings()
+        self.problem: Message | None = None
         if path is not None:
             self.settings, self.problem = settings.load(Settings, path)
 

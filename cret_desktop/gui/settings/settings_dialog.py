@@ -347,7 +347,7 @@ class SettingsDialog(QDialog):
         self.found.setText(self.tr("Found: {devices}.").format(devices=", ".join(device.title for device in found)))
 
     def show_no_devices(self, error: BaseException) -> None:
-        self.found.setText(self.tr("What there is could not be found out: {reason}").format(reason=str(error)))
+        self.found.setText(self.tr("What there is could not be found out: {reason}").format(reason=i18n.said(error)))
 
     def show_models(self, cards: Sequence[ModelCard]) -> None:
         self._titles = {card.name: card.title for card in cards}
@@ -366,7 +366,7 @@ class SettingsDialog(QDialog):
 
     def show_no_space(self, error: BaseException) -> None:
         self.free.setEnabled(True)
-        self.space.setText(str(error))
+        self.space.setText(i18n.said(error))
 
     def _take_patterns(self) -> None:
         lines = (line.strip() for line in self.patterns.toPlainText().splitlines())
