@@ -44,6 +44,7 @@ from cret_desktop.records import (
     Merged,
     NewClip,
     Root,
+    RootCounts,
     SaidOfFile,
     SavedQuery,
     ScanPlan,
@@ -132,8 +133,24 @@ class Catalog(Protocol):
         """Note where a root lies now, and that it is there; all its files come with it."""
         ...
 
+    def remove_root(self, root_id: int) -> list[int]:
+        """Take a root out of the library; return the ids of its clips. All it held is missing until `purge`."""
+        ...
+
+    def restore_root(self, path: str) -> list[int] | None:
+        """Bring a removed root back with all it held; return the ids of its clips. None where none was removed."""
+        ...
+
     def files(self, root_id: int, within: str | None = None) -> dict[str, FileRow]:
         """Return all files of a root (or in a folder within it) by absolute path, missing ones included."""
+        ...
+
+    def counts(self, model: str) -> list[RootCounts]:
+        """Return what each root holds; `pending` waits for indexing with `model` (a fingerprint)."""
+        ...
+
+    def failures(self) -> list[tuple[str, str]]:
+        """Return (path, reason) of what failed or is incomplete, subtitle files included, by path."""
         ...
 
 
@@ -218,6 +235,21 @@ class WorkQueue(Protocol):
         """List a file as failed until it changes; return ids and thumbnails of clips that it had before."""
         ...
 
+    def retry_failures(self) -> int:
+        """Make failed files wait for indexing again, and subtitle files for the next scan; return how many."""
+        ...
+
+    def index_root_again(self, root_id: int) -> int:
+        """Make the indexed and failed files of a root wait for indexing; return how many. Their clips stay."""
+        ...
+
+    def purge(self, before: float) -> tuple[list[int], list[str]]:
+        """Forget what has been missing since before a time (`time.time`), and roots removed before it.
+
+        Return ids and thumbnails of the clips that are gone. Annotations are kept for the return of the content.
+        """
+        ...
+
     def index_again(self, file_ids: Sequence[int]) -> None:
         """Make indexed files wait for indexing; they can be searched until then."""
         ...
@@ -271,6 +303,26 @@ class FeatureStore(Protocol):
 
     def record_model(self, info: ModelInfo) -> int:
         """Return the number that a model is kept under, which `WorkQueue` takes."""
+        ...
+
+    def clip_ids(self, model: str) -> NDArray[np.int64]:
+        """Return the ids of live clips that a model (a fingerprint) has embedded, ascending; all above 0."""
+        ...
+
+    def count_behind(self, model: str) -> int:
+        """Return how many files within reach are searchable with some model and not with this one."""
+        ...
+
+    def count_embedded(self) -> dict[str, int]:
+        """Return how many clips can be searched, by the fingerprint of the model."""
+        ...
+
+    def embedding_bytes(self, model: str) -> int:
+        """Return what a model's embeddings take up, those of missing files included."""
+        ...
+
+    def remove_model(self, model: str) -> list[str]:
+        """Forget what a model has made; return the names of its graph files, which are then to be removed."""
         ...
 
     def features(self, model: ModelInfo, ids: Sequence[int]) -> tuple[NDArray[np.int64], Features]:

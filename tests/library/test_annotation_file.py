@@ -20,7 +20,8 @@ from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.listing import Listing
 from cret_desktop.storage.sqlite.scans import Scans
-from tests.storage.sqlite.test_catalog import indexed, video
+from tests.storage.samples import video
+from tests.storage.sqlite.test_catalog import indexed
 
 Written = Callable[[Sequence[SaidOfFile], Sequence[SavedQuery]], bytes]
 FORMS = pytest.mark.parametrize("written", [as_json, as_csv])

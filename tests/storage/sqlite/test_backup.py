@@ -29,7 +29,8 @@ from cret_desktop.storage.sqlite.backup import check, copy_library, finish, take
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.listing import Listing
-from tests.storage.sqlite.test_catalog import indexed, sprite
+from tests.storage.samples import sprite
+from tests.storage.sqlite.test_catalog import indexed
 
 GRAPH, CALIBRATION = "0123456789ab-1.hnsw", "calibration/print-1.npz"
 

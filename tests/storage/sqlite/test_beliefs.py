@@ -36,7 +36,8 @@ from cret_desktop.storage.sqlite.listing import Listing
 from cret_desktop.storage.sqlite.migrations import name_sort_key
 from cret_desktop.storage.sqlite.scans import Scans
 from cret_desktop.storage.sqlite.texts import Texts
-from tests.storage.sqlite.test_catalog import INFO, MODEL, clip, indexed, video
+from tests.storage.samples import INFO, MODEL, clip, video
+from tests.storage.sqlite.test_catalog import indexed
 
 TABLES = {table: [column.split()[0] for column in columns.split(", ")] for table, columns in COLUMNS.items()}
 PLACES = [(table, column) for table, columns in TABLES.items() for column in columns]

@@ -6,32 +6,30 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from cret_desktop.clips import FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
+from cret_desktop.clips import Sort
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryTooNew, StorageError, StoreFault, ValueRefused
 from cret_desktop.filters import Filters
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.one_file import is_of_a_file
-from cret_desktop.records import NewClip, Root
+from cret_desktop.records import Root
 from cret_desktop.storage.sqlite import migrations
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog
-from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.listing import Listing
 from cret_desktop.storage.sqlite.scans import Scans
+from cret_desktop.storage.sqlite.store import SqliteStore
 from cret_desktop.storage.sqlite.texts import Texts
 from cret_desktop.storage.vectors.manifest import GraphManifest, graph_file_name
-
-MODEL = ModelInfo("m", "M", "print-1", 8, 2, FrameFormat(4, 32), ScoreConfig())
-INFO = VideoInfo(10.0, 640, 360, 25.0, "h264", "mp4")
+from tests.storage import samples
+from tests.storage.samples import MODEL, sprite, video
 
 
 @pytest.fixture
@@ -40,132 +38,8 @@ def catalog(tmp_path: Path):  # type: ignore[no-untyped-def]
         yield opened
 
 
-def video(path: str, size: int = 100) -> VideoFile:
-    return VideoFile(path, size, 1_000, 1, hash(path) % 1000)
-
-
-def sprite(number: int) -> str:
-    """A name as the indexer gives them."""
-    return f"aa/bb/aabb{'0' * 20}-{number}.jpg"
-
-
-def clip(ordinal: int, seed: int = 0) -> NewClip:
-    random = np.random.default_rng(ordinal + 100 * seed)
-    return NewClip(
-        ordinal, ordinal, ordinal * 5.0, ordinal * 5.0 + 5, sprite(ordinal), 32, 18, 1,
-        (1.0, 2.0, 3.0, 4.0), random.normal(size=(4, 8)).astype("f4"), random.normal(size=(2, 8)).astype("f4"),
-    )  # fmt: skip
-
-
 def indexed(catalog: Catalog, name: str, clips: int, content: bytes | None = None) -> tuple[int, list[int]]:
-    changes = FileChanges(catalog)
-    root = catalog.add_root("/videos")
-    apply_scan(Scans(catalog), root, [video(f"/videos/{name}")], [], within=f"/videos/{name}")
-    ((file_id, file),) = [p for p in changes.pending(root.id, MODEL.fingerprint) if p[1].path.endswith(name)]
-    ids, _, _ = changes.commit_file(
-        file_id,
-        file,
-        INFO,
-        content or name.encode(),
-        [clip(i) for i in range(clips)],
-        Embeddings(catalog).record_model(MODEL),
-    )
-    return file_id, ids
-
-
-def test_a_committed_file_reads_back(catalog: Catalog) -> None:
-    embeddings = Embeddings(catalog)
-    _, ids = indexed(catalog, "a.mp4", 3)
-    rows = Clips(catalog).clips(ids)
-    assert [rows[i].ordinal for i in ids] == [0, 1, 2]
-    assert rows[ids[1]].path == "/videos/a.mp4"
-    assert rows[ids[1]].times == (1.0, 2.0, 3.0, 4.0)
-    found, features = embeddings.features(MODEL, [ids[2], 999, ids[0]])
-    assert list(found) == [ids[2], ids[0]]
-    assert features.globals.shape == (2, 4, 8)
-    assert features.centers.shape == (2, 2, 8)
-    assert features.globals[0] == pytest.approx(clip(2).globals, abs=2e-3)
-    labels, vectors = embeddings.vectors(MODEL.fingerprint, MODEL.width + 1, ids=ids)
-    assert list(labels) == ids == list(embeddings.clip_ids(MODEL.fingerprint))
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
-
-
-def test_indexing_again_keeps_ids_where_clips_stand_where_they_stood(catalog: Catalog) -> None:
-    changes = FileChanges(catalog)
-    file_id, ids = indexed(catalog, "a.mp4", 3)
-    model = Embeddings(catalog).record_model(MODEL)
-    again, gone, _ = changes.commit_file(
-        file_id, video("/videos/a.mp4"), INFO, b"a.mp4", [clip(i, seed=1) for i in range(3)], model
-    )
-    assert (again, gone) == (ids, [])
-    other, gone, sprites = changes.commit_file(
-        file_id, video("/videos/a.mp4"), INFO, b"other content", [clip(0)], model
-    )
-    assert gone == ids
-    assert min(other) > max(ids), "labels are never used again"
-    assert sprites == [sprite(1), sprite(2)]
-
-
-def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
-    embeddings = Embeddings(catalog)
-    file_id, _ = indexed(catalog, "a.mp4", 2)
-    broken = [clip(0), clip(0)]  # the same ordinal twice
-    with pytest.raises(ValueRefused):
-        FileChanges(catalog).commit_file(
-            file_id, video("/videos/a.mp4"), INFO, b"x", broken, embeddings.record_model(MODEL)
-        )
-    assert len(embeddings.clip_ids(MODEL.fingerprint)) == 2
-
-
-def test_of_two_models_each_knows_what_it_lacks(catalog: Catalog) -> None:
-    """What a model has embedded is not done again, whichever indexed last; taken away, it all waits again."""
-    changes, embeddings = FileChanges(catalog), Embeddings(catalog)
-    other = replace(MODEL, fingerprint="another")
-    indexed(catalog, "a.mp4", 2)
-    indexed(catalog, "b.mp4", 1)
-    (root,) = catalog.roots()
-    assert (embeddings.count_behind(MODEL.fingerprint), embeddings.count_behind("another")) == (0, 2)
-    ((file_id, file), *_) = changes.pending(root.id, "another")
-    changes.commit_file(file_id, file, INFO, b"a.mp4", [clip(0), clip(1)], embeddings.record_model(other))
-    assert embeddings.count_embedded() == {MODEL.fingerprint: 3, "another": 2}
-    assert (embeddings.count_behind(MODEL.fingerprint), embeddings.count_behind("another")) == (0, 1)
-    assert changes.pending(root.id, MODEL.fingerprint) == []
-    assert embeddings.embedding_bytes("another") * 3 == embeddings.embedding_bytes(MODEL.fingerprint) * 2 > 0
-    embeddings.remove_model("another")
-    assert embeddings.count_embedded() == {MODEL.fingerprint: 3}
-    assert (embeddings.count_behind(MODEL.fingerprint), embeddings.count_behind("another")) == (0, 2)
-    assert embeddings.embedding_bytes("another") == 0
-
-
-def test_another_model_waits_beside_the_old_one(catalog: Catalog) -> None:
-    changes = FileChanges(catalog)
-    indexed(catalog, "a.mp4", 2)
-    root = catalog.roots()[0]
-    assert changes.pending(root.id, MODEL.fingerprint) == []
-    assert [f.path for _, f in changes.pending(root.id, "another")] == ["/videos/a.mp4"]
-    assert [c.pending for c in catalog.counts("another")] == [1]
-    assert [c.pending for c in catalog.counts(MODEL.fingerprint)] == [0]
-    assert len(Embeddings(catalog).clip_ids(MODEL.fingerprint)) == 2
-
-
-def test_a_removed_root_comes_back_as_it_was_until_it_is_purged(catalog: Catalog) -> None:
-    embeddings, changes = Embeddings(catalog), FileChanges(catalog)
-    _, ids = indexed(catalog, "a.mp4", 2)
-    (root,) = catalog.roots()
-    for _ in range(2):
-        assert catalog.remove_root(root.id) == ids
-        assert (catalog.roots(), catalog.counts(MODEL.fingerprint)) == ([], [])
-        assert len(embeddings.clip_ids(MODEL.fingerprint)) == 0
-        assert apply_scan(Scans(catalog), root, [], []).missing == 0, "a look that was under way changes nothing"
-        assert catalog.restore_root(root.path) == ids
-        assert embeddings.clip_ids(MODEL.fingerprint).tolist() == ids
-    assert catalog.restore_root(root.path) is None, "it is there already"
-    catalog.remove_root(root.id)
-    assert changes.purge(time.time() + 1) == (ids, [sprite(0), sprite(1)])
-    assert catalog.restore_root(root.path) is None
-    with sqlite3.connect(catalog.path) as db:
-        assert db.execute("SELECT (SELECT count(*) FROM embeddings), (SELECT count(*) FROM roots)").fetchone() == (0, 0)
-    db.close()
+    return samples.indexed(SqliteStore(catalog), name, clips, content)
 
 
 def test_the_space_of_what_is_forgotten_is_given_back(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,68 +64,6 @@ def test_the_space_of_what_is_forgotten_is_given_back(catalog: Catalog, monkeypa
     assert len(Embeddings(catalog).clip_ids(MODEL.fingerprint)) == 500
 
 
-@pytest.mark.parametrize("added", ["/videos", "/", "/videos/inner"])
-def test_what_was_removed_is_taken_up_by_the_root_that_is_added_over_it(catalog: Catalog, added: str) -> None:
-    _, ids = indexed(catalog, "inner/a.mp4", 1)
-    (root,) = catalog.roots()
-    file = next(iter(catalog.files(root.id).values()))
-    annotations = Annotations(catalog)
-    annotations.set_note(file.id, "mine")
-    missing = [("/videos/gone.mp4", "It is a folder.")]
-    apply_scan(Scans(catalog), root, [video(file.path)], missing)
-    catalog.remove_root(root.id)
-    now = catalog.add_root(added)
-    seen = apply_scan(Scans(catalog), now, [video(file.path)], [])
-    assert (seen.restored, seen.restored_clips, seen.added) == (1, ids, 0)
-    assert [(r.path, f.path) for r in catalog.roots() for f in catalog.files(r.id).values() if not f.missing] == [
-        (added, "/videos/inner/a.mp4")
-    ]
-    assert Listing(catalog).files([file.id])[file.id].note == "mine"
-
-
-def test_moved_files_are_those_whose_old_place_is_empty(catalog: Catalog, tmp_path: Path) -> None:
-    changes = FileChanges(catalog)
-    root = catalog.add_root(str(tmp_path))
-    old, new = str(tmp_path / "old.mp4"), str(tmp_path / "new.mp4")
-    apply_scan(Scans(catalog), root, [video(old)], [])
-    ((file_id, file),) = changes.pending(root.id, MODEL.fingerprint)
-    changes.commit_file(file_id, file, INFO, b"content", [clip(0)], Embeddings(catalog).record_model(MODEL))
-    assert Scans(catalog).content_sizes() == {video(new).size}
-    result = apply_scan(Scans(catalog), root, [video(new)], [], contents={new: b"content"})
-    assert (result.moved, result.missing, result.added) == (1, 0, 0)
-    assert changes.pending(root.id, MODEL.fingerprint) == []
-    assert list(catalog.files(root.id)) == [new]
-
-
-def test_problems_are_listed_once_and_leave_with_their_cause(catalog: Catalog) -> None:
-    root = catalog.add_root("/videos")
-    assert apply_scan(Scans(catalog), root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 1
-    assert apply_scan(Scans(catalog), root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 0
-    assert catalog.failures() == [("/videos/dir.mp4", "It is a folder.")]
-    apply_scan(Scans(catalog), root, [], [])
-    assert catalog.failures() == []
-
-
-def test_a_root_taken_up_meanwhile_is_left_alone(catalog: Catalog) -> None:
-    inner = catalog.add_root("/videos/inner")
-    outer = catalog.add_root("/videos")
-    result = apply_scan(Scans(catalog), inner, [video("/videos/inner/a.mp4")], [])
-    assert result.added == 0
-    assert [r.path for r in catalog.roots()] == [outer.path]
-
-
-def test_absorbed_roots_keep_their_files(catalog: Catalog) -> None:
-    for place in ("/videos/one", "/videos/two/b.mp4"):
-        root = catalog.add_root(place)
-        path = place if place.endswith(".mp4") else f"{place}/a.mp4"
-        apply_scan(Scans(catalog), root, [video(path)], [])
-    outer = catalog.add_root("/videos")
-    assert sorted(catalog.files(outer.id)) == ["/videos/one/a.mp4", "/videos/two/b.mp4"]
-    assert [r.path for r in catalog.roots()] == ["/videos"]
-    assert catalog.add_root("/videos/one").path == "/videos"
-    assert catalog.add_root("/videos-other").path == "/videos-other"
-
-
 def test_graph_manifests(catalog: Catalog) -> None:
     embeddings = Embeddings(catalog)
     manifests = [
@@ -265,24 +77,6 @@ def test_graph_manifests(catalog: Catalog) -> None:
     embeddings.forget_graphs("print-1", but=[1, 2])
     embeddings.forget_graphs("other", but=[])
     assert embeddings.graphs("print-1")[0].generation == 2
-
-
-def test_readers_never_see_half_a_file(catalog: Catalog) -> None:
-    """A reader beside the writer sees a file with all its clips or with none."""
-    counts: set[int] = set()
-    stop = threading.Event()
-
-    def read() -> None:
-        while not stop.is_set():
-            counts.add(len(Embeddings(catalog).clip_ids(MODEL.fingerprint)))
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for number in range(20):
-        indexed(catalog, f"{number:02}.mp4", 5)
-    stop.set()
-    reader.join()
-    assert {count % 5 for count in counts} == {0}
 
 
 def test_foreign_newer_missing_and_damaged_catalogs(tmp_path: Path) -> None:

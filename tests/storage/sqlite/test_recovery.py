@@ -24,7 +24,8 @@ from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.listing import Listing
-from tests.storage.sqlite.test_catalog import MODEL, indexed, old_catalog
+from tests.storage.samples import MODEL
+from tests.storage.sqlite.test_catalog import indexed, old_catalog
 
 PAGE = 4096
 FILES = 60
