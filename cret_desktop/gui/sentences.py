@@ -76,11 +76,6 @@ TEMPLATES = (
     QT_TRANSLATE_NOOP("sentences", "The search engine is not running. Try again in a moment."),
     QT_TRANSLATE_NOOP(
         "sentences",
-        "The GPU has failed ({failure}). CRET Desktop goes on with the processor, which is slower; restart it to use "
-        "the GPU again.",
-    ),
-    QT_TRANSLATE_NOOP(
-        "sentences",
         "The library {library} is being changed by another program{holder}. Wait until it is done or close "
         "it; searching works meanwhile.",
     ),
@@ -150,80 +145,7 @@ TEMPLATES = (
     QT_TRANSLATE_NOOP("sentences", "{file} cannot be read: it is larger than any export of tags."),
     # Models.
     QT_TRANSLATE_NOOP("sentences", "“{title}” is in use. Use another model first."),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "“{title}” cannot be downloaded: {host} cannot be reached ({reason}). Try again when this computer is "
-        "online, or import the model from a folder that another computer has downloaded.",
-    ),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "“{title}” was not downloaded: {address} tells no size and digest to check it by. Use another mirror.",
-    ),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "There is no room for “{title}” in “{folder}”: it needs {needed} MB for a moment, {free} MB are free. "
-        "Nothing was downloaded.",
-    ),
-    QT_TRANSLATE_NOOP("sentences", "“{title}” is being downloaded already, by another window or command."),
-    QT_TRANSLATE_NOOP(
-        "sentences", "What came from {address} is not the file that it should be, and was deleted. Download it again."
-    ),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "“{title}” is not there any more: {address} was not found. Look for a newer version of CRET Desktop.",
-    ),
-    QT_TRANSLATE_NOOP("sentences", "“{source}” is not a model: it has no {files}."),
-    QT_TRANSLATE_NOOP("sentences", "“{source}” is not a zip that can be read: {reason}"),
-    QT_TRANSLATE_NOOP("sentences", "“{source}” could not be copied to “{folder}”: {reason}."),
-    QT_TRANSLATE_NOOP("sentences", "There is another model “{name}” in “{folder}”: give this one another name."),
-    QT_TRANSLATE_NOOP("sentences", "There is no room in “{folder}”: the model takes {size} GB."),
-    QT_TRANSLATE_NOOP("sentences", "“{source}” holds “{file}”, which is no part of a model."),
-    QT_TRANSLATE_NOOP("sentences", "“{source}” holds more than one folder: pack one model alone."),
-    QT_TRANSLATE_NOOP("sentences", "“{source}” is encrypted: unpack it and import the folder."),
-    QT_TRANSLATE_NOOP("sentences", "The model file “{file}” is missing: copy the model's whole folder again."),
-    QT_TRANSLATE_NOOP("sentences", "“{file}” is not the file that “{folder}” was made with; copy or install it again."),
-    QT_TRANSLATE_NOOP("sentences", "“{file}” was changed after it was written; copy the model's whole folder again."),
-    QT_TRANSLATE_NOOP(
-        "sentences", "“{folder}” is a model of a newer version of CRET Desktop; update the program to use it."
-    ),
-    QT_TRANSLATE_NOOP("sentences", "“{file}” is not used: {reason}. Get the model again, or choose another."),
-    QT_TRANSLATE_NOOP(
-        "sentences", "“{source}” was tried and is not used: {reason}. Get the model again, or choose another."
-    ),
-    QT_TRANSLATE_NOOP("sentences", "“{source}” is not imported: its {file} is a link. Copy the folder with its files."),
-    QT_TRANSLATE_NOOP("sentences", "“{source}” has changed since it was opened: start CRET Desktop again."),
-    QT_TRANSLATE_NOOP("sentences", "“{file}” holds no weights that can be read: {reason}"),
-    QT_TRANSLATE_NOOP("sentences", "“{title}” cannot put these words into numbers: install it again, or use another."),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "“{title}” was not downloaded: {host} is asked without encryption, so anybody on the way could change it. "
-        "Use a mirror whose address begins with https:// (HF_ENDPOINT).",
-    ),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "“{title}” was not downloaded: {address} gives another file than the one that is known. Use another "
-        "mirror, or a newer version of CRET Desktop.",
-    ),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "“{title}” was not downloaded: {host} announces {told} MB where it has {known}. Use another mirror.",
-    ),
-    QT_TRANSLATE_NOOP(
-        "sentences", "“{title}” was not downloaded: {host} sends from one address to the next. Try later."
-    ),
-    QT_TRANSLATE_NOOP("sentences", "“{folder}” is a link, or another person's: delete it, and download again."),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "“{file}”, which keeps what was downloaded before, cannot be read ({reason}): delete it to believe the "
-        "next download.",
-    ),
-    QT_TRANSLATE_NOOP("sentences", "The model “{name}” could not be removed: {reason}."),
     QT_TRANSLATE_NOOP("sentences", "The model “{title}” cannot be used: {reason}. Choose another one."),
-    QT_TRANSLATE_NOOP("sentences", "The device “{device}” is not available here; choose another, or auto."),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "The GPU's memory does not suffice for this model: close other programs that use it, or choose the device cpu.",
-    ),
 )
 
 

@@ -97,8 +97,12 @@ class Message:
     def __repr__(self) -> str:
         return f"Message({', '.join([repr(self._code), *(f'{name}={value!r}' for name, value in self._params)])})"
 
-    def __reduce__(self) -> tuple[Callable[..., Message], tuple[dict[str, Any]]]:
-        return Message.from_json, (self.to_json(),)
+    def __reduce__(self) -> tuple[Callable[..., Message], tuple[str, Mapping[str, Param]]]:
+        return _again, (self._code, self.params)
+
+
+def _again(code: str, params: Mapping[str, Param]) -> Message:
+    return Message(code, **params)
 
 
 def _plain(value: Param) -> str | int | float | Message:

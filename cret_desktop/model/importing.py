@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from cret_desktop.errors import ModelError, StorageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.model import bounded_json, checkpoint, foreign, trial
 from cret_desktop.model.checkpoint import CONFIG, TOKENIZER, WEIGHTS, Manifest
 from cret_desktop.model.foreign import LARGEST
@@ -49,7 +50,7 @@ def import_model(source: Path, models_folder: Path, name: str | None = None) -> 
             files = _files_of_zip(source, opened) if source.is_file() else _files_of_folder(source)
             missing = [file for file in _REQUIRED if file not in files]
             if missing:
-                raise ModelError(f"“{source}” is not a model: it has no {' and no '.join(missing)}.")
+                raise ModelError("import.incomplete", source=source, files=", ".join(missing))
             models_folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".import-", dir=models_folder) as temporary:
                 return _bring_in(files, source, Path(temporary) / "model", models_folder, name)
@@ -58,11 +59,9 @@ def import_model(source: Path, models_folder: Path, name: str | None = None) -> 
         zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, struct.error,
         zlib.error, lzma.LZMAError, OverflowError,
     ) as error:  # fmt: skip
-        raise ModelError(f"“{source}” is not a zip that can be read: {bounded_json.brief(error)}") from error
+        raise ModelError("import.bad-zip", source=source, reason=reason_of(error)) from error
     except OSError as error:
-        raise StorageError(
-            f"“{source}” could not be copied to “{models_folder}”: {error.strerror or error}."
-        ) from error
+        raise StorageError("import.not-copied", source=source, folder=models_folder, reason=reason_of(error)) from error
 
 
 def _bring_in(
@@ -75,17 +74,15 @@ def _bring_in(
     foreign.check(manifest, source)
     name = name or manifest.config.name
     if not _NAME.fullmatch(name):
-        raise ModelError(f"“{name}” cannot be a model's name: use letters, digits, dots, dashes and underscores.")
+        raise ModelError("import.bad-name", name=name)
     target = models_folder / name
     if target.exists():
         if _fingerprint(target) == manifest.fingerprint:
             return checkpoint.read_manifest(target)
-        raise ModelError(f"There is another model “{name}” in “{models_folder}”: give this one another name.")
+        raise ModelError("import.name-taken", name=name, folder=models_folder)
     sizes = {file: manifest.files[file].size for file in (WEIGHTS, TOKENIZER)}
     if sum(sizes.values()) > shutil.disk_usage(models_folder).free:
-        raise StorageError(
-            f"There is no room in “{models_folder}”: the model takes {sum(sizes.values()) / 1e9:.1f} GB."
-        )
+        raise StorageError("import.no-space", folder=models_folder, gigabytes=sum(sizes.values()) / 1e9)
     for file in files:
         if file != CONFIG:
             _copy(files[file], folder / file, sizes.get(file, LARGEST[file]), source)
@@ -102,7 +99,7 @@ def _named(source: Path, folder: Path) -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        raise ModelError(str(error).replace(str(folder), str(source))) from error
+        raise ModelError(error.message.mapped(lambda text: text.replace(str(folder), str(source)))) from error
 
 
 def _fingerprint(folder: Path) -> str | None:
@@ -119,7 +116,7 @@ def _files_of_folder(folder: Path) -> dict[str, Opener]:
     """A model's own files; others in the folder are left where they are."""
     for name in LARGEST:
         if (folder / name).is_symlink():
-            raise ModelError(f"“{folder}” is not imported: its {name} is a link. Copy the folder with its files.")
+            raise ModelError("import.link", folder=folder, file=name)
     return {name: _opener(folder / name) for name in LARGEST if (folder / name).is_file()}
 
 
@@ -137,19 +134,17 @@ def _files_of_zip(source: Path, opened: ExitStack) -> dict[str, Opener]:
             continue
         path = PurePosixPath(member.filename)
         if path.name not in LARGEST or len(path.parts) > 2 or path.name in members or path.parts[0] in ("..", "/"):
-            raise ModelError(f"“{source}” holds “{bounded_json.brief(member.filename)}”, which is no part of a model.")
+            raise ModelError("import.foreign-member", source=source, file=bounded_json.brief(member.filename))
         if member.flag_bits & 1:
-            raise ModelError(f"“{source}” is encrypted: unpack it and import the folder.")
+            raise ModelError("import.encrypted", source=source)
         if member.file_size > LARGEST[path.name] or member.file_size > _LARGEST_RATIO * max(
             _SMALL, member.compress_size
         ):
-            raise ModelError(
-                f"“{source}” is refused: its “{member.filename}” would unpack to {member.file_size} bytes."
-            )
+            raise ModelError("import.bomb", source=source, file=member.filename, size=member.file_size)
         members[path.name] = member
         folders.add(path.parent)
     if len(folders) > 1:
-        raise ModelError(f"“{source}” holds more than one folder: pack one model alone.")
+        raise ModelError("import.two-folders", source=source)
     return {name: _member_opener(archive, member) for name, member in members.items()}
 
 
@@ -164,7 +159,5 @@ def _copy(open_file: Opener, target: Path, most: int, source: Path) -> None:
         while piece := reading.read(_PIECE):
             written += len(piece)
             if written > most:
-                raise ModelError(
-                    f"“{source}” is refused: its “{target.name}” is larger than the {most} bytes it may be."
-                )
+                raise ModelError("import.large", source=source, file=target.name, most=most)
             writing.write(piece)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cret_desktop import paths
 from cret_desktop.errors import ModelError, StorageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.model import checkpoint, foreign, trial
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.encoder import Model, user_models
@@ -52,9 +53,9 @@ def remove(name: str) -> None:
     """Deletes a model that a person has brought here, whole or not at all. Raises: ModelError, StorageError."""
     manifest = installed().get(name)
     if manifest is None or not is_removable(manifest):
-        raise ModelError(f"There is no model “{name}” that could be removed.")
+        raise ModelError("model.not-removable", name=name)
     try:
         with tempfile.TemporaryDirectory(prefix=".remove-", dir=user_models(), ignore_cleanup_errors=True) as grave:
             shutil.move(manifest.folder, Path(grave, name))
     except OSError as error:
-        raise StorageError(f"The model “{name}” could not be removed: {error.strerror or error}.") from error
+        raise StorageError("model.not-removed", name=name, reason=reason_of(error)) from error

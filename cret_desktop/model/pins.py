@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from cret_desktop.errors import ModelError
+from cret_desktop.foreign import Unusable
+from cret_desktop.messages import Message
 from cret_desktop.model import bounded_json
 from cret_desktop.model.config import from_json
 
@@ -50,17 +52,14 @@ def _read(models_folder: Path) -> dict[str, Pin]:
     try:
         content = bounded_json.parse(bounded_json.read_bytes(file, _LARGEST), file)
         if not isinstance(content, dict):
-            raise ModelError("it is not an object")
+            raise Unusable(Message("model.not-an-object"))
         found = {name: from_json(Pin, value, f"{name}.") for name, value in content.items()}
         for pin in found.values():
             digests = [isinstance(digest, str) and _DIGEST.fullmatch(digest) for digest in pin.files.values()]
             if not all(digests) or not _COMMIT.fullmatch(pin.commit):
-                raise ModelError("it holds what is no digest")
+                raise Unusable(Message("download.bad-digest"))
     except FileNotFoundError:
         return {}
-    except (ModelError, OSError) as error:
-        raise ModelError(
-            f"“{file}”, which keeps what was downloaded before, cannot be read ({bounded_json.reason_of(error)}): "
-            "delete it to believe the next download."
-        ) from error
+    except (ModelError, Unusable, OSError) as error:
+        raise ModelError("download.record-unreadable", file=file, reason=bounded_json.reason_in(error)) from error
     return found

@@ -201,5 +201,5 @@ PRESETS: dict[str, Callable[[], CRETConfig]] = {
 def preset(name: str) -> CRETConfig:
     """Raises: ModelError for a name that is not in `PRESETS`."""
     if name not in PRESETS:
-        raise ModelError(f"There is no model named “{name}”; there are {', '.join(PRESETS)}.")
+        raise ModelError("model.unknown", name=name, names=", ".join(PRESETS))
     return PRESETS[name]()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cret_desktop.messages import Message
 from cret_desktop.model import bounded_json
 from cret_desktop.model.config import TextConfig
 
@@ -52,21 +53,31 @@ REGEXES = frozenset(
 def check(content: bytes, file: Path | str, config: TextConfig) -> None:
     """Raises: ModelError, one sentence that names the file, for what a tokenizer of this model must not hold."""
     if len(content) > LARGEST:
-        raise bounded_json.refused(file, f"it is larger than the {LARGEST} bytes it may be")
+        raise bounded_json.refused(file, Message("model.large", most=LARGEST))
     value = bounded_json.parse(content, file)
     try:
         _Check(config).tokenizer(value)
     except _Unfit as unfit:
-        raise bounded_json.refused(file, f"its tokenizer {unfit}") from unfit
+        raise bounded_json.refused(file, unfit.message) from unfit
 
 
 class _Unfit(Exception):
-    """What the tokenizer does that it must not."""
+    """What the tokenizer does that it must not: a part of a sentence."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
 
 
-def _require(condition: bool, words: str) -> None:
+def _require(condition: bool, message: Message) -> None:
     if not condition:
-        raise _Unfit(words)
+        raise _Unfit(message)
+
+
+def _valid(condition: bool, part: str) -> None:
+    """Raises: _Unfit that names a part of the file."""
+    if not condition:
+        raise _Unfit(Message("tokenizer.part", part=part))
 
 
 def _part(value: dict[str, Any], name: str) -> Any:
@@ -201,14 +212,15 @@ class _Check:
         self._config = config
 
     def tokenizer(self, value: Any) -> None:
-        _require(isinstance(value, dict), "is not an object")
+        _valid(isinstance(value, dict), "tokenizer.json")
         self._known(value, _TOP)
-        _require(_part(value, "version") == "1.0", f"has the version {value.get('version')!r}, not '1.0'")
+        _valid(_part(value, "version") == "1.0", "version")
         model = _part(value, "model")
-        _require(isinstance(model, dict), "has no model")
+        _valid(isinstance(model, dict), "model")
         words = self._model(model)
         added = self._added(_part(value, "added_tokens") or [])
-        _require(len(added) + words <= 2 * self._config.vocabulary + _MOST_ADDED, "has more words than its model")
+        most = 2 * self._config.vocabulary + _MOST_ADDED
+        _require(len(added) + words <= most, Message("tokenizer.too-many-words"))
         self._steps(_part(value, "normalizer"), "normalizers", _NORMALIZERS)
         self._steps(_part(value, "pre_tokenizer"), "pretokenizers", _PRE_TOKENIZERS)
         self._steps(_part(value, "decoder"), "decoders", _DECODERS)
@@ -216,31 +228,33 @@ class _Check:
         self._settings(_part(value, "truncation"), "truncation", _TRUNCATION)
         self._padding(_part(value, "padding"))
 
-    def _id(self, value: Any, what: str) -> None:
+    def _id(self, value: Any, word: str) -> None:
         most = self._config.vocabulary
-        _require(_is_count(value, 1 << 62), f"gives {what} no number")
-        _require(value < most, f"gives {what} the number {value}, and its model knows {most} words")
+        _require(_is_count(value, 1 << 62), Message("tokenizer.no-number", word=word[:40]))
+        _require(value < most, Message("tokenizer.number", word=word[:40], number=value, most=most))
 
     def _known(self, value: dict[str, Any], names: Any) -> None:
         unknown = [name for name in value if name not in names]
-        _require(not unknown, f"has a setting, {unknown[0][:40]!r}, that is not known here" if unknown else "")
+        if unknown:
+            raise _Unfit(Message("tokenizer.unknown-setting", name=unknown[0][:40]))
 
     def _settings(self, value: Any, what: str, rules: Mapping[str, Rule]) -> None:
         if value is None:
             return
-        _require(isinstance(value, dict), f"has no settings for its {what}")
+        _valid(isinstance(value, dict), what)
         self._known(value, rules)
         for name, rule in rules.items():
-            _require(name not in value or rule(value[name]), f"has a {what} whose {name} is not allowed")
+            fits = name not in value or rule(value[name])
+            _require(fits, Message("tokenizer.setting", step=what, name=name))
 
     def _padding(self, value: Any) -> None:
         """Never used: texts are padded as the model's configuration says."""
         if value is None:
             return
-        _require(isinstance(value, dict), "has no settings for its padding")
+        _valid(isinstance(value, dict), "padding")
         strategy = _part(value, "strategy")
         fixed = isinstance(strategy, dict) and list(strategy) == ["Fixed"] and _is_count(strategy["Fixed"])
-        _require(strategy == "BatchLongest" or fixed, "has a padding whose strategy is not allowed")
+        _require(strategy == "BatchLongest" or fixed, Message("tokenizer.setting", step="padding", name="strategy"))
         rules: Mapping[str, Rule] = {
             "direction": _one_of("Left", "Right"), "pad_to_multiple_of": _or_none(_is_count), "pad_id": _is_count,
             "pad_type_id": _is_count, "pad_token": lambda token: _is_text(token, _LONGEST_WORD),
@@ -248,56 +262,58 @@ class _Check:
         self._settings({name: item for name, item in value.items() if name != "strategy"}, "padding", rules)
 
     def _added(self, value: Any) -> list[Any]:
-        _require(isinstance(value, list) and len(value) <= _MOST_ADDED, "has added tokens that are no list")
+        _valid(isinstance(value, list) and len(value) <= _MOST_ADDED, "added_tokens")
         for token in value:
-            _require(isinstance(token, dict), "has an added token that is no object")
-            self._id(_part(token, "id"), "an added token")
+            _valid(isinstance(token, dict), "added_tokens")
+            self._id(_part(token, "id"), "added_tokens")
             self._settings({name: item for name, item in token.items() if name != "id"}, "token", _ADDED)
-            _require("content" in token, "has an added token without its text")
+            _require("content" in token, Message("tokenizer.missing", step="token", name="content"))
         return list(value)
 
     # Steps that a text goes through
 
     def _steps(self, value: Any, members: str, kinds: Mapping[str, Mapping[str, Rule]]) -> None:
         steps = self._flat(value, members, 0)
-        _require(len(steps) <= _MOST_STEPS, f"has {len(steps)} {members}")
+        _require(len(steps) <= _MOST_STEPS, Message("tokenizer.too-many-steps", part=members, count=len(steps)))
         for step in steps:
             kind = _part(step, "type")
-            _require(isinstance(kind, str) and kind in kinds, f"has a step {str(kind)[:40]!r} that is not known here")
+            known = isinstance(kind, str) and kind in kinds
+            _require(known, Message("tokenizer.unknown-step", kind=str(kind)[:40]))
             self._settings({name: item for name, item in step.items() if name != "type"}, str(kind), kinds[str(kind)])
             needed = {"Replace": ("pattern", "content"), "Split": ("pattern", "behavior", "invert")}.get(str(kind), ())
             for name in needed:
-                _require(name in step, f"has a {kind} without its {name}")
+                _require(name in step, Message("tokenizer.missing", step=str(kind), name=name))
             if kind == "Replace":
                 # Nothing may grow: a few replacements of one letter by sixteen would fill any memory.
                 shortest = len(step["pattern"].get("String", "x"))
-                _require(len(step["content"]) <= shortest, "has a Replace that makes texts longer")
+                _require(len(step["content"]) <= shortest, Message("tokenizer.longer"))
         # Each writes a text's bytes as letters, or puts something before it.
         for kind in ("ByteLevel", "Prepend", "Metaspace", "Precompiled", "NFKC", "NFKD"):
             times = sum(_part(step, "type") == kind for step in steps)
-            _require(times <= 1, f"has {times} steps of the kind {kind}")
+            _require(times <= 1, Message("tokenizer.repeated-step", count=times, kind=kind))
 
     def _flat(self, value: Any, members: str, depth: int) -> list[dict[str, Any]]:
         """The steps of sequences within sequences, one after the other."""
         if value is None:
             return []
-        _require(isinstance(value, dict), "has a step that is no object")
+        _valid(isinstance(value, dict), members)
         if _part(value, "type") != "Sequence":
             return [value]
-        _require(depth < 3, "has sequences within sequences")
+        _require(depth < 3, Message("tokenizer.nested"))
         self._known(value, ("type", members))
         inner = value.get(members)
-        _require(isinstance(inner, list) and len(inner) <= _MOST_STEPS, "has a sequence that is no list of few steps")
-        _require(all(isinstance(item, dict) for item in inner), "has a step that is no object")
+        _valid(isinstance(inner, list), members)
+        _require(len(inner) <= _MOST_STEPS, Message("tokenizer.too-many-steps", part=members, count=len(inner)))
+        _valid(all(isinstance(item, dict) for item in inner), members)
         return [step for item in inner for step in self._flat(item, members, depth + 1)]
 
     # What comes before and after a text
 
     def _post_processor(self, value: Any) -> None:
         steps = self._flat(value, "processors", 0)
-        _require(len(steps) <= _MOST_STEPS, "has too many processors")
+        _require(len(steps) <= _MOST_STEPS, Message("tokenizer.too-many-steps", part="processors", count=len(steps)))
         longer = sum(self._processor(step) for step in steps)
-        _require(longer < self._config.context, f"adds {longer} tokens to every text, and its model sees no more")
+        _require(longer < self._config.context, Message("tokenizer.adds", count=longer))
 
     def _processor(self, step: dict[str, Any]) -> int:
         """-> how many tokens it adds to a text"""
@@ -312,53 +328,55 @@ class _Check:
             case "BertProcessing" | "RobertaProcessing" as kind:
                 more = ("trim_offsets", "add_prefix_space") if kind == "RobertaProcessing" else ()
                 self._known(step, ("type", "sep", "cls", *more))
-                _require(all(_is_flag(step[name]) for name in more if name in step), f"has a {kind} that is not valid")
+                _valid(all(_is_flag(step[name]) for name in more if name in step), str(kind))
                 for name in ("sep", "cls"):
                     pair = _part(step, name)
-                    _require(isinstance(pair, list) and len(pair) == 2, f"has a {kind} without its {name}")
-                    _require(_is_text(pair[0], _LONGEST_WORD), f"has a {kind} without its {name}")
-                    self._id(pair[1], f"“{name}”")
+                    lacking = Message("tokenizer.missing", step=str(kind), name=name)
+                    _require(isinstance(pair, list) and len(pair) == 2, lacking)
+                    _require(_is_text(pair[0], _LONGEST_WORD), lacking)
+                    self._id(pair[1], name)
                 return 2
             case "TemplateProcessing":
                 return self._template(step)
             case kind:
-                raise _Unfit(f"has a processor {str(kind)[:40]!r} that is not known here")
+                raise _Unfit(Message("tokenizer.unknown-processor", kind=str(kind)[:40]))
 
     def _template(self, step: dict[str, Any]) -> int:
         self._known(step, ("type", "single", "pair", "special_tokens"))
         special = _part(step, "special_tokens")
-        _require(isinstance(special, dict) and len(special) <= 64, "has a template without its tokens")
+        _valid(isinstance(special, dict) and len(special) <= 64, "special_tokens")
         lengths = {}
         for name, token in special.items():
-            _require(isinstance(token, dict), "has a template without its tokens")
+            _valid(isinstance(token, dict), "special_tokens")
             self._known(token, ("id", "ids", "tokens"))
             ids, tokens = _part(token, "ids"), _part(token, "tokens")
             valid = isinstance(ids, list) and isinstance(tokens, list) and 0 < len(ids) == len(tokens) <= 4
-            _require(valid and _part(token, "id") == name, "has a template without its tokens")
-            _require(all(_is_text(word, _LONGEST_WORD) for word in tokens), "has a template without its tokens")
+            _valid(valid and _part(token, "id") == name, "special_tokens")
+            _valid(all(_is_text(word, _LONGEST_WORD) for word in tokens), "special_tokens")
             for number in ids:
-                self._id(number, "a token of its template")
+                self._id(number, "special_tokens")
             lengths[name] = len(ids)
         longest = 0
         for which, sequences in (("single", ["A"]), ("pair", ["A", "B"])):
             pieces = _part(step, which)
-            _require(isinstance(pieces, list) and len(pieces) <= _MOST_PIECES, f"has a template without its {which}")
+            fits = isinstance(pieces, list) and len(pieces) <= _MOST_PIECES
+            _require(fits, Message("tokenizer.setting", step="TemplateProcessing", name=which))
             seen, added = [], 0
             for piece in pieces:
-                _require(isinstance(piece, dict) and len(piece) == 1, "has a template of unknown pieces")
+                _valid(isinstance(piece, dict) and len(piece) == 1, "TemplateProcessing")
                 ((kind, inner),) = piece.items()
-                _require(isinstance(inner, dict), "has a template of unknown pieces")
+                _valid(isinstance(inner, dict), "TemplateProcessing")
                 self._known(inner, ("id", "type_id"))
-                _require(_is_count(_part(inner, "type_id"), 1 << 16), "has a template of unknown pieces")
+                _valid(_is_count(_part(inner, "type_id"), 1 << 16), "TemplateProcessing")
                 name = _part(inner, "id")
                 if kind == "Sequence":
                     seen.append(name)
                 else:
                     known = kind == "SpecialToken" and isinstance(name, str) and name in lengths
-                    _require(known, "has a template of unknown pieces")
+                    _valid(known, "TemplateProcessing")
                     added += lengths[str(name)]
             # Pairs are never encoded, and some files keep an empty or wrong template for them.
-            _require(which == "pair" or seen == sequences, "has a template that does not hold the text once")
+            _require(which == "pair" or seen == sequences, Message("tokenizer.text-once"))
             longest = added if which == "single" else longest
         return longest
 
@@ -374,28 +392,30 @@ class _Check:
                 self._known(
                     model, ("type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab")
                 )
-                _require(_is_text(_part(model, "continuing_subword_prefix")), "has no prefix for parts of words")
+                _valid(_is_text(_part(model, "continuing_subword_prefix")), "continuing_subword_prefix")
                 # Quadratic in a word's length.
-                _require(_is_count(_part(model, "max_input_chars_per_word"), 1000), "takes words of any length")
+                few = _is_count(_part(model, "max_input_chars_per_word"), 1000)
+                _require(few, Message("tokenizer.any-length"))
             case "WordLevel":
                 self._known(model, ("type", "vocab", "unk_token"))
             case "Unigram":
                 return self._unigram(model)
             case _:
-                raise _Unfit(f"is of a kind, {str(kind)[:40]!r}, that is not known here")
+                raise _Unfit(Message("tokenizer.unknown-kind", kind=str(kind)[:40]))
         vocabulary = self._vocabulary(_part(model, "vocab"))
         unknown = _part(model, "unk_token")
-        _require(isinstance(unknown, str) and unknown in vocabulary, "has no token for unknown words")
+        _require(isinstance(unknown, str) and unknown in vocabulary, Message("tokenizer.unknown-word"))
         return len(vocabulary)
 
     def _vocabulary(self, value: Any) -> Mapping[str, int]:
-        _require(isinstance(value, dict) and bool(value), "has no vocabulary")
+        _valid(isinstance(value, dict) and bool(value), "vocab")
         most = self._config.vocabulary
         for word, number in value.items():
             if type(number) is not int or not 0 <= number < most:
-                self._id(number, f"“{word[:40]}”")
-            _require(0 < len(word) <= _LONGEST_WORD and _is_unicode(word), "has an empty or endless word")
-        _require(len(set(value.values())) == len(value), "gives two words one number")
+                self._id(number, word)
+            if not (0 < len(word) <= _LONGEST_WORD and _is_unicode(word)):
+                raise _Unfit(Message("tokenizer.bad-word"))
+        _require(len(set(value.values())) == len(value), Message("tokenizer.same-number"))
         return value
 
     def _bpe(self, model: dict[str, Any]) -> int:
@@ -407,36 +427,39 @@ class _Check:
             ),
         )  # fmt: skip
         vocabulary = self._vocabulary(_part(model, "vocab"))
-        _require(_part(model, "dropout") in (None, 0, 0.0), "gives other tokens each time (dropout)")
+        _require(_part(model, "dropout") in (None, 0, 0.0), Message("tokenizer.random"))
         unknown = _part(model, "unk_token")
-        _require(unknown is None or (isinstance(unknown, str) and unknown in vocabulary), "has no token for unknowns")
+        known = unknown is None or (isinstance(unknown, str) and unknown in vocabulary)
+        _require(known, Message("tokenizer.unknown-word"))
         for name in ("continuing_subword_prefix", "end_of_word_suffix"):
-            _require(model.get(name) is None or _is_text(model[name]), f"has no valid {name}")
+            _valid(model.get(name) is None or _is_text(model[name]), name)
         for name in ("fuse_unk", "byte_fallback", "ignore_merges"):
-            _require(_is_flag(model.get(name, False)), f"has no valid {name}")
+            _valid(_is_flag(model.get(name, False)), name)
         merges = _part(model, "merges")
-        _require(isinstance(merges, list) and len(merges) <= 4 * self._config.vocabulary, "has no list of merges")
+        _valid(isinstance(merges, list) and len(merges) <= 4 * self._config.vocabulary, "merges")
         prefix = len(_part(model, "continuing_subword_prefix") or "")
         for merge in merges:
             pair = merge.split(" ") if isinstance(merge, str) else merge
-            _require(isinstance(pair, list) and len(pair) == 2, "has a merge that is no pair")
+            _valid(isinstance(pair, list) and len(pair) == 2, "merges")
             left, right = pair
             valid = isinstance(left, str) and isinstance(right, str) and left in vocabulary and right in vocabulary
-            _require(valid and left + right[prefix:] in vocabulary, "merges what is not in its vocabulary")
+            if not (valid and left + right[prefix:] in vocabulary):
+                raise _Unfit(Message("tokenizer.foreign-merge"))
         return len(vocabulary)
 
     def _unigram(self, model: dict[str, Any]) -> int:
         self._known(model, ("type", "unk_id", "vocab", "byte_fallback"))
         pieces = _part(model, "vocab")
-        _require(isinstance(pieces, list) and bool(pieces), "has no vocabulary")
-        _require(len(pieces) <= self._config.vocabulary, f"knows {len(pieces)} words, its model fewer")
+        _valid(isinstance(pieces, list) and bool(pieces), "vocab")
+        _require(len(pieces) <= self._config.vocabulary, Message("tokenizer.too-many-words"))
         for piece in pieces:
             valid = isinstance(piece, list) and len(piece) == 2 and isinstance(piece[0], str)
             valid = valid and isinstance(piece[1], int | float) and not isinstance(piece[1], bool)
-            _require(valid and abs(piece[1]) < 1e9, "has a word without its score")
-            _require(0 < len(piece[0]) <= _LONGEST_WORD and _is_unicode(piece[0]), "has an empty or endless word")
-        _require(len({piece[0] for piece in pieces}) == len(pieces), "has a word twice")
-        _require(_is_flag(model.get("byte_fallback", False)), "has no valid byte_fallback")
+            _valid(valid and abs(piece[1]) < 1e9, "vocab")
+            if not (0 < len(piece[0]) <= _LONGEST_WORD and _is_unicode(piece[0])):
+                raise _Unfit(Message("tokenizer.bad-word"))
+        _require(len({piece[0] for piece in pieces}) == len(pieces), Message("tokenizer.same-word"))
+        _valid(_is_flag(model.get("byte_fallback", False)), "byte_fallback")
         unknown = _part(model, "unk_id")
-        _require(_is_count(unknown) and unknown < len(pieces), "has no token for unknown words")
+        _require(_is_count(unknown) and unknown < len(pieces), Message("tokenizer.unknown-word"))
         return len(pieces)

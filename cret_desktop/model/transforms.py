@@ -18,6 +18,7 @@ from tokenizers import Tokenizer as TokenizerFile
 from torch import Tensor
 
 from cret_desktop.errors import ModelError
+from cret_desktop.foreign import reason_of
 from cret_desktop.model import bounded_json, tokenizer_file
 from cret_desktop.model.words import Words
 
@@ -80,7 +81,7 @@ def _read(file: Path) -> bytes:
     try:
         return bounded_json.read_bytes(file, tokenizer_file.LARGEST)
     except OSError as error:
-        raise ModelError(f"“{file}” cannot be read: {error.strerror or error}") from error
+        raise ModelError("model.unreadable", file=file, reason=reason_of(error)) from error
 
 
 def canonical(text: str) -> str:
@@ -99,7 +100,7 @@ def clip_tokenizer(merges_file: Path) -> TokenizerFile:
             lines = stream.read(_LARGEST_MERGES).decode("utf-8").split("\n")
         merges = [(left, right) for left, right in (line.split() for line in lines[1 : 49152 - 256 - 2 + 1])]
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise ModelError(f"“{merges_file}” is not a list of merges: {bounded_json.brief(error)}") from error
+        raise ModelError("model.bad-merges", file=merges_file, reason=reason_of(error)) from error
     # The vocabulary's order is that of OpenAI's byte table: printable bytes first, then the others.
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     alphabet = [chr(byte) for byte in printable] + [chr(256 + number) for number in range(256 - len(printable))]

@@ -26,11 +26,14 @@ import time
 from enum import StrEnum
 from multiprocessing import connection
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from cret_desktop import paths
 from cret_desktop.errors import ModelError, StorageError
+from cret_desktop.foreign import reason_of
+from cret_desktop.messages import Message
 from cret_desktop.model import bounded_json, checkpoint, foreign, tokenizer_file
 from cret_desktop.model.checkpoint import Manifest
 
@@ -86,7 +89,7 @@ def believed(manifest: Manifest, stage: Stage, source: Path | None = None) -> by
     source = source or manifest.folder
     foreign.check(manifest, source)
     if checkpoint.read_manifest(manifest.folder) != manifest:
-        raise ModelError(f"“{source}” has changed since it was opened: start CRET Desktop again.")
+        raise ModelError("model.reopened", source=source)
     content = _tokenizer(manifest.folder)
     digest = _digest(manifest.folder, content)
     enough = (stage, Stage.WHOLE)
@@ -107,9 +110,9 @@ def _tokenizer(folder: Path) -> bytes:
     try:
         return bounded_json.read_bytes(file, tokenizer_file.LARGEST)
     except FileNotFoundError as error:
-        raise ModelError(f"The model file “{file}” is missing: copy the model's whole folder again.") from error
+        raise ModelError("model.file-missing", file=file) from error
     except OSError as error:
-        raise ModelError(f"“{file}” cannot be read: {error.strerror or error}") from error
+        raise ModelError("model.unreadable", file=file, reason=reason_of(error)) from error
 
 
 def _digest(folder: Path, tokenizer: bytes) -> str:
@@ -177,29 +180,30 @@ def _try(manifest: Manifest, stage: Stage, source: Path, digest: str) -> None:
         pipe.close()
         child.kill()
         child.join()
+    reason = answer if isinstance(answer, Message) else None
     if not answer and child.exitcode is not None:
-        answer = {"refused": f"the process that tried it ended ({child.exitcode})"}
-    reason = answer.get("refused")
-    if reason is None and answer.get("digest") != digest:
-        reason = "it changed while it was tried"
+        reason = Message("model.trial-ended", status=str(child.exitcode))
+    elif reason is None and answer != digest:
+        reason = Message("model.trial-changed")
     if reason is not None:
-        said = bounded_json.brief(reason)
-        raise ModelError(f"“{source}” was tried and is not used: {said}. Get the model again, or choose another.")
+        raise ModelError("model.tried", source=source, reason=reason.mapped(bounded_json.brief))
 
 
-def _answer(pipe: connection.Connection, child: int, deadline: float, most_memory: int) -> dict[str, str]:
-    """What the child says, or what is to be said of it; empty where it ended without a word."""
+def _answer(pipe: connection.Connection, child: int, deadline: float, most_memory: int) -> str | Message:
+    """The digest of what the child has tried, or why it is refused; '' where it ended without a word."""
     while not pipe.poll(_LOOK_SECONDS):
         if time.monotonic() > deadline:
-            return {"refused": "it did not come to an end in time"}
+            return Message("model.trial-slow")
         with contextlib.suppress(psutil.Error):  # it has ended: the pipe tells
             if psutil.Process(child).memory_info().rss > most_memory:
-                return {"refused": "it takes more memory than a model may"}
+                return Message("model.trial-memory")
     try:
         found = bounded_json.parse(pipe.recv_bytes(_LONGEST_ANSWER), "answer")
-    except (EOFError, OSError, ModelError):  # it has ended, or was made to say what it would never say
-        return {}
-    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            return ""
+        return Message.from_json(found["refused"]) if "refused" in found else str(found.get("digest", ""))
+    except (EOFError, OSError, ModelError, ValueError):  # it has ended, or was made to say what it would never say
+        return ""
 
 
 # The child's side
@@ -211,13 +215,13 @@ def _run_child(pipe: connection.Connection, folder: str, stage: Stage, more: int
     with open(os.devnull, "r+b") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
+    answer: dict[str, Any]
     try:
         answer = {"digest": _examine(Path(folder), stage, more, seconds)}
-    except ModelError as error:
-        answer = {"refused": bounded_json.reason_of(error)}
     except BaseException as error:  # noqa: BLE001 - a panic of a library is none of Python's exceptions
-        answer = {"refused": f"{type(error).__name__}: {bounded_json.brief(error)}"}
-    pipe.send_bytes(json.dumps({key: value[:2000] for key, value in answer.items()}).encode())
+        reason = bounded_json.reason_in(error) if isinstance(error, ModelError) else reason_of(error)
+        answer = {"refused": reason.mapped(bounded_json.brief).to_json()}
+    pipe.send_bytes(json.dumps(answer).encode())
 
 
 def _examine(folder: Path, stage: Stage, more: int, seconds: float) -> str:
@@ -269,10 +273,10 @@ def _try_words(manifest: Manifest, content: bytes) -> None:
     words = Words(content, manifest.folder / checkpoint.TOKENIZER, manifest.config.text)
     together = words.ids(PROBES)
     if not together[0]:
-        raise ModelError(f"its tokenizer finds no words in “{PROBES[0]}”")
+        raise ModelError("tokenizer.no-words", text=PROBES[0])
     for text, expected in zip(PROBES, together, strict=True):
         if words.ids([text]) != [expected]:
-            raise ModelError("its tokenizer gives other tokens each time")
+            raise ModelError("tokenizer.random")
 
 
 def _try_numbers(manifest: Manifest, content: bytes) -> None:
@@ -291,10 +295,13 @@ def _try_numbers(manifest: Manifest, content: bytes) -> None:
         said = model.encode_text(*tokenizer(texts))
         seen = model.encode_video(normalise_pixels(frame, config.mean, config.std))
     centers = config.correspondence.centers
-    for what, tensors, shapes in (
-        ("texts", said, ((len(texts), config.width), (len(texts), centers, config.width))),
-        ("frames", seen, ((1, 1, config.width), (1, centers, config.width))),
+    for is_text, tensors, shapes in (
+        (True, said, ((len(texts), config.width), (len(texts), centers, config.width))),
+        (False, seen, ((1, 1, config.width), (1, centers, config.width))),
     ):
         for tensor, shape in zip(tensors, shapes, strict=True):
             if tuple(tensor.shape) != shape or not bool(torch.isfinite(tensor).all()):
-                raise ModelError(f"its {what} become {list(tensor.shape)} numbers that cannot be compared")
+                found_shape = str(list(tensor.shape))
+                if is_text:
+                    raise ModelError("model.trial-texts", shape=found_shape)
+                raise ModelError("model.trial-frames", shape=found_shape)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cret_desktop.errors import ModelError
+from cret_desktop.foreign import reason_of
 from cret_desktop.model.concepts import VisualConcepts
 from cret_desktop.model.config import CRETConfig, TemporalConfig, VideoConfig
 
@@ -38,7 +39,7 @@ class SpatialEncoder(nn.Module):
             self.backbone = timm.create_model(config.backbone, pretrained=False, **config.options)
         except (RuntimeError, TypeError) as error:
             raise ModelError(
-                f"The installed timm {timm.__version__} cannot build “{config.backbone}”: {error}"
+                "model.no-backbone", version=timm.__version__, backbone=config.backbone, reason=reason_of(error)
             ) from error
         if self.feature == "concepts":
             assert concepts is not None, "a model of concepts needs their file"

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from tokenizers import Tokenizer as TokenizerFile
 
+from cret_desktop.foreign import reason_of
+from cret_desktop.messages import Message
 from cret_desktop.model import bounded_json, tokenizer_file
 from cret_desktop.model.config import TextConfig
 
@@ -52,7 +54,7 @@ class Words:
         found = self.ids(texts)
         for text, ids in zip(texts, found, strict=True):
             if not ids:
-                raise bounded_json.refused(self._file, f"its tokenizer finds no words in {text[:40]!r}")
+                raise bounded_json.refused(self._file, Message("tokenizer.no-words", text=text[:40]))
         return found
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -62,8 +64,8 @@ class Words:
         found = self._carry_out(lambda: [encoding.ids for encoding in self._tokenizer.encode_batch_fast(given)])
         highest = max((number for ids in found for number in ids), default=0)
         if highest >= self._vocabulary:
-            words = f"its tokenizer gives the number {highest}, and its model knows {self._vocabulary} words"
-            raise bounded_json.refused(self._file, words)
+            unknown = Message("tokenizer.result", number=highest, most=self._vocabulary)
+            raise bounded_json.refused(self._file, unknown)
         return found
 
     def save(self, file: Path) -> None:
@@ -75,4 +77,4 @@ class Words:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic is no Exception
-            raise bounded_json.refused(self._file, f"its tokenizer fails ({bounded_json.brief(error)})") from error
+            raise bounded_json.refused(self._file, Message("tokenizer.fails", reason=reason_of(error))) from error

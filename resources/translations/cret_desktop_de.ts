@@ -2079,14 +2079,6 @@ Renders/*</translation>
         <translation>In {folder} kann nichts geschrieben werden: {reason}. Ein anderer Ordner ist nötig.</translation>
     </message>
     <message>
-        <source>The GPU has failed ({failure}). CRET Desktop goes on with the processor, which is slower; restart it to use the GPU again.</source>
-        <translation>Die GPU ist ausgefallen ({failure}). CRET Desktop macht mit dem Prozessor weiter, das ist langsamer; nach einem Neustart wird die GPU wieder benutzt.</translation>
-    </message>
-    <message>
-        <source>The GPU&apos;s memory does not suffice for this model: close other programs that use it, or choose the device cpu.</source>
-        <translation>Der Speicher der GPU reicht für dieses Modell nicht: Bitte andere Programme schließen, die sie benutzen, oder als Gerät den Prozessor wählen.</translation>
-    </message>
-    <message>
         <source>The catalog {catalog} cannot be used: {reason}.</source>
         <translation>Der Katalog {catalog} ist nicht zu gebrauchen: {reason}.</translation>
     </message>
@@ -2097,10 +2089,6 @@ Renders/*</translation>
     <message>
         <source>The catalog {catalog} is damaged or not ours ({reason}). It was left as it is; move it away to start anew, or put a backup in its place.</source>
         <translation>Der Katalog {catalog} ist beschädigt oder nicht von diesem Programm ({reason}). Er wurde gelassen, wie er ist; für einen neuen Anfang bitte woandershin legen, oder eine Sicherung an seine Stelle.</translation>
-    </message>
-    <message>
-        <source>The device “{device}” is not available here; choose another, or auto.</source>
-        <translation>Das Gerät „{device}“ gibt es hier nicht; bitte ein anderes wählen, oder auto.</translation>
     </message>
     <message>
         <source>The file cannot be read: {reason}.</source>
@@ -2159,16 +2147,8 @@ Renders/*</translation>
         <translation>Die Bibliothek {library} wurde auf einem anderen Rechner oder von jemand anderem angelegt: Sie kann durchsucht werden und wird nicht geändert. Um sie zu erweitern, muss sie übernommen werden: im Fenster mit „Übernehmen“ oder mit `cret-desktop adopt`.</translation>
     </message>
     <message>
-        <source>The model file “{file}” is missing: copy the model&apos;s whole folder again.</source>
-        <translation>Die Modelldatei „{file}“ fehlt: Bitte den ganzen Ordner des Modells noch einmal kopieren.</translation>
-    </message>
-    <message>
         <source>The model gives no valid result for this file.</source>
         <translation>Das Modell liefert für diese Datei kein gültiges Ergebnis.</translation>
-    </message>
-    <message>
-        <source>The model “{name}” could not be removed: {reason}.</source>
-        <translation>Das Modell „{name}“ konnte nicht entfernt werden: {reason}.</translation>
     </message>
     <message>
         <source>The model “{title}” cannot be used: {reason}. Choose another one.</source>
@@ -2235,10 +2215,6 @@ Renders/*</translation>
         <translation>Zwischen den Anführungszeichen steht nichts, was in Namen gesucht werden könnte.</translation>
     </message>
     <message>
-        <source>There is another model “{name}” in “{folder}”: give this one another name.</source>
-        <translation>In „{folder}“ gibt es ein anderes Modell „{name}“: Dieses braucht einen anderen Namen.</translation>
-    </message>
-    <message>
         <source>There is no file or folder {path}. Check the name, or plug in its drive.</source>
         <translation>Es gibt keine Datei und keinen Ordner {path}. Bitte den Namen prüfen oder das Laufwerk anschließen.</translation>
     </message>
@@ -2251,14 +2227,6 @@ Renders/*</translation>
         <translation>Es gibt keinen Operator {operator}:. Möglich sind {possible}. Um danach als Wörter zu suchen, gehört ein Leerzeichen hinter den Doppelpunkt.</translation>
     </message>
     <message>
-        <source>There is no room for “{title}” in “{folder}”: it needs {needed} MB for a moment, {free} MB are free. Nothing was downloaded.</source>
-        <translation>In „{folder}“ ist kein Platz für „{title}“: Zeitweise braucht es {needed} MB, frei sind {free} MB. Heruntergeladen wurde nichts.</translation>
-    </message>
-    <message>
-        <source>There is no room in “{folder}”: the model takes {size} GB.</source>
-        <translation>In „{folder}“ ist kein Platz: Das Modell braucht {size} GB.</translation>
-    </message>
-    <message>
         <source>There is nothing to export. Choose a moment first.</source>
         <translation>Es gibt nichts zu exportieren. Zuerst einen Moment auswählen.</translation>
     </message>
@@ -2269,10 +2237,6 @@ Renders/*</translation>
     <message>
         <source>Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; what was indexed so far is kept.</source>
         <translation>Vorschaubilder lassen sich nicht nach {folder} schreiben: {reason}. Bitte Platz schaffen oder die Zugriffsrechte prüfen; was bisher indiziert wurde, bleibt.</translation>
-    </message>
-    <message>
-        <source>What came from {address} is not the file that it should be, and was deleted. Download it again.</source>
-        <translation>Was von {address} kam, ist nicht die richtige Datei und wurde gelöscht. Bitte noch einmal herunterladen.</translation>
     </message>
     <message>
         <source>What moments must not show is told in words; operators belong to the search itself.</source>
@@ -2315,108 +2279,8 @@ Renders/*</translation>
         <translation>{target} gibt es schon. Bitte einen Namen wählen, der frei ist: Überschrieben wird nie etwas.</translation>
     </message>
     <message>
-        <source>“{file}” holds no weights that can be read: {reason}</source>
-        <translation>„{file}“ enthält keine lesbaren Gewichte: {reason}</translation>
-    </message>
-    <message>
-        <source>“{file}” is not the file that “{folder}” was made with; copy or install it again.</source>
-        <translation>„{file}“ ist nicht die Datei, mit der „{folder}“ gemacht wurde; bitte noch einmal kopieren oder installieren.</translation>
-    </message>
-    <message>
-        <source>“{file}” is not used: {reason}. Get the model again, or choose another.</source>
-        <translation>„{file}“ wird nicht verwendet: {reason}. Bitte das Modell neu besorgen oder ein anderes wählen.</translation>
-    </message>
-    <message>
-        <source>“{file}” was changed after it was written; copy the model&apos;s whole folder again.</source>
-        <translation>„{file}“ wurde nachträglich geändert; bitte den ganzen Ordner des Modells noch einmal kopieren.</translation>
-    </message>
-    <message>
-        <source>“{file}”, which keeps what was downloaded before, cannot be read ({reason}): delete it to believe the next download.</source>
-        <translation>„{file}“ mit den Prüfsummen früherer Downloads ist nicht lesbar ({reason}): Nach dem Löschen gilt der nächste Download.</translation>
-    </message>
-    <message>
-        <source>“{folder}” is a link, or another person&apos;s: delete it, and download again.</source>
-        <translation>„{folder}“ ist eine Verknüpfung oder gehört jemand anderem: Bitte löschen und noch einmal herunterladen.</translation>
-    </message>
-    <message>
-        <source>“{folder}” is a model of a newer version of CRET Desktop; update the program to use it.</source>
-        <translation>„{folder}“ ist ein Modell einer neueren Version von CRET Desktop; um es zu benutzen, bitte das Programm aktualisieren.</translation>
-    </message>
-    <message>
-        <source>“{source}” could not be copied to “{folder}”: {reason}.</source>
-        <translation>„{source}“ konnte nicht nach „{folder}“ kopiert werden: {reason}.</translation>
-    </message>
-    <message>
-        <source>“{source}” has changed since it was opened: start CRET Desktop again.</source>
-        <translation>„{source}“ hat sich seit dem Öffnen geändert: Bitte CRET Desktop neu starten.</translation>
-    </message>
-    <message>
-        <source>“{source}” holds more than one folder: pack one model alone.</source>
-        <translation>„{source}“ enthält mehr als einen Ordner: Bitte ein Modell für sich packen.</translation>
-    </message>
-    <message>
-        <source>“{source}” holds “{file}”, which is no part of a model.</source>
-        <translation>„{source}“ enthält „{file}“, und das gehört zu keinem Modell.</translation>
-    </message>
-    <message>
-        <source>“{source}” is encrypted: unpack it and import the folder.</source>
-        <translation>„{source}“ ist verschlüsselt: Bitte entpacken und den Ordner importieren.</translation>
-    </message>
-    <message>
-        <source>“{source}” is not a model: it has no {files}.</source>
-        <translation>„{source}“ ist kein Modell: Darin fehlt {files}.</translation>
-    </message>
-    <message>
-        <source>“{source}” is not a zip that can be read: {reason}</source>
-        <translation>„{source}“ ist keine ZIP-Datei, die gelesen werden kann: {reason}</translation>
-    </message>
-    <message>
-        <source>“{source}” is not imported: its {file} is a link. Copy the folder with its files.</source>
-        <translation>„{source}“ wird nicht importiert: {file} ist eine Verknüpfung. Bitte den Ordner mitsamt seinen Dateien kopieren.</translation>
-    </message>
-    <message>
-        <source>“{source}” was tried and is not used: {reason}. Get the model again, or choose another.</source>
-        <translation>„{source}“ wurde geprüft und wird nicht verwendet: {reason}. Bitte das Modell neu besorgen oder ein anderes wählen.</translation>
-    </message>
-    <message>
-        <source>“{title}” cannot be downloaded: {host} cannot be reached ({reason}). Try again when this computer is online, or import the model from a folder that another computer has downloaded.</source>
-        <translation>„{title}“ kann nicht heruntergeladen werden: {host} ist nicht zu erreichen ({reason}). Bitte noch einmal versuchen, wenn dieser Rechner online ist, oder das Modell aus einem Ordner importieren, den ein anderer Rechner heruntergeladen hat.</translation>
-    </message>
-    <message>
-        <source>“{title}” cannot put these words into numbers: install it again, or use another.</source>
-        <translation>„{title}“ kann diese Wörter nicht in Zahlen fassen: Bitte das Modell neu installieren oder ein anderes verwenden.</translation>
-    </message>
-    <message>
-        <source>“{title}” is being downloaded already, by another window or command.</source>
-        <translation>„{title}“ wird schon heruntergeladen, von einem anderen Fenster oder Befehl.</translation>
-    </message>
-    <message>
         <source>“{title}” is in use. Use another model first.</source>
         <translation>„{title}“ wird benutzt. Bitte zuerst ein anderes Modell benutzen.</translation>
-    </message>
-    <message>
-        <source>“{title}” is not there any more: {address} was not found. Look for a newer version of CRET Desktop.</source>
-        <translation>„{title}“ gibt es nicht mehr: {address} wurde nicht gefunden. Vielleicht gibt es eine neuere Version von CRET Desktop.</translation>
-    </message>
-    <message>
-        <source>“{title}” was not downloaded: {address} gives another file than the one that is known. Use another mirror, or a newer version of CRET Desktop.</source>
-        <translation>„{title}“ wurde nicht heruntergeladen: {address} liefert eine andere Datei als die bekannte. Bitte einen anderen Spiegel oder eine neuere Version von CRET Desktop benutzen.</translation>
-    </message>
-    <message>
-        <source>“{title}” was not downloaded: {address} tells no size and digest to check it by. Use another mirror.</source>
-        <translation>„{title}“ wurde nicht heruntergeladen: {address} nennt weder Größe noch Prüfsumme. Bitte einen anderen Spiegel benutzen.</translation>
-    </message>
-    <message>
-        <source>“{title}” was not downloaded: {host} announces {told} MB where it has {known}. Use another mirror.</source>
-        <translation>„{title}“ wurde nicht heruntergeladen: {host} kündigt {told} MB an statt {known}. Bitte einen anderen Spiegel benutzen.</translation>
-    </message>
-    <message>
-        <source>“{title}” was not downloaded: {host} is asked without encryption, so anybody on the way could change it. Use a mirror whose address begins with https:// (HF_ENDPOINT).</source>
-        <translation>„{title}“ wurde nicht heruntergeladen: Die Verbindung zu {host} ist nicht verschlüsselt, unterwegs könnte jeder die Datei ändern. Bitte einen Spiegel benutzen, dessen Adresse mit https:// beginnt (HF_ENDPOINT).</translation>
-    </message>
-    <message>
-        <source>“{title}” was not downloaded: {host} sends from one address to the next. Try later.</source>
-        <translation>„{title}“ wurde nicht heruntergeladen: {host} verweist endlos weiter. Bitte später noch einmal versuchen.</translation>
     </message>
 </context>
 <context>

@@ -123,7 +123,7 @@ def test_a_model_from_a_file(config: EngineConfig, hub: Hub, tmp_path: Path) -> 
         ask(client, protocol.RemoveModel(NAME))
         assert ask(client, protocol.ImportModel(archive)) == NAME
         assert card(client, NAME).state is ModelState.READY
-        with pytest.raises(ModelError, match="not a zip"):
+        with pytest.raises(ModelError, match="not a readable zip"):
             ask(client, protocol.ImportModel(str(tmp_path / "published" / "tokenizer.json")))
 
 

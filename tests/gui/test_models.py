@@ -87,7 +87,7 @@ def test_a_download_that_fails_says_why(page: ModelDialog, hub: Hub, qtbot: QtBo
     hub.files.clear()
     press(page.frames[NAME].download)
     qtbot.waitUntil(page.problem.isVisible, timeout=WAIT)
-    assert "not there any more" in page.problem.text()
+    assert "no longer available" in page.problem.text()
     until(qtbot, page, ModelState.DOWNLOADABLE)
 
 

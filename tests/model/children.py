@@ -10,6 +10,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from cret_desktop.messages import Message
 from cret_desktop.model import trial
 
 
@@ -56,4 +57,5 @@ def asking_for_too_much(pipe: Connection, *_: object) -> None:
             found[name] = type(error).__name__
     if sys.platform == "linux":
         found["privileges"] = Path("/proc/self/status").read_text().partition("NoNewPrivs:")[2].split()[0]
-    pipe.send_bytes(json.dumps({"refused": " ".join(f"{name}={what}" for name, what in found.items())}).encode())
+    said = Message("reason.said", text=" ".join(f"{name}={what}" for name, what in found.items()))
+    pipe.send_bytes(json.dumps({"refused": said.to_json()}).encode())

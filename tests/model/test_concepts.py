@@ -237,7 +237,7 @@ def test_a_colours_share_is_that_of_the_area() -> None:
 def test_a_foreign_file_is_refused(tmp_path: Path, content: bytes) -> None:
     foreign = tmp_path / "concepts.safetensors"
     foreign.write_bytes(content)
-    with pytest.raises(ModelError, match=r"concepts\.safetensors.*install"):
+    with pytest.raises(ModelError, match=r"concepts\.safetensors.*Install"):
         TextConcepts.load(foreign)
 
 

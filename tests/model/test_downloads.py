@@ -122,7 +122,7 @@ def test_cancelled_and_taken_up_by_another_run(hub: Hub, tmp_path: Path) -> None
             cancelled.set()
             part.set()
 
-    with pytest.raises(DownloadCancelled, match="can go on"):
+    with pytest.raises(DownloadCancelled, match="can be continued"):
         download(NAME, tmp_path, listen, cancelled)
     assert part.is_set()
     kept = downloads.partial_bytes(NAME, tmp_path)
@@ -150,7 +150,7 @@ def test_a_part_of_another_version_is_not_gone_on_with(hub: Hub, tmp_path: Path)
 def test_files_that_are_checked_are_not_fetched_again(hub: Hub, tmp_path: Path) -> None:
     tokenizer = hub.files[TOKENIZER]
     hub.digests[TOKENIZER] = hashlib.sha256(b"other").hexdigest()
-    with pytest.raises(ModelError, match="is not the file"):
+    with pytest.raises(ModelError, match="is not the expected one"):
         download(NAME, tmp_path)
     hub.asked.clear()
     hub.digests.clear()
@@ -163,7 +163,7 @@ def test_files_that_are_checked_are_not_fetched_again(hub: Hub, tmp_path: Path) 
 
 def test_another_file_than_promised_is_deleted(hub: Hub, tmp_path: Path) -> None:
     hub.digests[WEIGHTS] = hashlib.sha256(b"other").hexdigest()
-    with pytest.raises(ModelError, match=r"open_clip_model\.safetensors is not the file that it should be"):
+    with pytest.raises(ModelError, match=r"open_clip_model\.safetensors is not the expected one"):
         download(NAME, tmp_path)
     assert left_over(tmp_path) == []
     assert not (tmp_path / NAME).exists()
@@ -176,14 +176,14 @@ def test_a_pinned_digest_is_believed_before_the_hub_s(
     pinned = {f"hub:{WEIGHTS}": right}
     monkeypatch.setitem(downloads.OFFERS, NAME, Offer(1000, "Apache-2.0", "en", hub.commit, pinned))
     hub.files[WEIGHTS] = hub.files[WEIGHTS][:-1] + b"!"  # a mirror that gives another file, and says so
-    with pytest.raises(ModelError, match="another file than the one that is known"):
+    with pytest.raises(ModelError, match="a different file than expected"):
         download(NAME, tmp_path)
     assert hub.fetched == []
     hub.digests[WEIGHTS] = right  # one that does not say so
-    with pytest.raises(ModelError, match="is not the file"):
+    with pytest.raises(ModelError, match="is not the expected one"):
         download(NAME, tmp_path)
     hub.digests[WEIGHTS] = hashlib.sha1(b"blob %d\0" % len(hub.files[WEIGHTS]) + hub.files[WEIGHTS]).hexdigest()
-    with pytest.raises(ModelError, match="another file than the one that is known"):  # one that has a weaker proof
+    with pytest.raises(ModelError, match="a different file than expected"):  # one that has a weaker proof
         download(NAME, tmp_path)
     assert left_over(tmp_path) == []
 
@@ -194,7 +194,7 @@ def test_small_files_are_checked_by_git_s_own_digest(hub: Hub, tmp_path: Path) -
     download(NAME, tmp_path)
     shutil.rmtree(tmp_path / NAME)
     hub.files[TOKENIZER] = content[:-1] + b" "
-    with pytest.raises(ModelError, match="is not the file"):
+    with pytest.raises(ModelError, match="is not the expected one"):
         download(NAME, tmp_path)
 
 
@@ -207,14 +207,14 @@ def test_a_hub_that_tells_no_digest_is_not_trusted(hub: Hub, tmp_path: Path) -> 
 
 def test_weights_of_another_model_do_not_become_this_one(hub: Hub, tmp_path: Path) -> None:
     hub.files[WEIGHTS] = hub.files[TOKENIZER]
-    with pytest.raises(ModelError, match="holds no weights"):
+    with pytest.raises(ModelError, match="contains no readable weights"):
         download(NAME, tmp_path)
     assert not (tmp_path / NAME).exists()
 
 
 def test_a_model_that_is_gone_from_the_hub(hub: Hub, tmp_path: Path) -> None:
     hub.files.clear()
-    with pytest.raises(ModelError, match="not there any more"):
+    with pytest.raises(ModelError, match="no longer available"):
         download(NAME, tmp_path)
 
 
@@ -232,7 +232,7 @@ def test_without_a_network(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_no_room_is_told_before_anything_is_fetched(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(StorageError, match="no room"):
+    with pytest.raises(StorageError, match="Not enough space"):
         download(NAME, tmp_path)
     assert hub.fetched == []
 
@@ -311,11 +311,11 @@ def test_plain_http_is_refused_before_anything_is_asked(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloads, "ALLOW_LOOPBACK_HTTP", False)
-    with pytest.raises(ModelError, match="without encryption"):
+    with pytest.raises(ModelError, match="not encrypted"):
         download(NAME, tmp_path)
     monkeypatch.setattr(downloads, "ALLOW_LOOPBACK_HTTP", True)
     point_to("http://mirror.example", monkeypatch)
-    with pytest.raises(ModelError, match=r"mirror\.example is asked without encryption"):
+    with pytest.raises(ModelError, match=r"mirror\.example is not encrypted"):
         download(NAME, tmp_path)
     assert hub.asked == []
 
@@ -323,14 +323,14 @@ def test_plain_http_is_refused_before_anything_is_asked(
 @pytest.mark.parametrize("place", ["http://mirror.example", "ftp://127.0.0.1", "file://"])
 def test_no_redirect_leads_out_of_encryption(hub: Hub, tmp_path: Path, place: str) -> None:
     hub.redirect, hub.moved_to = True, place
-    with pytest.raises(ModelError, match="without encryption"):
+    with pytest.raises(ModelError, match="not encrypted"):
         download(NAME, tmp_path)
     assert left_over(tmp_path) == []
 
 
 def test_redirects_without_an_end(hub: Hub, tmp_path: Path) -> None:
     hub.endless = True
-    with pytest.raises(ModelError, match="from one address to the next"):
+    with pytest.raises(ModelError, match="redirects without end"):
         download(NAME, tmp_path)
     assert len(hub.asked) < 20
 
@@ -340,7 +340,7 @@ def test_more_than_a_model_can_be_is_not_fetched(hub: Hub, tmp_path: Path) -> No
     with pytest.raises(ModelError, match="announces 100000 MB"):
         download(NAME, tmp_path)
     hub.sizes[WEIGHTS] = len(hub.files[WEIGHTS]) - 1  # and not more than it announces
-    with pytest.raises(ModelError, match=r"larger than the hub says|is not the file"):
+    with pytest.raises(ModelError, match=r"larger than the hub states|is not the expected one"):
         download(NAME, tmp_path)
     assert not (tmp_path / NAME).exists()
 
@@ -352,7 +352,7 @@ def test_another_content_than_the_first_time_is_refused_until_the_record_is_dele
     shutil.rmtree(first.folder)
     hub.files[TOKENIZER] = hub.files[TOKENIZER].replace(b"dog", b"god")
     hub.asked.clear()
-    with pytest.raises(ModelError, match="another file than the one that is known"):
+    with pytest.raises(ModelError, match="a different file than expected"):
         download(NAME, tmp_path)
     assert hub.fetched == []
     (tmp_path / pins.RECORD).unlink()
@@ -368,7 +368,7 @@ def test_what_was_downloaded_once_is_asked_for_at_its_commit(hub: Hub, tmp_path:
     assert {path.split("/")[4] for _, path, _ in hub.asked} == {hub.commit}
     shutil.rmtree(first.folder)
     hub.commit = "1" * 40  # the repository was made anew, and what was there is gone
-    with pytest.raises(ModelError, match="not there any more"):
+    with pytest.raises(ModelError, match="no longer available"):
         download(NAME, tmp_path)
 
 
@@ -377,7 +377,7 @@ def test_what_was_downloaded_once_is_asked_for_at_its_commit(hub: Hub, tmp_path:
 )
 def test_a_record_that_cannot_be_read_is_named(hub: Hub, tmp_path: Path, content: str) -> None:
     (tmp_path / pins.RECORD).write_text(content)
-    with pytest.raises(ModelError, match=rf"{pins.RECORD}.*delete it"):
+    with pytest.raises(ModelError, match=rf"{pins.RECORD}.*Delete it"):
         download(NAME, tmp_path)
     assert hub.asked == []
 
@@ -397,7 +397,7 @@ def test_the_pins_of_what_is_offered_can_be_printed(
 
 
 def test_what_cannot_be_downloaded_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="train it, or import"):
+    with pytest.raises(ModelError, match="Train it, or import"):
         download("paper", tmp_path)
     with pytest.raises(ModelError, match="There is no model named"):
         download("nonsense", tmp_path)

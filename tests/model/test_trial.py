@@ -63,7 +63,7 @@ def test_a_model_is_tried_once_and_again_when_it_has_changed(saved: Manifest, mo
     assert tried.stages == [Stage.WORDS] * 2
     hostile = with_tokenizer(saved, {"normalizer": {"type": "Prepend", "prepend": "a" * 17}})
     for _ in range(2):  # what did not pass is not remembered
-        with pytest.raises(ModelError, match=r"given” was tried and is not used: its tokenizer has a Prepend"):
+        with pytest.raises(ModelError, match=r"given” was tested and is not used: its tokenizer has a Prepend"):
             open_model(str(hostile.folder), "cpu").text.encode(["a dog"])
     assert tried.stages == [Stage.WORDS] * 4
 
@@ -84,9 +84,9 @@ def test_numbers_that_cannot_be_compared_are_found(saved: Manifest) -> None:
     assert model.text is not None
     model.text.token_embedding.weight.data[4:] = float("nan")
     spoilt = checkpoint.save(model, saved.folder, saved.folder / checkpoint.TOKENIZER, "")
-    with pytest.raises(ModelError, match=r"was tried and is not used: its texts become"):
+    with pytest.raises(ModelError, match=r"was tested and is not used: its texts become"):
         trial.believed(spoilt, Stage.WHOLE)
-    with pytest.raises(ModelError, match="cannot put these words into numbers"):
+    with pytest.raises(ModelError, match="cannot encode these words"):
         open_model(str(spoilt.folder), "cpu").text.encode(["a dog"])
 
 
@@ -154,12 +154,12 @@ def test_what_changes_between_opening_and_use_is_not_used(saved: Manifest) -> No
 @pytest.mark.parametrize(
     ("child", "match"),
     [
-        (children.dying, r"the process that tried it ended \(-9\)"),
-        (children.hanging, "did not come to an end"),
-        (children.ending_without_a_word, r"the process that tried it ended \(0\)"),
-        (children.chattering, "the process that tried it ended"),
-        (children.lying, "changed while it was tried"),
-        (children.nesting, "the process that tried it ended"),
+        (children.dying, r"the test process ended \(-9\)"),
+        (children.hanging, "did not finish"),
+        (children.ending_without_a_word, r"the test process ended \(0\)"),
+        (children.chattering, "the test process ended"),
+        (children.lying, "changed during the test"),
+        (children.nesting, "the test process ended"),
         (children.growing, "more memory"),
     ],
 )
@@ -172,7 +172,7 @@ def test_whatever_becomes_of_the_child_is_one_sentence(
     if child is children.growing:
         monkeypatch.setattr(trial, "_START_MEMORY", 0)
         monkeypatch.setattr(trial, "_MORE_MEMORY", 128 << 20)
-    with pytest.raises(ModelError, match=rf"given” was tried and is not used: .*{match}"):
+    with pytest.raises(ModelError, match=rf"given” was tested and is not used: .*{match}"):
         trial.believed(saved, Stage.WORDS)
     assert trial._remembered() == {}
 
