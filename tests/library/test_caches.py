@@ -56,7 +56,7 @@ def test_odd_files_of_every_record(tmp_path: Path, text: str) -> None:
     record, told = load(Settings, path)
     assert record == Settings()
     assert told is not None
-    assert render(told).startswith(str(path))
+    assert str(path) in render(told)
     assert "\n" not in render(told)
 
 
