@@ -9,7 +9,7 @@ Paths are `str` as `os.fsdecode` gives them, so that names that are not UTF-8 su
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -280,3 +280,23 @@ class Moment:
             "thumbnail": self.thumbnails[self.best].path if self.thumbnails else None,
             "reasons": [{"kind": reason.kind, "text": reason.text} for reason in self.reasons],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAnswer:
+    """Moments in the order asked for. `parts` are milliseconds by step (text, candidates, rescore, relevance, moments).
+
+    `confident` is False where nothing in the library matches well: the moments are then all weak. `files` describes
+    every file of the moments, in order of first appearance. `browsed`: there was no query, the moments are files.
+    """
+
+    query: str
+    model: str  # its title
+    took_ms: float
+    moments: tuple[Moment, ...]
+    confident: bool
+    parts: dict[str, float] = field(default_factory=dict)
+    searched: int = 0  # clips that are indexed with this model
+    files: tuple[LibraryFile, ...] = ()
+    browsed: bool = False
+    total: int = 0  # videos that the operators admit

@@ -271,12 +271,14 @@ class SaidOfFile:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedQuery:
+class SavedSearch:
+    """A search that a person keeps under a name of its own."""
+
     name: str
     text: str
-    without: str
-    sort: Sort
-    reverse: bool
+    without: str = ""
+    sort: Sort = Sort.RELEVANCE
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class _Trial:
         return f"{event.totals.files} files, {event.totals.clips} clips"
 
     def _search(self, engine: EngineClient) -> str:
-        answer: protocol.SearchAnswer = engine.request(protocol.Search(QUERY, 50)).result(INDEX_SECONDS)
+        answer = engine.request(protocol.Search(QUERY, 50)).result(INDEX_SECONDS)
         self._moments = list(answer.moments)
         if not self._moments:
             raise CretError("check.nothing-found")

@@ -313,7 +313,7 @@ def _read_for_ever(pipe: Any) -> None:
 
 def open_library_slow_pictures(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
     """`EngineConfig.factory`: as `open_library`, but no picture to search by is ever read to its end."""
-    from cret_desktop.engine import pictures
+    from cret_desktop.engine.services import pictures
     from cret_desktop.media import still_picture
 
     still_picture._run_child = _read_for_ever

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cret_desktop import library_files
-from cret_desktop.engine import server
+from cret_desktop.engine.library_log import LibraryLog
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.library_files import LibraryFiles, is_sprite_name, read_sprite
 
@@ -307,7 +307,7 @@ def test_a_lock_and_a_log_empty_nobodys_file(tmp_path: Path) -> None:
         os.link(outside, files.root / name)
     with WriterLock(files.root / "writer.lock").held():
         assert files.entry("writer.lock").links == 1
-    log = server._Log(files)
+    log = LibraryLog(files)
     log.maxBytes = 100
     for _ in range(9):
         log.emit(logging.LogRecord("cret_desktop", logging.WARNING, "", 0, "x" * 30, None, None))

@@ -72,7 +72,7 @@ class Engine:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def request(self, body: protocol.Request) -> Any:
+    def request(self, body: protocol.Request[Any]) -> Any:
         failed = (protocol.FailedFile(f"/{self._name}", f"{self._name} is damaged."),)
         value = status(self._name) if isinstance(body, protocol.GetStatus) else failed
         return type("Future", (), {"result": lambda self: value})()

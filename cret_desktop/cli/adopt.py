@@ -50,7 +50,7 @@ def _folders_of(config: EngineConfig) -> list[str] | None:
         return None
     try:
         with EngineClient(config) as engine:
-            status: protocol.LibraryStatus = engine.request(protocol.GetStatus()).result()
+            status = engine.request(protocol.GetStatus()).result()
     except LibraryDamaged:
         return []
     return [folder.path for folder in status.folders]

@@ -20,7 +20,7 @@ from cret_desktop.errors import CopyCancelled, LibraryMissing
 from cret_desktop.settings import Settings, load, save
 
 if TYPE_CHECKING:
-    from cret_desktop.records import Contents, Merged
+    from cret_desktop.records import Contents
 
 
 def backup(
@@ -101,7 +101,7 @@ def import_tags(
 ) -> int:
     """Add the tags, notes, favourites and saved searches of a file to the library. Nothing in it is replaced."""
     with EngineClient(engine_config(library, "")) as engine:
-        merged: Merged = engine.request(protocol.ImportTags(str(source.absolute()))).result()
+        merged = engine.request(protocol.ImportTags(str(source.absolute()))).result()
     for what, count in (
         ("Videos known again", merged.files),
         ("Notes put below another", merged.notes_joined),

@@ -23,8 +23,8 @@ def status(
 ) -> int:
     """Tell what the library holds."""
     with reading(library, device) as engine:
-        found: protocol.LibraryStatus = engine.request(protocol.GetStatus()).result()
-        failed: tuple[protocol.FailedFile, ...] = engine.request(protocol.GetFailures()).result() if failures else ()
+        found = engine.request(protocol.GetStatus()).result()
+        failed = engine.request(protocol.GetFailures()).result() if failures else ()
     if as_json:
         print(json.dumps(_status_json(found, failed if failures else None)))
         return 0

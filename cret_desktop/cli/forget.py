@@ -35,7 +35,7 @@ def forget(
         raise UsageError("command.name-forgotten")
     place = "" if path is None else str(path.absolute())
     with EngineClient(engine_config(library, "")) as engine:
-        done: protocol.Forgotten = engine.request(protocol.Forget(place, copies)).result()
+        done = engine.request(protocol.Forget(place, copies)).result()
     nothing = done.videos + done.folders + done.kept == 0
     if nothing and place and done.staying:
         raise PathError("command.still-there", path=place, videos=done.staying)

@@ -17,17 +17,19 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cret_desktop import confinement, environment, errors, paths
 from cret_desktop.clips import DEVICES, USUAL_SAMPLING, Sampling
-from cret_desktop.engine import protocol
+from cret_desktop.engine import codec, protocol
 from cret_desktop.settings import Settings
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 RESTARTS = 3  # within RESTART_WINDOW seconds; an engine that falls more often than that stays down
 RESTART_WINDOW = 60.0
@@ -118,7 +120,7 @@ class EngineClient:
         self._context = multiprocessing.get_context("spawn")
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
-        self._pending: dict[int, tuple[protocol.Request, Future[Any]]] = {}
+        self._pending: dict[int, tuple[protocol.Request[Any], Future[Any]]] = {}
         self._subscribers: list[Callable[[protocol.Event], None]] = []
         self._falls: list[float] = []
         self._closing = False
@@ -160,27 +162,33 @@ class EngineClient:
 
         return unsubscribe
 
-    def request(self, body: protocol.Request) -> Future[Any]:
-        """Send a request. The future gives the reply's value or raises the CretError that the engine met."""
-        future: Future[Any] = Future()
+    def request(self, body: protocol.Request[R]) -> Future[R]:
+        """Send a request. The future gives the reply's value or raises the CretError that the engine met.
+
+        A request that no message can hold (a number that is not finite, say) gives TypeError or ValueError.
+        """
+        future: Future[R] = Future()
         with self._lock:
-            restarting = self._reader is not None and self._reader.is_alive() and isinstance(body, protocol.Change)
+            restarting = self._reader is not None and self._reader.is_alive() and body.change
             if self._closing or (self._connection is None and not restarting):
                 future.set_exception(errors.EngineError("The search engine is not running. Try again in a moment."))
                 return future
             number = next(self._ids)
+            try:
+                content = codec.encode_request(number, body)
+            except (TypeError, ValueError) as error:
+                future.set_exception(error)
+                return future
             self._pending[number] = (body, future)
-            if self._connection is not None:
-                self._send(protocol.Envelope(number, body))
+            self._send(content)
         return future
 
     def close(self) -> None:
         """End the engine and wait for it. Safe to call twice."""
         with self._lock:
             self._closing = True
-            connection = self._connection
-            if connection is not None:
-                self._send(protocol.Envelope(0, protocol.Shutdown()))
+            if self._connection is not None:
+                self._send(codec.encode_request(0, protocol.Shutdown()))
         process = self._process
         if process is not None:
             process.join(SHUTDOWN_SECONDS)
@@ -196,7 +204,7 @@ class EngineClient:
                 self._connection = None
             pending, self._pending = self._pending, {}
         for _, future in pending.values():
-            _settle(future, errors.EngineError("The search engine was closed."))
+            _settle(future, error=errors.EngineError("The search engine was closed."))
 
     def _launch(self, restarted: bool = False) -> protocol.EngineStarted:
         ours, theirs = self._context.Pipe()
@@ -210,7 +218,7 @@ class EngineClient:
             process.start()
         theirs.close()
         try:
-            first = ours.recv()
+            first = codec.Message(ours.recv_bytes()).event()
         except (EOFError, ConnectionError):
             process.join()
             ours.close()
@@ -226,38 +234,60 @@ class EngineClient:
             self._process, self._connection = process, ours
             closed_meanwhile = self._closing
         if closed_meanwhile:
-            ours.send(protocol.Envelope(0, protocol.Shutdown()))
+            ours.send_bytes(codec.encode_request(0, protocol.Shutdown()))
         assert isinstance(first, protocol.EngineStarted)
         self.notice, self.is_strange, self.paused = first.notice, first.strange, first.paused
         return replace(first, restarted=restarted)
 
-    def _send(self, envelope: protocol.Envelope) -> None:
-        assert self._connection is not None
+    def _send(self, content: bytes) -> None:
+        """Send an encoded request; nothing between the end of an engine and the start of the next."""
+        if self._connection is None:
+            return
         try:
-            self._connection.send(envelope)
-        except (BrokenPipeError, ConnectionError, OSError) as error:
+            self._connection.send_bytes(content)
+        except OSError as error:
             # The reader sees the same end of the pipe and decides about a restart.
-            log.debug("could not send %s: %s", type(envelope.body).__name__, error)
+            log.debug("a request could not be sent: %s", error)
 
     def _read(self) -> None:
         while True:
             connection = self._connection
             assert connection is not None
             try:
-                message = connection.recv()
-            except (EOFError, ConnectionError, OSError):
+                content = connection.recv_bytes()
+            except (EOFError, OSError):
                 if self._closing or not self._recover():
                     return
                 continue
-            if isinstance(message, protocol.Reply | protocol.Failure):
-                with self._lock:
-                    _, future = self._pending.pop(message.id, (None, None))
-                if future is not None:
-                    _settle(future, message)
-            else:
-                if isinstance(message, protocol.PauseChanged):
-                    self.paused = message.paused
-                self._publish(message)
+            try:
+                self._take(codec.Message(content))
+            except codec.Undecodable:
+                log.exception("A message of the engine's was passed over.")
+
+    def _take(self, message: codec.Message) -> None:
+        """Settle the request that a message answers, or publish an event. Raises: Undecodable for an event."""
+        if not message.is_reply:
+            event = message.event()
+            if isinstance(event, protocol.Failure):
+                self._settle(event.id, error=Superseded() if event.superseded else _to_error(event))
+                return
+            if isinstance(event, protocol.PauseChanged):
+                self.paused = event.paused
+            self._publish(event)
+            return
+        with self._lock:
+            body, _ = self._pending.get(message.number, (None, None))
+        if body is not None:
+            try:
+                self._settle(message.number, message.value(body.reply_type()))
+            except codec.Undecodable as failure:
+                self._settle(message.number, error=errors.EngineError(str(failure)))
+
+    def _settle(self, number: int, value: object = None, error: errors.CretError | None = None) -> None:
+        with self._lock:
+            _, future = self._pending.pop(number, (None, None))
+        if future is not None:
+            _settle(future, value, error)
 
     def _recover(self) -> bool:
         """After a crash: fail what was asked, keep what was changed, start again. False when it stays down."""
@@ -270,11 +300,11 @@ class EngineClient:
         now = time.monotonic()
         self._falls = [fall for fall in self._falls if now - fall < RESTART_WINDOW] + [now]
         with self._lock:
-            kept = {n: p for n, p in self._pending.items() if isinstance(p[0], protocol.Change)}
+            kept = {n: p for n, p in self._pending.items() if p[0].change}
             lost = [p for n, p in self._pending.items() if n not in kept]
             self._pending = kept
         for _, future in lost:
-            _settle(future, errors.EngineError(f"The search engine stopped (exit code {code}); ask again."))
+            _settle(future, error=errors.EngineError(f"The search engine stopped (exit code {code}); ask again."))
         if len(self._falls) > RESTARTS:
             return self._give_up(f"The search engine stopped {len(self._falls)} times in a minute (exit code {code}).")
         self._publish(protocol.EngineLost(f"The search engine stopped (exit code {code}) and is restarting.", False))
@@ -284,9 +314,9 @@ class EngineClient:
             return self._give_up(str(error))
         with self._lock:
             for number, (body, _) in self._pending.items():
-                self._send(protocol.Envelope(number, body))
+                self._send(codec.encode_request(number, body))
             if not started.read_only:
-                self._send(protocol.Envelope(0, protocol.Refresh()))  # resumes what was being indexed
+                self._send(codec.encode_request(0, protocol.Refresh()))  # resumes what was being indexed
         self._publish(started)
         return True
 
@@ -294,7 +324,7 @@ class EngineClient:
         with self._lock:
             pending, self._pending = self._pending, {}
         for _, future in pending.values():
-            _settle(future, errors.EngineError(message))
+            _settle(future, error=errors.EngineError(message))
         self._publish(protocol.EngineLost(message, True))
         return False
 
@@ -302,7 +332,10 @@ class EngineClient:
         with self._lock:
             subscribers = list(self._subscribers)
         for callback in subscribers:
-            callback(event)
+            try:
+                callback(event)
+            except Exception:  # the others hear of it, and replies go on being read
+                log.exception("A callback failed on %s.", type(event).__name__)
 
 
 def _to_error(failure: protocol.Failure) -> errors.CretError:
@@ -314,15 +347,13 @@ def _to_error(failure: protocol.Failure) -> errors.CretError:
     return error
 
 
-def _settle(future: Future[Any], outcome: protocol.Reply | protocol.Failure | errors.CretError) -> None:
+def _settle(future: Future[Any], value: object = None, error: errors.CretError | None = None) -> None:
     if not future.set_running_or_notify_cancel():
         return
-    if isinstance(outcome, protocol.Reply):
-        future.set_result(outcome.value)
-    elif isinstance(outcome, protocol.Failure):
-        future.set_exception(Superseded() if outcome.superseded else _to_error(outcome))
+    if error is None:
+        future.set_result(value)
     else:
-        future.set_exception(outcome)
+        future.set_exception(error)
 
 
 class Superseded(errors.CretError):

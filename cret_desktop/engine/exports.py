@@ -1,4 +1,4 @@
-"""Takes moments out of the app: clips and lists, in a thread of its own and with a child process that opens the media.
+"""Export moments as clips and lists, with a child process that opens the media.
 
 The child (torch-free, spawned when first needed) cuts one clip or reads one file's facts at a time: a codec that
 crashes or hangs costs that one passage and a new child. Clips are written into a hidden folder beside their place and
@@ -16,7 +16,6 @@ import re
 import shutil
 import signal
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -28,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from cret_desktop import confinement
+from cret_desktop.cancellation import CancelToken
 from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, ExportProgress, Passage
-from cret_desktop.engine.worker import Answer, Worker
 from cret_desktop.errors import BadFile, CretError, DecoderFailed, ExportCancelled, ExportError
 from cret_desktop.library import export as lists
 from cret_desktop.media.timecode import EditSource
@@ -47,60 +46,22 @@ Request = ExportClips | ExportList
 Listener = Callable[[ExportProgress], None]
 
 
-class Exports:
-    """The engine's exports, one after the other on a thread of their own."""
-
-    def __init__(self, answer: Answer, listener: Listener) -> None:
-        self._exporter = Exporter(listener)
-        self._worker = Worker("export", answer, self._exporter.run)
-
-    def submit(self, number: int, request: Request) -> None:
-        self._exporter.expect()
-        self._worker.submit(number, request)
-
-    def cancel(self) -> None:
-        """Stop the export under way and those that wait."""
-        self._exporter.cancel()
-
-    def close(self) -> None:
-        """Stop, and wait until the thread and its child have ended."""
-        self._exporter.cancel()
-        self._worker.close()
-
-
 class Exporter:
-    """Carries out one export at a time in the thread that calls `run`; `cancel` may be called from any other."""
+    """Carries out one export at a time in the thread that calls `run`."""
 
     def __init__(self, listener: Listener, stall_seconds: float = STALL_SECONDS) -> None:
         self._listener = listener
         self._stall_seconds = stall_seconds
-        self._lock = threading.Lock()
-        self._expected = 0  # exports that were asked for and have not begun
-        self._cancelled = 0  # of those, how many have been cancelled before they began
-        self._cancel = threading.Event()
 
-    def expect(self) -> None:
-        """Say that a `run` will follow, so that it can be cancelled before it begins."""
-        with self._lock:
-            self._expected += 1
-
-    def cancel(self) -> None:
-        with self._lock:
-            self._cancelled = self._expected
-            self._cancel.set()
-
-    def run(self, request: Request) -> Exported:
-        """Raises: ExportError, ExportCancelled."""
-        with self._lock:
-            self._expected = max(0, self._expected - 1)
-            if self._cancelled:
-                self._cancelled -= 1
-                raise ExportCancelled("The export was cancelled.")
-            self._cancel.clear()
+    def run(self, request: Request, token: CancelToken | None = None) -> Exported:
+        """Raises: ExportError; ExportCancelled once `token` is cancelled."""
+        token = token or CancelToken()
+        if token.cancelled:
+            raise ExportCancelled("The export was cancelled.")
         if not request.passages:
             raise ExportError("There is nothing to export. Choose a moment first.")
         sources = sorted({os.path.abspath(passage.path) for passage in request.passages})
-        worker = _Worker(self._cancel, self._stall_seconds, sources)
+        worker = _Worker(token, self._stall_seconds, sources)
         try:
             if isinstance(request, ExportClips):
                 return self._export_clips(request, worker)
@@ -238,9 +199,9 @@ def _why_not(folder: str | Path, error: OSError) -> str:
 class _Worker:
     """The child, started when there is something to do, and anew after it was lost."""
 
-    def __init__(self, cancelled: threading.Event, stall_seconds: float, sources: list[str]) -> None:
+    def __init__(self, token: CancelToken, stall_seconds: float, sources: list[str]) -> None:
         self._sources = sources  # all that the child may read, beside the program's own files
-        self._cancelled = cancelled
+        self._token = token
         self._stall_seconds = stall_seconds
         self._process: Any = None
         self._pipe: Connection | None = None
@@ -279,7 +240,7 @@ class _Worker:
         try:
             pipe.send_bytes(json.dumps(job).encode())
             while True:
-                if self._cancelled.is_set():
+                if self._token.cancelled:
                     self.end()
                     raise ExportCancelled("The export was cancelled.")
                 if not pipe.poll(_LISTEN_SECONDS):

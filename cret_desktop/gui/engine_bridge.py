@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
 
@@ -23,6 +23,8 @@ from cret_desktop.library.progress import FileIndexed, IndexProgress
 from cret_desktop.messages import Message
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 class EngineBridge(QObject):
@@ -41,7 +43,7 @@ class EngineBridge(QObject):
         copy_progressed(CopyProgress)  of the library
         device_lost(DeviceLost)  a GPU has failed
         models_changed(ModelsChanged)  there is another model, one less, or searches use another one
-        library_changed(LibraryChanged)  tags, notes, saved searches or files are no longer what was read before
+        library_changed(LibraryChanged)  these parts of the library are no longer what was read before
         closed()  the engine has ended; the last signal there is
 
     `paused` is the window's only memory of whether indexing is paused: who shows it or wants the other asks here.
@@ -111,7 +113,7 @@ class EngineBridge(QObject):
             self._deliveries.deliver(self._worker.submit(self._restart, changes), lambda _: None, self._on_not_started)
 
     def request(
-        self, body: protocol.Request, then: Callable[[Any], object], otherwise: Callable[[BaseException], object]
+        self, body: protocol.Request[R], then: Callable[[R], object], otherwise: Callable[[BaseException], object]
     ) -> None:
         """Ask the engine; before it has started, the request waits. After `close`, requests are dropped."""
         if not self._closing:
@@ -159,7 +161,7 @@ class EngineBridge(QObject):
         self._client.close()
 
     def _ask(
-        self, body: protocol.Request, then: Callable[[Any], object], otherwise: Callable[[BaseException], object]
+        self, body: protocol.Request[R], then: Callable[[R], object], otherwise: Callable[[BaseException], object]
     ) -> None:
         self._deliveries.deliver(self._client.request(body), then, lambda error: otherwise(_translated(error)))
 

@@ -19,6 +19,7 @@ from cret_desktop.engine.protocol import (
     EngineStarted,
     IndexFinished,
     LibraryStatus,
+    Search,
     SearchAnswer,
 )
 from cret_desktop.errors import LibraryStrange, ModelError
@@ -45,7 +46,7 @@ from cret_desktop.gui.results.results_page import ResultsPage
 from cret_desktop.gui.search.pictures import holds_picture
 from cret_desktop.gui.search.saved_searches import SavedSearches
 from cret_desktop.gui.search.search_bar import SearchBar
-from cret_desktop.gui.search.search_controller import SearchController, Wish
+from cret_desktop.gui.search.search_controller import SearchController
 from cret_desktop.gui.search.searching import Searching
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.shortcuts import Shortcuts
@@ -342,7 +343,7 @@ class MainWindow(QMainWindow):
         if holds_picture(data):
             self.searching.take_picture(data)
 
-    def _on_wish(self, wish: Wish) -> None:
+    def _on_wish(self, wish: Search) -> None:
         self.library_panel.show_filters(self.search_bar.filters)
 
     def _on_answer(self, answer: SearchAnswer, keep_place: bool) -> None:

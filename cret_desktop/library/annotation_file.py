@@ -16,7 +16,7 @@ from cret_desktop.clips import Sort
 from cret_desktop.errors import UsageError
 from cret_desktop.foreign import is_text, read_json, visible, why
 from cret_desktop.library.spreadsheet import guarded, unguarded
-from cret_desktop.records import SaidOfFile, SavedQuery
+from cret_desktop.records import SaidOfFile, SavedSearch
 from cret_desktop.tags import checked_tag
 
 FORMAT, VERSION = "CRET Desktop tags", 1
@@ -28,10 +28,10 @@ _LARGEST_SIZE = 2**63 - 1  # bytes of a file that SQLite can keep
 _LONGEST_FINGERPRINT = 64  # bytes
 
 T = TypeVar("T")
-Records = tuple[list[SaidOfFile], list[SavedQuery]]
+Records = tuple[list[SaidOfFile], list[SavedSearch]]
 
 
-def as_json(said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> bytes:
+def as_json(said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> bytes:
     """UTF-8; bytes of a path that are not are JSON's escapes (\\udcXX)."""
     document = {
         "format": FORMAT,
@@ -51,7 +51,7 @@ def as_json(said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> bytes
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
 
 
-def as_csv(said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> bytes:
+def as_csv(said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> bytes:
     """UTF-8 with a byte order mark, `CSV_COLUMNS`, a row a file or search; tags stand one a line in their cell.
 
     Bytes of a path that are not UTF-8 are written as they are. What a spreadsheet would take for a formula has an
@@ -154,13 +154,13 @@ def _said(row: Mapping[str, Any], tags: Sequence[str]) -> SaidOfFile:
     return SaidOfFile(path, size, fingerprint, _field(row, "favourite", bool), wanted, note)
 
 
-def _search(row: Mapping[str, Any]) -> SavedQuery:
+def _search(row: Mapping[str, Any]) -> SavedSearch:
     name, text, without, sort = (_text(row, field) for field in ("name", "text", "without", "sort"))
     if not name.strip():
         raise ValueError("a saved search in it has no name")
     if sort not in set(Sort):
         raise ValueError(f"there is no order “{visible(sort[:40])}” of answers")
-    return SavedQuery(name, text, without, Sort(sort), _field(row, "reverse", bool))
+    return SavedSearch(name, text, without, Sort(sort), _field(row, "reverse", bool))
 
 
 def _field(row: Mapping[str, Any], name: str, kind: type[T]) -> T:

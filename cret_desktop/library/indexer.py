@@ -8,9 +8,7 @@ Never raises for one bad file, whatever comes of it (`one_file`): that is a line
 from __future__ import annotations
 
 import logging
-import math
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -35,6 +33,7 @@ from cret_desktop.errors import BadFile, ModelError
 from cret_desktop.foreign import is_text, visible, why
 from cret_desktop.library import subtitles
 from cret_desktop.library.budget import Budget
+from cret_desktop.library.control import Control
 from cret_desktop.library.estimate import SOON, Estimate, keep_pace, read_pace
 from cret_desktop.library.identity import apply_scan, may_be_known
 from cret_desktop.library.leave_out import left_out
@@ -64,88 +63,11 @@ LARGEST_BATCH = 64  # clips
 PROGRESS_SECONDS = 0.2
 MEASURE_SECONDS = 10.0  # before indexing begins, for lengths; of what is left over they are read in its turn
 TELL_LENGTHS_SECONDS = 1.0
-BATTERY_SECONDS = 5.0  # between two looks at the computer's power
 _LONGEST_REASON = 500  # characters
 _LATEST = 1e9  # seconds into a video, before or after its zero: thirty years
 _LAST_ORDINAL = 10**9  # of a clip or a shot
 _LARGEST = 2**53  # of any number that a header tells; not finite ones are not below it
 STILL_SECONDS = 2.0  # without a change between two looks, after which a file is taken to be whole
-
-
-class Control:
-    """How others steer a run: pause, cancel, queries and folders that go first, battery. Thread-safe."""
-
-    def __init__(self, on_battery: Callable[[], bool] = lambda: False) -> None:
-        """`on_battery` tells whether to wait for mains power."""
-        self._asks_battery = on_battery
-        self._asked_battery = -math.inf
-        self._on_battery = False
-        self.first: str | None = None  # the folder whose files are taken before others
-        # Places that changed meanwhile: looked at between two files, so that a long run does not go by an old view.
-        self.take_looks: Callable[[], Sequence[tuple[Root, str]]] = tuple
-        self._go = threading.Event()
-        self._go.set()
-        self._quiet = threading.Event()
-        self._quiet.set()
-        self._cancelled = threading.Event()
-
-    @property
-    def paused(self) -> bool:
-        return not self._go.is_set()
-
-    @property
-    def cancelled(self) -> bool:
-        return self._cancelled.is_set()
-
-    def pause(self, paused: bool) -> None:
-        if paused:
-            self._go.clear()
-        else:
-            self._go.set()
-
-    def cancel(self) -> None:
-        self._cancelled.set()
-
-    def renew(self) -> None:
-        """Before another run: forget that the last one was cancelled, and what was to go first."""
-        self._cancelled.clear()
-        self.first = None
-
-    def rest(self, seconds: float) -> None:
-        """Hold for a time; at once when cancelled."""
-        self._cancelled.wait(max(0.0, seconds))
-
-    def give_way(self, busy: bool) -> None:
-        """While a query is being answered (`busy`), no new batch starts."""
-        if busy:
-            self._quiet.clear()
-        else:
-            self._quiet.set()
-
-    def wait_turn(self, tell: Callable[[], None] = lambda: None) -> None:
-        """Hold until no query is under way, nobody has paused, and there is power; at once when cancelled.
-
-        `tell` is called when it begins and ends to wait for power: meanwhile nothing else happens to be told of.
-        """
-        for event in (self._quiet, self._go):
-            while not event.wait(0.1) and not self.cancelled:
-                pass
-        told = False
-        while self.on_battery and not self.cancelled:
-            if not told:
-                told = True
-                tell()
-            self._cancelled.wait(0.5)
-        if told:
-            tell()
-
-    @property
-    def on_battery(self) -> bool:
-        """Whether indexing waits for mains power; asks the computer now and then."""
-        now = time.monotonic()
-        if now - self._asked_battery > BATTERY_SECONDS:
-            self._asked_battery, self._on_battery = now, self._asks_battery()
-        return self._on_battery
 
 
 @dataclass(slots=True)
@@ -454,7 +376,7 @@ class _Run:
             if time.monotonic() - told > TELL_LENGTHS_SECONDS:
                 told = time.monotonic()
                 self._record(infos)
-            if self.control.cancelled or self.control.paused:
+            if self.control.cancelled or self.control.conditions.paused:
                 break
         self._record(infos)
         for file_id, file in pending.items():
@@ -765,7 +687,7 @@ class _Run:
         worked = self._worked()
         self._i._listener(
             IndexProgress(
-                phase=Phase.ON_BATTERY if self.control.on_battery else phase,
+                phase=Phase.ON_BATTERY if self.control.conditions.on_battery else phase,
                 files_done=self.files + self.failed,
                 files_total=self.found if phase is Phase.SCANNING else self._total,
                 clips_done=self.clips,

@@ -46,7 +46,7 @@ from cret_desktop.records import (
     Root,
     RootCounts,
     SaidOfFile,
-    SavedQuery,
+    SavedSearch,
     ScanPlan,
     ScanResult,
     ShownSprite,
@@ -381,21 +381,21 @@ class AnnotationStore(Protocol):
         """Raises: PathError where the file has left the library, QueryError for a note that is too long."""
         ...
 
-    def saved_searches(self) -> list[tuple[str, str, str, Sort, bool]]:
-        """Return (name, text, without, sort, reverse) of each, by name."""
+    def saved_searches(self) -> tuple[SavedSearch, ...]:
+        """Return all of them, by name."""
         ...
 
-    def save_search(self, name: str, text: str, without: str, sort: Sort, reverse: bool) -> None:
+    def save_search(self, search: SavedSearch) -> None:
         """Keep a search; one of the same name is replaced. Raises: QueryError for a bad name."""
         ...
 
     def forget_search(self, name: str) -> None: ...
 
-    def records(self) -> tuple[list[SaidOfFile], list[SavedQuery]]:
+    def records(self) -> tuple[list[SaidOfFile], list[SavedSearch]]:
         """Return all that people said: of files by path, then of content that is not there; their searches by name."""
         ...
 
-    def merge(self, said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> Merged:
+    def merge(self, said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> Merged:
         """Add records to what is there, all or none; done twice, the second time changes nothing.
 
         Raises: QueryError for a bad tag.

@@ -8,21 +8,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clip_vectors import query_vector
-from cret_desktop.clips import LibraryFile, Match, Moment, Picture, Reason, Sort, Stretch, Vector
+from cret_desktop.clips import LibraryFile, Match, Moment, Picture, Reason, SearchAnswer, Sort, Stretch, Vector
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.filters import Filters
-from cret_desktop.library import query as query_language
 from cret_desktop.library import words
 from cret_desktop.library.calibrator import Calibrator, Judged, Probe, clip_as_query
 from cret_desktop.library.moments import Hit, clip_thumbnails, merge, moment_of, spoken_moment, whole_file
 from cret_desktop.library.ports import FitPicture, Model, Store, VectorSearch
+from cret_desktop.library.query import Query, parse
 from cret_desktop.library.relevance import POSSIBLE, relevance
 from cret_desktop.library.score import center_similarities, frame_similarities, pool_frames
 from cret_desktop.library_files import LibraryFiles
@@ -41,27 +40,11 @@ TEXTS_KEPT = 64  # a query is asked again when the order changes, for filmstrips
 AVOIDED_STEPS, DOUBTFUL_STEPS = 0.0, -1.0
 WEAKENED = 0.9 * POSSIBLE  # the relevance of the doubtful, at most
 
+_NO_QUERY = Query("")
+
 
 class Abandoned(Exception):
     """Nobody waits for the answer any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Moments in the order asked for; `parts` in milliseconds. Not `confident`: nothing in the library matches well.
-
-    `files` are those of the moments, by first appearance; `total` counts the videos that the operators admit.
-    """
-
-    query: str
-    moments: tuple[Moment, ...]
-    confident: bool
-    searched: int  # clips that are indexed with this model
-    took_ms: float
-    parts: dict[str, float]
-    files: tuple[LibraryFile, ...]
-    browsed: bool
-    total: int
 
 
 class Searcher:
@@ -90,7 +73,7 @@ class Searcher:
 
     def search(
         self,
-        typed: str,
+        query: Query,
         limit: int,
         *,
         without: str = "",
@@ -99,7 +82,7 @@ class Searcher:
         reverse: bool = False,
         offset: int = 0,
         wanted_still: Callable[[], bool] = lambda: True,
-    ) -> Answer:
+    ) -> SearchAnswer:
         """The best `limit` videos with their moments, from the `offset`-th on; see `engine.protocol.Search`.
 
         Raises: QueryError, ModelError, PathError where the clip to be like has left the library, Abandoned between two
@@ -107,7 +90,6 @@ class Searcher:
         """
         began = time.perf_counter()
         parts: dict[str, float] = {}
-        parsed = query_language.parse(typed)
         unwanted = _plain_words(without)
 
         @contextmanager
@@ -118,17 +100,17 @@ class Searcher:
                 yield
 
         with step("text"):
-            wanted = self._probes(parsed.text, like)
+            wanted = self._probes(query.text, like)
             avoided = self._text_probe(unwanted) if unwanted else None
         if not wanted:
-            return self._browse(parsed.filters, avoided, sort, reverse, limit, offset, began, parts)
+            return self._browse(query.filters, avoided, sort, reverse, limit, offset, began, parts)
         with step("filter"):
-            admitted, allowed = self._admitted(parsed.filters)
-            total = self._listing.count(parsed.filters) if admitted is None else len(admitted)
+            admitted, allowed = self._admitted(query.filters)
+            total = self._listing.count(query.filters) if admitted is None else len(admitted)
         with step("words"):
             everything = total if admitted is None else self._listing.count(Filters())
             among = None if admitted is None else set(admitted.tolist())
-            evidence = words.find(self._texts, parsed.text, everything, among)
+            evidence = words.find(self._texts, query.text, everything, among)
         with step("candidates"):
             reach = limit + offset
             ids = self._candidates(wanted, allowed, max(CANDIDATES, 4 * reach), evidence)
@@ -154,15 +136,27 @@ class Searcher:
             shown = [moment for moment in shown if moment.file_id in files]  # none that was removed meanwhile
             described = tuple(files[i] for i in dict.fromkeys(moment.file_id for moment in shown))
         took = (time.perf_counter() - began) * 1000
-        return Answer(parsed.text, tuple(shown), confident, len(self._index), took, parts, described, False, total)
+        return SearchAnswer(
+            query.text,
+            self._model.info.title,
+            took,
+            tuple(shown),
+            confident,
+            parts,
+            searched=len(self._index),
+            files=described,
+            total=total,
+        )
 
-    def filmstrip(self, file_id: int, typed: str = "", like: Picture | int | None = None) -> tuple[Stretch, ...]:
+    def filmstrip(
+        self, file_id: int, query: Query = _NO_QUERY, like: Picture | int | None = None
+    ) -> tuple[Stretch, ...]:
         """All clips of a file in order, with their relevance to a query. Raises: as `search`; PathError."""
         clips = self._clips.clips_of(file_id)
         if not clips and file_id not in self._listing.files([file_id]):
             raise PathError("The video has left the library.")
         found: dict[int, float] = {}
-        wanted = self._probes(query_language.parse(typed).text, like)
+        wanted = self._probes(query.text, like)
         if wanted and clips:
             judged = self._judged(np.array([clip.id for clip in clips], np.int64))
             if len(judged.ids):  # none of them, where all are another model's
@@ -343,7 +337,7 @@ class Searcher:
         offset: int,
         began: float,
         parts: dict[str, float],
-    ) -> Answer:
+    ) -> SearchAnswer:
         """No query: the files themselves, without those that show what is to be avoided."""
         with _timed(parts, "filter"):
             without = self._files_showing(avoided) if avoided is not None else ()
@@ -355,7 +349,18 @@ class Searcher:
         with _timed(parts, "moments"):
             moments = tuple(self._whole_file(file) for file in described)
         took = (time.perf_counter() - began) * 1000
-        return Answer("", moments, True, len(self._index), took, parts, described, True, total)
+        return SearchAnswer(
+            "",
+            self._model.info.title,
+            took,
+            moments,
+            True,
+            parts,
+            searched=len(self._index),
+            files=described,
+            browsed=True,
+            total=total,
+        )
 
     def _files_showing(self, probe: Probe) -> tuple[int, ...]:
         ids, _ = self._index.search(query_vector(probe.features.globals[0]), CANDIDATES)
@@ -387,7 +392,7 @@ def _worth_judging(
 
 def _plain_words(without: str) -> str:
     """What must not be shown, as words. Raises: QueryError."""
-    parsed = query_language.parse(without)
+    parsed = parse(without)
     if parsed.filters != Filters():
         raise QueryError("What moments must not show is told in words; operators belong to the search itself.")
     return parsed.text

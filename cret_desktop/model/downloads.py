@@ -19,7 +19,6 @@ import os
 import re
 import shutil
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from urllib.parse import urljoin, urlsplit
 
 from filelock import FileLock, Timeout
 
+from cret_desktop.cancellation import CancelToken
 from cret_desktop.errors import DownloadCancelled, ModelError, StorageError
 from cret_desktop.foreign import Unusable, reason_of
 from cret_desktop.messages import Message
@@ -143,14 +143,14 @@ def discard_partial(name: str, models_folder: Path) -> None:
 
 
 def download(
-    name: str, models_folder: Path, listener: Listener = lambda _: None, cancelled: threading.Event | None = None
+    name: str, models_folder: Path, listener: Listener = lambda _: None, token: CancelToken | None = None
 ) -> Manifest:
     """Fetches, checks and builds the model of a preset; returns what is there then. `listener` hears of it meanwhile.
 
     Raises: DownloadCancelled, after which the next call goes on; ModelError for what the hub does not give, gives
     wrongly or cannot be reached for; StorageError before anything is fetched where there is no room.
     """
-    cancelled = cancelled or threading.Event()
+    token = token or CancelToken()
     config = preset(name)
     if name not in OFFERS:
         raise ModelError("download.not-offered", name=name)
@@ -166,7 +166,7 @@ def download(
             known = pins.known(models_folder, name).with_more(offer.commit, offer.pinned)
             remotes = _describe_all(config, offer, known)
             _check_room(parts, remotes, config)
-            files = _Fetching(parts, remotes, config, listener, cancelled).fetch()
+            files = _Fetching(parts, remotes, config, listener, token).fetch()
             listener(Progress(Stage.BUILDING))
             _build(config, files, parts / "model", offer)
             trial.believed(checkpoint.read_manifest(parts / "model"), trial.Stage.WHOLE, target)
@@ -185,7 +185,7 @@ def ask_for_pin(config: CRETConfig, offer: Offer, folder: Path) -> pins.Pin:
     """What the hub has of a preset now; small files are fetched into `folder`. Raises: ModelError, StorageError."""
     remotes = _describe_all(config, offer, pins.Pin(offer.commit))
     small = [remote for remote in remotes if not _SHA256.fullmatch(remote.digest)]
-    fetched = _Fetching(folder, small, config, lambda _: None, threading.Event()).fetch()
+    fetched = _Fetching(folder, small, config, lambda _: None, CancelToken()).fetch()
     told = {remote.source: remote.digest for remote in remotes if remote not in small}
     return pins.Pin(remotes[0].commit, told | {source: _digest(file) for source, file in fetched.items()})
 
@@ -324,13 +324,13 @@ class _Fetching:
     """The files of one model, one after the other."""
 
     def __init__(
-        self, parts: Path, remotes: list[_Remote], config: CRETConfig, listener: Listener, cancelled: threading.Event
+        self, parts: Path, remotes: list[_Remote], config: CRETConfig, listener: Listener, token: CancelToken
     ) -> None:
         self._parts = parts
         self._remotes = remotes
         self._config = config
         self._listener = listener
-        self._cancelled = cancelled
+        self._token = token
         self._total = sum(remote.size for remote in remotes)
         self._before = 0  # bytes of the files that are done
         self._told = 0.0
@@ -366,7 +366,7 @@ class _Fetching:
                 failures = 0 if _own_size(part) > have else failures + 1
                 if failures > RETRIES:
                     raise _unreachable(self._config, remote.url, error) from error
-                self._cancelled.wait(RETRY_SECONDS)
+                self._token.wait(RETRY_SECONDS)
             self._stop_if_cancelled()
 
     def _append(self, remote: _Remote, part: Path, have: int) -> None:
@@ -393,7 +393,7 @@ class _Fetching:
         raise ModelError("download.damaged", address=remote.url)
 
     def _stop_if_cancelled(self) -> None:
-        if self._cancelled.is_set():
+        if self._token.cancelled:
             raise DownloadCancelled("download.stopped", title=self._config.title)
 
     def _tell(self, stage: Stage, done: int, now: bool = False) -> None:

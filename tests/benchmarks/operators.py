@@ -17,6 +17,7 @@ import numpy as np
 from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
 from cret_desktop.engine.assemble import fit_picture
 from cret_desktop.library.identity import apply_scan
+from cret_desktop.library.query import parse
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import resource
@@ -122,7 +123,8 @@ def main() -> None:
         parts: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for turn in range(arguments.rounds + 2):
             for kind, asked in KINDS.items():
-                answer = searcher.search(limit=100, **asked)  # type: ignore[arg-type]
+                options = {name: value for name, value in asked.items() if name != "typed"}
+                answer = searcher.search(parse(str(asked["typed"])), 100, **options)  # type: ignore[arg-type]
                 if turn >= 2:  # the first ones warm up
                     took[kind].append(answer.took_ms)
                     for part, milliseconds in answer.parts.items():

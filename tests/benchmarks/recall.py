@@ -33,6 +33,7 @@ from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, Vi
 from cret_desktop.engine.assemble import fit_picture
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.ports import VideoEncoder
+from cret_desktop.library.query import parse
 from cret_desktop.library.score import score, unit
 from cret_desktop.library.searcher import CANDIDATES, Searcher
 from cret_desktop.paths import LibraryPaths
@@ -263,7 +264,7 @@ def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: Li
         parts: dict[str, list[float]] = defaultdict(list)
 
         def ask(number: int, searcher: Searcher = searcher, parts: dict[str, list[float]] = parts) -> NDArray[np.int64]:
-            answer = searcher.search(typed[number], LIMIT)
+            answer = searcher.search(parse(typed[number]), LIMIT)
             for part, milliseconds in answer.parts.items():
                 parts[part].append(milliseconds)
             return np.array([moment.clip_id for moment in answer.moments[:TOP]])

@@ -12,7 +12,7 @@ import pytest
 from cret_desktop.clips import LibraryFile, Match, Picture, Sort
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.engine.protocol import FolderState
+from cret_desktop.engine.protocol import FolderState, LibraryPart
 from cret_desktop.errors import PathError, QueryError, StorageError
 from tests.engine.test_engine import FACTORY, WAIT, Events, index
 from tests.fakes import COLOURS
@@ -43,22 +43,27 @@ def test_annotations_by_request(config: EngineConfig, videos: Path) -> None:
         index(client, videos)
         first, second = (files(client)[name].id for name in ("first.mp4", "second.mp4"))
         events = Events(client)
+        best = protocol.SavedSearch("best", "red is:favourite", sort=Sort.DATE)
 
-        def change(body: protocol.Change) -> None:
+        def change(body: protocol.Request[None], part: LibraryPart) -> None:
             assert client.request(body).result(WAIT) is None
-            events.until(lambda event: isinstance(event, protocol.LibraryChanged))
+            changed = events.until(lambda event: isinstance(event, protocol.LibraryChanged))
+            assert changed == protocol.LibraryChanged.of(part)
 
-        change(protocol.ChangeTags((first, second), add=("Zoo", "Family")))
-        change(protocol.ChangeTags((second,), remove=("zoo",)))
-        change(protocol.SetFavourite((first,), True))
-        change(protocol.SetNote(first, "grandma waves"))
-        change(protocol.SaveSearch(protocol.SavedSearch("best", "red is:favourite", sort=Sort.DATE)))
-        change(protocol.SaveSearch(protocol.SavedSearch("worst", "blue")))
-        change(protocol.ForgetSearch("worst"))
+        change(protocol.ChangeTags((first, second), add=("Zoo", "Family")), LibraryPart.TAGS)
+        change(protocol.ChangeTags((second,), remove=("zoo",)), LibraryPart.TAGS)
+        change(protocol.SetFavourite((first,), True), LibraryPart.FAVOURITES)
+        change(protocol.SetNote(first, "grandma waves"), LibraryPart.NOTES)
+        change(
+            protocol.SaveSearch(best),
+            LibraryPart.SAVED_SEARCHES,
+        )
+        change(protocol.SaveSearch(protocol.SavedSearch("worst", "blue")), LibraryPart.SAVED_SEARCHES)
+        change(protocol.ForgetSearch("worst"), LibraryPart.SAVED_SEARCHES)
         assert client.request(protocol.GetTags()).result(WAIT) == (("Family", 2), ("Zoo", 1))
         told = client.request(protocol.GetFile(first)).result(WAIT)
         assert (told.favourite, told.tags, told.note) == (True, ("Family", "Zoo"), "grandma waves")
-        saved = (protocol.SavedSearch("best", "red is:favourite", sort=Sort.DATE),)
+        saved = (best,)
         assert client.request(protocol.GetSavedSearches()).result(WAIT) == saved
         with pytest.raises(QueryError):
             client.request(protocol.ChangeTags((first,), add=(" ",))).result(WAIT)

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.engine.handlers import Call
+from cret_desktop.engine.lanes import WorkerLane, living_on
 from cret_desktop.engine.log_lines import LineFormatter
-from cret_desktop.engine.worker import Worker, living_on
 from cret_desktop.errors import EngineError
+from tests.engine.calls import call
 from tests.fakes import RAISED, Panic
 
 SECONDS = 60
@@ -43,11 +46,28 @@ def test_a_search_that_raises_is_answered_and_the_next_one_too(engine: EngineCli
     ],
     ids=lambda request: type(request).__name__,
 )  # fmt: skip
-def test_each_thread_answers_what_raises_or_cannot_be_sent(engine: EngineClient, request_: protocol.Request) -> None:
+def test_each_thread_answers_what_raises_or_cannot_be_sent(
+    engine: EngineClient, request_: protocol.Request[Any]
+) -> None:
     for _ in range(2):
         with pytest.raises(EngineError):
             engine.request(request_).result(SECONDS)
     assert engine.request(protocol.GetFailures()).result(SECONDS) == ()
+
+
+def test_what_cannot_be_read_ends_nothing(engine: EngineClient) -> None:
+    """Bytes that are no message, and a message that this engine does not know, as a newer client may send it."""
+    assert engine._connection is not None
+    answer: Future[Any] = Future()
+    with engine._lock:
+        engine._pending[10**6] = (protocol.GetFailures(), answer)
+        engine._connection.send_bytes(b"\x80\x04 a pickle")
+        engine._connection.send_bytes(b'{"kind":"Tomorrow","id":1000000,"body":{}}')
+    with pytest.raises(EngineError, match="does not know the request Tomorrow"):
+        answer.result(SECONDS)
+    pid = engine.pid
+    assert engine.request(protocol.GetFailures()).result(SECONDS) == ()
+    assert engine.pid == pid
 
 
 def test_a_run_that_raises_ends_and_the_next_one_begins(engine: EngineClient, tmp_path: Path) -> None:
@@ -68,24 +88,23 @@ def test_a_run_that_raises_ends_and_the_next_one_begins(engine: EngineClient, tm
 
 
 @pytest.mark.parametrize("error", [Panic("here"), SystemExit(1), MemoryError(), RecursionError()])
-def test_a_worker_lives_on_where_even_the_answer_raises(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lane_lives_on_where_even_the_answer_raises(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     answered: queue.SimpleQueue[int] = queue.SimpleQueue()
 
-    def answer(number: int, work: Callable[[], object]) -> None:
+    def answer(call: Call, work: Callable[[], object]) -> None:
         work()
-        answered.put(number)
+        answered.put(call.number)
 
-    def work(request: str) -> None:
-        if request == "raise":
-            raise error
+    def fail() -> None:
+        raise error
 
-    worker = Worker("test", answer, work)
+    lane = WorkerLane("test", answer)
     try:
-        worker.submit(1, "raise")
-        worker.submit(2, "go on")
+        lane.submit(call(1), fail)
+        lane.submit(call(2), lambda: None)
         assert answered.get(timeout=SECONDS) == 2
     finally:
-        worker.close()
+        lane.close()
     assert "the answer of test failed" in caplog.text
 
 

@@ -114,6 +114,18 @@ def test_copying_can_be_stopped(config: EngineConfig, tmp_path: Path) -> None:
         client.request(protocol.BackUpLibrary(str(tmp_path / "again"))).result(WAIT)
 
 
+def test_a_cancel_holds_when_another_request_follows_at_once(config: EngineConfig, tmp_path: Path) -> None:
+    with EngineClient(config) as client:
+        for number in range(30):
+            last = client.request(protocol.BackUpLibrary(str(tmp_path / f"backup {number}")))
+        client.request(protocol.CancelCopy())
+        size = client.request(protocol.GetLibrarySize())  # as the window asks for it beside the copying
+        with pytest.raises(CopyCancelled):
+            last.result(WAIT)
+        assert size.result(WAIT).catalog > 0
+    assert not (tmp_path / "backup 29").exists()
+
+
 def test_tags_go_out_and_come_in(config: EngineConfig, videos: Path, tmp_path: Path) -> None:
     file = tmp_path / "tags.json"
     with EngineClient(config) as client:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cret_desktop.engine import protocol, server
+from cret_desktop.engine import host, protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import EngineError, LibraryLocked, LibraryMissing, LibraryTooNew, PathError, QueryError
 from cret_desktop.library.progress import FileIndexed
@@ -79,6 +79,20 @@ def test_folder_in_moments_out(config: EngineConfig, videos: Path) -> None:
             client.request(protocol.Search("dur:long")).result(WAIT)
         with pytest.raises(PathError):
             client.request(protocol.AddFolders((str(videos / "nowhere"),))).result(WAIT)
+
+
+def test_a_callback_that_raises_silences_nobody(
+    config: EngineConfig, videos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(event: protocol.Event) -> None:
+        raise ValueError("a bug in a listener")
+
+    client = EngineClient(config)
+    client.subscribe(fail)
+    with client:
+        assert index(client, videos).totals.files == 2, "later subscribers hear of it"
+        assert client.request(protocol.GetStatus()).result(WAIT).files == 3
+    assert "A callback failed on IndexFinished" in caplog.text
 
 
 def test_second_run_and_reading_beside_the_writer(config: EngineConfig, videos: Path) -> None:
@@ -284,4 +298,4 @@ def test_a_system_that_tells_nothing_of_its_power_is_on_mains(monkeypatch: pytes
         raise FileNotFoundError(2, "No such file or directory", "/sys/class/power_supply")
 
     monkeypatch.setattr(psutil, "sensors_battery", look, raising=False)
-    assert server._on_battery() is False
+    assert host.on_battery() is False

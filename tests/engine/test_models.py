@@ -48,7 +48,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield hub
 
 
-def ask(client: EngineClient, body: protocol.Request) -> Any:
+def ask(client: EngineClient, body: protocol.Request[Any]) -> Any:
     return client.request(body).result(WAIT)
 
 

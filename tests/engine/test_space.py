@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def videos(tmp_path: Path) -> Path:
     return folder
 
 
-def ask(client: EngineClient, request: protocol.Request) -> object:
+def ask(client: EngineClient, request: protocol.Request[Any]) -> object:
     return client.request(request).result(WAIT)
 
 

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ class Engine:
         self.seen: list[protocol.Event] = []
         client.subscribe(self._events.put)
 
-    def ask(self, body: protocol.Request) -> object:
+    def ask(self, body: protocol.Request[Any]) -> object:
         return self.client.request(body).result(WAIT)
 
     def add(self, *folders: Path) -> None:

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -232,7 +233,7 @@ class Library:
             assert isinstance(answer, protocol.SearchAnswer)
             self.waits.append(time.monotonic() - began)
 
-    def ask(self, body: protocol.Request) -> object:
+    def ask(self, body: protocol.Request[Any]) -> object:
         return self.client.request(body).result(WAIT)
 
     def status(self) -> protocol.LibraryStatus:

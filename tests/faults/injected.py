@@ -26,10 +26,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cret_desktop.storage.sqlite.store import SqliteStore
 from tests.faults import replay
+
+if TYPE_CHECKING:
+    from cret_desktop.records import SavedSearch
 
 SHIM = Path(__file__).with_name("shim.c")
 MODES = {"count": 0, "input/output error": 1, "disk full from then on": 2, "short write": 3}
@@ -78,7 +81,8 @@ class _Shim:
 def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
     """Everything that changes a library, one thing after the other; each may fail. Returns the sentences of errors."""
     from cret_desktop.errors import CretError
-    from cret_desktop.library.indexer import Control, Indexer
+    from cret_desktop.library.control import Control
+    from cret_desktop.library.indexer import Indexer
     from cret_desktop.library.progress import FileIndexed
     from cret_desktop.library_files import LibraryFiles
     from cret_desktop.storage.sqlite.annotations import Annotations
@@ -146,15 +150,16 @@ def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
         attempt(purge)
         attempt(catalog.compact)
         attempt(index.build)
-        attempt(lambda: said.save_search("mine", "red", "", _sort(), False))
+        attempt(lambda: said.save_search(_saved_search()))
         index.close()
     return sentences
 
 
-def _sort() -> Any:
+def _saved_search() -> SavedSearch:
     from cret_desktop.clips import Sort
+    from cret_desktop.records import SavedSearch
 
-    return Sort.NAME
+    return SavedSearch("mine", "red", "", Sort.NAME, False)
 
 
 def _write(path: Path, words: str) -> None:

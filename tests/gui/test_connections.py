@@ -217,7 +217,7 @@ def _later(application: Application, changed: Settings) -> None:
         protocol.CopyProgress(1, 2),
         protocol.DeviceLost("the GPU has failed"),
         protocol.ModelsChanged(),
-        protocol.LibraryChanged(),
+        protocol.LibraryChanged(frozenset(protocol.LibraryPart)),
         protocol.EngineLost("the engine stopped", False),
     ]
     for event in events:

@@ -38,7 +38,7 @@ from cret_desktop.library.calibrator import Calibrator
 from cret_desktop.library.estimate import Pace, keep_pace, read_pace
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.memory import bound_memory
-from cret_desktop.records import SaidOfFile, SavedQuery
+from cret_desktop.records import SaidOfFile, SavedSearch
 from cret_desktop.settings import Settings, load, save
 from cret_desktop.storage.sqlite.annotation_records import merge_records
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -358,7 +358,7 @@ def _tag_files() -> tuple[bytes, ...]:
         SaidOfFile("", 0, b"\x02" * 16, False, ("x",), ""),
         SaidOfFile("/videos/\udcff.mp4", 7, b"", False, (), "a note"),
     ]
-    searches = [SavedQuery("dogs", "a dog in:beach", "snow", Sort.DATE, True)]
+    searches = [SavedSearch("dogs", "a dog in:beach", "snow", Sort.DATE, True)]
     return annotation_file.as_json(said, searches), annotation_file.as_csv(said, searches)
 
 

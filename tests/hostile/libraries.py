@@ -36,6 +36,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from cret_desktop.library.query import parse
 from tests.fakes import ColourModel, FakeDecoder
 from tests.hostile.kinds import CATALOG, Kind, Place, kinds
 
@@ -162,7 +163,8 @@ def _index_truly(world: World) -> None:
 
 def _index_in_tests(world: World) -> None:
     from cret_desktop.clips import USUAL_SAMPLING, Sort
-    from cret_desktop.library.indexer import Control
+    from cret_desktop.library.control import Control
+    from cret_desktop.records import SavedSearch
 
     for folder, opening in (("library", open_library_with_graph), ("outside/innocent", open_library)):
         opened = opening(world.template / folder, "", "", False)
@@ -171,7 +173,7 @@ def _index_in_tests(world: World) -> None:
             opened.indexer(lambda event: None, (), USUAL_SAMPLING, 0.0).run([(root, root.path)], Control())
             opened.annotations.change_tags([1, 2], ["kept"], [])
             opened.annotations.set_note(1, "said of the first")
-            opened.annotations.save_search("mine", "red", "", Sort.NAME, False)
+            opened.annotations.save_search(SavedSearch("mine", "red", "", Sort.NAME, False))
             opened.searcher.encode_references()
             if opened.index.needs_build():
                 opened.index.build()
@@ -373,7 +375,7 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
         from cret_desktop.errors import CretError, EngineError
 
         _fork_engines()
-        asked: list[protocol.Request] = [
+        asked: list[protocol.Request[Any]] = [
             protocol.GetStatus(), protocol.GetFailures(), protocol.GetTags(), protocol.GetSavedSearches(),
             protocol.GetLibrarySize(), protocol.Prepare(), protocol.GetModels(),
             *(protocol.Search("", 50, sort=sort, reverse=reverse) for sort in Sort for reverse in (False, True)),
@@ -473,7 +475,7 @@ def _found(opened: OpenLibrary) -> dict[str, list[str]]:
     catalog, searcher = opened.catalog, opened.searcher
     with catalog.guarded():
         found = {
-            query: [Path(moment.path).name for moment in searcher.search(query, 50).moments]
+            query: [Path(moment.path).name for moment in searcher.search(parse(query), 50).moments]
             for query in ("red", "green")
         }
         for query, sort in (
@@ -481,10 +483,10 @@ def _found(opened: OpenLibrary) -> dict[str, list[str]]:
             ("red beach kept", Sort.RELEVANCE),
             ("tag:kept dur:<30s in:videos", Sort.NAME),
         ):
-            searcher.search(query, 50, sort=sort)
+            searcher.search(parse(query), 50, sort=sort)
         for number in (1, 2, 3):
             with suppress(CretErrors()):
-                searcher.filmstrip(number, "red")
+                searcher.filmstrip(number, parse("red"))
         catalog.counts(opened.model.info.fingerprint), catalog.failures(), read_records(catalog)
         opened.annotations.tags(), opened.annotations.saved_searches()
         backup.measure(opened.paths.root)
@@ -502,7 +504,7 @@ def _index(library: Path, more: Path | None, adopt: bool = False) -> dict[str, l
     from cret_desktop.engine import adoption
     from cret_desktop.engine.lock import WriterLock
     from cret_desktop.errors import LibraryDamaged
-    from cret_desktop.library.indexer import Control
+    from cret_desktop.library.control import Control
     from cret_desktop.library.thumbnails import ThumbnailFolder
     from cret_desktop.library.volumes import Volumes, add_root
     from cret_desktop.paths import LibraryPaths
@@ -800,7 +802,7 @@ def warm_up(world: World, mode: str) -> None:
     before = _at_home(world.template / "home")
     shutil.copytree(world.template / "library", world.root / "warm")
     opened = open_library(world.root / "warm", "", "", True)
-    opened.searcher.search("red beach", 5)
+    opened.searcher.search(parse("red beach"), 5)
     opened.close()
     sys.stdout = io.StringIO()
     try:

@@ -24,7 +24,7 @@ import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -80,9 +80,11 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
     """`EngineConfig.factory`: as `tests.fakes.open_library`, but graphs are built of few clips already, and what is
     gone is forgotten at once."""
     from cret_desktop.engine import server
+    from cret_desktop.engine.services import upkeep
     from cret_desktop.storage.vectors.vector_index import Limits
 
-    vars(server).update(KEEP_SECONDS=0.0, PURGE_SECONDS=FORGET_SECONDS)
+    vars(upkeep).update(KEEP_SECONDS=0.0, PURGE_SECONDS=FORGET_SECONDS)
+    vars(server).update(PURGE_SECONDS=FORGET_SECONDS)
     opened = fakes.open_library(library, model, device, read_only)
     opened.index._limits = Limits(tail=LARGEST_TAIL)
     return opened
@@ -141,7 +143,7 @@ class Run:
         self._ask(protocol.RemoveFolder(str(folder)))
         shutil.rmtree(folder)
 
-    def _ask(self, request: protocol.Request) -> object:
+    def _ask(self, request: protocol.Request[Any]) -> object:
         return self.client.request(request).result(WAIT)
 
     def _wait(self) -> IndexTotals:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cret_desktop.library.indexer import Control, Indexer
+from cret_desktop.library.control import Control
+from cret_desktop.library.indexer import Indexer
 from cret_desktop.library.ports import Decoder
 from cret_desktop.library.progress import IndexTotals
+from cret_desktop.library.query import parse
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -69,7 +71,7 @@ class Bench:
         return indexer.run([(root, str(within or self.videos))], control or Control(), only_new)
 
     def found(self, query: str, limit: int = 10) -> list[str]:
-        return [Path(m.path).name for m in self.searcher.search(query, limit).moments]
+        return [Path(m.path).name for m in self.searcher.search(parse(query), limit).moments]
 
     @property
     def decoded(self) -> list[str]:

@@ -14,7 +14,7 @@ from cret_desktop.clips import Sort
 from cret_desktop.errors import UsageError
 from cret_desktop.library.annotation_file import as_csv, as_json, form_of, read
 from cret_desktop.library.identity import apply_scan
-from cret_desktop.records import Merged, SaidOfFile, SavedQuery
+from cret_desktop.records import Merged, SaidOfFile, SavedSearch
 from cret_desktop.storage.sqlite.annotation_records import merge_records, read_records
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -23,7 +23,7 @@ from cret_desktop.storage.sqlite.scans import Scans
 from tests.storage.samples import video
 from tests.storage.sqlite.test_catalog import indexed
 
-Written = Callable[[Sequence[SaidOfFile], Sequence[SavedQuery]], bytes]
+Written = Callable[[Sequence[SaidOfFile], Sequence[SavedSearch]], bytes]
 FORMS = pytest.mark.parametrize("written", [as_json, as_csv])
 
 lines = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]))
@@ -37,12 +37,12 @@ records = st.builds(
     SaidOfFile, paths, st.integers(0, 2**60), st.binary(max_size=16), st.booleans(),
     st.lists(tags, max_size=3).map(tuple), st.text(st.characters(codec="utf-8", exclude_characters="\0")),
 )  # fmt: skip
-searches = st.builds(SavedQuery, tags, lines, lines, st.sampled_from(Sort), st.booleans())
+searches = st.builds(SavedSearch, tags, lines, lines, st.sampled_from(Sort), st.booleans())
 
 
 @FORMS
 @given(said=st.lists(records, max_size=3), queries=st.lists(searches, max_size=3))
-def test_what_is_written_reads_back(written: Written, said: list[SaidOfFile], queries: list[SavedQuery]) -> None:
+def test_what_is_written_reads_back(written: Written, said: list[SaidOfFile], queries: list[SavedSearch]) -> None:
     assert read(written(said, queries), "a file") == (said, queries)
 
 
@@ -73,13 +73,13 @@ def test_another_library_takes_it_in(catalogs: tuple[Catalog, Catalog], written:
     nowhere = only_listed(one, "nowhere.mp4")
     for number, file_id in enumerate((renamed, unread, gone, nowhere)):
         annotate(one, file_id, [f"tag {number}", "Sea"], f"note {number}")
-    Annotations(one).save_search("dogs", "a dog", "snow", Sort.DATE, True)
-    Annotations(one).save_search("cats", "a cat", "", Sort.NAME, False)
+    Annotations(one).save_search(SavedSearch("dogs", "a dog", "snow", Sort.DATE, True))
+    Annotations(one).save_search(SavedSearch("cats", "a cat", "", Sort.NAME, False))
 
     again, _ = indexed(two, "after.mp4", 1, content=b"the same")
     listed = only_listed(two, "no video.mp4")
     annotate(two, again, ["sea", "mine"], "my own note")
-    Annotations(two).save_search("dogs", "another dog", "", Sort.DATE, False)
+    Annotations(two).save_search(SavedSearch("dogs", "another dog", "", Sort.DATE, False))
     content = written(*read_records(one))
     assert merge_records(two, *read(content, "a file")) == Merged(
         files=2, waiting=1, unknown=1, notes_joined=1, searches=2
@@ -88,7 +88,7 @@ def test_another_library_takes_it_in(catalogs: tuple[Catalog, Catalog], written:
     assert told(two, listed) == (True, ("sea", "tag 1"), "note 1"), "a tag keeps its spelling"
     arrived, _ = indexed(two, "arrived.mp4", 1, content=b"elsewhere")
     assert told(two, arrived) == (True, ("sea", "tag 2"), "note 2")
-    names = [search[:2] for search in Annotations(two).saved_searches()]
+    names = [(search.name, search.text) for search in Annotations(two).saved_searches()]
     assert names == [("cats", "a cat"), ("dogs", "another dog"), ("dogs (2)", "a dog")]
     before = read_records(two)
     once_more = merge_records(two, *read(content, "a file"))

@@ -24,7 +24,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from cret_desktop.clip_vectors import query_vector
 from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, LibraryFile, Sampling, VideoFile
-from cret_desktop.library.indexer import Control, Indexer
+from cret_desktop.library.control import Control
+from cret_desktop.library.indexer import Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.records import Root

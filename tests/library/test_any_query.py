@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cret_desktop.errors import QueryError
 from cret_desktop.library import query
+from cret_desktop.library.query import parse
 from tests.fakes import ColourText
 from tests.library.conftest import Bench, open_bench
 
@@ -39,7 +40,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def test_an_answer_or_a_sentence(bench: Bench, text: str, without: str) -> None:
     for unwanted in ("", without):
         try:
-            answer = bench.searcher.search(text, 5, without=unwanted)
+            answer = bench.searcher.search(parse(text), 5, without=unwanted)
         except QueryError as error:
             assert str(error).isprintable()  # noqa: PT017 - both ends are good ones
         else:

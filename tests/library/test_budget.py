@@ -10,7 +10,8 @@ import pytest
 from cret_desktop.clips import USUAL_SAMPLING, ClipDecoded, DecodeEvent, Sampling, VideoFile
 from cret_desktop.errors import StorageError
 from cret_desktop.library.budget import Budget
-from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control, Indexer
+from cret_desktop.library.control import Control
+from cret_desktop.library.indexer import FILES_IN_FLIGHT, Indexer
 from cret_desktop.library.progress import IndexTotals
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.records import LibrarySize, Root

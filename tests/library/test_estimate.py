@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.clips import FileOpened, VideoFile, VideoInfo
+from cret_desktop.library.control import Control
 from cret_desktop.library.estimate import BELIEF, SOON, Estimate, Pace, keep_pace, read_pace
-from cret_desktop.library.indexer import Control, Indexer
+from cret_desktop.library.indexer import Indexer
 from cret_desktop.library.progress import FilesMeasured, IndexProgress, Phase
 from cret_desktop.library_files import LibraryFiles
 from tests.fakes import FakeDecoder

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
+from cret_desktop.library.control import Control
 from cret_desktop.library.identity import apply_scan
-from cret_desktop.library.indexer import Control, Indexer
+from cret_desktop.library.indexer import Indexer
 from cret_desktop.library.volumes import Mount, Volumes, add_root
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.scan import video_file

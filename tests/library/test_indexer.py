@@ -10,8 +10,10 @@ import pytest
 
 from cret_desktop.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
 from cret_desktop.errors import ModelError, StorageError
-from cret_desktop.library.indexer import FILES_IN_FLIGHT, Control
+from cret_desktop.library.control import Conditions, Control
+from cret_desktop.library.indexer import FILES_IN_FLIGHT
 from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, Phase
+from cret_desktop.library.query import parse
 from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from tests.fakes import FakeDecoder
@@ -24,7 +26,7 @@ def test_indexes_a_folder_and_finds_by_colour(bench: Bench) -> None:
     totals = bench.run()
     assert (totals.files, totals.clips, totals.failed, totals.skipped) == (2, 3, 0, 0)
     assert bench.found("green")[0] == "b.mkv"
-    best = bench.searcher.search("blue", 5).moments[0]
+    best = bench.searcher.search(parse("blue"), 5).moments[0]
     assert (best.start, best.end) == (4.0, 8.0)
     thumbnail = Path(best.thumbnails[0].path)
     assert thumbnail.is_file()
@@ -47,7 +49,7 @@ def test_changed_file_is_indexed_again_and_its_old_clips_are_gone(bench: Bench) 
     bench.write("a.mp4", "blue")
     assert bench.run().files == 1
     assert len(bench.index) == 1
-    assert bench.searcher.search("blue", 5).moments[0].path.endswith("a.mp4")
+    assert bench.searcher.search(parse("blue"), 5).moments[0].path.endswith("a.mp4")
     thumbnails = list((bench.folder / "thumbnails").rglob("*.jpg"))
     assert len(thumbnails) == 1, "thumbnails of clips that are gone are removed"
 
@@ -94,12 +96,12 @@ def test_a_copy_is_another_file_and_nothing_is_decoded_for_it(bench: Bench) -> N
     totals = bench.run()
     assert (totals.files, totals.frames_decoded, len(bench.index)) == (0, 0, 4)
     assert set(bench.found("red")) == {"a.mp4", "b.mp4"}
-    for moment in bench.searcher.search("red", 2).moments:
+    for moment in bench.searcher.search(parse("red"), 2).moments:
         assert os.path.exists(moment.thumbnails[0].path)
     bench.write("a.mp4", "green")
     bench.run()
     assert set(bench.found("red", 1)) == {"b.mp4"}
-    assert all(os.path.exists(t.path) for m in bench.searcher.search("red", 1).moments for t in m.thumbnails), (
+    assert all(os.path.exists(t.path) for m in bench.searcher.search(parse("red"), 1).moments for t in m.thumbnails), (
         "what a copy still shows is not thrown away"
     )
 
@@ -274,13 +276,13 @@ def test_a_folder_can_go_first(bench: Bench) -> None:
 
 
 def test_indexing_waits_for_power(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cret_desktop.library import indexer
+    from cret_desktop.library import control, indexer
 
-    monkeypatch.setattr(indexer, "BATTERY_SECONDS", 0.0)
+    monkeypatch.setattr(control, "BATTERY_SECONDS", 0.0)
     monkeypatch.setattr(indexer, "PROGRESS_SECONDS", 0.0)
     looks = iter([True] * 3)
     bench.write("a.mp4", "red")
-    assert bench.run(Control(lambda: next(looks, False))).files == 1
+    assert bench.run(Control(Conditions(lambda: next(looks, False)))).files == 1
     phases = [event.phase for event in bench.events if isinstance(event, IndexProgress)]
     assert Phase.ON_BATTERY in phases
     assert next(looks, None) is None, "it waited until there was power"

@@ -10,6 +10,7 @@ from cret_desktop.clips import Match, Sort
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.library import searcher as searcher_module
 from cret_desktop.library.moments import Hit, merge
+from cret_desktop.library.query import parse
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.storage.sqlite.embeddings import Embeddings
@@ -23,7 +24,7 @@ def test_every_colour_finds_its_own(bench: Bench) -> None:
         bench.write(f"{colour}.mp4", colour)
     bench.run()
     for colour in COLOURS:
-        answer = bench.searcher.search(f"a {colour} wall", 3)
+        answer = bench.searcher.search(parse(f"a {colour} wall"), 3)
         assert answer.moments[0].path.endswith(f"{colour}.mp4")
         assert answer.moments[0].match is not Match.WEAK
         assert answer.confident
@@ -36,14 +37,14 @@ def test_what_is_absent_gets_weak_answers_only(bench: Bench) -> None:
     for number in range(5):
         bench.write(f"{number}.mp4", "red green blue")
     bench.run()
-    answer = bench.searcher.search("pink", 5)
+    answer = bench.searcher.search(parse("pink"), 5)
     assert not answer.confident
     assert all(moment.match is Match.WEAK for moment in answer.moments)
 
 
 def test_an_empty_library_answers_with_nothing(bench: Bench) -> None:
     assert set(bench.searcher.prepare()) == {"text tower", "calibration", "clips"}
-    answer = bench.searcher.search("red", 5)
+    answer = bench.searcher.search(parse("red"), 5)
     assert answer.moments == ()
     assert not answer.confident
 
@@ -51,7 +52,7 @@ def test_an_empty_library_answers_with_nothing(bench: Bench) -> None:
 @pytest.mark.parametrize("typed", ["?!", "word " * 2_000, "in:", "foo:bar"])
 def test_queries_that_cannot_be_searched_say_so(bench: Bench, typed: str) -> None:
     with pytest.raises(QueryError):
-        bench.searcher.search(typed, 5)
+        bench.searcher.search(parse(typed), 5)
 
 
 def test_preparing_leaves_nothing_to_load(bench: Bench) -> None:
@@ -61,7 +62,7 @@ def test_preparing_leaves_nothing_to_load(bench: Bench) -> None:
     asked: list[int] = []
     encode = bench.model.text.encode
     bench.model.text.encode = lambda texts: asked.append(len(texts)) or encode(texts)  # type: ignore[method-assign]
-    assert bench.searcher.search("red", 1).moments
+    assert bench.searcher.search(parse("red"), 1).moments
     assert asked == [1]
 
 
@@ -69,10 +70,10 @@ def test_limit_counts_videos_and_a_video_has_at_most_twenty_moments(bench: Bench
     for name in "abc":
         bench.write(f"{name}.mp4", "red blue " * 20)
     bench.run()
-    answer = bench.searcher.search("red", 2)
+    answer = bench.searcher.search(parse("red"), 2)
     assert [sum(m.file_id == file.id for m in answer.moments) for file in answer.files] == [20, 20]
     assert answer.total == 3
-    rest = bench.searcher.search("red", 2, offset=2)
+    rest = bench.searcher.search(parse("red"), 2, offset=2)
     assert len(rest.files) == 1
     assert rest.files[0] not in answer.files
 
@@ -84,11 +85,11 @@ def test_the_first_videos_are_those_of_the_whole_answer(bench: Bench, typed: str
         words = ["red blue", "blue red red", "green", "red green blue blue"][number % 4]
         bench.write(f"{'odd' if number % 2 else 'even'}/{'beach' if number % 5 == 0 else 'clip'} {number}.mp4", words)
     bench.run()
-    whole = bench.searcher.search(typed, 100)
+    whole = bench.searcher.search(parse(typed), 100)
     places = {file.id: place for place, file in enumerate(whole.files)}
     assert len(places) > 8
     for offset in (0, 3):
-        part = bench.searcher.search(typed, 3, offset=offset)
+        part = bench.searcher.search(parse(typed), 3, offset=offset)
         assert [places[file.id] for file in part.files] == list(range(offset, offset + 3))
         assert list(part.moments) == [m for m in whole.moments if m.file_id in {file.id for file in part.files}]
         assert (part.confident, part.total) == (whole.confident, whole.total)
@@ -99,7 +100,7 @@ def test_a_search_that_nobody_waits_for_is_given_up(bench: Bench) -> None:
     bench.run()
     steps = iter([True, True, False])
     with pytest.raises(searcher_module.Abandoned):
-        bench.searcher.search("red", 1, wanted_still=lambda: next(steps))
+        bench.searcher.search(parse("red"), 1, wanted_still=lambda: next(steps))
     assert next(steps, None) is None, "it went on after it was given up, or never asked"
 
 
@@ -110,7 +111,7 @@ def test_a_query_that_is_asked_again_is_not_encoded_again(bench: Bench) -> None:
     asked: list[Sequence[str]] = []
     encode = bench.model.text.encode
     bench.model.text.encode = lambda texts: asked.append(texts) or encode(texts)  # type: ignore[method-assign]
-    answers = [bench.searcher.search("red", 1, sort=sort) for sort in (Sort.RELEVANCE, Sort.NAME)]
+    answers = [bench.searcher.search(parse("red"), 1, sort=sort) for sort in (Sort.RELEVANCE, Sort.NAME)]
     assert answers[0].moments == answers[1].moments
     assert asked == [["red"]]
 
@@ -118,7 +119,7 @@ def test_a_query_that_is_asked_again_is_not_encoded_again(bench: Bench) -> None:
 def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.write("a.mp4", "red")
     bench.run()
-    first = bench.searcher.search("red", 1).moments[0].relevance
+    first = bench.searcher.search(parse("red"), 1).moments[0].relevance
     again = searcher_module.Searcher(
         bench.store,
         bench.index,
@@ -130,7 +131,7 @@ def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: p
     encoded: list[int] = []
     encode = bench.model.text.encode
     monkeypatch.setattr(bench.model.text, "encode", lambda texts: encoded.append(len(texts)) or encode(texts))
-    assert again.search("red", 1).moments[0].relevance == pytest.approx(first)
+    assert again.search(parse("red"), 1).moments[0].relevance == pytest.approx(first)
     assert encoded == [1]
 
 
@@ -141,7 +142,7 @@ def test_a_damaged_reference_file_is_made_anew(bench: Bench) -> None:
     (stored,) = (bench.folder / "calibration").glob("*.npz")
     stored.write_bytes(b"not a zip")
     bench.searcher._calibrator._references = None
-    assert bench.searcher.search("red", 1).moments
+    assert bench.searcher.search(parse("red"), 1).moments
 
 
 def test_more_clips_than_candidates_are_rescored_exactly(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +178,7 @@ def test_cuts_files_and_classes_are_notmerged_over() -> None:
 def test_scores_order_the_answer(bench: Bench) -> None:
     bench.write("a.mp4", "red orange yellow green blue white")
     bench.run()
-    scores = [moment.score for moment in bench.searcher.search("orange", 10).moments]
+    scores = [moment.score for moment in bench.searcher.search(parse("orange"), 10).moments]
     assert np.all(np.diff(scores) <= 0)
 
 
@@ -213,14 +214,14 @@ def test_clips_whose_embeddings_are_damaged_are_passed_over_and_the_others_found
     searcher = Searcher(bench.store, index, bench.model, LibraryFiles(bench.folder / "new"), REFERENCES, fit_picture)
     searcher.prepare()
     sound = [] if hurt == "%" else ["a.mp4", "c.mp4"]
-    assert sorted(Path(moment.path).name for moment in searcher.search("blue", 5).moments) == sound
-    assert {Path(moment.path).name for moment in searcher.search("", 5, without="blue").moments} >= {"b.mp4"}
+    assert sorted(Path(moment.path).name for moment in searcher.search(parse("blue"), 5).moments) == sound
+    assert {Path(moment.path).name for moment in searcher.search(parse(""), 5, without="blue").moments} >= {"b.mp4"}
     for file in bench.catalog.files(bench.catalog.roots()[0].id).values():
-        (stretch,) = searcher.filmstrip(file.id, "blue")
+        (stretch,) = searcher.filmstrip(file.id, parse("blue"))
         assert (stretch.relevance is not None) == (Path(file.path).name in sound)
         if Path(file.path).name in sound:
-            assert len(searcher.search("", 5, like=stretch.clip_id).moments) == 1
+            assert len(searcher.search(parse(""), 5, like=stretch.clip_id).moments) == 1
         else:
             with pytest.raises(PathError):
-                searcher.search("", 5, like=stretch.clip_id)
+                searcher.search(parse(""), 5, like=stretch.clip_id)
     index.close()

@@ -15,7 +15,7 @@ from cret_desktop.library.annotation_file import as_csv, read
 from cret_desktop.library.export import Edit
 from cret_desktop.library.export import as_csv as moments_as_csv
 from cret_desktop.library.spreadsheet import guarded, unguarded
-from cret_desktop.records import SaidOfFile, SavedQuery
+from cret_desktop.records import SaidOfFile, SavedSearch
 from tests.library.test_export import source
 
 cells = (
@@ -58,7 +58,7 @@ def test_no_formula_in_a_list_of_moments(nasty: str, delimiter: str) -> None:
 def test_no_formula_in_a_file_of_tags(nasty: str, delimiter: str) -> None:
     tag = " ".join(nasty.split())
     said = [SaidOfFile(f"/films/{nasty}.mov", 3, b"\x01", True, (tag, f"b {tag}", tag), nasty)]
-    searches = [SavedQuery(f"a {nasty}", nasty, nasty, Sort.NAME, False)]
+    searches = [SavedSearch(f"a {nasty}", nasty, nasty, Sort.NAME, False)]
     content = as_csv(said, searches)
     assert read(content, "tags.csv") == (said, searches)
     _no_formula(content, delimiter)

@@ -15,6 +15,7 @@ import huggingface_hub.constants
 import pytest
 import torch
 
+from cret_desktop.cancellation import CancelToken
 from cret_desktop.errors import DownloadCancelled, ModelError, StorageError
 from cret_desktop.model import checkpoint, downloads, importing, pins, presets, trial
 from cret_desktop.model.cret import CRET
@@ -115,15 +116,15 @@ def _cut_to_nothing_after_the_first(hub: Hub, models: Path) -> None:
 
 def test_cancelled_and_taken_up_by_another_run(hub: Hub, tmp_path: Path) -> None:
     hub.hold = 6000
-    cancelled, part = threading.Event(), threading.Event()
+    token, part = CancelToken(), threading.Event()
 
     def listen(progress: Progress) -> None:
         if progress.stage is Stage.FETCHING and progress.done:
-            cancelled.set()
+            token.cancel()
             part.set()
 
     with pytest.raises(DownloadCancelled, match="can be continued"):
-        download(NAME, tmp_path, listen, cancelled)
+        download(NAME, tmp_path, listen, token)
     assert part.is_set()
     kept = downloads.partial_bytes(NAME, tmp_path)
     assert 0 < kept <= 6000

@@ -10,6 +10,7 @@ from cret_desktop.clips import LibraryFile, Sort
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.ports import Store
+from cret_desktop.records import SavedSearch
 from cret_desktop.tags import LONGEST_TAG
 from tests.storage.samples import MODEL, indexed, video
 
@@ -99,14 +100,14 @@ def test_annotations_wait_for_a_folder_that_was_removed(store: Store) -> None:
 
 def test_saved_searches(store: Store) -> None:
     annotations = store.annotations
-    annotations.save_search("Holidays  in France", "beach in:France", "rain", Sort.DATE, True)
-    annotations.save_search("birthdays", "cake", "", Sort.RELEVANCE, False)
-    annotations.save_search("birthdays", "candles", "", Sort.RELEVANCE, False)
-    assert annotations.saved_searches() == [
-        ("birthdays", "candles", "", Sort.RELEVANCE, False),
-        ("Holidays in France", "beach in:France", "rain", Sort.DATE, True),
-    ]
+    annotations.save_search(SavedSearch("Holidays  in France", "beach in:France", "rain", Sort.DATE, True))
+    annotations.save_search(SavedSearch("birthdays", "cake"))
+    annotations.save_search(SavedSearch("birthdays", "candles"))
+    assert annotations.saved_searches() == (
+        SavedSearch("birthdays", "candles", "", Sort.RELEVANCE, False),
+        SavedSearch("Holidays in France", "beach in:France", "rain", Sort.DATE, True),
+    )
     annotations.forget_search("birthdays")
-    assert [search[0] for search in annotations.saved_searches()] == ["Holidays in France"]
+    assert [search.name for search in annotations.saved_searches()] == ["Holidays in France"]
     with pytest.raises(QueryError, match="name"):
-        annotations.save_search(" ", "x", "", Sort.NAME, False)
+        annotations.save_search(SavedSearch(" ", "x"))

@@ -15,7 +15,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from cret_desktop.clips import LibraryFile
 from cret_desktop.engine import protocol
-from cret_desktop.engine.protocol import ChangeTags, SetFavourite, SetNote
+from cret_desktop.engine.protocol import ChangeTags, LibraryPart, SetFavourite, SetNote
 from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
 from cret_desktop.tags import fold_tag
 
@@ -76,7 +76,7 @@ class Annotations(QObject):
     def _connect_signals(self) -> None:
         self._read_timer.timeout.connect(self._read_tags)
         self._bridge.started.connect(self._read_tags)
-        self._bridge.library_changed.connect(self._read_tags_soon)
+        self._bridge.library_changed.connect(self._on_library_changed)
 
     def learn(self, files: Sequence[LibraryFile]) -> tuple[LibraryFile, ...]:
         """Files as the engine has just told of them; returns those that it has yet to change, as they will be."""
@@ -153,8 +153,10 @@ class Annotations(QObject):
         self._known.update((file.id, file) for file in files)
         self.files_changed.emit(files)
 
-    def _read_tags_soon(self) -> None:
-        self._read_timer.start()
+    def _on_library_changed(self, changed: protocol.LibraryChanged) -> None:
+        # Tags are counted over the files that are there.
+        if changed.touches(LibraryPart.TAGS, LibraryPart.FILES, LibraryPart.FOLDERS):
+            self._read_timer.start()
 
     def _read_tags(self) -> None:
         self._bridge.request(protocol.GetTags(), self._on_tags, self._on_unread)

@@ -6,14 +6,17 @@ This module never touches a widget.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from cret_desktop.engine import protocol
+from cret_desktop.engine.protocol import LibraryPart
 from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
 from cret_desktop.library.progress import IndexProgress, Phase
+
+R = TypeVar("R")
 
 STATUS_MS = 400  # while files come in, counts are read this often at most
 
@@ -56,7 +59,7 @@ class LibraryController(QObject):
         self._bridge.file_indexed.connect(self._read_status_soon)
         self._bridge.progressed.connect(self._on_progress)
         self._bridge.pause_changed.connect(self._read_status_soon)
-        self._bridge.library_changed.connect(self._read_status_soon)
+        self._bridge.library_changed.connect(self._on_library_changed)
 
     def add(self, paths: Sequence[str]) -> None:
         self._change(protocol.AddFolders(tuple(paths)))
@@ -121,10 +124,10 @@ class LibraryController(QObject):
         else:
             self.read_status()
 
-    def _change(self, body: protocol.Request) -> None:
+    def _change(self, body: protocol.Request[None]) -> None:
         self._ask(body, lambda _: self.read_status())
 
-    def _ask(self, body: protocol.Request, then: Callable[[Any], object]) -> None:
+    def _ask(self, body: protocol.Request[R], then: Callable[[R], object]) -> None:
         self._bridge.request(body, then, self.failed.emit)
 
     def _on_status(self, status: protocol.LibraryStatus) -> None:
@@ -139,6 +142,10 @@ class LibraryController(QObject):
         """Files are there before any of them is indexed, and paused folders look different: tell that at once."""
         if progress.phase is not self._phase:
             self._phase = progress.phase
+            self._read_status_soon()
+
+    def _on_library_changed(self, changed: protocol.LibraryChanged) -> None:
+        if changed.touches(LibraryPart.FILES, LibraryPart.FOLDERS, LibraryPart.MODEL):
             self._read_status_soon()
 
     def _read_status_soon(self, *_: object) -> None:

@@ -6,7 +6,7 @@ One copy at a time, made by the engine; it goes on when the dialog is closed. Th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
@@ -17,6 +17,8 @@ from cret_desktop.gui.engine_bridge import EngineBridge
 
 if TYPE_CHECKING:
     from cret_desktop.records import Contents, Merged
+
+R = TypeVar("R")
 
 
 class StorageController(QObject):
@@ -100,14 +102,14 @@ class StorageController(QObject):
     def cancel(self) -> None:
         self._bridge.request(protocol.CancelCopy(), lambda _: None, self.failed.emit)
 
-    def _do(self, words: str, body: protocol.Request, then: Callable[[Any], object]) -> None:
+    def _do(self, words: str, body: protocol.Request[R], then: Callable[[R], object]) -> None:
         if self.under_way:
             return
         self.under_way = words
         self.changed.emit()
         self._bridge.request(body, lambda outcome: self._on_done(then, outcome), self._on_failed)
 
-    def _on_done(self, then: Callable[[Any], object], outcome: object) -> None:
+    def _on_done(self, then: Callable[[R], object], outcome: R) -> None:
         self.under_way = ""
         then(outcome)
         self.changed.emit()

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Signal
 
 from cret_desktop import errors
 from cret_desktop.clips import LibraryFile, Moment, Picture
-from cret_desktop.engine.protocol import GetFile, GetFilmstrip, SearchAnswer
+from cret_desktop.engine.protocol import GetFile, GetFilmstrip, LibraryChanged, LibraryPart, SearchAnswer
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.playing.preview_panel import PreviewPanel
 
@@ -50,7 +50,7 @@ class PlaybackController(QObject):
 
     def _connect_signals(self) -> None:
         self._preview.open_wanted.connect(self.play)
-        self._bridge.library_changed.connect(self._ask_file)
+        self._bridge.library_changed.connect(self._on_library_changed)
 
     @property
     def is_watching(self) -> bool:
@@ -115,6 +115,11 @@ class PlaybackController(QObject):
         self._preview.close_preview()
         if self._page is not None:
             self._page.close_video()
+
+    def _on_library_changed(self, changed: LibraryChanged) -> None:
+        parts = (LibraryPart.FILES, LibraryPart.FOLDERS, LibraryPart.TAGS, LibraryPart.NOTES, LibraryPart.FAVOURITES)
+        if changed.touches(*parts):
+            self._ask_file()
 
     def _ask_file(self) -> None:
         page, moment = self._page, self._moment

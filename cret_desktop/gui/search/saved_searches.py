@@ -6,9 +6,16 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from cret_desktop.engine.protocol import ForgetSearch, GetSavedSearches, SavedSearch, SaveSearch
+from cret_desktop.engine.protocol import (
+    ForgetSearch,
+    GetSavedSearches,
+    LibraryChanged,
+    LibraryPart,
+    SavedSearch,
+    SaveSearch,
+    Search,
+)
 from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
-from cret_desktop.gui.search.search_controller import Wish
 
 
 class SavedSearches(QObject):
@@ -26,14 +33,14 @@ class SavedSearches(QObject):
 
     def _connect_signals(self) -> None:
         self._bridge.started.connect(self._read)
-        self._bridge.library_changed.connect(self._read)
+        self._bridge.library_changed.connect(self._on_library_changed)
 
-    def name_of(self, wish: Wish) -> str:
+    def name_of(self, wish: Search) -> str:
         """The name under which just this is kept, '' for none."""
         same = (saved.name for saved in self.searches if (saved.text, saved.without) == (wish.text, wish.without))
         return next(same, "")
 
-    def save(self, name: str, wish: Wish) -> None:
+    def save(self, name: str, wish: Search) -> None:
         """Keep a search; one of the same name gives way."""
         if name.strip():
             self._keep(SavedSearch(name.strip(), wish.text, wish.without, wish.sort, wish.reverse))
@@ -63,6 +70,10 @@ class SavedSearches(QObject):
     def _on_changed(self, _: object) -> None:
         self._changing -= 1
         self._read()
+
+    def _on_library_changed(self, changed: LibraryChanged) -> None:
+        if changed.touches(LibraryPart.SAVED_SEARCHES):
+            self._read()
 
     def _read(self) -> None:
         self._bridge.request(GetSavedSearches(), self._on_read, self._on_unread)

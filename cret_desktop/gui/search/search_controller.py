@@ -6,14 +6,24 @@ This module never touches a widget.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from cret_desktop import errors
 from cret_desktop.clips import Picture
 from cret_desktop.engine.client import Superseded
-from cret_desktop.engine.protocol import EngineStarted, IndexFinished, Prepare, SavedSearch, Search, SearchAnswer, Sort
+from cret_desktop.engine.protocol import (
+    EngineStarted,
+    IndexFinished,
+    LibraryChanged,
+    LibraryPart,
+    Prepare,
+    SavedSearch,
+    Search,
+    SearchAnswer,
+    Sort,
+)
 from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
 from cret_desktop.library.progress import FileIndexed
 
@@ -23,21 +33,6 @@ ASK_AGAIN_MS = 3000  # while files come in, the shown answer is brought up to da
 CHANGED_MS = 150  # several changes in one go (tags of many files) are one reason to ask again
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person wants to see. `like` is a picture or a clip's id."""
-
-    text: str = ""
-    without: str = ""
-    like: Picture | int | None = None
-    sort: Sort = Sort.RELEVANCE
-    reverse: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.text and not self.without and self.like is None
-
-
 class SearchController(QObject):
     """Signals, one of the first five for every wish:
         answered(SearchAnswer, bool)  the flag: the same wish as before, so what is looked at should stay in its place
@@ -45,7 +40,7 @@ class SearchController(QObject):
         cleared()  nothing is wanted and the library holds nothing to browse
         failed(Exception)
         slow()  the answer takes long; it still follows
-    and `changed(Wish)` whenever what is wanted has changed.
+    and `changed(Search)` whenever what is wanted has changed. A wish is the request without its page.
     """
 
     answered = Signal(object, bool)
@@ -58,11 +53,11 @@ class SearchController(QObject):
     def __init__(self, bridge: EngineBridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
-        self._wish = Wish()
+        self._wish = Search("")
         self._files = 0  # in the library
         self._number = 0
         self._unanswered = False
-        self._answered: Wish | None = None
+        self._answered: Search | None = None
         self._slow = QTimer(self, singleShot=True, interval=SLOW_MS)
         self._again = QTimer(self, singleShot=True)
         self._connect_signals()
@@ -76,7 +71,7 @@ class SearchController(QObject):
         self._bridge.finished.connect(self._on_finished)
 
     @property
-    def wish(self) -> Wish:
+    def wish(self) -> Search:
         return self._wish
 
     @property
@@ -104,17 +99,17 @@ class SearchController(QObject):
 
     def clear(self) -> None:
         """Want nothing in particular; the order of what is browsed stays."""
-        self._want(Wish(sort=self._wish.sort, reverse=self._wish.reverse))
+        self._want(Search("", sort=self._wish.sort, reverse=self._wish.reverse))
 
     def recall(self, saved: SavedSearch) -> None:
         """Ask a search that was kept under a name."""
-        self._want(Wish(saved.text, saved.without, None, saved.sort, saved.reverse))
+        self._want(Search(saved.text, without=saved.without, sort=saved.sort, reverse=saved.reverse))
 
     def page(self, offset: int, limit: int) -> None:
         """Ask for a part of the list that is shown; `continued` follows, unless something else is wanted meanwhile."""
         wish = self._wish
         self._bridge.request(
-            self._request(limit, offset=offset),
+            replace(wish, limit=limit, offset=offset),
             lambda answer: self._on_page(wish, answer, offset),
             lambda error: self._on_page_failed(wish, error),
         )
@@ -122,18 +117,18 @@ class SearchController(QObject):
     def set_files(self, count: int) -> None:
         """Tell how many files the library holds: with none there is nothing to browse, with more there is more."""
         before, self._files = self._files, count
-        if self._wish.is_empty and (before > 0) != (count > 0):
+        if self._wish.is_unrestricted and (before > 0) != (count > 0):
             self._want(self._wish)
         elif before != count:
             self._ask_again_within(ASK_AGAIN_MS)
 
-    def _want(self, wish: Wish, live: bool = False) -> None:
+    def _want(self, wish: Search, live: bool = False) -> None:
         moved = wish != self._wish
         self._wish = wish
         if moved:
             self.changed.emit(wish)
         self._again.stop()
-        if wish.is_empty and not self._files:
+        if wish.is_unrestricted and not self._files:
             self._number += 1
             self._slow.stop()
             self._unanswered = False
@@ -143,21 +138,17 @@ class SearchController(QObject):
         self._slow.start()
         self._ask(live)
 
-    def _request(self, limit: int, live: bool = False, offset: int = 0) -> Search:
-        wish = self._wish
-        return Search(wish.text, limit, live, wish.without, wish.like, wish.sort, wish.reverse, offset)
-
     def _ask(self, live: bool = False) -> None:
         self._unanswered = True
         self._number += 1
         number, wish = self._number, self._wish
         self._bridge.request(
-            self._request(LIMIT, live),
+            replace(wish, limit=LIMIT, live=live),
             lambda answer: self._on_answer(number, wish, answer),
             lambda error: self._on_failure(number, error),
         )
 
-    def _on_answer(self, number: int, wish: Wish, answer: SearchAnswer) -> None:
+    def _on_answer(self, number: int, wish: Search, answer: SearchAnswer) -> None:
         if number != self._number:
             return
         self._slow.stop()
@@ -165,11 +156,11 @@ class SearchController(QObject):
         same, self._answered = wish == self._answered, wish
         self.answered.emit(answer, same)
 
-    def _on_page(self, wish: Wish, answer: SearchAnswer, offset: int) -> None:
+    def _on_page(self, wish: Search, answer: SearchAnswer, offset: int) -> None:
         if wish == self._answered:
             self.continued.emit(answer, offset)
 
-    def _on_page_failed(self, wish: Wish, error: BaseException) -> None:
+    def _on_page_failed(self, wish: Search, error: BaseException) -> None:
         if wish == self._answered and not engine_is_lost(error):
             self.failed.emit(error)
 
@@ -192,8 +183,9 @@ class SearchController(QObject):
         if isinstance(error, errors.ModelError):  # a lost engine the window is told of elsewhere
             self.failed.emit(error)
 
-    def _on_library_changed(self) -> None:
-        self._ask_again_within(CHANGED_MS)
+    def _on_library_changed(self, changed: LibraryChanged) -> None:
+        if changed.parts - {LibraryPart.SAVED_SEARCHES}:  # all else shows in answers, or changes which they are
+            self._ask_again_within(CHANGED_MS)
 
     def _on_file_indexed(self, _: FileIndexed) -> None:
         self._ask_again_within(ASK_AGAIN_MS)

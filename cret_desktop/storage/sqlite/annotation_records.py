@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cret_desktop.clips import Sort
-from cret_desktop.records import Merged, SaidOfFile, SavedQuery
+from cret_desktop.records import Merged, SaidOfFile, SavedSearch
 from cret_desktop.storage.sqlite.annotation_rows import KEPT_KINDS, SEARCH_KINDS, add_tags
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.rows import joined_path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cret_desktop.storage.sqlite.catalog import Catalog
 
 
-def read_records(catalog: Catalog) -> tuple[list[SaidOfFile], list[SavedQuery]]:
+def read_records(catalog: Catalog) -> tuple[list[SaidOfFile], list[SavedSearch]]:
     """All that people said: of files by path, then of content that is not there; their searches by name."""
     db = catalog.reader()
     tags: dict[int, list[str]] = {}
@@ -49,12 +49,12 @@ def read_records(catalog: Catalog) -> tuple[list[SaidOfFile], list[SavedQuery]]:
     ]
     searches = db.execute("SELECT name, text, without, sort, reverse FROM saved_searches ORDER BY name")
     return said, [
-        SavedQuery(name, t, without, Sort(sort), bool(back))
+        SavedSearch(name, t, without, Sort(sort), bool(back))
         for name, t, without, sort, back in believed(searches, SEARCH_KINDS)
     ]
 
 
-def merge_records(catalog: Catalog, said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> Merged:
+def merge_records(catalog: Catalog, said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> Merged:
     """Take records into a catalog, all or none. Done twice, nothing changes the second time.
 
     Tags and favourites are added, a note is put below the one that is there, a search whose name another one has gets
@@ -135,7 +135,7 @@ def _both(note: str, other: str) -> str:
     return f"{note}\n\n{other}"
 
 
-def _save(db: sqlite3.Connection, search: SavedQuery) -> bool:
+def _save(db: sqlite3.Connection, search: SavedSearch) -> bool:
     values = (storable(search.text), storable(search.without), search.sort.value, int(search.reverse))
     name, number = storable(search.name), 1
     while True:

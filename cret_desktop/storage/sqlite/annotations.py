@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cret_desktop.clips import Sort
 from cret_desktop.errors import PathError, QueryError
-from cret_desktop.records import Merged, SaidOfFile, SavedQuery
+from cret_desktop.records import Merged, SaidOfFile, SavedSearch
 from cret_desktop.storage.sqlite.annotation_records import merge_records, read_records
 from cret_desktop.storage.sqlite.annotation_rows import SEARCH_KINDS, add_tags, drop_unused_tags
 from cret_desktop.storage.sqlite.beliefs import believed
@@ -68,35 +68,35 @@ class Annotations:
             if not db.execute("UPDATE files SET note = ? WHERE id = ?", (storable(note), file_id)).rowcount:
                 raise PathError("The note was not kept: the file has left the library.")
 
-    def saved_searches(self) -> list[tuple[str, str, str, Sort, bool]]:
-        """(name, text, without, sort, reverse) of each, by name."""
+    def saved_searches(self) -> tuple[SavedSearch, ...]:
+        """All saved searches, by name."""
         rows = self._catalog.reader().execute("SELECT name, text, without, sort, reverse FROM saved_searches")
         found = [
-            (name, text, without, Sort(sort), bool(reverse))
+            SavedSearch(name, text, without, Sort(sort), bool(reverse))
             for name, text, without, sort, reverse in believed(rows, SEARCH_KINDS)
         ]
-        return sorted(found, key=lambda search: search[0].casefold())
+        return tuple(sorted(found, key=lambda search: search.name.casefold()))
 
-    def save_search(self, name: str, text: str, without: str, sort: Sort, reverse: bool) -> None:
+    def save_search(self, search: SavedSearch) -> None:
         """Keep a search; one of the same name is replaced. Raises: QueryError for a bad name."""
-        name = storable(" ".join(name.split()))
+        name = storable(" ".join(search.name.split()))
         if not name or len(name) > LONGEST_NAME:
             raise QueryError(f"A saved search needs a name of 1 to {LONGEST_NAME} characters.")
         with self._catalog.write(durable=True) as db:
             db.execute(
                 "INSERT OR REPLACE INTO saved_searches (name, text, without, sort, reverse) VALUES (?, ?, ?, ?, ?)",
-                (name, storable(text), storable(without), sort.value, reverse),
+                (name, storable(search.text), storable(search.without), search.sort.value, search.reverse),
             )
 
     def forget_search(self, name: str) -> None:
         with self._catalog.write(durable=True) as db:
             db.execute("DELETE FROM saved_searches WHERE name = ?", (storable(" ".join(name.split())),))
 
-    def records(self) -> tuple[list[SaidOfFile], list[SavedQuery]]:
+    def records(self) -> tuple[list[SaidOfFile], list[SavedSearch]]:
         """See `annotation_records.read_records`."""
         return read_records(self._catalog)
 
-    def merge(self, said: Sequence[SaidOfFile], searches: Sequence[SavedQuery]) -> Merged:
+    def merge(self, said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> Merged:
         """See `annotation_records.merge_records`."""
         return merge_records(self._catalog, said, searches)
 

@@ -22,7 +22,7 @@ from cret_desktop.errors import CretError, LibraryDamaged, ValueRefused
 from cret_desktop.filters import Bounds, Filters
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.media.sprites import tile_size
-from cret_desktop.records import ClipFiles, Line, SaidOfFile, Sidecar
+from cret_desktop.records import ClipFiles, Line, SaidOfFile, SavedSearch, Sidecar
 from cret_desktop.storage.sqlite import beliefs, recovery
 from cret_desktop.storage.sqlite.annotation_records import merge_records, read_records
 from cret_desktop.storage.sqlite.annotations import Annotations
@@ -55,7 +55,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         annotations.change_tags([first, second], ["beach", "summer"], [])
         annotations.set_note(first, "said of the first")
         annotations.set_favourite([second], True)
-        annotations.save_search("mine", "beach", "", Sort.NAME, False)
+        annotations.save_search(SavedSearch("mine", "beach", "", Sort.NAME, False))
         Texts(catalog).set_subtitles(first, [Sidecar("/videos/a.srt", 5, 6)], [Line(0.0, 1.0, "hello there")])
         merge_records(catalog, [SaidOfFile("", 0, b"elsewhere", True, ("kept",), "kept")], [])
         filled = {table for table in TABLES if catalog.reader().execute(f"SELECT count(*) FROM {table}").fetchone()[0]}

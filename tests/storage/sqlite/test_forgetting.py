@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cret_desktop.clips import Sort
 from cret_desktop.library import forgetting
-from cret_desktop.records import Line, Sidecar
+from cret_desktop.records import Line, SavedSearch, Sidecar
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.file_changes import FileChanges
@@ -91,7 +91,7 @@ def test_no_byte_of_what_was_forgotten_is_left(
             name = f"{word}/{word}.mp4" if named else f"{number}.mp4"
             file_id, _ = indexed(catalog, name, 2, content=b"%d" % number)
             speak(catalog, file_id, number, word)
-            annotations.save_search(word, word, word, Sort.NAME, False)
+            annotations.save_search(SavedSearch(word, word, word, Sort.NAME, False))
             indexed(catalog, f"may {number}.mp4", 1, content=b"may %d" % number)
             if not named:
                 speak(catalog, file_id, number, KEPT)
@@ -208,7 +208,7 @@ def test_what_is_deleted_is_overwritten_whatever_this_sqlite_is_built_for(
     words = [letter * 8 for letter in "qxzjk"]
     with Catalog.open(library / "catalog.sqlite") as catalog:
         for word in words:
-            Annotations(catalog).save_search("one", word * 50, "", Sort.NAME, False)
+            Annotations(catalog).save_search(SavedSearch("one", word * 50, "", Sort.NAME, False))
         assert catalog.empty_log()
         assert traces(library, words).keys() == {"kkkkk"}
         Annotations(catalog).forget_search("one")

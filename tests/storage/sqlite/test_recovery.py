@@ -17,6 +17,7 @@ from cret_desktop.clips import Sort
 from cret_desktop.errors import LibraryDamaged, StorageError
 from cret_desktop.filters import Filters
 from cret_desktop.library_files import MARK
+from cret_desktop.records import SavedSearch
 from cret_desktop.storage.sqlite import migrations, recovery
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -49,7 +50,7 @@ def make_sound(folder: Path) -> Path:
             if number % 5 == 0:
                 said.set_favourite([file_id], True)
         for number in range(30):
-            said.save_search(f"search {number}", "a red car " * 6, "trees", Sort.NAME, number % 2 == 0)
+            said.save_search(SavedSearch(f"search {number}", "a red car " * 6, "trees", Sort.NAME, number % 2 == 0))
         gone = catalog.add_root("/gone")
         with catalog.write() as db:
             db.execute("UPDATE files SET root_id = ? WHERE path IN (SELECT path FROM files LIMIT 10)", (gone.id,))

@@ -1,0 +1,138 @@
+"""Messages as JSON, in both directions; pipes and whatever else carries messages share this.
+
+A message is one object: `kind` names its type, `id` the request that it is or answers (0 for an event), `body` holds
+its fields. Bytes are base64. A path that is not UTF-8 keeps its surrogate escapes, written as JSON's \\udcXX. Numbers
+are finite. Only types of `engine.protocol` are decoded, field by field, each checked against its annotation.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import numbers
+from typing import Any, get_args
+
+import msgspec
+
+from cret_desktop.engine.protocol import Event, Failure, Reply, Request, Shutdown
+
+
+class Undecodable(ValueError):
+    """A message of no known type or form. `number` is its request's, 0 where that cannot be read either."""
+
+    def __init__(self, message: str, number: int = 0) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class _Head(msgspec.Struct):
+    kind: str
+    id: int = 0
+    body: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _PlainHead(msgspec.Struct):
+    """A head whose body has been read, as plain objects and lists."""
+
+    kind: str
+    id: int = 0
+    body: Any = None
+
+
+def _request_types() -> dict[str, type[Any]]:
+    return {kind.__name__: kind for kind in (*Request.__subclasses__(), Shutdown)}
+
+
+_REQUESTS = _request_types()
+_EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (*get_args(Event), Failure)}
+_REPLY = Reply.__name__
+
+
+def encode_request(number: int, request: Request[Any] | Shutdown) -> bytes:
+    """Raises: TypeError, ValueError for what no message can hold."""
+    return _encoded(type(request).__name__, number, request)
+
+
+def decode_request(data: bytes) -> tuple[int, Request[Any] | Shutdown]:
+    """Raises: Undecodable."""
+    head = _head(data)
+    kind = _REQUESTS.get(head.kind)
+    if kind is None:
+        raise Undecodable(f"The engine does not know the request {head.kind[:80]}.", head.id)
+    try:
+        return head.id, _decoded(head.body, kind)
+    except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise Undecodable(f"The request {head.kind} cannot be read: {error}.", head.id) from error
+
+
+def encode_message(message: Reply | Event | Failure) -> bytes:
+    """Raises: TypeError, ValueError for what no message can hold."""
+    if isinstance(message, Reply):
+        return _encoded(_REPLY, message.id, message.value)
+    return _encoded(type(message).__name__, message.id if isinstance(message, Failure) else 0, message)
+
+
+class Message:
+    """A message of the engine's, of which the head has been read. The body is decoded once its type is known."""
+
+    def __init__(self, data: bytes) -> None:
+        """Raises: Undecodable."""
+        head = _head(data)
+        self.number = head.id
+        self.is_reply = head.kind == _REPLY
+        self._body = head.body
+        self._kind = head.kind
+
+    def value(self, reply_type: Any) -> Any:
+        """The value of a reply to a request of this reply type. Raises: Undecodable."""
+        try:
+            return _decoded(self._body, reply_type)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise Undecodable(f"A reply cannot be read: {error}.", self.number) from error
+
+    def event(self) -> Event | Failure:
+        """The event or failure. Raises: Undecodable."""
+        kind = _EVENTS.get(self._kind)
+        if kind is None:
+            raise Undecodable(f"There is no message {self._kind[:80]}.", self.number)
+        try:
+            found: Event | Failure = _decoded(self._body, kind)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise Undecodable(f"The message {self._kind} cannot be read: {error}.", self.number) from error
+        return found
+
+
+def _head(data: bytes) -> _Head | _PlainHead:
+    try:
+        return msgspec.json.decode(data, type=_Head)
+    except ValueError:  # of lone surrogates, say, which only the standard library's reader accepts
+        try:
+            return msgspec.convert(json.loads(data), _PlainHead)
+        except (ValueError, RecursionError) as error:
+            raise Undecodable(f"A message cannot be read: {error}.") from error
+
+
+def _encoded(kind: str, number: int, body: object) -> bytes:
+    plain = msgspec.to_builtins(body, enc_hook=_plain_number)
+    try:
+        content = json.dumps(plain, allow_nan=False, separators=(",", ":")).encode("ascii")
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return b'{"kind":"%s","id":%d,"body":%s}' % (kind.encode("ascii"), number, content)
+
+
+def _decoded(body: Any, kind: Any) -> Any:
+    if isinstance(body, msgspec.Raw):
+        return msgspec.json.decode(body, type=kind)
+    return msgspec.convert(body, kind)
+
+
+def _plain_number(value: object) -> object:
+    """Numpy's numbers, and other subclasses, as Python's own. Raises: TypeError."""
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        if not math.isfinite(value):
+            raise ValueError("it holds a number that is not finite")
+        return float(value)
+    raise TypeError(f"a {type(value).__name__} cannot be sent")

@@ -1,0 +1,24 @@
+"""What the engine asks of the computer that it runs on: a low priority, and whether there is mains power."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import psutil
+
+
+def step_back() -> None:
+    """Lower the priority of this process, and of the decoders and the graph builder that it will start."""
+    if sys.platform == "win32":
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        os.nice(10)
+
+
+def on_battery() -> bool:
+    try:
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    except OSError:  # a system that tells nothing of its power: a container, a bare kernel
+        battery = None
+    return battery is not None and battery.power_plugged is False

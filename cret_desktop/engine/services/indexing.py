@@ -1,0 +1,141 @@
+"""Runs of indexing: pausing, cancelling, progress, and what follows from them for the graph and the model."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from cret_desktop.engine import protocol
+from cret_desktop.engine.assemble import OpenLibrary
+from cret_desktop.engine.client import EngineConfig
+from cret_desktop.engine.graph_building import GraphBuilding
+from cret_desktop.engine.handlers import Call, handles
+from cret_desktop.engine.jobs import JobQueue, Run
+from cret_desktop.engine.protocol import LibraryPart
+from cret_desktop.engine.sessions import Publish
+from cret_desktop.engine.watching import Watching
+from cret_desktop.errors import CretError
+from cret_desktop.foreign import why
+from cret_desktop.library.control import Conditions, Control
+from cret_desktop.library.progress import FileIndexed, FilesMeasured, FolderScanned, IndexProgress, Phase
+from cret_desktop.paths import is_inside
+
+log = logging.getLogger(__name__)
+
+
+class IndexingService:
+    def __init__(
+        self,
+        library: OpenLibrary,
+        config: EngineConfig,
+        jobs: JobQueue,
+        conditions: Conditions,
+        watching: Watching,
+        graphs: GraphBuilding,
+        publish: Publish,
+        on_failure: Callable[[BaseException], None],
+        on_batch: Callable[[], None],
+    ) -> None:
+        """`on_failure` is called with an error that ended a run, `on_batch` after progress."""
+        self._library = library
+        self._config = config
+        self._jobs = jobs
+        self._conditions = conditions
+        self._watching = watching
+        self._graphs = graphs
+        self._publish = publish
+        self._on_failure = on_failure
+        self._on_batch = on_batch
+        self._lock = threading.Lock()
+        self._under_way: tuple[Run, Control] | None = None
+        self._reports = False  # whether the run under way has something to report
+
+    @property
+    def paused(self) -> bool:
+        return self._conditions.paused
+
+    @handles(protocol.Pause)
+    def pause(self, request: protocol.Pause, _: Call) -> None:
+        self._pause(request.paused)
+
+    @handles(protocol.CancelIndexing)
+    def cancel(self, _: protocol.CancelIndexing, __: Call) -> None:
+        self._jobs.cancel_runs()
+        self._pause(False)
+
+    def prioritise(self, path: str) -> bool:
+        """Take the files of a folder first in the run under way; False where that run does not look there."""
+        with self._lock:
+            if self._under_way is None:
+                return False
+            run, control = self._under_way
+            if not any(is_inside(path, place) for _, place in run.places):
+                return False
+            control.first = path
+            return True
+
+    def run(self, run: Run) -> None:
+        """Carry out a run. Its end is always reported, whatever ends it: somebody waits for that."""
+        self._reports = not run.quiet
+        error, exit_status = "", 0
+        config = self._config
+        control = Control(self._conditions, run.token, self._watching.take)
+        indexer = self._library.indexer(self._on_progress, config.leave_out, config.sampling, config.disk_budget)
+        with self._lock:
+            self._under_way = run, control
+        try:
+            with self._library.catalog.guarded():
+                totals = indexer.run(run.places, control, only_new=self._jobs.stopped)
+            if totals.files and not totals.cancelled:
+                self._library.searcher.encode_references()  # encoded now, so that the first search need not
+            self._graphs.build_if_due()
+            self._settle_model()
+        except CretError as failure:
+            self._on_failure(failure)
+            totals, error, exit_status = indexer.totals, str(failure), failure.exit_status
+        except BaseException as failure:  # whatever it is, the thread lives on
+            log.exception("indexing failed")
+            totals, exit_status = indexer.totals, CretError.exit_status
+            error = f"Indexing stopped on a defect: {why(failure)}."
+        finally:
+            with self._lock:
+                self._under_way = None
+        self._jobs.rest(failed=bool(error))
+        self._watching.look_again(totals.unsettled)
+        self._watching.roots_changed()  # their places may have
+        if self._reports or error:
+            self._publish(protocol.IndexFinished(totals, error, exit_status))
+
+    def _pause(self, paused: bool) -> None:
+        """Report it also where nothing changes: a run that is held has nothing more to report of itself."""
+        self._conditions.pause(paused)
+        self._publish(protocol.PauseChanged(paused))
+
+    def _settle_model(self) -> None:
+        """Switch searches to the model that is indexed with, once they find with it what they found before."""
+        library = self._library
+        if library.before is None or library.embeddings.count_behind(library.model.info.fingerprint):
+            return
+        library.searcher.prepare()  # loaded now, so that the first search need not
+        library.before = None  # and with it its weights; a search that is under way in it still ends
+        self._publish(protocol.ModelsChanged())
+        self._publish(protocol.LibraryChanged.of(LibraryPart.MODEL))
+
+    def _on_progress(self, event: IndexProgress | FileIndexed | FolderScanned | FilesMeasured) -> None:
+        if isinstance(event, FolderScanned):
+            self._watching.looked(event)
+            if event.changed:
+                self._publish(protocol.LibraryChanged.of(LibraryPart.FILES, LibraryPart.FOLDERS))
+            return
+        if isinstance(event, FilesMeasured):
+            self._publish(protocol.LibraryChanged.of(LibraryPart.FILES))
+            return
+        if not self._reports:
+            if isinstance(event, IndexProgress) and event.phase is Phase.SCANNING:
+                return
+            self._reports = True
+        self._publish(event)
+        self._on_batch()
+        if isinstance(event, FileIndexed):
+            self._graphs.build_if_due()

@@ -1,0 +1,36 @@
+"""Pictures to search by, decoded in a child. A newer one of the same session cancels the one before."""
+
+from __future__ import annotations
+
+from cret_desktop.clips import Picture
+from cret_desktop.engine import protocol
+from cret_desktop.engine.handlers import Call, Route, routes
+from cret_desktop.errors import DecoderFailed
+from cret_desktop.library.searcher import Abandoned
+from cret_desktop.media.still_picture import PictureReader
+
+
+class PictureService:
+    def __init__(self) -> None:
+        self._reader = PictureReader()
+
+    @routes(protocol.ReadPicture)
+    def route(self, request: protocol.ReadPicture, call: Call) -> Route[Picture]:
+        call.session.supersede(protocol.ReadPicture, call.token)
+        return Route(request.lane, lambda: self._read(request, call))
+
+    def _read(self, request: protocol.ReadPicture, call: Call) -> Picture:
+        def wanted() -> bool:
+            return not call.token.cancelled
+
+        with call.token.calling(self._reader.stop):
+            if not wanted():
+                raise Abandoned
+            try:
+                if request.data is not None:
+                    return self._reader.read(request.data, wanted=wanted)
+                return self._reader.read_file(request.path, wanted)
+            except DecoderFailed:
+                if not wanted():
+                    raise Abandoned from None
+                raise

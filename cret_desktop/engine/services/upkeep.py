@@ -1,0 +1,122 @@
+"""What is done to the library between runs of indexing: forgetting what is gone, freeing space, tidying thumbnails."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from cret_desktop.engine import protocol
+from cret_desktop.engine.assemble import OpenLibrary
+from cret_desktop.engine.client import EngineConfig
+from cret_desktop.engine.graph_building import GraphBuilding
+from cret_desktop.engine.handlers import Call, handles
+from cret_desktop.engine.jobs import JobQueue, Run
+from cret_desktop.engine.protocol import LibraryChanged, LibraryPart
+from cret_desktop.engine.sessions import Publish
+from cret_desktop.engine.watching import KEEP_SECONDS
+from cret_desktop.errors import CretError
+from cret_desktop.library import forgetting
+from cret_desktop.library.thumbnails import ThumbnailFolder
+from cret_desktop.records import LibrarySize
+from cret_desktop.storage.sqlite.forgetting import drop_forgotten_words, forget_gone
+
+log = logging.getLogger(__name__)
+
+PURGE_SECONDS = 86400.0  # between two times of forgetting what is gone for good
+_FORGOTTEN = frozenset(
+    {LibraryPart.FILES, LibraryPart.FOLDERS, LibraryPart.TAGS, LibraryPart.NOTES, LibraryPart.FAVOURITES}
+)
+
+
+class UpkeepService:
+    """All of it runs on the indexing thread."""
+
+    def __init__(
+        self, library: OpenLibrary, config: EngineConfig, jobs: JobQueue, graphs: GraphBuilding, publish: Publish
+    ) -> None:
+        self._library = library
+        self._config = config
+        self._jobs = jobs
+        self._graphs = graphs
+        self._publish = publish
+        self._thumbnails = ThumbnailFolder(library.store)
+        self._purged = -math.inf  # when, by the monotonic clock
+
+    @handles(protocol.FreeSpace)
+    def free(self, _: protocol.FreeSpace, __: Call) -> LibrarySize:
+        self._library.catalog.check_writable()
+        try:
+            self._thumbnails.sweep()
+            self._library.shrink_thumbnails(self._config.sampling, lambda: self._jobs.closed)
+            self._publish(LibraryChanged.of(LibraryPart.THUMBNAILS))  # they have other names now
+            drop_forgotten_words(self._library.catalog)
+            self._library.catalog.compact()
+            return self._library.store.backup.measure()
+        finally:
+            self._resume()
+
+    @handles(protocol.Forget)
+    def forget(self, request: protocol.Forget, _: Call) -> protocol.Forgotten:
+        """Always to the end, however little there was: what an earlier one was stopped at is done then."""
+        catalog, library = self._library.catalog, self._config.library
+        catalog.check_writable()
+        try:
+            gone = forget_gone(catalog, request.path and os.path.abspath(request.path))
+            try:
+                drop_forgotten_words(catalog)
+                emptied = catalog.compact()
+            finally:
+                self._forget_clips(gone.clips, gone.sprites)  # last: a graph that is built reads the catalog
+            if request.copies:
+                forgetting.delete_copies(library)
+            left = tuple(str(place) for place in forgetting.copies(library))
+            return protocol.Forgotten(gone.videos, gone.folders, gone.kept, gone.staying, left, not emptied)
+        finally:
+            self._publish(LibraryChanged(_FORGOTTEN))
+            self._resume()
+
+    def purge_if_due(self) -> None:
+        """Forget what has been gone for `KEEP_SECONDS`; once a day, since the engine may live long."""
+        if self._config.read_only or time.monotonic() - self._purged < PURGE_SECONDS:
+            return
+        self._purged = time.monotonic()
+        try:
+            clips, sprites = self._library.changes.purge(time.time() - KEEP_SECONDS)
+            self._forget_clips(clips, sprites)
+            if drop_forgotten_words(self._library.catalog):
+                self._library.catalog.empty_log()
+            self._library.catalog.compact_if_due(forgotten=bool(clips))
+        except CretError as error:
+            log.warning("Videos that are gone for long still take up space: %s", error)
+
+    def tidy_thumbnails(self) -> None:
+        catalog = self._library.catalog
+        try:
+            if catalog.unclean:
+                self._thumbnails.sweep()
+            self._thumbnails.look(closely=catalog.unclean)
+        except (CretError, OSError) as error:
+            log.warning("The thumbnails could not be looked at: %s", error)
+
+    def redraw(self, stop: Callable[[], bool]) -> None:
+        """Draw missing thumbnails, until there is something else to do."""
+        try:
+            if self._thumbnails.redraw(self._library.open_decoder, self._config.sampling, stop):
+                self._publish(LibraryChanged.of(LibraryPart.THUMBNAILS))
+        except (CretError, OSError) as error:
+            log.warning("Missing thumbnails could not be drawn: %s", error)
+
+    def _resume(self) -> None:
+        """Resume the runs that were stopped for something else."""
+        if roots := self._library.catalog.roots():
+            self._jobs.put(Run(tuple((root, root.path) for root in roots), quiet=True))
+
+    def _forget_clips(self, clips: Sequence[int], sprites: Sequence[str]) -> None:
+        self._library.remove(np.asarray(clips, np.int64))
+        self._graphs.build_if_due()
+        self._library.store.blobs.remove(sprites)
