@@ -109,7 +109,6 @@ class Engine:
         self._config = config
         self._library = library
         self._strange = strange
-        self._closing = False
         self._told_lost = False  # that the GPU has failed
         self._sessions = Sessions()
         self._joined: list[threading.Thread] = []
@@ -167,7 +166,6 @@ class Engine:
         try:
             self._receive(self._owner)
         finally:
-            self._closing = True
             self._sessions.close()
             for thread in self._joined:
                 thread.join()
@@ -243,8 +241,7 @@ class Engine:
                 value = work()
             call.session.send(protocol.Reply(call.number, value))
         except Abandoned:
-            if not self._closing:  # then nobody took its place: the client says that the engine was closed
-                call.session.send(protocol.Failure(call.number, "Superseded", "", superseded=True))
+            call.session.send(protocol.Failure(call.number, "Superseded", "", superseded=True))
         except BaseException as error:  # noqa: BLE001 - every request gets its answer, its thread lives on
             call.session.send(_failure(call.number, error))
             self._fall_if_damaged(error)
