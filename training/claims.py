@@ -81,7 +81,7 @@ def run_cell(cell: Cell, options: argparse.Namespace, run: Path) -> None:
     missing = ["--allow-missing"] if config.data.allow_missing else []
     status = evaluate.main([*arguments, *split, *missing, "--out", str(result_file(run).parent)])
     if status:
-        raise CretError(f"“{run}” is trained, but could not be evaluated: see above.")
+        raise CretError("training.not-evaluated", run=run)
 
 
 def result_file(run: Path) -> Path:

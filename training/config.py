@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any, Literal, Self
 
 from cret_desktop.clips import ScoreConfig
 from cret_desktop.errors import UsageError
+from cret_desktop.messages import Message
 from cret_desktop.model.config import CRETConfig, differences, flat, from_json
 from training.losses import LossConfig
 from training.pairwise import PairwiseConfig
@@ -112,29 +114,38 @@ class TrainConfig:
         problems = self.loss.problems() + self.pairwise.problems(self.model.width)
         low, high = self.data.crop_scale
         checks = (
-            (self.batch > 1, "batch must be at least 2: a clip is told apart from the others of its batch"),
-            (1 <= self.chunks <= self.batch, "chunks must be from 1 to batch"),
-            (self.epochs > 0 and self.steps >= 0, "epochs must be positive, steps not negative"),
-            (min(self.validate_every, self.save_every) >= 0, "validate_every and save_every must not be negative"),
-            (self.log_every > 0, "log_every must be positive"),
-            (self.seed >= 0, "seed must not be negative"),
-            (self.data.workers >= 0, "data.workers must not be negative"),
-            (0 < low <= high <= 1, "data.crop_scale must be two shares of the area, the smaller first"),
-            (1 <= self.data.group <= self.batch, "data.group must be from 1 to batch"),
-            (self.batch % max(self.data.group, 1) == 0, "batch must be a multiple of data.group"),
-            (not self.data.train.startswith("test"), "data.train must not be a test split"),
-            (self.data.validation != self.data.train, "data.validation must not be the training split"),
-            (not self.data.validation.startswith("test"), "data.validation must not be a test split"),
-            (self.optimiser.learning_rate > 0, "optimiser.learning_rate must be positive"),
-            (self.optimiser.text_rate >= 0, "optimiser.text_rate must not be negative"),
-            (all(0 <= beta < 1 for beta in self.optimiser.betas), "optimiser.betas must be in [0, 1)"),
-            (self.optimiser.weight_decay >= 0, "optimiser.weight_decay must not be negative"),
-            (0 <= self.optimiser.warmup <= 1, "optimiser.warmup is a share of all steps, from 0 to 1"),
-            (self.optimiser.gradient_norm > 0, "optimiser.gradient_norm must be positive"),
+            (self.batch > 1, Message("training.batch")),
+            (1 <= self.chunks <= self.batch, Message("training.up-to", name="chunks", most="batch")),
+            (self.epochs > 0 and self.steps >= 0, Message("training.epochs")),
+            (
+                min(self.validate_every, self.save_every) >= 0,
+                Message("training.not-negative", names="validate_every, save_every"),
+            ),
+            (self.log_every > 0, Message("config.not-positive", names="log_every")),
+            (self.seed >= 0, Message("training.not-negative", names="seed")),
+            (self.data.workers >= 0, Message("training.not-negative", names="data.workers")),
+            (0 < low <= high <= 1, Message("training.crop")),
+            (1 <= self.data.group <= self.batch, Message("training.up-to", name="data.group", most="batch")),
+            (
+                self.batch % max(self.data.group, 1) == 0,
+                Message("config.not-a-multiple", name="batch", other="data.group"),
+            ),
+            (not self.data.train.startswith("test"), Message("training.test-split", name="data.train")),
+            (self.data.validation != self.data.train, Message("training.same-split")),
+            (not self.data.validation.startswith("test"), Message("training.test-split", name="data.validation")),
+            (self.optimiser.learning_rate > 0, Message("config.not-positive", names="optimiser.learning_rate")),
+            (self.optimiser.text_rate >= 0, Message("training.not-negative", names="optimiser.text_rate")),
+            (all(0 <= beta < 1 for beta in self.optimiser.betas), Message("config.share", name="optimiser.betas")),
+            (self.optimiser.weight_decay >= 0, Message("training.not-negative", names="optimiser.weight_decay")),
+            (0 <= self.optimiser.warmup <= 1, Message("training.step-share", name="optimiser.warmup")),
+            (self.optimiser.gradient_norm > 0, Message("config.not-positive", names="optimiser.gradient_norm")),
         )
-        problems += [sentence for holds, sentence in checks if not holds]
+        problems += [problem for holds, problem in checks if not holds]
         if problems:
-            raise ConfigError(f"This training cannot be run: {'; '.join(problems)}.")
+            reason = functools.reduce(
+                lambda rest, first: Message("training.list", first=first, rest=rest), problems[::-1]
+            )
+            raise ConfigError("training.not-runnable", reason=reason)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `from_json` gives an equal config."""
@@ -155,7 +166,7 @@ class TrainConfig:
         for assignment in assignments:
             name, equals, text = assignment.partition("=")
             if not equals:
-                raise ConfigError(f"“{assignment}” is no setting; write field=value, as in loss.temperature=0.1.")
+                raise ConfigError("training.no-assignment", text=assignment)
             *parents, last = name.split(".")
             target: Any = values
             for parent in parents:
@@ -164,8 +175,9 @@ class TrainConfig:
             if not isinstance(target, dict) or not (free or (last in target and not isinstance(target[last], dict))):
                 near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
                 near += [other for other in known if other.endswith(f".{last}") and other not in near]
-                hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
-                raise ConfigError(f"There is no setting “{name}”; {hint}")
+                if near:
+                    raise ConfigError("training.near-setting", name=name, names=", ".join(near))
+                raise ConfigError("training.no-setting", name=name, names=", ".join(known))
             target[last] = _parsed(text)
         changed = self.from_json(values)
         if any(assignment.startswith("model.score.") for assignment in assignments):
@@ -174,7 +186,7 @@ class TrainConfig:
         return dataclasses.replace(changed, model=dataclasses.replace(changed.model, score=score))
 
     def differences(self, other: TrainConfig) -> list[str]:
-        """The fields in which `other` differs, as 'batch: 20 here, 40 there'."""
+        """The fields in which `other` differs from this, as 'batch: 40 → 20': the other's value first."""
         return differences(self.to_json(), other.to_json())
 
 

@@ -54,7 +54,7 @@ def join(device: str = "auto", timeout: timedelta = timedelta(hours=1)) -> Itera
         that the collective raised.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("There is no GPU that this torch can use: give --device cpu, or install torch for CUDA.")
+        raise UsageError("training.no-gpu")
     cuda = device != "cpu" and torch.cuda.is_available()
     if "WORLD_SIZE" not in os.environ:
         yield World(device=torch.device("cuda" if cuda else "cpu"))
@@ -69,10 +69,8 @@ def join(device: str = "auto", timeout: timedelta = timedelta(hours=1)) -> Itera
     except RuntimeError as error:
         if not _is_lost_connection(error):
             raise
-        raise ProcessLost(
-            f"Process {rank} of {size} stops: another process of this training has ended or does not answer "
-            f"({str(error).splitlines()[0]}). Look for its error above; start the same command again to resume."
-        ) from error
+        said = (str(error).splitlines() or [""])[0]
+        raise ProcessLost("training.process-lost", rank=rank, size=size, reason=said) from error
     finally:
         dist.destroy_process_group()
 

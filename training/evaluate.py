@@ -421,7 +421,7 @@ def _run(options: argparse.Namespace) -> int:
     data = registry.open_split(options.dataset, split, options.data, allow_missing=options.allow_missing)
     frame_counts = options.frames or [checkpoint.manifest.config.frames.frames]
     if min(frame_counts) < 1:
-        raise UsageError("--frames needs numbers of at least 1.")
+        raise UsageError("training.frame-counts")
     bank, reason = _open_bank(options)
     if checkpoint.is_pairwise:
         bank, reason = None, "a pairwise model would have to score every pair of the bank, too."

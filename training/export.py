@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from cret_desktop.errors import CretError, UsageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.model import checkpoint
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.encoder import Model
@@ -50,14 +51,13 @@ def export(
         ModelError; OSError.
     """
     if source.is_pairwise:
-        raise UsageError(f"“{source.folder}” scores every pair anew, which cannot be indexed: the app cannot use it.")
+        raise UsageError("training.not-indexable", folder=source.folder)
     if folder.exists():
-        raise UsageError(f"“{folder}” is there already: give another folder, or delete it first.")
+        raise UsageError("training.folder-taken", folder=folder)
     for result in evaluations:
         if result["checkpoint"]["fingerprint"] != source.manifest.fingerprint:
             raise UsageError(
-                f"The results on {result['dataset']} {result['split']} are of another model: "
-                f"evaluate “{source.folder}”."
+                "training.other-model", dataset=result["dataset"], split=result["split"], folder=source.folder
             )
     tokenizer = checkpoint.tokenizer_file(source.manifest)
     model, _ = source.load()
@@ -146,8 +146,8 @@ def _read_evaluation(file: Path) -> dict[str, Any]:
         if {"checkpoint", "rows", "missing"} <= result.keys():
             return result
     except (OSError, ValueError, AttributeError) as error:
-        raise UsageError(f"“{file}” cannot be read as results of an evaluation: {error}") from error
-    raise UsageError(f"“{file}” does not hold the results of an evaluation: give a results.json of training.evaluate.")
+        raise UsageError("training.results-unreadable", file=file, reason=reason_of(error)) from error
+    raise UsageError("training.not-results", file=file)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -272,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if not options.no_figures and importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("Figures need matplotlib: pip install 'cret-desktop[training]', or give --no-figures.")
+        raise UsageError("training.no-matplotlib")
     checkpoint = runs.open_checkpoint(options.checkpoint)
     device = choose_device(options.device)
     split = options.split or DEFAULT_SPLITS.get(options.dataset, "test")

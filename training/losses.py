@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cret_desktop.messages import Message
+
 Form = Literal["nce", "paper", "jensen", "isda"]
 
 
@@ -48,15 +50,15 @@ class LossConfig:
     center_weight: float = 1.0
     center_temperature: float = 0.05
 
-    def problems(self) -> list[str]:
-        """What is wrong with these values, each as the end of a sentence."""
+    def problems(self) -> list[Message]:
+        """What is wrong with these values, each as a part of a sentence."""
         found = []
         if min(self.temperature, self.center_temperature) <= 0:
-            found.append("loss.temperature and loss.center_temperature must be positive")
+            found.append(Message("config.not-positive", names="loss.temperature, loss.center_temperature"))
         if min(self.variance_weight, self.center_weight) < 0:
-            found.append("loss.variance_weight and loss.center_weight must not be negative")
+            found.append(Message("training.not-negative", names="loss.variance_weight, loss.center_weight"))
         if not 0 <= self.variance_warmup <= 1:
-            found.append("loss.variance_warmup is a share of all steps, from 0 to 1")
+            found.append(Message("training.step-share", name="loss.variance_warmup"))
         return found
 
 

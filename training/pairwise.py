@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cret_desktop.errors import ModelError
+from cret_desktop.foreign import reason_of
+from cret_desktop.messages import Message
 from cret_desktop.model.config import CRETConfig, from_json
 from cret_desktop.model.cret import CRET
 
@@ -43,15 +45,15 @@ class PairwiseConfig:
     feedforward: int = 4
     dropout: float = 0.1
 
-    def problems(self, width: int) -> list[str]:
-        """What is wrong with these values in a model of that width, each as the end of a sentence."""
+    def problems(self, width: int) -> list[Message]:
+        """What is wrong with these values in a model of that width, each as a part of a sentence."""
         found = []
         if self.layers < 0:
-            found.append("pairwise.layers is negative")
+            found.append(Message("config.negative", name="pairwise.layers"))
         if min(self.heads, self.feedforward) < 1 or not 0 <= self.dropout < 1:
-            found.append("pairwise.heads and .feedforward must be positive, .dropout in [0, 1)")
+            found.append(Message("training.pairwise-sizes"))
         elif self.layers and width % self.heads:
-            found.append(f"model.width {width} is not a multiple of pairwise.heads")
+            found.append(Message("config.not-a-multiple", name=f"model.width {width}", other="pairwise.heads"))
         return found
 
 
@@ -193,5 +195,5 @@ def load(folder: Path, model: CRETConfig) -> PairScorer | None:
         scorer = PairScorer(config, model)
         scorer.load_state_dict(tensors)
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise ModelError(f"“{file}” holds no pairwise scorer of this model: {error}") from error
+        raise ModelError("training.no-scorer", file=file, reason=reason_of(error)) from error
     return scorer.eval()

@@ -52,7 +52,7 @@ def read_candidates(path: str, settings: StoreSettings) -> StoredVideo:
         claimed = video.duration
         times = _packet_times(video)
     if not times:
-        raise BadFile("The file holds no picture.")
+        raise BadFile("file.no-frame")
     start, end = times
     with open_video(path) as video:
         length = end - start if settings.seconds is None else min(end - start, settings.seconds)
@@ -105,7 +105,7 @@ def _jpegs_at(video: OpenVideo, wanted: Sequence[float], settings: StoreSettings
                 return jpegs, True
         shown = frame
     if shown is None:
-        raise BadFile("No picture of this file could be decoded.")
+        raise BadFile("file.no-frame")
     show(shown, until=float("inf"))
     return jpegs, wanted[-1] - last <= max(_SHORT_SECONDS, (wanted[-1] - wanted[0]) / len(wanted))
 
@@ -242,7 +242,7 @@ def prepare(
     Raises: PathError, UsageError, StorageError.
     """
     if not videos.is_dir():
-        raise PathError(f"There is no folder of videos “{videos}”.")
+        raise PathError("training.no-videos", folder=videos)
     there = copy_annotations(dataset, annotations, out / registry.ANNOTATIONS)
     read = [dataset.load(out / registry.ANNOTATIONS, split) for split in splits or there]
     wanted = {video.id: video for split in read for video in split.videos}

@@ -139,6 +139,7 @@ def recipe(name: str) -> TrainConfig:
     """Raises: ConfigError for a name that is not in `RECIPES`."""
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(RECIPES)}."
-        raise ConfigError(f"There is no recipe “{name}”; {hint}")
+        if near:
+            raise ConfigError("training.near-recipe", name=name, other=near[0])
+        raise ConfigError("training.no-recipe", name=name, names=", ".join(RECIPES))
     return RECIPES[name]()

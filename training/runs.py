@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cret_desktop.errors import ModelError
+from cret_desktop.foreign import reason_of
 from cret_desktop.model import checkpoint
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.cret import CRET
@@ -56,10 +57,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if (folder / checkpoint.CONFIG).is_file() and not (folder / RUN).is_file():
         models = [folder]
     if not models:
-        raise ModelError(
-            f"“{folder}” is neither a model (no {checkpoint.CONFIG}) nor a training run that has saved one "
-            f"(no {' or '.join(MODELS)} in it)."
-        )
+        raise ModelError("training.not-a-checkpoint", folder=folder, file=checkpoint.CONFIG, names=", ".join(MODELS))
     manifest = checkpoint.read_manifest(models[0])
     run_folder = next((parent for parent in (models[0], models[0].parent) if (parent / RUN).is_file()), None)
     if run_folder is None:
@@ -67,5 +65,5 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     try:
         run = json.loads((run_folder / RUN).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"“{run_folder / RUN}” cannot be read: {error}") from error
+        raise ModelError("training.run-unreadable", file=run_folder / RUN, reason=reason_of(error)) from error
     return Checkpoint(manifest, run_folder, run)

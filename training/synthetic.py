@@ -36,6 +36,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from cret_desktop.clips import Frames
 from cret_desktop.errors import CretError, PathError
+from cret_desktop.foreign import reason_of
 
 SIZE = 24  # pixels of a frame's side: three objects fit side by side
 OBJECT = 7
@@ -193,12 +194,9 @@ def open_split(data: Path, split: str) -> SyntheticSplit:
         lines = file.read_text(encoding="utf-8").splitlines()
         return SyntheticSplit(split, [Scene.from_json(json.loads(line)) for line in lines])
     except FileNotFoundError as error:
-        raise PathError(
-            f"“{data}” holds no {split} split of the synthetic world: "
-            f"make one with python -m training.synthetic --out {data} --size 10k"
-        ) from error
+        raise PathError("dataset.no-world", folder=data, split=split, out=data) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise PathError(f"“{file}” is no split of the synthetic world ({error!r}): generate it again.") from error
+        raise PathError("dataset.bad-world", file=file, reason=reason_of(error)) from error
 
 
 def pair_accuracy(similarities: NDArray[np.float32], questions: Sequence[Question]) -> dict[str, float]:

@@ -158,7 +158,7 @@ def run_jobs(jobs: Sequence[Job], out: Path, data: Path) -> Iterator[dict[str, A
             for done in as_completed([pool.submit(run_job, job, out, data) for job in waiting]):
                 yield done.result()
         except BrokenProcessPool as error:
-            raise TrainingError("A cell's process was ended from outside: the same command goes on with it.") from error
+            raise TrainingError("training.cell-ended") from error
 
 
 def _result_file(out: Path, job: Job) -> Path:
@@ -171,7 +171,7 @@ def _is_done(out: Path, job: Job) -> bool:
         return False
     found = json.loads(file.read_text(encoding="utf-8"))
     if (found["asked_steps"], found["split"], tuple(found["settings"])) != (job.steps, job.split, job.settings):
-        raise UsageError(f"“{file}” was measured with other settings: name another --out, or remove it.")
+        raise UsageError("training.measured-otherwise", file=file)
     return True
 
 
@@ -179,7 +179,7 @@ def read_results(out: Path) -> list[dict[str, Any]]:
     """All cells that are done. Raises: UsageError where there is none."""
     files = sorted((out / "results").glob("*.json"))
     if not files:
-        raise UsageError(f"“{out}” holds no results yet: run proof or table with this --out first.")
+        raise UsageError("training.no-results", out=out)
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 

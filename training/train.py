@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _files(assignments: Sequence[str]) -> dict[str, Path]:
     pairs = [assignment.rpartition("=") for assignment in assignments]
     if any(not source for source, _, _ in pairs):
-        raise ConfigError("--weights takes SOURCE=FILE, with the source as it stands in the configuration.")
+        raise ConfigError("training.weights-option")
     return {source: Path(file) for source, _, file in pairs}
 
 

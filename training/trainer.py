@@ -30,6 +30,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from cret_desktop.errors import CretError, ModelError, UsageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.model import checkpoint
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.transforms import Tokenizer, normalise_pixels
@@ -93,8 +94,11 @@ class StepSampler:
         self.steps_per_epoch = self._groups * self._group // (config.batch * world.size)
         if self.steps_per_epoch == 0:
             raise ConfigError(
-                f"“{config.data.train}” of {config.data.dataset} has {items} items, fewer than one step's "
-                f"{config.batch * world.size}: set a smaller batch."
+                "training.few-items",
+                split=config.data.train,
+                dataset=config.data.dataset,
+                count=items,
+                batch=config.batch * world.size,
             )
         self.total = config.steps or config.epochs * self.steps_per_epoch
         self.start = start
@@ -209,10 +213,7 @@ class Trainer:
                 if at_end or self.stopping or self.step % (config.save_every or epoch) == 0:
                     self._save()
                 if self.stopping and not at_end:
-                    raise TrainingError(
-                        f"Asked to stop, “{self.run}” did so after step {self.step} of {total} and saved it: "
-                        "the same command goes on from there."
-                    )
+                    raise TrainingError("training.stopped", run=self.run, step=self.step, total=total)
 
     def steps(self) -> Generator[Step, None, None]:
         """Takes the steps that are left, one at a time; `step` counts them. What is done between two is not timed."""
@@ -256,16 +257,12 @@ class Trainer:
             losses = self.backward(frames, texts)
         except torch.OutOfMemoryError as error:
             raise TrainingError(
-                f"Step {self.step + 1} does not fit into the memory of {self.world.device}: set chunks to more than "
-                f"{self.config.chunks}, or gradient_checkpointing=true."
+                "training.memory", step=self.step + 1, device=str(self.world.device), chunks=self.config.chunks
             ) from error
         except RuntimeError as error:
             if self.config.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                 reason = " ".join(str(error).partition("\n\n")[0].split())  # after it comes advice for debugging
-                raise TrainingError(
-                    f"torch.compile failed at step {self.step + 1} ({reason}); it needs a C++ "
-                    "compiler. Set compile=false: that changes how fast the run is, and lets it go on where it stopped."
-                ) from error
+                raise TrainingError("training.compile", step=self.step + 1, reason=reason) from error
             raise
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), optimiser.gradient_norm)
         # Sent along, so that all processes learn in one and the same step that one was asked to stop.
@@ -273,11 +270,10 @@ class Trainer:
         *mean, stopping = distributed.mean(torch.stack([*losses, norm, stop]), self.world).tolist()
         if not all(map(math.isfinite, mean)):
             last = self.run / LAST
-            kept = f"“{last}” holds the last good state" if last.exists() else "nothing was saved yet"
-            raise TrainingError(
-                f"Step {self.step + 1} gave a loss of {mean[0]} (gradient norm {mean[3]}), so training stops; {kept}. "
-                "Start again with a lower optimiser.learning_rate, or a higher loss.temperature."
-            )
+            step, loss, size = self.step + 1, str(mean[0]), str(mean[3])
+            if last.exists():
+                raise TrainingError("training.diverged", step=step, loss=loss, norm=size, last=last)
+            raise TrainingError("training.diverged-early", step=step, loss=loss, norm=size)
         self.optimiser.step()
         self.stopping = stopping > 0
         names = ("loss", "gaussian_loss", "center_loss", "gradient_norm")
@@ -421,36 +417,30 @@ class Trainer:
             step, best = int(state["step"]), state["best"]
             there = {"processes": int(state["processes"]), "items": int(state["items"])}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(f"“{last / STATE}” cannot be read ({error}); begin in another folder.") from error
+            raise TrainingError("training.state-unreadable", file=last / STATE, reason=reason_of(error)) from error
         faults = [fault for fault in self.config.differences(begun) if not fault.startswith(_FREE)]
         here = {"processes": self.world.size, "items": len(self._pairs)}  # the order of the data follows from both
-        faults += [f"{name}: {here[name]} here, {there[name]} there" for name in here if here[name] != there[name]]
+        faults += [f"{name}: {there[name]} → {here[name]}" for name in here if here[name] != there[name]]
         if faults:
-            raise ConfigError(
-                f"“{self.run}” was begun with other settings ({'; '.join(faults)}): "
-                "give the same ones to resume it, or another --out."
-            )
+            raise ConfigError("training.other-settings", run=self.run, differences="; ".join(faults))
         trained = checkpoint.load(checkpoint.read_manifest(last))
         self.model.load_state_dict(trained.state_dict())
         if self.scorer is not None:
             scorer = pairwise.load(last, self.config.model)
             if scorer is None:
-                raise TrainingError(f"“{last / pairwise.WEIGHTS}” is missing; begin in another folder.")
+                raise TrainingError("training.state-missing", file=last / pairwise.WEIGHTS)
             self.scorer.load_state_dict(scorer.state_dict())
         try:
             self._load_optimiser(load_file(last / OPTIMISER))
         except (OSError, SafetensorError, KeyError) as error:
-            raise TrainingError(f"“{last / OPTIMISER}” cannot be read ({error}); begin in another folder.") from error
+            raise TrainingError("training.state-unreadable", file=last / OPTIMISER, reason=reason_of(error)) from error
         self.step, self.best = step, -math.inf if best is None else float(best)
 
     def _agree(self) -> None:
         """Raises: TrainingError where another machine has other data, or does not see this run's folder."""
         mine = torch.tensor([self.step, len(self._pairs)], dtype=torch.float64, device=self.world.device)
         if not distributed.mean(mine, self.world).equal(mine):
-            raise TrainingError(
-                f"The processes of this run do not see the same folders (this one is at step {self.step} of "
-                f"“{self.run}”, with {len(self._pairs)} items): put --data and --out where all machines find the same."
-            )
+            raise TrainingError("training.other-folders", step=self.step, run=self.run, count=len(self._pairs))
 
     def _optimiser_tensors(self) -> dict[str, Tensor]:
         return {
@@ -536,11 +526,11 @@ def locate_sources(config: TrainConfig, data: Path, files: Mapping[str, Path]) -
         try:
             found[source] = files.get(source) or checkpoint.locate(source, data, local_files_only=False)
         except ModelError as error:
-            raise ModelError(f"{error} (As an option: --weights {source}=FILE)") from error
+            raise ModelError("training.weights-hint", reason=error.message, source=source) from error
     return found
 
 
 def check_folder(run: Path) -> None:
     """Raises: UsageError where the folder holds something, but no run."""
     if run.exists() and (not run.is_dir() or (any(run.iterdir()) and not (run / RUN).exists())):
-        raise UsageError(f"“{run}” is not empty and holds no training run: name another --out.")
+        raise UsageError("training.not-a-run", run=run)

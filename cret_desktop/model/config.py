@@ -255,15 +255,15 @@ class CRETConfig:
         return from_json(cls, values, "")
 
     def differences(self, other: CRETConfig) -> list[str]:
-        """The fields in which `other` differs, as 'text.width: 768 here, 384 there'."""
+        """The fields in which `other` differs from this, as 'text.width: 384 → 768': the other's value first."""
         return differences(self.to_json(), other.to_json())
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
-    """The fields in which two nested objects differ, as 'text.width: 768 here, 384 there'."""
+    """The fields in which two nested objects differ, as 'text.width: 384 → 768': from `there` to `here`."""
     here, there = flat(here), flat(there)
     return [
-        f"{name}: {here.get(name)!r} here, {there.get(name)!r} there"
+        f"{name}: {there.get(name)!r} → {here.get(name)!r}"
         for name in sorted({*here, *there})
         if here.get(name) != there.get(name)
     ]

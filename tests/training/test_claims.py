@@ -53,4 +53,4 @@ def test_every_cell_is_a_run_that_can_be_configured(name: str) -> None:
 def test_what_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["ccm", "synthetic", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cpu"]
     assert claims.main(arguments) != 0
-    assert "holds no train split of the synthetic world" in capsys.readouterr().err
+    assert "contains no train split of the synthetic world" in capsys.readouterr().err

@@ -161,29 +161,29 @@ def test_stems(name: str) -> None:
 def test_wrong_layout_says_what_was_expected_and_found(tmp_path: Path, dataset: DataSet) -> None:
     (tmp_path / "something_else.txt").touch()
     split = dataset.splits[0]
-    for folder, found in ((tmp_path, "holds something_else.txt"), (tmp_path / "none", "no such folder")):
+    for folder, found in ((tmp_path, "contains something_else.txt"), (tmp_path / "none", "no such folder")):
         with pytest.raises(PathError) as raised:
             dataset.load(folder, split)
         assert found in str(raised.value)
         assert all(file in str(raised.value) for file in dataset.files[split])
-    with pytest.raises(UsageError, match=rf"no split “nope”; it has {split}"):
+    with pytest.raises(UsageError, match=rf"no split “nope”\. Available: {split}"):
         dataset.load(tmp_path, "nope")
 
 
 @pytest.mark.parametrize(
     ("file", "content", "split", "expected"),
     [
-        ("MSRVTT_data.json", "[1, 2]", "train-full", "should hold .* but it holds a list"),
+        ("MSRVTT_data.json", "[1, 2]", "train-full", "another structure than expected: .*videos"),
         ("MSRVTT_data.json", "{", "train-full", "not valid JSON"),
         ("MSRVTT_data.json", '{"videos": [], "sentences": []}', "val-full", "no video with the split “validate”"),
         (
             "MSRVTT_JSFUSION_test.csv",
             "video,caption\n",
             "test-1k",
-            "should have the columns key, .* it has video, caption",
+            "should have the columns key, .* it has these: video, caption",
         ),
         ("MSRVTT_JSFUSION_test.csv", "key,vid_key,video_id,sentence\nret0,msr1\n", "test-1k", "line 2"),
-        ("MSRVTT_train.7k.csv", "video_id\nvideo9999\n", "train-7k", "“video9999” .* describe it nowhere"),
+        ("MSRVTT_train.7k.csv", "video_id\nvideo9999\n", "train-7k", "“video9999” .* without a caption"),
     ],
 )
 def test_msrvtt_wrong_content(tmp_path: Path, file: str, content: str, split: str, expected: str) -> None:

@@ -89,5 +89,5 @@ def test_alone_there_is_nothing_to_gather() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_a_sentence() -> None:
-    with pytest.raises(UsageError, match="give --device cpu"), join("cuda"):
+    with pytest.raises(UsageError, match="Give --device cpu"), join("cuda"):
         pass

@@ -90,7 +90,7 @@ def test_the_card_of_a_model_without_a_run_claims_nothing(run: Path) -> None:
 def test_what_is_there_is_never_replaced(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "out").mkdir()
     assert export.main([str(run), "--out", str(tmp_path / "out")]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_results_of_another_model_are_refused_and_nothing_is_left(run: Path, tmp_path: Path) -> None:

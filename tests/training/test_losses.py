@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from cret_desktop import clips
 from cret_desktop.library import score
+from cret_desktop.messages import render
 from training.losses import (
     Features,
     Form,
@@ -189,4 +190,4 @@ def test_training_and_the_app_score_alike(weight: float) -> None:
 @pytest.mark.parametrize("change", [{"temperature": 0.0}, {"variance_weight": -1.0}, {"variance_warmup": 2.0}])
 def test_problems_name_their_field(change: dict[str, float]) -> None:
     (problem,) = LossConfig(**change).problems()
-    assert next(iter(change)) in problem
+    assert next(iter(change)) in render(problem)

@@ -216,7 +216,7 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
 def test_other_settings_need_another_folder(tmp_path: Path) -> None:
     with StoreWriter(tmp_path, SMALL):
         pass
-    with pytest.raises(UsageError, match=r"candidates 4 there, 8 now"):
+    with pytest.raises(UsageError, match=r"candidates: 4 → 8"):
         StoreWriter(tmp_path, StoreSettings(candidates=8, short_side=32))
 
 

@@ -149,7 +149,7 @@ def test_a_folder_without_a_world_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(PathError, match=r"python -m training\.synthetic"):
         synthetic.open_split(tmp_path, "train")
     (tmp_path / "train.jsonl").write_text('{"first": 1}\n')
-    with pytest.raises(PathError, match="generate it again"):
+    with pytest.raises(PathError, match="Generate it again"):
         synthetic.open_split(tmp_path, "train")
 
 

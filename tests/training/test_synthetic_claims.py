@@ -90,4 +90,4 @@ def test_rendered_results_name_no_folder_of_this_machine(proof: Path, tmp_path: 
 
 def test_nothing_to_render_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert synthetic_claims.main(["render", "--out", str(tmp_path)]) == UsageError.exit_status
-    assert "run proof or table" in capsys.readouterr().err
+    assert "Run proof or table" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def test_all_processes_stop_and_save_after_one_was_asked_to(runs: Path, killed_a
     assert (runs / "2-asked.status").read_text().split() == ["1", "1"]
     for rank in (0, 1):
         message = (runs / f"2-asked-errors-{rank}.txt").read_text()
-        assert f"after step {killed_at + 1} of {worlds.STEPS} and saved it" in message
+        assert f"after step {killed_at + 1} of {worlds.STEPS} and saved" in message
     state = json.loads((runs / "2-asked" / trainer.LAST / trainer.STATE).read_text())
     assert state["step"] == killed_at + 1
 
@@ -120,7 +120,7 @@ def test_a_run_that_a_cluster_asks_to_stop_goes_on_bit_for_bit(
     whole = fit("data.validation=", name="whole")
     settings = ["data.validation=", "data.workers=1"]
     assert worlds.train_synthetic(data, tmp_path / "run", 4, settings, by=signal.SIGTERM) == 1
-    assert f"after step 5 of {worlds.STEPS} and saved it: the same command goes on" in capsys.readouterr().err
+    assert f"after step 5 of {worlds.STEPS} and saved. The same command continues" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     resumed = fit("data.validation=")
     for file in (checkpoint.WEIGHTS, trainer.OPTIMISER):
@@ -269,8 +269,8 @@ def test_another_config_names_the_fields(fit: Fit, data: Path, capsys: pytest.Ca
     run = fit("steps=1")
     assert worlds.train_synthetic(data, run, settings=["steps=2", "loss.form=nce"]) == 2
     message = capsys.readouterr().err
-    assert "steps: 2 here, 1 there" in message
-    assert "loss.form: 'nce' here, 'paper' there" in message
+    assert "steps: 1 → 2" in message
+    assert "loss.form: 'paper' → 'nce'" in message
     assert worlds.train_synthetic(data, run, settings=["steps=1", "log_every=7"]) == 0
 
 
@@ -283,7 +283,7 @@ def test_data_of_another_size_is_not_resumed_with(
     lines = (world / "train.jsonl").read_text().splitlines(keepends=True)
     (world / "train.jsonl").write_text("".join(lines[: -synthetic.FAMILY]))
     assert worlds.train_synthetic(world, tmp_path / "run", settings=["steps=1", "data.validation="]) == 2
-    assert f"items: {len(lines) - synthetic.FAMILY} here, {len(lines)} there" in capsys.readouterr().err
+    assert f"items: {len(lines)} → {len(lines) - synthetic.FAMILY}" in capsys.readouterr().err
 
 
 def test_a_damaged_state_is_named(fit: Fit, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -354,13 +354,13 @@ def test_too_little_memory_names_the_settings_that_help(
 ) -> None:
     with mock.patch.object(trainer, "cret_losses", side_effect=torch.OutOfMemoryError("CUDA out of memory")):
         assert worlds.train_synthetic(data, tmp_path / "run", settings=["chunks=2"]) == 1
-    assert "set chunks to more than 2, or gradient_checkpointing=true" in capsys.readouterr().err
+    assert "Set chunks to more than 2, or gradient_checkpointing=true" in capsys.readouterr().err
 
 
 def test_a_foreign_folder_is_left_alone(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     assert worlds.train_synthetic(data, tmp_path) == 2
-    assert "holds no training run" in capsys.readouterr().err
+    assert "contains no training run" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
@@ -417,7 +417,7 @@ def test_a_sampler_that_starts_later_gives_the_same_steps(start: int) -> None:
 
 
 def test_a_split_smaller_than_a_step_is_refused() -> None:
-    with pytest.raises(ConfigError, match="has 15 items, fewer than one step's 40"):
+    with pytest.raises(ConfigError, match="has 15 items, fewer than the 40 of one step"):
         StepSampler(15, config("batch=20"), World(0, 2))
 
 
@@ -485,10 +485,10 @@ def test_the_score_at_inference_follows_the_loss() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("loss.temprature=0.1", "did you mean loss.temperature"),
-        ("learning_rate=1", "did you mean optimiser.learning_rate"),
+        ("loss.temprature=0.1", "Similar: loss.temperature"),
+        ("learning_rate=1", "Similar: optimiser.learning_rate"),
         ("loss=nce", "no setting “loss”"),
-        ("steps", "write field=value"),
+        ("steps", "Write field=value"),
         ("batch=1", "batch must be at least 2"),
         ("data.validation=test", "validation must not be a test split"),
         ("data.train=test", "train must not be a test split"),
@@ -510,7 +510,7 @@ def test_values_of_the_wrong_kind_are_named(setting: str) -> None:
 
 def test_an_unknown_recipe_names_a_near_one(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(["msrvt-7k", "--data", str(data)]) == 2
-    assert "did you mean msrvtt-7k?" in capsys.readouterr().err
+    assert "Similar: msrvtt-7k." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)

@@ -16,6 +16,7 @@ import numpy as np
 
 from cret_desktop.clips import Frames
 from cret_desktop.errors import PathError, UsageError
+from cret_desktop.foreign import reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class DataSet:
     def load(self, folder: Path, split: str) -> Split:
         """Raises: UsageError for a split that is not of this data set, PathError for files that are not as expected."""
         if split not in self.files:
-            raise UsageError(f"{self.name} has no split “{split}”; it has {', '.join(self.splits)}.")
+            raise UsageError("dataset.no-split", dataset=self.name, split=split, names=", ".join(self.splits))
         check_layout(folder, self.files[split], self.name)
         return self.read(folder, split)
 
@@ -158,14 +159,15 @@ def check_layout(folder: Path, files: Sequence[str], dataset: str) -> None:
     if not absent:
         return
     there = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else None
+    expected = ", ".join(absent)
     if there is None:
-        found = "there is no such folder"
-    elif not there:
-        found = "it is empty"
-    else:
-        more = f" and {len(there) - 8} more" if len(there) > 8 else ""
-        found = f"it holds {', '.join(there[:8])}{more}"
-    raise PathError(f"{dataset} expects {', '.join(absent)} in “{folder}”, but {found}.")
+        raise PathError("dataset.no-folder", dataset=dataset, files=expected, folder=folder)
+    if not there:
+        raise PathError("dataset.empty-folder", dataset=dataset, files=expected, folder=folder)
+    found = ", ".join(there[:8]) + ", …" * (len(there) > 8)
+    raise PathError(
+        "dataset.files-missing", dataset=dataset, files=expected, folder=folder, found=found, count=len(there)
+    )
 
 
 def group(
@@ -177,9 +179,7 @@ def group(
     for index, video in enumerate(videos):
         own = [text for text in (" ".join(caption.split()) for caption in captions.get(video.id, ())) if text]
         if not own:
-            raise PathError(
-                f"The {dataset} annotations list the video “{video.id}” in “{split}” but describe it nowhere."
-            )
+            raise PathError("dataset.no-caption", dataset=dataset, video=video.id, split=split)
         texts += own
         owners += [index] * len(own)
     return Split(dataset, split, tuple(videos), tuple(texts), tuple(owners), published)
@@ -190,16 +190,14 @@ def read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PathError(
-            f"“{file}” is not UTF-8 text (byte {error.start}): convert it, for example with iconv."
-        ) from error
+        raise PathError("dataset.not-utf8", file=file, byte=error.start) from error
 
 
 def read_json(file: Path) -> Any:
     try:
         return json.loads(read_text(file))
     except ValueError as error:
-        raise PathError(f"“{file}” is not valid JSON ({error}): copy it again.") from error
+        raise PathError("dataset.not-json", file=file, reason=reason_of(error)) from error
 
 
 def stem(name: str) -> str:

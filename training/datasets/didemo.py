@@ -21,7 +21,7 @@ def read(folder: Path, split: str) -> Split:
     if not isinstance(entries, list) or not all(
         isinstance(entry, dict) and {"video", "description"} <= entry.keys() for entry in entries
     ):
-        raise PathError(f"“{file}” should hold a list of {{video, description, …}}, but it holds something else.")
+        raise PathError("dataset.other-shape", file=file, expected="[{video, description, …}, …]")
     descriptions: dict[str, list[str]] = {}
     for entry in entries:
         descriptions.setdefault(stem(entry["video"]), []).append(entry["description"].strip())

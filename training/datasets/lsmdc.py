@@ -30,10 +30,7 @@ def read(folder: Path, split: str) -> Split:
         # Not csv: quotation marks are part of the sentences.
         cells = line.rstrip("\r").split("\t")
         if len(cells) != COLUMNS:
-            raise PathError(
-                f"“{folder / name}”, line {number}: expected {COLUMNS} cells between tabs (clip, four times, "
-                f"sentence), found {len(cells)}."
-            )
+            raise PathError("dataset.cells", file=folder / name, line=number, expected=COLUMNS, found=len(cells))
         captions.setdefault(cells[0].strip(), []).append(cells[-1])
     return group("lsmdc", split, [Video(id_, path(id_)) for id_ in captions], captions, published)
 

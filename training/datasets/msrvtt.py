@@ -33,9 +33,7 @@ def read(folder: Path, split: str) -> Split:
         name, published = _OFFICIAL["train-full" if split == "train-1000" else split]
         ids = [video["video_id"] for video in content["videos"] if video.get("split") == name]
         if not ids:
-            raise PathError(
-                f"“{folder / DATA}” marks no video with the split “{name}”: “{split}” cannot be told from it."
-            )
+            raise PathError("dataset.no-official-split", file=folder / DATA, name=name, split=split)
     if split == "train-1000":
         # By a hash of the name: no order of the file is favoured, and everybody gets the same thousand.
         ids, published = sorted(ids, key=lambda id_: hashlib.blake2b(id_.encode()).digest())[:SMALL], SMALL
@@ -71,31 +69,22 @@ def _read_data(file: Path) -> dict[str, Any]:
     )
     if not whole:
         raise PathError(
-            f"“{file}” should hold {{videos: [{{video_id, split}}], sentences: [{{video_id, caption}}]}}, "
-            f"but it holds {_shape(content)}."
+            "dataset.other-shape",
+            file=file,
+            expected="{videos: [{video_id, split}], sentences: [{video_id, caption}]}",
         )
     return dict(content)
-
-
-def _shape(content: Any) -> str:
-    return (
-        f"an object with {', '.join(content) or 'nothing'}"
-        if isinstance(content, dict)
-        else f"a {type(content).__name__}"
-    )
 
 
 def _rows(file: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     reader = csv.DictReader(read_text(file).splitlines())
     found = [name.strip() for name in reader.fieldnames or ()]
     if not set(columns) <= set(found):
-        raise PathError(
-            f"“{file}” should have the columns {', '.join(columns)}, but it has {', '.join(found) or 'none'}."
-        )
+        raise PathError("dataset.columns", file=file, expected=", ".join(columns), found=", ".join(found))
     rows = []
     for row in reader:
         if any(row[column] is None for column in columns):
-            raise PathError(f"“{file}”, line {reader.line_num}: fewer than {len(columns)} columns.")
+            raise PathError("dataset.short-line", file=file, line=reader.line_num, count=len(columns))
         rows.append({column: row[column].strip() for column in columns})
     return rows
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cret_desktop.errors import PathError
+from cret_desktop.foreign import reason_of
 from training.datasets.base import DataSet, Split, Video, group, read_text
 
 CAPTIONS = "raw-captions.pkl"
@@ -38,11 +39,11 @@ def _captions(file: Path) -> dict[str, list[str]]:
             content: Any = PlainUnpickler(stream, encoding="utf-8").load()
         # A damaged pickle fails in whatever way its opcodes happen to go wrong.
         except Exception as error:
-            raise PathError(f"“{file}” cannot be read as captions: {error}. Copy it again.") from error
+            raise PathError("dataset.captions-unreadable", file=file, reason=reason_of(error)) from error
     try:
         return {id_: [" ".join(words) for words in token_lists] for id_, token_lists in content.items()}
     except (AttributeError, TypeError) as error:
-        raise PathError(f"“{file}” should hold {{video: [[word, …], …]}}, but it holds something else.") from error
+        raise PathError("dataset.other-shape", file=file, expected="{video: [[word, …], …]}") from error
 
 
 DATASET = DataSet(

@@ -24,7 +24,7 @@ DATASETS: dict[str, DataSet] = {
 def dataset(name: str) -> DataSet:
     """Raises: UsageError for a name that is not in `DATASETS`."""
     if name not in DATASETS:
-        raise UsageError(f"There is no data set “{name}”; there are {', '.join([*DATASETS, SYNTHETIC])}.")
+        raise UsageError("dataset.unknown", name=name, names=", ".join([*DATASETS, SYNTHETIC]))
     return DATASETS[name]
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import Frames
 from cret_desktop.errors import PathError, StorageError, UsageError
+from cret_desktop.foreign import reason_of
 from training.datasets.base import Split
 
 INDEX = "store.sqlite"
@@ -52,7 +53,7 @@ class StoreSettings:
 
     def __post_init__(self) -> None:
         if self.candidates < 1 or self.short_side < 16 or not 1 <= self.quality <= 100:
-            raise UsageError("A frame store needs candidates ≥ 1, a short side ≥ 16 and a quality of 1 to 100.")
+            raise UsageError("dataset.store-settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +91,16 @@ class StoreWriter:
             self._file = open(folder / _shard_name(self._shard), "ab")  # noqa: SIM115
             if self._file.tell() < end:
                 self._file.close()
-                raise StorageError(
-                    f"“{folder / _shard_name(self._shard)}” was cut short: delete “{folder}”, prepare again."
-                )
+                raise StorageError("dataset.store-cut-short", file=folder / _shard_name(self._shard), folder=folder)
             self._file.truncate(end)  # what was written when a run was killed is in no row
             self._file.seek(end)
         except sqlite3.OperationalError as error:
             self._index.close()
-            raise StorageError(f"“{folder}” cannot be written to ({error}); is another run preparing it?") from error
+            raise StorageError("dataset.store-busy", folder=folder, reason=reason_of(error)) from error
         except sqlite3.DatabaseError as error:
             self._index.close()
             raise StorageError(
-                f"“{folder / INDEX}” is damaged ({error}): delete “{folder}” and prepare again."
+                "dataset.store-damaged", file=folder / INDEX, folder=folder, reason=reason_of(error)
             ) from error
         except BaseException:
             self._index.close()
@@ -146,14 +145,14 @@ class FrameStore:
         """Raises: PathError where there is no store, StorageError where it cannot be read."""
         self.folder = folder
         if not (folder / INDEX).is_file():
-            raise PathError(f"“{folder}” holds no frame store: make it with `python -m training.prepare`.")
+            raise PathError("dataset.no-store", folder=folder)
         try:
             with closing(sqlite3.connect(f"{(folder / INDEX).absolute().as_uri()}?mode=ro", uri=True)) as index:
                 self.settings = _read_settings(index, folder)
                 rows = index.execute("SELECT id, shard, start, sizes, seconds, note FROM videos").fetchall()
                 self.failures: Mapping[str, str] = dict(index.execute("SELECT id, reason FROM failures"))
         except sqlite3.Error as error:
-            raise StorageError(f"“{folder / INDEX}” cannot be read ({error}); is a run still preparing it?") from error
+            raise StorageError("dataset.store-unreadable", file=folder / INDEX, reason=reason_of(error)) from error
         self.seconds: Mapping[str, float] = {row[0]: row[4] for row in rows}
         self.notes: Mapping[str, str] = {row[0]: row[5] for row in rows if row[5]}
         self._rows = {row[0]: index for index, row in enumerate(rows)}
@@ -187,7 +186,7 @@ class FrameStore:
     def _decode(self, id_: str, jpeg: NDArray[np.uint8]) -> Frames:
         picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB) if len(jpeg) else None
         if picture is None:
-            raise StorageError(f"The frames of “{id_}” in “{self.folder}” are damaged: delete it and prepare again.")
+            raise StorageError("dataset.frames-damaged", video=id_, folder=self.folder)
         return picture.astype(np.uint8, copy=False)
 
     def _map(self, shard: int) -> NDArray[np.uint8]:
@@ -197,7 +196,7 @@ class FrameStore:
                 # As a plain array: a memmap's slices are slower by more than their decoding is worth.
                 self._maps[shard] = np.asarray(np.memmap(file, np.uint8, mode="r"))
             except (OSError, ValueError) as error:
-                raise StorageError(f"“{file}” cannot be read ({error}): copy the frame store again.") from error
+                raise StorageError("dataset.shard-unreadable", file=file, reason=reason_of(error)) from error
         return self._maps[shard]
 
 
@@ -208,7 +207,7 @@ def choose(candidates: int, count: int, random: np.random.Generator | None) -> l
     short to hold one, the nearest is taken.
     """
     if count < 1:
-        raise UsageError("At least one frame a clip is needed.")
+        raise UsageError("dataset.no-frames")
     chosen = []
     for interval in range(count):
         first, end = -(-interval * candidates // count), -(-(interval + 1) * candidates // count)
@@ -231,10 +230,12 @@ class StoredSplit:
             video.id: store.failures.get(video.id, absent) for video in split.videos if video.id not in store
         }
         if self.missing and not allow_missing:
-            raise UsageError(_missing_sentence(split, self.missing))
+            raise _missing(split, self.missing)
         kept = split.without(self.missing)
         if not kept.videos:
-            raise UsageError(f"None of the {len(split.videos)} videos of {split.dataset} {split.name} is prepared.")
+            raise UsageError(
+                "dataset.nothing-prepared", count=len(split.videos), dataset=split.dataset, split=split.name
+            )
         self._store = store
         self.name, self.split, self.published = kept.dataset, kept.name, kept.published
         self.video_ids: Sequence[str] = [video.id for video in kept.videos]
@@ -246,12 +247,15 @@ class StoredSplit:
         return self._store.frames(self.video_ids[video], count, random)
 
 
-def _missing_sentence(split: Split, missing: Mapping[str, str]) -> str:
+def _missing(split: Split, missing: Mapping[str, str]) -> UsageError:
     named = "; ".join(f"{id_}: {reason}" for id_, reason in list(missing.items())[:3])
-    more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
-    return (
-        f"{len(missing)} of the {len(split.videos)} videos of {split.dataset} {split.name} are missing "
-        f"({named}{more}). Get them, or allow missing videos: results then carry their number."
+    return UsageError(
+        "dataset.videos-missing",
+        count=len(missing),
+        all=len(split.videos),
+        dataset=split.dataset,
+        split=split.name,
+        named=named,
     )
 
 
@@ -262,15 +266,15 @@ def _shard_name(shard: int) -> str:
 def _read_settings(index: sqlite3.Connection, folder: Path) -> StoreSettings:
     version, text = index.execute("SELECT version, json FROM settings").fetchone()
     if version != FORMAT_VERSION:
-        raise StorageError(f"“{folder}” is a frame store of another version of this program: prepare it again.")
+        raise StorageError("dataset.other-version", folder=folder)
     return StoreSettings(**json.loads(text))
 
 
 def _check_same(folder: Path, there: StoreSettings, wanted: StoreSettings) -> None:
     differing = [
-        f"{name} {value} there, {asdict(wanted)[name]} now"
+        f"{name}: {value} → {asdict(wanted)[name]}"
         for name, value in asdict(there).items()
         if value != asdict(wanted)[name]
     ]
     if differing:
-        raise UsageError(f"“{folder}” was prepared with other settings ({'; '.join(differing)}): give another folder.")
+        raise UsageError("dataset.prepared-otherwise", folder=folder, differences="; ".join(differing))
