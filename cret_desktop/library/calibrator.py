@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def clip_as_query(clip: Features) -> Features:
 
 
 class Calibrator:
-    """Judges scores over one library with one model."""
+    """Judges scores over one library with one model, in any number of threads; each calibration is made by one."""
 
     def __init__(self, store: Store, model: Model, references: Sequence[str], files: LibraryFiles) -> None:
         self._store = store
@@ -66,6 +67,7 @@ class Calibrator:
         self._texts = tuple(references)
         self._library = files
         self._file = f"{CALIBRATION}/{model.info.fingerprint[:32]}.npz"
+        self._lock = threading.RLock()  # held while what is below is made; a reader of `_compared` takes it whole
         self._references: Features | None = None
         self._text_calibration: tuple[int, Calibration] | None = None
         self._likeness: tuple[int, Likeness] | None = None
@@ -76,9 +78,10 @@ class Calibrator:
         if not probe.is_text:
             return self._calibrate_likeness(library).steps(scores)
         calibration = self._calibrate_texts(library)
-        if self._compared is None or self._compared[0] is not clips:
-            self._compared = clips, score(self.references(), clips.features, self._model.info.score)
-        return calibration.steps(standing(scores, self._compared[1]))
+        compared = self._compared
+        if compared is None or compared[0] is not clips:
+            compared = self._compared = clips, score(self.references(), clips.features, self._model.info.score)
+        return calibration.steps(standing(scores, compared[1]))
 
     def prepare(self, library: int) -> None:
         """Have everything ready that a query in words needs."""
@@ -88,9 +91,10 @@ class Calibrator:
 
     def references(self) -> Features:
         """The bank's features: encoded once a model, then kept in a file beside the catalog (a cache)."""
-        if self._references is None:
-            self._references = self._load_references() or self._encode_references()
-        return self._references
+        with self._lock:
+            if self._references is None:
+                self._references = self._load_references() or self._encode_references()
+            return self._references
 
     def _load_references(self) -> Features | None:
         info, count = self._model.info, len(self._texts)
@@ -124,20 +128,22 @@ class Calibrator:
         return features
 
     def _calibrate_texts(self, library: int) -> Calibration:
-        if self._text_calibration is None or not _near(self._text_calibration[0], library):
-            clips = self._sample(SAMPLE_CLIPS)
-            calibration = Calibration.fit(score(self.references(), clips.features, self._model.info.score))
-            self._text_calibration = library, calibration
-        return self._text_calibration[1]
+        with self._lock:
+            if self._text_calibration is None or not _near(self._text_calibration[0], library):
+                clips = self._sample(SAMPLE_CLIPS)
+                calibration = Calibration.fit(score(self.references(), clips.features, self._model.info.score))
+                self._text_calibration = library, calibration
+            return self._text_calibration[1]
 
     def _calibrate_likeness(self, library: int) -> Likeness:
-        if self._likeness is None or not _near(self._likeness[0], library):
-            config, clips = self._model.info.score, self._sample(LIKENESS_CLIPS)
-            scores = score(clip_as_query(clips.features), clips.features, config)
-            first = Features(clips.features.globals[:, 0], clips.features.centers)
-            own = np.diagonal(score(first, clips.features, config))
-            self._likeness = library, Likeness.fit(scores, clips.file_ids[:, None] != clips.file_ids, own)
-        return self._likeness[1]
+        with self._lock:
+            if self._likeness is None or not _near(self._likeness[0], library):
+                config, clips = self._model.info.score, self._sample(LIKENESS_CLIPS)
+                scores = score(clip_as_query(clips.features), clips.features, config)
+                first = Features(clips.features.globals[:, 0], clips.features.centers)
+                own = np.diagonal(score(first, clips.features, config))
+                self._likeness = library, Likeness.fit(scores, clips.file_ids[:, None] != clips.file_ids, own)
+            return self._likeness[1]
 
     def _sample(self, count: int) -> Judged:
         wanted = self._store.clips.sample_clips(count)

@@ -5,6 +5,7 @@ Reads only; any number of searches may run beside indexing. Never opens a video 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -48,7 +49,10 @@ class Abandoned(Exception):
 
 
 class Searcher:
-    """Answers queries over one library with one model."""
+    """Answers queries over one library with one model, in any number of threads.
+
+    What it keeps between queries are immutable snapshots, each swapped as a whole under a lock.
+    """
 
     def __init__(
         self,
@@ -69,6 +73,8 @@ class Searcher:
         self._fit_picture = fit_picture
         self._text_probe = lru_cache(TEXTS_KEPT)(self._encoded)
         self._calibrator = Calibrator(store, model, references, files)
+        self._encoding = threading.Lock()  # a model loads its weights with the first query, once
+        self._reading_clips = threading.Lock()
         self._known_clips = ClipFiles(np.empty(0, np.int64), np.empty(0, np.int64))
 
     def search(
@@ -170,7 +176,7 @@ class Searcher:
     def prepare(self) -> dict[str, float]:
         """Load the text tower and the calibration; returns what each took, in milliseconds. Raises: ModelError."""
         parts: dict[str, float] = {}
-        with _timed(parts, "text tower"):
+        with _timed(parts, "text tower"), self._encoding:
             self._model.text.encode(["a video"])
         with _timed(parts, "calibration"):
             self._calibrator.prepare(len(self._index))
@@ -189,7 +195,9 @@ class Searcher:
         if isinstance(like, Picture):
             square = self._fit_picture(like, self._model.info.frame_format)
             frames = np.repeat(square[None, None], self._model.info.frame_format.frames, axis=1)  # [1, M, H, W, 3]
-            probes.append(Probe(clip_as_query(self._model.video.encode(frames)), is_text=False))
+            with self._encoding:
+                features = self._model.video.encode(frames)
+            probes.append(Probe(clip_as_query(features), is_text=False))
         elif like is not None:
             ids, features = self._features.features(self._model.info, [like])
             if not len(ids):
@@ -198,7 +206,8 @@ class Searcher:
         return probes
 
     def _encoded(self, text: str) -> Probe:
-        return Probe(self._model.text.encode([text]), is_text=True)
+        with self._encoding:
+            return Probe(self._model.text.encode([text]), is_text=True)
 
     def _admitted(self, filters: Filters) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
         """-> (files, clips ascending) that the operators admit; None for all."""
@@ -209,9 +218,10 @@ class Searcher:
         return files, clip_ids[np.isin(file_ids, files)]
 
     def _clip_files(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """All clip ids there have been, and their files: only new ones are read."""
-        self._known_clips = self._clips.clip_files(self._known_clips)
-        return self._known_clips.ids, self._known_clips.files
+        """Return all clip ids there have been, ascending, and their files. Only new ones are read, by one thread."""
+        with self._reading_clips:
+            known = self._known_clips = self._clips.clip_files(self._known_clips)
+        return known.ids, known.files
 
     # --- candidates and scores --------------------------------------------------------------------------------
 

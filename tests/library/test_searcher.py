@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import itertools
+import sys
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cret_desktop.clips import Match, Sort
+from cret_desktop.clips import Match, SearchAnswer, Sort
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.library import searcher as searcher_module
 from cret_desktop.library.moments import Hit, merge
 from cret_desktop.library.query import parse
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import COLOURS, KEY, fit_picture
@@ -225,3 +232,58 @@ def test_clips_whose_embeddings_are_damaged_are_passed_over_and_the_others_found
             with pytest.raises(PathError):
                 searcher.search(parse(""), 5, like=stretch.clip_id)
     index.close()
+
+
+THREADS = 8
+
+
+def test_searches_of_many_threads_answer_as_one_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All begin at once with a searcher that knows no clips yet; reading them takes a moment, as in a large library."""
+    for number, words in enumerate(itertools.product(COLOURS, repeat=2)):
+        bench.write(f"{number}.mp4", " ".join(words))
+    bench.run()
+    queries = [*COLOURS, *(f"{colour} ext:mp4" for colour in COLOURS), "ext:mp4"]
+    expected = {query: told(bench.searcher.search(parse(query), 20)) for query in queries}
+    ids, files = bench.searcher._clip_files()
+    read = Clips.clip_files
+
+    def read_slowly(*arguments: Any) -> Any:
+        found = read(*arguments)
+        time.sleep(0.02)
+        return found
+
+    monkeypatch.setattr(Clips, "clip_files", read_slowly)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(3):
+            searcher = Searcher(
+                bench.store, bench.index, bench.model, LibraryFiles(bench.folder), REFERENCES, fit_picture
+            )
+            assert wrong_answers(searcher, expected) == []
+            known_ids, known_files = searcher._clip_files()
+            assert known_ids.tolist() == sorted(set(known_ids.tolist())) == ids.tolist()
+            assert known_files.tolist() == files.tolist()
+    finally:
+        sys.setswitchinterval(before)
+
+
+Told = list[tuple[str, float, float, float, int]]
+
+
+def told(answer: SearchAnswer) -> Told:
+    return [(m.path, m.start, m.score, m.relevance, m.best) for m in answer.moments]
+
+
+def wrong_answers(searcher: Searcher, expected: dict[str, Told]) -> list[str]:
+    """Search for all of these at once in each of many threads; return the queries answered otherwise."""
+    start = threading.Barrier(THREADS)
+    queries = list(expected)
+
+    def search(worker: int) -> list[str]:
+        start.wait()
+        order = queries[worker:] + queries[:worker]
+        return [query for query in order if told(searcher.search(parse(query), 20)) != expected[query]]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return [query for wrong in pool.map(search, range(THREADS)) for query in wrong]

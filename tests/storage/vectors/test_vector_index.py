@@ -437,7 +437,7 @@ def test_searches_run_beside_adding_removing_and_swapping(index: VectorIndex, st
     world = clustered(2500, seed=77)
     stop = threading.Event()
     failures: list[str] = []
-    searches = [0, 0]
+    searches = [0] * 6
 
     def search(worker: int) -> None:
         chance = np.random.default_rng(worker)
@@ -451,7 +451,7 @@ def test_searches_run_beside_adding_removing_and_swapping(index: VectorIndex, st
                 failures.append(repr(error))
             searches[worker] += 1
 
-    workers = [threading.Thread(target=search, args=(worker,)) for worker in range(2)]
+    workers = [threading.Thread(target=search, args=(worker,)) for worker in range(len(searches))]
     for worker in workers:
         worker.start()
     for start in range(0, 2500, 50):
