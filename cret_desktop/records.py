@@ -7,7 +7,7 @@ knows no database. Paths are `str` as `os.fsdecode` gives them, times are second
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cret_desktop.clips import Sort, VideoFile
 
@@ -97,6 +97,7 @@ class NewClip:
     times: tuple[float, ...]
     globals: NDArray[np.float32]
     centers: NDArray[np.float32]
+    sprite_checksum: int | None = None  # CRC-32 of the strip as it was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,7 @@ class ShownSprite:
     tile_width: int
     tile_height: int
     tiles: int
+    checksum: int | None = None  # CRC-32 of its JPEG, where it is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,3 +337,21 @@ class Contents:
 
     videos: int
     clips: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something stored that is not as it was written. `owner`: the video, or the file of the library."""
+
+    kind: Literal["catalog", "embedding", "thumbnail", "subtitle", "graph", "calibration"]
+    owner: str
+    key: int | str = 0  # the clip's or the line's id, the strip's or the file's name
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check looked at, in numbers by kind, and what it found damaged. `unknown`: had no checksum yet."""
+
+    checked: dict[str, int]
+    damaged: tuple[Damage, ...]
+    unknown: int = 0

@@ -370,3 +370,11 @@ def open_library_that_raises(library: Path, model: str, device: str, read_only: 
     opened.embeddings.count_embedded = raise_panic  # type: ignore[method-assign, assignment]
     opened.catalog.compact = raise_panic  # type: ignore[method-assign, assignment]
     return opened
+
+
+def open_library_checked_whole(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library`, but what an idle engine checks of it is all."""
+    from cret_desktop.engine import server
+
+    server.CHECKED_SHARE = 1.0
+    return open_library(library, model, device, read_only)

@@ -91,9 +91,9 @@ SQL_PARTS = {
     "', '.join('?' * len(names))", "', '.join(columns)", "', '.join(found)", "', '.join(names)",
     "','.join('?' * len(ids))", "','.join('?' * len(part))", "APPLICATION_ID", "BEHIND", "CLIP_COLUMNS",
     "FILE_COLUMNS", "GRAPH_COLUMNS", "IS_ANNOTATED", "LONGEST_PRINT", "STEPS[number]",
-    "_CONTENT_COLUMNS", "_FROM", "_WEIGHTS",
-    "_source(filters)", "column", "columns", "condition", "direction", "has", "marks", "number + 1", "source", "table",
-    "wanted", "where.sql",
+    "_AT_ONCE", "_OF_CLIPS", "_CONTENT_COLUMNS", "_FROM", "_WEIGHTS",
+    "_source(filters)", "column", "columns", "condition", "direction", "has", "marks", "number + 1", "select", "source",
+    "table", "wanted", "where.sql",
 }  # fmt: skip
 
 

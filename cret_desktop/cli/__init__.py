@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from cret_desktop import paths
-from cret_desktop.cli import adopt, copies, demo, examine, export, forget, index, models, search, window
+from cret_desktop.cli import adopt, check, copies, demo, examine, export, forget, index, models, search, window
 from cret_desktop.cli.options import Device, Library
 from cret_desktop.cli.terminal import err, out
 from cret_desktop.engine.log_lines import guard_standard_error
@@ -84,6 +84,7 @@ for _command in (  # as the help lists them
     copies.export_tags,
     copies.import_tags,
     forget.forget,
+    check.check,
     examine.doctor,
     examine.self_test,
     demo.demo,

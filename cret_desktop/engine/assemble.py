@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cret_desktop.clips import FrameFormat, Picture, Sampling
 from cret_desktop.engine import adoption
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.indexer import STILL_SECONDS, Indexer
-from cret_desktop.library.ports import Backup, Decoder, Model
+from cret_desktop.library.ports import Backup, Checks, Decoder, Model
 from cret_desktop.library.progress import Listener
 from cret_desktop.library.searcher import Searcher
 from cret_desktop.library.shrinking import shrink_thumbnails
@@ -134,6 +135,16 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
 def backup_of(library: Path) -> Backup:
     """Return what copies the library in a folder, which need not be open."""
     return FolderBackup(library)
+
+
+@contextmanager
+def open_to_check(library: Path) -> Iterator[Checks]:
+    """Open a library for reading, to check what it stores; no lock is needed.
+
+    Raises: LibraryMissing, LibraryDamaged, LibraryTooNew, StorageError.
+    """
+    with SqliteStore.open(library, read_only=True) as store:
+        yield store.checks
 
 
 def wire(

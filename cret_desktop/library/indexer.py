@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -622,7 +623,7 @@ class _Run:
         self._i._blobs.write(name, clip.sprite.jpeg)
         return NewClip(
             clip.ordinal, clip.shot, clip.start, clip.end, name, clip.sprite.tile_width, clip.sprite.tile_height,
-            clip.sprite.poster, clip.times, frames, centers,
+            clip.sprite.poster, clip.times, frames, centers, zlib.crc32(clip.sprite.jpeg),
         )  # fmt: skip
 
     def _commit_if_complete(self, open_file: _OpenFile) -> None:

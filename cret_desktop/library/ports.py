@@ -33,6 +33,7 @@ from cret_desktop.clips import (
 )
 from cret_desktop.filters import Filters
 from cret_desktop.records import (
+    CheckReport,
     ClipFiles,
     ClipRow,
     Contents,
@@ -293,6 +294,10 @@ class ClipStore(Protocol):
         """Return each strip that clips show once, with its size."""
         ...
 
+    def record_sprite(self, name: str, checksum: int) -> None:
+        """Keep the checksum (CRC-32) of a strip that was drawn again."""
+        ...
+
     def swap_sprites(self, pairs: Iterable[tuple[str, ShownSprite]]) -> None:
         """Show other strips in place of those of these names, in one transaction."""
         ...
@@ -474,6 +479,25 @@ class BlobStore(Protocol):
         ...
 
 
+class Checks(Protocol):
+    """Looks whether what is stored is as it was written."""
+
+    def check(self, share: float, stop: Callable[[], bool] = lambda: False, turn: int = 0) -> CheckReport:
+        """Look at a share in (0, 1] of each kind of stored bytes; ends early, with what it has, once `stop`.
+
+        `turn` picks the share: so many turns in a row as there are shares look at everything.
+        """
+        ...
+
+    def mend(self, report: CheckReport) -> list[int]:
+        """Have what is damaged made again, and take checksums that are missing; return the ids of clips that are gone.
+
+        A video with a damaged embedding is indexed again, a thumbnail is drawn again, subtitles are read again; a graph
+        or a calibration is deleted, and rebuilt when it is next needed. A damaged catalog is repaired at its opening.
+        """
+        ...
+
+
 class Backup(Protocol):
     """Copies of the whole library. A copy has its name once it is whole, checked and on the disk."""
 
@@ -524,3 +548,5 @@ class Store(Protocol):
     def blobs(self) -> BlobStore: ...
     @property
     def backup(self) -> Backup: ...
+    @property
+    def checks(self) -> Checks: ...

@@ -6,6 +6,7 @@ A picture is taken away only once the smaller one is in the catalog. Never makes
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Sequence
 
 from cret_desktop.library.ports import Store
@@ -48,6 +49,6 @@ def _replace(store: Store, sprites: Sequence[ShownSprite], shrink: Shrink, wides
         content, _, place = sprite.name.rpartition("-")
         name = f"{content.rpartition('.')[0] or content}.{width}-{place}"
         store.blobs.write(name, jpeg)
-        smaller.append((sprite.name, ShownSprite(name, width, height, sprite.tiles)))
+        smaller.append((sprite.name, ShownSprite(name, width, height, sprite.tiles, zlib.crc32(jpeg))))
     store.clips.swap_sprites(smaller)
     store.blobs.remove([old for old, _ in smaller])

@@ -7,6 +7,7 @@ that is whole and that a clip shows.
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -84,5 +85,6 @@ class ThumbnailFolder:
         if not name or (wanted[name].tile_width, wanted[name].tile_height) != (sprite.tile_width, sprite.tile_height):
             return False
         self._store.blobs.write(name, sprite.jpeg)
+        self._store.clips.record_sprite(name, zlib.crc32(sprite.jpeg))
         del wanted[name]
         return True

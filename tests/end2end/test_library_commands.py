@@ -99,3 +99,23 @@ def test_what_has_left_is_forgotten_and_every_copy_is_named(tmp_path: Path) -> N
     assert "Nothing was left" in again.stderr
     assert str(copy) not in again.stdout
     assert not copy.exists()
+
+
+def test_a_check_names_what_is_damaged_and_changes_nothing(tmp_path: Path) -> None:
+    library = make_library(tmp_path / "library", "old")
+    for cache in ("graphs", "calibration"):
+        shutil.rmtree(library / cache)  # of nonsense
+    sound = cret("check", library=library)
+    assert "No damage found." in sound.stdout
+    assert "Embeddings       3" in sound.stdout
+    assert "is no share" in cret("check", "--subset", "half", library=library, status=2).stderr
+    with sqlite3.connect(library / "catalog.sqlite") as db:
+        ((blob,),) = db.execute("SELECT globals FROM embeddings WHERE rowid = 2").fetchall()
+        db.execute("UPDATE embeddings SET globals = ? WHERE rowid = 2", (bytes([blob[0] ^ 1]) + blob[1:],))
+    db.close()
+    found = cret("check", library=library, status=3).stderr
+    assert "Damaged: embedding of /videos/old 1.mp4" in found
+    assert "1 stored items are damaged" in found
+    assert cret("check", library=library, status=3).stderr == found, "it has changed nothing"
+    parts = [cret("check", "--subset", "50%", library=library, status=None) for _ in range(2)]
+    assert all(part.returncode in (0, 3) for part in parts)

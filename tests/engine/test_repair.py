@@ -6,6 +6,7 @@ import os
 import queue
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import EngineError, LibraryDamaged
 from cret_desktop.paths import LibraryPaths
+from cret_desktop.storage.sqlite.store import SqliteStore
 from tests.videos import write_colours
 
 PAGE = 4096
@@ -142,3 +144,28 @@ def test_thumbnails_that_are_cut_differently_now_are_indexed_again(library: Path
         assert isinstance(finished, protocol.IndexFinished)
         assert finished.totals.files == 1
     assert len(list(paths.thumbnails.rglob("*.jpg"))) == 3
+
+
+def test_an_idle_engine_notices_changed_bits_and_makes_what_they_damaged_again(library: Path, tmp_path: Path) -> None:
+    damaged = shutil.copytree(library, tmp_path / "library")
+    catalog = LibraryPaths(damaged).catalog
+    with closing(sqlite3.connect(catalog, isolation_level=None)) as db:
+        sound = db.execute("SELECT globals FROM embeddings ORDER BY rowid LIMIT 1").fetchone()[0]
+        db.execute("UPDATE embeddings SET globals = ? WHERE rowid = 1", (bytes([sound[0] ^ 1]) + sound[1:],))
+    strips = sorted((damaged / "thumbnails").rglob("*.jpg"))
+    content = strips[-1].read_bytes()
+    strips[-1].write_bytes(content[:100] + bytes([content[100] ^ 4]) + content[101:])
+    config_of_all = EngineConfig(damaged, factory="tests.fakes:open_library_checked_whole")
+    with EngineClient(config_of_all) as client:
+        events = listen(client)
+        finished = until(events, protocol.IndexFinished)
+        assert isinstance(finished, protocol.IndexFinished)
+        assert (finished.totals.files, finished.error) == (1, "")
+        assert found(client, "red")[0] == "red"
+        deadline = time.monotonic() + WAIT
+        while not strips[-1].exists() or strips[-1].read_bytes() != content:
+            assert time.monotonic() < deadline, "the thumbnail is drawn again"
+            time.sleep(0.05)
+    with SqliteStore.open(damaged, read_only=True) as store:
+        report = store.checks.check(1.0)
+        assert (report.damaged, report.unknown) == ((), 0)

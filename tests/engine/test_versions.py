@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cret_desktop.engine import protocol
+from cret_desktop.engine import adoption, protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import LibraryTooNew
 from cret_desktop.storage.sqlite import migrations
@@ -64,7 +64,12 @@ def test_a_library_of_each_earlier_version_opens(config: EngineConfig, schema: i
             " VALUES (1, ?, ?, ?, 1, ?, 'failed')",
             ("Córdoba.mp4".encode(), there.st_size, there.st_mtime_ns, there.st_ino),
         )
+        if schema >= migrations.IDENTITY_SINCE:
+            db.execute("INSERT INTO library VALUES ('of this computer')")
     db.close()
+    if schema >= migrations.IDENTITY_SINCE:
+        with adoption._Records.changed() as records:
+            records.add("of this computer", config.library)
     with EngineClient(config) as client:
         status = client.request(protocol.GetStatus()).result(WAIT)
     assert [folder.path for folder in status.folders] == [str(video.parent)]

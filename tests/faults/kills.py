@@ -340,6 +340,9 @@ def _was_killed(error: CretError) -> bool:
     return True
 
 
+WIDENED = ("roots", "files", "clips", "embeddings", "sidecars", "subtitle_lines", "graphs")  # by later steps
+
+
 def _make_older(catalog: Path) -> None:
     """Takes the last two steps of the schema back, so that they are to be taken again."""
     with closing(sqlite3.connect(catalog)) as db:
@@ -348,10 +351,14 @@ def _make_older(catalog: Path) -> None:
         with closing(sqlite3.connect(":memory:")) as older:
             migrations.prepare(older, wanted)
             kept = {row[0] for row in older.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
-            columns = {t: [r[1] for r in older.execute(f"PRAGMA table_info({t})")] for t in ("roots", "files", "clips")}
+            tables = {row[0] for row in older.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            columns = {t: [r[1] for r in older.execute(f"PRAGMA table_info({t})")] for t in WIDENED}
         for name in before:
             if name not in kept:
                 db.execute(f"DROP INDEX {name}")
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            if table not in tables:
+                db.execute(f"DROP TABLE {table}")
         for table, names in columns.items():
             for row in db.execute(f"PRAGMA table_info({table})").fetchall():
                 if row[1] not in names:

@@ -627,7 +627,7 @@ def _rows() -> Iterator[Kind]:
         "globals of 10 MB": f"UPDATE embeddings SET globals = zeroblob(10000000) {embedding}",
         "centers where there are none": f"UPDATE embeddings SET centers = zeroblob(64) {embedding}",
         "embedding of no clip": ("PRAGMA foreign_keys = OFF",
-                                 "INSERT INTO embeddings SELECT 777, model_id, globals, centers"
+                                 "INSERT INTO embeddings SELECT 777, model_id, globals, centers, checksum"
                                  " FROM embeddings LIMIT 1"),
         "model of width -1": "INSERT INTO models (fingerprint, name, width, centers) VALUES ('evil', 'evil', -1, -1)",
         "model of our print, wider": "UPDATE models SET width = 9999999, centers = -4",

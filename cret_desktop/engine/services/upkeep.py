@@ -27,6 +27,7 @@ from cret_desktop.storage.sqlite.forgetting import drop_forgotten_words, forget_
 
 log = logging.getLogger(__name__)
 
+CHECKED_SHARE = 0.05  # of what is stored, each day
 PURGE_SECONDS = 86400.0  # between two times of forgetting what is gone for good
 _FORGOTTEN = frozenset(
     {LibraryPart.FILES, LibraryPart.FOLDERS, LibraryPart.TAGS, LibraryPart.NOTES, LibraryPart.FAVOURITES}
@@ -93,6 +94,20 @@ class UpkeepService:
             self._library.catalog.compact_if_due(forgotten=bool(clips))
         except CretError as error:
             log.warning("Videos that are gone for long still take up space: %s", error)
+        self._check_some()
+
+    def _check_some(self) -> None:
+        """Check a share of what is stored, another one each day, and have what is damaged made again."""
+        checks, day = self._library.store.checks, int(time.time() // PURGE_SECONDS)
+        try:
+            report = checks.check(CHECKED_SHARE, lambda: self._jobs.closed or self._jobs.has_waiting, turn=day)
+            if report.damaged or report.unknown:
+                self._library.remove(np.asarray(checks.mend(report), np.int64))
+            if report.damaged:
+                self._thumbnails.look(closely=False)
+                self._resume()
+        except CretError as error:
+            log.warning("What is stored could not be checked: %s", error)
 
     def tidy_thumbnails(self) -> None:
         catalog = self._library.catalog

@@ -140,10 +140,10 @@ COLUMNS = {
     "saved_searches": "name word, text text, without text, sort sort, reverse integer",
     "kept_annotations": "fingerprint print, favourite integer, note text, tags tags",
     "clips": "id id, file_id integer, ordinal ordinal, shot integer, start seconds, end seconds, sprite sprite,"
-    " tile_width tile, tile_height tile, poster integer, times times",
-    "embeddings": "clip_id integer, model_id integer, globals features, centers features",
+    " tile_width tile, tile_height tile, poster integer, times times, sprite_checksum integer?",
+    "embeddings": "clip_id integer, model_id integer, globals features, centers features, checksum integer?",
     "sidecars": "file_id integer, path path, size integer, mtime_ns integer, reason text",
-    "subtitle_lines": "id id, file_id integer, start seconds, end seconds, text text",
+    "subtitle_lines": "id id, file_id integer, start seconds, end seconds, text text, checksum integer?",
 }
 _OF_COLUMN = {
     f"{table}.{column}": kind

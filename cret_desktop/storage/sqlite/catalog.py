@@ -360,6 +360,13 @@ class Catalog:
         except sqlite3.Error as error:
             raise _fault(error) from error
 
+    def note_damage(self) -> None:
+        """Have the catalog repaired when it is next opened for writing."""
+        with self._lock:
+            if self._writer is not None:
+                self._damaged = True
+                self._files.write(MARK, _DAMAGED)
+
     def compact(self) -> bool:
         """Give the space of what was deleted back to the disk, and leave nothing of it there: as `empty_log`."""
         with self._lock, self.guarded():

@@ -97,15 +97,22 @@ class Clips:
     def shown_sprites(self) -> list[ShownSprite]:
         """Return each strip that has tiles once, also where copies of a file share it."""
         rows = self._catalog.reader().execute(
-            "SELECT sprite, tile_width, tile_height, length(times) / 8 FROM clips WHERE sprite != '' GROUP BY sprite"
+            "SELECT sprite, tile_width, tile_height, length(times) / 8, sprite_checksum FROM clips"
+            " WHERE sprite != '' GROUP BY sprite"
         )
-        shown = [ShownSprite(*row) for row in believed(rows, "clips.sprite clips.tile_width clips.tile_height integer")]
+        kinds = "clips.sprite clips.tile_width clips.tile_height integer clips.sprite_checksum"
+        shown = [ShownSprite(*row) for row in believed(rows, kinds)]
         return [s for s in shown if s.tile_width and s.tile_height and 0 < s.tiles <= MOST_FRAMES]
 
     def swap_sprites(self, pairs: Iterable[tuple[str, ShownSprite]]) -> None:
         """Show other strips in place of those of these names, in one transaction."""
         with self._catalog.write() as db:
             db.executemany(
-                "UPDATE clips SET sprite = ?, tile_width = ?, tile_height = ? WHERE sprite = ?",
-                [(new.name, new.tile_width, new.tile_height, old) for old, new in pairs],
+                "UPDATE clips SET sprite = ?, tile_width = ?, tile_height = ?, sprite_checksum = ? WHERE sprite = ?",
+                [(new.name, new.tile_width, new.tile_height, new.checksum, old) for old, new in pairs],
             )
+
+    def record_sprite(self, name: str, checksum: int) -> None:
+        """Keep the checksum (CRC-32) of a strip that was drawn again."""
+        with self._catalog.write() as db:
+            db.execute("UPDATE clips SET sprite_checksum = ? WHERE sprite = ?", (checksum, name))

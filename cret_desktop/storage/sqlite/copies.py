@@ -35,14 +35,14 @@ def copy_from(
         f"UPDATE files SET ({_CONTENT_COLUMNS}) = (SELECT {_CONTENT_COLUMNS} FROM files WHERE id = ?) WHERE id = ?",
         (row[0], file_id),
     )
-    columns = "ordinal, shot, start, end, sprite, tile_width, tile_height, poster, times"
+    columns = "ordinal, shot, start, end, sprite, tile_width, tile_height, poster, times, sprite_checksum"
     db.execute(
         f"INSERT INTO clips (file_id, {columns}) SELECT ?, {columns} FROM clips WHERE file_id = ? ORDER BY ordinal",
         (file_id, row[0]),
     )
     db.execute(
-        "INSERT INTO embeddings (clip_id, model_id, globals, centers)"
-        " SELECT n.id, e.model_id, e.globals, e.centers FROM clips o JOIN embeddings e ON e.clip_id = o.id"
+        "INSERT INTO embeddings (clip_id, model_id, globals, centers, checksum)"
+        " SELECT n.id, e.model_id, e.globals, e.centers, e.checksum FROM clips o JOIN embeddings e ON e.clip_id = o.id"
         " JOIN clips n ON n.file_id = ? AND n.ordinal = o.ordinal WHERE o.file_id = ?",
         (file_id, row[0]),
     )

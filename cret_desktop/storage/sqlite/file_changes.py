@@ -17,6 +17,7 @@ from cret_desktop.records import NewClip, ScanResult
 from cret_desktop.storage.sqlite.annotation_rows import drop_unused_tags, give_back_annotations, keep_annotations
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.checksums import checksum_of
 from cret_desktop.storage.sqlite.copies import copy_from
 from cret_desktop.storage.sqlite.rows import BEHIND, joined_path, parts, unused_sprites
 
@@ -100,26 +101,25 @@ class FileChanges:
             for clip in clips:
                 place = (clip.ordinal, round(clip.start, 3), round(clip.end, 3))
                 times = np.asarray(clip.times, "<f8").tobytes()
-                values = (clip.sprite, clip.tile_width, clip.tile_height, clip.poster, times)
+                values = (clip.sprite, clip.tile_width, clip.tile_height, clip.poster, times, clip.sprite_checksum)
                 if place in kept:
                     clip_id = kept[place][0]
                     db.execute(
-                        "UPDATE clips SET sprite = ?, tile_width = ?, tile_height = ?, poster = ?, times = ?"
-                        " WHERE id = ?",
+                        "UPDATE clips SET sprite = ?, tile_width = ?, tile_height = ?, poster = ?, times = ?,"
+                        " sprite_checksum = ? WHERE id = ?",
                         (*values, clip_id),
                     )
                 else:
-                    clip_id = int(
-                        db.execute(
-                            "INSERT INTO clips (file_id, ordinal, shot, start, end, sprite, tile_width, tile_height,"
-                            " poster, times) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                            (file_id, clip.ordinal, clip.shot, clip.start, clip.end, *values),
-                        ).lastrowid
-                        or 0
-                    )
+                    (clip_id,) = db.execute(
+                        "INSERT INTO clips (file_id, ordinal, shot, start, end, sprite, tile_width, tile_height,"
+                        " poster, times, sprite_checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                        (file_id, clip.ordinal, clip.shot, clip.start, clip.end, *values),
+                    ).fetchone()
+                blobs = (_to_blob(clip.globals), _to_blob(clip.centers))
                 db.execute(
-                    "INSERT OR REPLACE INTO embeddings (clip_id, model_id, globals, centers) VALUES (?, ?, ?, ?)",
-                    (clip_id, model_id, _to_blob(clip.globals), _to_blob(clip.centers)),
+                    "INSERT OR REPLACE INTO embeddings (clip_id, model_id, globals, centers, checksum)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (clip_id, model_id, *blobs, checksum_of(*blobs)),
                 )
                 ids.append(clip_id)
             db.execute(

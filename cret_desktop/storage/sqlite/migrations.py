@@ -229,6 +229,12 @@ STEPS = (
     -- Why the lines of a subtitle file could not be read.
     ALTER TABLE sidecars ADD COLUMN reason TEXT NOT NULL DEFAULT '';
     """,
+    """
+    -- CRC-32 of what is stored, by which a changed bit is noticed (storage.sqlite.checks). NULL until it is taken.
+    ALTER TABLE embeddings ADD COLUMN checksum INTEGER;
+    ALTER TABLE clips ADD COLUMN sprite_checksum INTEGER;
+    ALTER TABLE subtitle_lines ADD COLUMN checksum INTEGER;
+    """,
 )
 
 SCHEMA_VERSION = len(STEPS)

@@ -288,7 +288,7 @@ _INSTEAD: dict[str, dict[str, object]] = {
         "duration": None, "width": None, "height": None, "frame_rate": None, "codec": None, "container": None,
         "missing_since": None, "favourite": 0, "note": "", "name_key": "", "away": 0,
     },
-    "clips": {"shot": 0, "sprite": "", "tile_width": 0, "tile_height": 0, "poster": 0},
+    "clips": {"shot": 0, "sprite": "", "tile_width": 0, "tile_height": 0, "poster": 0, "sprite_checksum": None},
 }  # fmt: skip
 # Of a file's row, besides: one column each, given its id.
 _OF_A_FILE = {

@@ -8,6 +8,7 @@ from cret_desktop.library_files import CATALOG, LibraryFiles
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.backup import FolderBackup
 from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.checks import CatalogChecks
 from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges
@@ -29,6 +30,7 @@ class SqliteStore:
         self.listing = Listing(catalog)
         self.annotations = Annotations(catalog)
         self.texts = Texts(catalog)
+        self.checks = CatalogChecks(catalog, LibraryFiles(catalog.path.parent))
         self.backup = FolderBackup(catalog.path.parent)
         self.blobs = ThumbnailFiles(LibraryFiles(catalog.path.parent))
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from cret_desktop.records import FileHit, Line, LineHit, Sidecar
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.checksums import checksum_of_line
 from cret_desktop.storage.sqlite.filters import phrase
 
 # What a word in a file's name, in its folders, its tags and its note weighs against the others (bm25's weights).
@@ -100,8 +101,8 @@ class Texts:
                 [(file_id, os.fsencode(s.path), s.size, s.mtime_ns, reasons.get(s.path, "")) for s in sidecars],
             )
             db.executemany(
-                "INSERT INTO subtitle_lines (file_id, start, end, text) VALUES (?, ?, ?, ?)",
-                [(file_id, line.start, line.end, line.text) for line in lines],
+                "INSERT INTO subtitle_lines (file_id, start, end, text, checksum) VALUES (?, ?, ?, ?, ?)",
+                [(file_id, *line, checksum_of_line(*line)) for line in ((li.start, li.end, li.text) for li in lines)],
             )
 
     def _count(self, table: str, words: Sequence[str]) -> int:

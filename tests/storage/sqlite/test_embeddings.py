@@ -40,10 +40,10 @@ def filled(path: Path) -> Catalog:
             (root.id,),
         )
         for clip in range(1, CLIPS + 1):
-            db.execute("INSERT INTO clips VALUES (?, 1, ?, 0, 0.0, 1.0, '', 1, 1, 0, x'')", (clip, clip))
+            db.execute("INSERT INTO clips VALUES (?, 1, ?, 0, 0.0, 1.0, '', 1, 1, 0, x'', NULL)", (clip, clip))
             frames, centers = chance.standard_normal((4, 8)) / 8, chance.standard_normal((2, 8))
             blobs = (frames.astype("<f2").tobytes(), centers.astype("<f2").tobytes())
-            db.execute("INSERT INTO embeddings VALUES (?, ?, ?, ?)", (clip, model, *blobs))
+            db.execute("INSERT INTO embeddings VALUES (?, ?, ?, ?, NULL)", (clip, model, *blobs))
     for generation in (5, 6):
         embeddings.record_graph(manifest(generation))
     return catalog
@@ -155,7 +155,7 @@ def test_models_that_bear_no_name_of_ours_are_no_models(tmp_path: Path, fingerpr
     with filled(tmp_path / "catalog.sqlite") as catalog:
         with catalog.write() as db:
             db.execute(f"INSERT INTO models (fingerprint, name, width, centers) VALUES ({fingerprint}, '', -5, 'many')")
-            db.execute("INSERT INTO embeddings SELECT clip_id, 2, globals, centers FROM embeddings")
+            db.execute("INSERT INTO embeddings SELECT clip_id, 2, globals, centers, checksum FROM embeddings")
         counted = Embeddings(catalog).count_embedded()
         assert counted.pop("print-1") == CLIPS
         assert all(len(name) < 1000 for name in counted)

@@ -1,0 +1,60 @@
+"""`cret-desktop check`: whether what the library stores is as it was written."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from cret_desktop.cli.options import Library, engine_config
+from cret_desktop.cli.terminal import err, out
+from cret_desktop.errors import LibraryDamaged, UsageError
+
+_NAMES = {
+    "catalog": "Catalog",
+    "embedding": "Embeddings",
+    "thumbnail": "Thumbnails",
+    "subtitle": "Subtitle lines",
+    "graph": "Search graphs",
+    "calibration": "Calibrations",
+}
+
+
+def check(
+    subset: Annotated[str, typer.Option(metavar="SHARE", help="Look at a part only, such as 5%.")] = "100%",
+    library: Library = None,
+) -> int:
+    """Check the stored data of the library for damage. Changes nothing, and may run while the library is in use.
+
+    The window checks a twentieth each day by itself, and makes what is damaged again.
+    """
+    from cret_desktop.engine.assemble import open_to_check
+
+    share = _share(subset)
+    with open_to_check(engine_config(library, "").library) as checks:
+        report = checks.check(share, turn=int(time.time()))
+    for kind, count in report.checked.items():
+        out.print(f"{_NAMES[kind]:<16} {count}")
+    if report.unknown:
+        out.say(f"{report.unknown} of these have no checksum yet: an older version stored them.")
+    for damage in report.damaged:
+        err.say(f"Damaged: {damage.kind} of {damage.owner}", "red")
+    if report.damaged:
+        raise LibraryDamaged(
+            f"{len(report.damaged)} stored items are damaged. The window makes them again as it comes to them, within "
+            "20 days of use. Check the disk."
+        )
+    out.say("No damage found.")
+    return 0
+
+
+def _share(subset: str) -> float:
+    """Raises: UsageError."""
+    try:
+        percent = float(subset.removesuffix("%"))
+    except ValueError:
+        percent = 0.0
+    if not 0 < percent <= 100:
+        raise UsageError(f"--subset {subset} is no share. Give one from 0.1% to 100%.")
+    return percent / 100
