@@ -67,7 +67,7 @@ TELL_LENGTHS_SECONDS = 1.0
 _LONGEST_REASON = 500  # characters
 _LATEST = 1e9  # seconds into a video, before or after its zero: thirty years
 _LAST_ORDINAL = 10**9  # of a clip or a shot
-_LARGEST = 2**53  # of any number that a header tells; not finite ones are not below it
+_LARGEST = 10**12  # of any number in a header: no catalog believes a larger one; infinity and NaN are not below it
 STILL_SECONDS = 2.0  # without a change between two looks, after which a file is taken to be whole
 
 

@@ -163,6 +163,18 @@ class Lying(FakeDecoder):
                     yield event
 
 
+@pytest.mark.parametrize("duration", [1e13, float("nan"), float("inf"), -1e15])
+def test_a_header_of_an_impossible_length_is_a_line_in_the_failures_list(bench: Bench, duration: float) -> None:
+    """Not a row that no reader of the catalog believes: the file would be unknown, and never be tried again."""
+    bench.write("b.mp4", "blue")
+    lying = Lying()
+    lying.events = lambda event: [
+        replace(event, info=replace(event.info, duration=duration)) if isinstance(event, FileOpened) else event
+    ]
+    assert bench.run(open_decoder=lambda: lying).failed == 1
+    assert [Path(path).name for path, _ in bench.catalog.failures()] == ["b.mp4"]
+
+
 odd = st.one_of(
     st.none(), st.integers(-(2**70), 2**70), st.floats(), st.text(), st.just("\ud800"),
     st.just(10**400), st.lists(st.none()),
