@@ -41,10 +41,7 @@ def check(
     for damage in report.damaged:
         err.say(f"Damaged: {damage.kind} of {damage.owner}", "red")
     if report.damaged:
-        raise LibraryDamaged(
-            f"{len(report.damaged)} stored items are damaged. The window makes them again as it comes to them, within "
-            "20 days of use. Check the disk."
-        )
+        raise LibraryDamaged("command.stored-damaged", count=len(report.damaged))
     out.say("No damage found.")
     return 0
 
@@ -56,5 +53,5 @@ def _share(subset: str) -> float:
     except ValueError:
         percent = 0.0
     if not 0 < percent <= 100:
-        raise UsageError(f"--subset {subset} is no share. Give one from 0.1% to 100%.")
+        raise UsageError("command.not-a-share", text=subset)
     return percent / 100

@@ -116,11 +116,6 @@ TEMPLATES = (
     ),
     QT_TRANSLATE_NOOP("sentences", "The search index could not be built ({reason}): searching goes on, more slowly."),
     QT_TRANSLATE_NOOP("sentences", "The search index folder {folder} cannot be used ({reason}); make it writable."),
-    QT_TRANSLATE_NOOP(
-        "sentences",
-        "Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; no "
-        "picture is lost.",
-    ),
     # Backups, and tags as a file; the more general last.
     QT_TRANSLATE_NOOP(
         "sentences", "{target} is there already. Choose a name that is not taken: nothing is ever overwritten."

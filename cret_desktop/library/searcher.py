@@ -89,7 +89,7 @@ class Searcher:
         offset: int = 0,
         wanted_still: Callable[[], bool] = lambda: True,
     ) -> SearchAnswer:
-        """The best `limit` videos with their moments, from the `offset`-th on; see `engine.protocol.Search`.
+        """The best `limit` videos with their moments, from the `offset`-th on; see `engine.protocol.searching.Search`.
 
         Raises: QueryError, ModelError, PathError where the clip to be like has left the library, Abandoned between two
         of its steps once it is not `wanted_still`.

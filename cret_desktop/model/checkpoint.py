@@ -106,10 +106,10 @@ def locate(source: str, folder: Path | None = None, *, local_files_only: bool = 
 
 def _shipped(name: str) -> Path:
     if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-        raise ModelError(f"“{bounded_json.brief(name)}” does not name a file of the app.")
+        raise ModelError("model.no-app-file", source=bounded_json.brief(name))
     file = resource(*PurePosixPath(name).parts)
     if not file.is_file():
-        raise ModelError(f"“{file}” is missing. Install the app again.")
+        raise ModelError("model.app-file-missing", file=file)
     return file
 
 

@@ -2231,10 +2231,6 @@ Renders/*</translation>
         <translation>Es gibt nichts zu exportieren. Zuerst einen Moment auswählen.</translation>
     </message>
     <message>
-        <source>Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; no picture is lost.</source>
-        <translation>Vorschaubilder lassen sich nicht nach {folder} schreiben: {reason}. Bitte Platz schaffen oder die Rechte prüfen; kein Bild ist verloren.</translation>
-    </message>
-    <message>
         <source>Thumbnails cannot be written to {folder}: {reason}. Free some space or check its permissions; what was indexed so far is kept.</source>
         <translation>Vorschaubilder lassen sich nicht nach {folder} schreiben: {reason}. Bitte Platz schaffen oder die Zugriffsrechte prüfen; was bisher indiziert wurde, bleibt.</translation>
     </message>

