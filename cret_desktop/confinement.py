@@ -83,7 +83,7 @@ _NETWORK, _SCOPES = 0b11, 0b11  # no TCP; no abstract sockets of others, no sign
 
 _SYSTEM_PLACES = (
     *("/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store"),
-    *("/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
+    *("/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/random", "/dev/urandom"),
     *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/sys/devices/system"),
 )
 
