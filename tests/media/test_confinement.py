@@ -241,6 +241,8 @@ def test_a_decoder_reads_the_file_it_was_handed_and_can_do_nothing_else(
 ) -> None:
     before = kept(foreign)
     confinement.report.cache_clear()
+    # This module, which the child imports before anything else, brings numpy: its threads would not be confined.
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.setattr(decoder_pool, "_run_child", partial(treacherous_decoder, str(foreign), port, film.path))
     with DecoderPool(FORMAT, workers=1) as pool:
         [told] = list(pool.decode([film]))
