@@ -11,7 +11,7 @@ from cret_desktop.cli.options import Library, engine_config
 from cret_desktop.cli.terminal import out
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.errors import LibraryDamaged
+from cret_desktop.errors import LibraryDamaged, StorageError
 
 
 def adopt(
@@ -42,7 +42,7 @@ def adopt(
 def _folders_of(config: EngineConfig) -> list[str] | None:
     """The folders that a library of somebody else's names; None for one's own.
 
-    One that cannot be read before it is made anew, of an older version for instance, is taken to name none.
+    One that cannot be read before it is made anew, of an older version or with a journal to undo, names none.
     """
     from cret_desktop.engine.adoption import Origin, standing
 
@@ -51,6 +51,6 @@ def _folders_of(config: EngineConfig) -> list[str] | None:
     try:
         with EngineClient(config) as engine:
             status = engine.request(protocol.GetStatus()).result()
-    except LibraryDamaged:
+    except (LibraryDamaged, StorageError):
         return []
     return [folder.path for folder in status.folders]

@@ -23,7 +23,9 @@ from filelock import FileLock
 from cret_desktop import paths
 from cret_desktop.clips import VideoFile
 from cret_desktop.errors import LibraryDamaged, LibraryStrange, StorageError, StoreFault
+from cret_desktop.foreign import visible
 from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, GRAPHS, RESTORED, THUMBNAILS, LibraryFiles
+from cret_desktop.messages import Message, render
 from cret_desktop.settings import Settings, load, make_private_folder, write_privately
 from cret_desktop.storage.sqlite import backup, provenance, recovery
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -92,14 +94,24 @@ def key_of(catalog: Catalog) -> bytes:
     return _Records.read().key_of(catalog.identity())
 
 
-def remember(catalog: Catalog) -> bytes:
-    """Count a library that is open for writing among this person's own; returns its key. Raises: StorageError."""
+def remember(catalog: Catalog, adopted: bool = False) -> bytes:
+    """Count a library that is open for writing among this person's own; returns its key. Raises: StorageError.
+
+    Its folders are looked at where they were added on this computer, or the library is `adopted` with them. One of an
+    older version, which is known by its place or its files, is remembered with its folders as well.
+    """
     library = catalog.path.parent
     with _Records.changed() as records:
-        identity = catalog.identity() or records.identity_in(library) or secrets.token_hex(16)
+        known = catalog.identity() or records.identity_in(library)
+        identity = known or secrets.token_hex(16)
         if catalog.identity() != identity:
             catalog.set_identity(identity)
-        return records.add(identity, library)
+        key = records.add(identity, library)
+    if foreign := catalog.trust_roots(key, as_they_are=adopted or not known):
+        named = ", ".join(visible(path) for path in foreign[:3]) + (" …" if len(foreign) > 3 else "")
+        said = render(Message("place.not-followed", folders=named))
+        catalog.notice = f"{catalog.notice} {said}".strip()
+    return key
 
 
 def adopt(library: Path, follow: bool) -> str:
@@ -134,7 +146,7 @@ def adopt(library: Path, follow: bool) -> str:
             catalog.follow_nothing()
         with _Records.changed() as records:
             records.proven(library)
-        remember(catalog)
+        remember(catalog, adopted=True)
     return f"The library was adopted: {told}. The catalog as it was is kept as {library / kept}."
 
 

@@ -19,7 +19,7 @@ import psutil
 from cret_desktop.engine.models import cards
 from cret_desktop.engine.older_profile import older_libraries
 from cret_desktop.engine.protocol import Device, ModelState
-from cret_desktop.errors import CretError, ModelError
+from cret_desktop.errors import CretError, ModelError, StoreFault
 from cret_desktop.model.encoder import available_devices, choose_device, describe_device, open_model
 from cret_desktop.paths import LibraryPaths, version
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -62,14 +62,14 @@ def _library(library: Path) -> Iterator[tuple[str, str]]:
     for older in older_libraries():
         yield "Older library", f"{_private(older)}, not used; the window offers to move it when it has no library yet"
     try:
-        with Catalog.open(LibraryPaths(library).catalog, read_only=True) as catalog:
+        with Catalog.open(LibraryPaths(library).catalog, read_only=True) as catalog, catalog.guarded():
             counts = catalog.counts(open_model("starter").info.fingerprint)
             yield (
                 "Holds",
                 f"{sum(c.files for c in counts)} files, {sum(c.clips for c in counts)} clips, "
                 f"{sum(c.failed for c in counts)} failed, {sum(c.pending for c in counts)} waiting",
             )
-    except CretError as error:
+    except (CretError, StoreFault) as error:
         yield "State", _private(str(error))
     nearest = next(p for p in (library, *library.parents) if p.exists())
     yield "Disk", f"{shutil.disk_usage(nearest).free / 2**30:.1f} GiB free"

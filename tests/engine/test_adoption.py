@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,9 @@ from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.connections import connect_to_read, difference
 from cret_desktop.storage.sqlite.listing import Listing
+from tests.engine.test_engine import Events
 from tests.storage.sqlite.test_catalog import indexed
+from tests.videos import write_colours
 
 WAIT = 60
 
@@ -378,3 +381,53 @@ def test_a_pipe_for_a_catalog_is_one_sentence(elsewhere: Path, name: str) -> Non
     assert "\n" not in str(refused.value)
     with pytest.raises(StorageError, match="no regular file"):
         Catalog.open(elsewhere / CATALOG, read_only=True)
+
+
+def test_folders_that_somebody_wrote_into_ones_own_library_are_left_alone(tmp_path: Path) -> None:
+    """A copy is given away, comes back changed and takes the place of the library, whose identity is known."""
+    library, videos, private = tmp_path / "library", tmp_path / "videos", tmp_path / "private"
+    for folder, name in ((videos, "a"), (private, "b")):
+        folder.mkdir()
+        write_colours(folder / f"{name}.mp4", ["red"])
+    config = EngineConfig(library, factory="tests.fakes:open_library")
+
+    def files(client: EngineClient, *adding: Path) -> dict[str, int]:
+        events = Events(client)
+        adds = protocol.AddFolders(tuple(map(str, adding)))
+        client.request(adds if adding else protocol.Refresh()).result(WAIT)
+        events.finished()
+        return {folder.path: folder.files for folder in client.request(protocol.GetStatus()).result(WAIT).folders}
+
+    with EngineClient(config) as client:
+        assert files(client, videos) == {str(videos): 1}
+    with closing(sqlite3.connect(library / CATALOG)) as db, db:
+        ((proof,),) = db.execute("SELECT followed FROM roots").fetchall()
+        db.execute("INSERT INTO roots (path, added_at, followed) VALUES (?, 0, ?)", (os.fsencode(private), proof))
+    with EngineClient(config) as client:
+        assert str(private) in client.notice
+        assert str(videos) not in client.notice
+        assert files(client) == {str(videos): 1, str(private): 0}
+        assert files(client, private) == {str(videos): 1, str(private): 1}  # its owner asks for it
+    with EngineClient(config) as client:
+        assert client.notice == ""
+        assert files(client) == {str(videos): 1, str(private): 1}
+
+
+def test_a_root_is_followed_where_it_was_added_with_the_key_and_nowhere_else(tmp_path: Path) -> None:
+    with Catalog.open(tmp_path / CATALOG) as catalog:
+        assert catalog.trust_roots(b"k" * 32) == []
+        root = catalog.add_root("/videos")
+        catalog.place_root(replace(root, path="/media/videos", volume="disk", within="videos"))
+        assert catalog.trust_roots(b"k" * 32) == []
+    for change in ("path = x'2f'", "volume = 'another'", "within = x'2e2e'", "followed = followed + 1", "followed = 1"):
+        other = tmp_path / str(abs(hash(change)))
+        other.mkdir()
+        shutil.copy(tmp_path / CATALOG, other)
+        with closing(sqlite3.connect(other / CATALOG)) as db, db:
+            db.execute(f"UPDATE roots SET {change}")
+        with Catalog.open(other / CATALOG) as catalog:
+            (changed,) = catalog.roots()
+            assert catalog.trust_roots(b"k" * 32) == [changed.path], change
+            assert [root.followed for root in catalog.roots()] == [False]
+    with Catalog.open(tmp_path / CATALOG) as catalog:
+        assert catalog.trust_roots(b"m" * 32) == ["/media/videos"]

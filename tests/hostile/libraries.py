@@ -36,6 +36,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from cret_desktop.errors import LibraryDamaged
 from cret_desktop.library.query import parse
 from tests.fakes import ColourModel, FakeDecoder
 from tests.hostile.kinds import CATALOG, Kind, Place, kinds
@@ -264,7 +265,10 @@ class Ran:
         found = []
         if "Traceback (most recent call last)" in said or "Something went wrong inside" in said:
             found.append(f"a defect: {said.partition('Traceback')[2][-1500:]}")
-        if "exit code" in said:
+        # One that meets damage ends by itself, once, so that the catalog is repaired where it is opened.
+        if said.count("exit code") > said.count(f"(exit code {LibraryDamaged.exit_status}) and is restarting") or (
+            said.count("exit code") > 1
+        ):
             found.append(f"the engine fell: {_last_line(self.err)}")
         if len(self.sentences) > 1 or (self.status > 1 and len(self.sentences) != 1):
             found.append(f"{len(self.sentences)} sentences at exit {self.status}: {self.err[-300:]!r}")

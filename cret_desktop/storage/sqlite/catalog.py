@@ -6,6 +6,7 @@ One writing connection behind a lock, one reading connection a thread. What chan
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
 import sqlite3
@@ -43,6 +44,7 @@ class Catalog:
     def __init__(self, path: Path, writer: sqlite3.Connection | None) -> None:
         self.path = path
         self.notice = ""
+        self._key = b""  # by which a root is known to have been added here
         self.unclean = False
         self._writer = writer
         self._lock = threading.RLock()
@@ -165,8 +167,37 @@ class Catalog:
                 if root.followed and is_inside(path, root.path):
                     return root
             new = _place_root(db, path, self._roots(db, "TRUE"))
-            db.execute("UPDATE roots SET followed = 1 WHERE id = ?", (new,))
+            self._follow(db, new)
             return Root(new, path, False)
+
+    def _follow(self, db: sqlite3.Connection, root_id: int) -> None:
+        """Have a root looked at, as one that was added here."""
+        for volume, within, path in db.execute("SELECT volume, within, path FROM roots WHERE id = ?", (root_id,)):
+            proof = _proof_of_root(self._key, path, volume, within)
+            db.execute("UPDATE roots SET followed = ? WHERE id = ?", (proof, root_id))
+
+    def trust_roots(self, key: bytes, as_they_are: bool = False) -> list[str]:
+        """Follow no root that was not added with this key, and return the paths of those that no longer are followed.
+
+        Whoever changes a catalog elsewhere cannot have this computer look into other folders: the key is not in it.
+        `as_they_are`: count all that are followed as added with the key. The roots that are added later get its proof.
+        """
+        self._key = key
+        rows = self.reader().execute("SELECT id, path, volume, within, followed FROM roots WHERE followed <> 0")
+        kinds = "roots.id roots.path roots.volume roots.within roots.followed"
+        foreign = {
+            root_id: os.fsdecode(path)
+            for root_id, path, volume, within, followed in believed(rows.fetchall(), kinds)
+            if followed != _proof_of_root(key, path, volume, within)
+        }
+        if foreign:
+            with self.write(durable=True) as db:
+                for root_id in foreign:
+                    if as_they_are:
+                        self._follow(db, root_id)
+                    else:
+                        db.execute("UPDATE roots SET followed = 0, offline = 1 WHERE id = ?", (root_id,))
+        return [] if as_they_are else list(foreign.values())
 
     def follow_nothing(self) -> None:
         """Leave all folders unlooked at until they are added again; what is known of them stays."""
@@ -210,7 +241,9 @@ class Catalog:
             if removed is None:
                 return None
             db.execute("UPDATE files SET missing_since = NULL WHERE root_id = ? AND missing_since = ?", removed)
-            return _live_clips(db, _place_root(db, path, self._roots(db, "TRUE")))
+            root_id = _place_root(db, path, self._roots(db, "TRUE"))
+            self._follow(db, root_id)
+            return _live_clips(db, root_id)
 
     def set_offline(self, root_id: int, offline: bool) -> None:
         with self.write() as db:
@@ -225,6 +258,8 @@ class Catalog:
                 "UPDATE roots SET path = ?, offline = 0, volume = ?, within = ?, device = ?, inode = ? WHERE id = ?",
                 (path, root.volume, os.fsencode(root.within), root.device, root.inode, root.id),
             )
+            if root.followed:
+                self._follow(db, root.id)
             if before != (path,):  # words of its name are its files' to be found by
                 db.execute("UPDATE files SET path = path WHERE root_id = ?", (root.id,))
                 db.execute(
@@ -453,6 +488,13 @@ def _has_numbers_left(db: sqlite3.Connection) -> bool:
         if not all(fits([number], ["id"]) for number in last):
             return False
     return True
+
+
+def _proof_of_root(key: bytes, path: bytes, volume: str, within: bytes) -> int:
+    """A number that only who has the key can find: no other root, and none on another drive, has it."""
+    parts = (path, volume.encode("utf-8", "surrogatepass"), within)
+    digest = hmac.digest(key, b"".join(b"%d:%b" % (len(part), part) for part in parts), "sha256")
+    return int.from_bytes(digest[:8], "big") >> 2 | 2  # neither 0 nor 1, and within SQLite's integers
 
 
 def _place_root(db: sqlite3.Connection, path: str, known: Sequence[Root]) -> int:

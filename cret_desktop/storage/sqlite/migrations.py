@@ -234,6 +234,9 @@ STEPS = (
     ALTER TABLE embeddings ADD COLUMN checksum INTEGER;
     ALTER TABLE clips ADD COLUMN sprite_checksum INTEGER;
     ALTER TABLE subtitle_lines ADD COLUMN checksum INTEGER;
+    -- `followed` is a proof that the root was added on this computer (storage.sqlite.catalog): it is there twice, too.
+    DROP INDEX roots_again;
+    CREATE INDEX roots_again ON roots(path, added_at, offline, volume, within, device, inode, removed_at, followed);
     """,
 )
 

@@ -263,7 +263,7 @@ _KEYS = {"file_tags": "file_id", "sidecars": "file_id"}  # of those that have no
 _AGAIN = {
     "library": ("id", "library INDEXED BY library_again"),
     "roots": (
-        "id, path, added_at, offline, volume, within, device, inode, removed_at",
+        "id, path, added_at, offline, volume, within, device, inode, removed_at, followed",
         "roots INDEXED BY roots_again",
     ),
     "models": ("id, fingerprint, name, width, centers", "models INDEXED BY models_again"),
@@ -277,6 +277,7 @@ _AGAIN = {
     "saved_searches": ("name, text, without, sort, reverse", "saved_searches INDEXED BY saved_searches_again"),
     "kept_annotations": ("fingerprint, favourite, note, tags", "kept_annotations INDEXED BY kept_annotations_again"),
 }
+_FOLLOWED_TWICE_SINCE = 8
 # What a row is kept without where it can be no value of its column, and what stands there then.
 _INSTEAD: dict[str, dict[str, object]] = {
     "roots": {
@@ -353,6 +354,8 @@ def _insert(target: sqlite3.Connection, table: str, columns: Sequence[str], row:
 def _fill(source: sqlite3.Connection, target: sqlite3.Connection, table: str, tally: _Tally) -> list[Row]:
     """Put in the rows that only their second copy gives; returns those."""
     columns, place = _AGAIN[table]
+    if table == "roots" and _version(source) < _FOLLOWED_TWICE_SINCE:
+        columns = columns.removesuffix(", followed")
     names = columns.split(", ")
     rows = _some(source, f"SELECT {columns} FROM {place}", table, tally)
     return [row for row in rows if _insert(target, table, names, row)]
