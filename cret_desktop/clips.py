@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from cret_desktop.messages import Message
+
 if TYPE_CHECKING:  # the window never touches an array: it opens without loading numpy
     import numpy as np
     from numpy.typing import NDArray
@@ -110,19 +112,19 @@ class ClipDecoded:
 
 @dataclass(frozen=True, slots=True)
 class FileDecoded:
-    """All clips of the file have been given. `partial` is a sentence where the file ended before its time, else ''."""
+    """All clips of the file have been given. `partial` says that the file ended before its time."""
 
     file: VideoFile
-    partial: str
+    partial: Message | None
     frames_decoded: int
 
 
 @dataclass(frozen=True, slots=True)
 class FileFailed:
-    """No (more) clips of this file: forget those already given. `reason` is a sentence for the failures list."""
+    """No (more) clips of this file: forget those already given. `reason` goes to the failures list."""
 
     file: VideoFile
-    reason: str
+    reason: Message
 
 
 DecodeEvent = FileOpened | ClipDecoded | FileDecoded | FileFailed
@@ -212,7 +214,7 @@ class LibraryFile:
     size: int  # bytes
     modified: float  # seconds since the epoch
     state: Literal["pending", "indexed", "failed"]
-    reason: str  # why it failed, or what is missing of an indexed one
+    reason: Message | None  # why it failed, or what is missing of an indexed one
     duration: float | None
     width: int | None
     height: int | None

@@ -15,6 +15,7 @@ CretError
 ├── StorageError          disk full, read-only, permission (exit 5)
 │   └── CopyCancelled         the person stopped the copying of a library; nothing of it is left
 ├── EngineError           the engine process ended or does not answer (exit 6)
+│   └── Defect                a mistake in the program, with its traceback
 ├── ExportError           a clip or a list could not be written (exit 7)
 │   └── ExportCancelled       the person stopped it
 └── MediaError            one video file; never ends a run
@@ -27,7 +28,7 @@ This module never formats a traceback and never decides what is shown.
 
 from __future__ import annotations
 
-from cret_desktop.messages import CODE, Message, Param, render
+from cret_desktop.messages import Message, Param, render
 
 
 class CretError(Exception):
@@ -38,18 +39,12 @@ class CretError(Exception):
 
     exit_status = 1
 
-    def __init__(self, code: str | Message = "", /, **params: Param) -> None:
-        self.message = code if isinstance(code, Message) else _message(code, params)
+    def __init__(self, code: str | Message, /, **params: Param) -> None:
+        self.message = code if isinstance(code, Message) else Message(code, **params)
         super().__init__(self.message)  # the arguments that pickle gives to a copy
 
     def __str__(self) -> str:
         return render(self.message)
-
-
-def _message(code: str, params: dict[str, Param]) -> Message:
-    # Transitional: the engine, the library and the index still raise whole English sentences, which have the code
-    # `message.plain`. It goes with the last of them.
-    return Message(code, **params) if CODE.fullmatch(code) else Message("message.plain", text=code)
 
 
 class UsageError(CretError):
@@ -106,6 +101,14 @@ class CopyCancelled(StorageError):
 
 class EngineError(CretError):
     exit_status = 6
+
+
+class Defect(EngineError):
+    """A mistake in the engine. `details` is its traceback, for a report."""
+
+    def __init__(self, code: str | Message, /, details: str = "", **params: Param) -> None:
+        super().__init__(code, **params)
+        self.details = details
 
 
 class ExportError(CretError):

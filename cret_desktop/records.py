@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cret_desktop.clips import Sort, VideoFile
+from cret_desktop.messages import Message
 
 if TYPE_CHECKING:  # the window names these types and opens without loading numpy
     import numpy as np
@@ -40,7 +41,7 @@ class FileRow:
     size: int
     mtime_ns: int
     state: str
-    reason: str
+    reason: Message | None
     duration: float | None
     missing: bool
     device: int = 0
@@ -155,7 +156,7 @@ class Problem:
     """An entry that cannot be a video. `row`: what is known of its path."""
 
     path: str
-    reason: str
+    reason: Message
     row: FileRow | None = None
 
     @property

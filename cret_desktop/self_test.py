@@ -24,6 +24,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CretError
 from cret_desktop.library.progress import FileIndexed
+from cret_desktop.messages import clauses, render
 from cret_desktop.paths import LIBRARIES_VARIABLE
 
 Result = TypeVar("Result")
@@ -105,7 +106,7 @@ class _Trial:
         engine.request(protocol.AddFolders((str(self._videos),))).result(INDEX_SECONDS)
         while not isinstance(event := events.get(timeout=INDEX_SECONDS), protocol.IndexFinished):
             if isinstance(event, FileIndexed):
-                reasons[Path(event.path).stem] = event.reason
+                reasons[Path(event.path).stem] = render(event.reason) if event.reason is not None else ""
             elif isinstance(event, protocol.EngineLost):
                 raise CretError(event.message)
         unsubscribe()
@@ -219,7 +220,7 @@ def _export(path: str, folder: str) -> str:
     )
     if not exported.paths:
         if exported.failed:
-            raise CretError("check.export", problems="; ".join(exported.failed).removesuffix("."))
+            raise CretError("check.export", problems=clauses(exported.failed))
         raise CretError("check.nothing-exported")
     return Path(exported.paths[0]).name
 

@@ -18,7 +18,7 @@ def checked_tag(tag: str) -> str:
     """Return a tag as it is kept: spaces folded, storable. Raises: QueryError for one that is empty or too long."""
     name = storable(" ".join(tag.split()))
     if not fold_tag(name) or len(name) > LONGEST_TAG:
-        raise QueryError(f"A tag needs 1 to {LONGEST_TAG} characters.")
+        raise QueryError("annotation.tag", most=LONGEST_TAG)
     return name
 
 

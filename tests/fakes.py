@@ -35,6 +35,7 @@ from cret_desktop.clips import (
     VideoFile,
     VideoInfo,
 )
+from cret_desktop.messages import Message
 
 if TYPE_CHECKING:
     from cret_desktop.engine.assemble import OpenLibrary
@@ -115,7 +116,7 @@ class ColourModel:
     info: ModelInfo = INFO
     video: ColourVideo = field(default_factory=ColourVideo)
     text: ColourText = field(default_factory=ColourText)
-    device_lost: str = ""
+    device_lost: Message | None = None
 
 
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
@@ -193,12 +194,12 @@ class FakeDecoder:
             self.taken.append(file.path)
             words = Path(file.path).read_text(encoding="utf-8").split()
             if "broken" in words:
-                yield FileFailed(file, "This is not a video.")
+                yield FileFailed(file, Message("file.not-a-video"))
                 continue
             yield FileOpened(file, VideoInfo(4.0 * len(words), 320, 180, 25.0, "fake", "fake"))
             for ordinal, word in enumerate(words):
                 yield ClipDecoded(file, colour_clip(word, ordinal))
-            yield FileDecoded(file, "", FORMAT.frames * len(words))
+            yield FileDecoded(file, None, FORMAT.frames * len(words))
 
     def probe(self, files: Iterable[VideoFile], seconds: float) -> Iterator[FileOpened]:
         yield from ()

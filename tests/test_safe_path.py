@@ -121,7 +121,7 @@ CHILDREN = textwrap.dedent(
             assert isinstance(list(pool.decode([video_file(video)]))[-1], FileDecoded)
         assert Exporter(lambda _: None).run(ExportClips((Passage(video, 0.0, 0.5),), folder)).paths
         build = _Build.start(BuildRequest(None, folder, "none", "none", 1, 4, folder + "/graph"), 1)
-        assert "no such file" in build.finish().reason.lower()
+        assert "no such file" in said(build.finish().reason)
     """
 )
 

@@ -68,7 +68,11 @@ def test_a_part_whose_process_dies_is_a_finding() -> None:
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [(CretError("Said."), "Said."), (KeyError("name"), "KeyError: 'name'"), (OSError("x"), "OSError: x")],
+    [
+        (CretError("reason.said", text="Said."), "Said."),
+        (KeyError("name"), "KeyError: 'name'"),
+        (OSError("x"), "OSError: x"),
+    ],
 )
 def test_why_it_failed_is_said(error: Exception, words: str) -> None:
     def fail() -> str:

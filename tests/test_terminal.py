@@ -22,6 +22,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.errors import UsageError
 from cret_desktop.foreign import read_json, visible
 from cret_desktop.library.progress import IndexTotals
+from cret_desktop.messages import Message
 
 HOSTILE = "a\x1b]0;title\x07\n\rTotal: 0 failed\x9b2J\u202egpj.\u2028\udcff[red]x[/red].mp4"
 names = st.text() | st.text(st.sampled_from("a\n\r\x1b\x07\x9b\u202e\u2028\udcff[]/\\x")) | st.just(HOSTILE)
@@ -58,7 +59,7 @@ def status(name: str) -> protocol.LibraryStatus:
 
 def told(name: str) -> protocol.IndexFinished:
     totals = IndexTotals(1, 1, 1.0, 1, 0, 1.0, 1, False, offline=(f"/{name}",), unsettled=(f"/{name}",))
-    return protocol.IndexFinished(totals, f"{name} is full.", 5)
+    return protocol.IndexFinished(totals, Message("library.read-only", library=name), 5)
 
 
 class Engine:
@@ -73,7 +74,7 @@ class Engine:
     def __exit__(self, *_: object) -> None: ...
 
     def request(self, body: protocol.Request[Any]) -> Any:
-        failed = (protocol.FailedFile(f"/{self._name}", f"{self._name} is damaged."),)
+        failed = (protocol.FailedFile(f"/{self._name}", Message("reason.said", text=f"{self._name} is damaged.")),)
         value = status(self._name) if isinstance(body, protocol.GetStatus) else failed
         return type("Future", (), {"result": lambda self: value})()
 

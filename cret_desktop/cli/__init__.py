@@ -19,7 +19,7 @@ from cret_desktop.cli import adopt, check, copies, demo, examine, export, forget
 from cret_desktop.cli.options import Device, Library
 from cret_desktop.cli.terminal import err, out
 from cret_desktop.engine.log_lines import guard_standard_error
-from cret_desktop.errors import CretError
+from cret_desktop.errors import CretError, Defect
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -30,8 +30,8 @@ def run(arguments: Sequence[str]) -> int:
         return status if isinstance(status, int) else 0
     except CretError as error:
         err.say(f"cret-desktop: {error}", "red")
-        for note in getattr(error, "__notes__", ()):
-            err.print(escape(note), style="dim")
+        if isinstance(error, Defect):
+            err.print(escape(error.details), style="dim")
         return error.exit_status
     except (KeyboardInterrupt, typer.Abort):
         err.print("cret-desktop: stopped; what was indexed is kept.")

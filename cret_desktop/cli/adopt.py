@@ -12,6 +12,7 @@ from cret_desktop.cli.terminal import out
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import LibraryDamaged, StorageError
+from cret_desktop.messages import render
 
 
 def adopt(
@@ -33,7 +34,8 @@ def adopt(
             out.say(f"  {folder}")
         follow = typer.confirm("Index them where they are on this one?", default=False)
     with EngineClient(replace(config, read_only=False, adopt=True, follow=bool(follow))) as engine:
-        out.say(engine.notice)
+        for message in engine.notice:
+            out.say(render(message))
         if not follow:
             out.say("Its folders are left alone. Name those to index: cret-desktop index FOLDER")
     return 0

@@ -41,7 +41,7 @@ def check(
     for damage in report.damaged:
         err.say(f"Damaged: {damage.kind} of {damage.owner}", "red")
     if report.damaged:
-        raise LibraryDamaged("command.stored-damaged", count=len(report.damaged))
+        raise LibraryDamaged("command.damage", count=len(report.damaged))
     out.say("No damage found.")
     return 0
 
@@ -53,5 +53,5 @@ def _share(subset: str) -> float:
     except ValueError:
         percent = 0.0
     if not 0 < percent <= 100:
-        raise UsageError("command.not-a-share", text=subset)
+        raise UsageError("command.not-a-share", share=subset)
     return percent / 100

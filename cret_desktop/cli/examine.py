@@ -13,6 +13,7 @@ from cret_desktop import paths
 from cret_desktop.cli.options import Device, Library, engine_config, reading
 from cret_desktop.cli.terminal import clock, out
 from cret_desktop.engine import protocol
+from cret_desktop.messages import render
 
 
 def status(
@@ -36,7 +37,7 @@ def status(
         state = "  (not there now)" if folder.offline else ""
         out.say(f"  {folder.path}: {folder.files} files, {folder.clips} clips{state}")
     for item in failed:
-        out.say(f"{item.path}: {item.reason}")
+        out.say(f"{item.path}: {render(item.reason)}")
     return 0
 
 
@@ -55,7 +56,7 @@ def _status_json(found: protocol.LibraryStatus, failed: Iterable[protocol.Failed
         ],
     }
     if failed is not None:
-        result["failures"] = [{"path": item.path, "reason": item.reason} for item in failed]
+        result["failures"] = [{"path": item.path, "reason": render(item.reason)} for item in failed]
     return result
 
 

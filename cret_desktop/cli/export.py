@@ -15,7 +15,7 @@ from cret_desktop.cli.terminal import bar, err, out
 from cret_desktop.engine import protocol
 from cret_desktop.errors import UsageError
 from cret_desktop.foreign import Unusable, read_json, reason_of, visible
-from cret_desktop.messages import Message
+from cret_desktop.messages import Message, render
 
 _LATEST = 1e9  # seconds; beyond any video
 
@@ -63,10 +63,10 @@ def export(
         exported = Exporter(lambda event: show(event.done, 1.0, visible(os.path.basename(event.path)))).run(request)
     for path in exported.paths:
         out.say(path)
-    for sentence in exported.notes:
-        err.say(sentence, "dim")
-    for sentence in exported.failed:
-        err.say(sentence, "yellow")
+    for note in exported.notes:
+        err.say(render(note), "dim")
+    for reason in exported.failed:
+        err.say(render(reason), "yellow")
     return 1 if exported.failed else 0
 
 

@@ -19,6 +19,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
 from cret_desktop.errors import CretError, PathError
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
+from cret_desktop.messages import render
 
 
 def index(
@@ -54,7 +55,7 @@ def report(outcome: protocol.IndexFinished, as_json: bool) -> int:
     if totals.failed and not as_json:
         err.print("Run `cret-desktop status --failures` to see which files failed and why.")
     if outcome.error:
-        err.say(f"cret-desktop: {outcome.error}", "red")
+        err.say(f"cret-desktop: {render(outcome.error)}", "red")
         return outcome.exit_status
     return 1 if totals.failed else 0
 
@@ -86,7 +87,7 @@ def watching(engine: EngineClient) -> Iterator[Any]:
     def listen(event: protocol.Event) -> None:
         nonlocal last_line, optimising
         if isinstance(event, FileIndexed) and event.reason:
-            err.say(f"{event.path}: {event.reason}", "yellow")
+            err.say(f"{event.path}: {render(event.reason)}", "yellow")
         elif isinstance(event, IndexProgress):
             text = _progress_words(event)
             if err.is_terminal:
@@ -110,7 +111,7 @@ def watching(engine: EngineClient) -> Iterator[Any]:
             done.set()
         elif isinstance(event, protocol.EngineLost | protocol.DeviceLost):
             optimising = optimising and isinstance(event, protocol.DeviceLost)
-            err.say(event.message, "yellow")
+            err.say(render(event.message), "yellow")
 
     def wait() -> protocol.IndexFinished:
         while not done.wait(0.5):  # in steps, so that Ctrl-C is heard on every system
@@ -121,8 +122,8 @@ def watching(engine: EngineClient) -> Iterator[Any]:
         return event
 
     unsubscribe = engine.subscribe(listen)
-    if engine.notice:
-        err.say(engine.notice, "yellow")
+    for message in engine.notice:
+        err.say(render(message), "yellow")
     try:
         if err.is_terminal:
             with bar:

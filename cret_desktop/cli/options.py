@@ -44,6 +44,6 @@ def engine_config(library: Path | None, device: str, model: str = "", read_only:
 def reading(library: Path | None, device: str = "", model: str = "") -> Iterator[EngineClient]:
     """An engine that only reads. Whatever there is to say of the library goes to standard error."""
     with EngineClient(engine_config(library, device, model, read_only=True)) as engine:
-        if engine.notice:
-            err.say(engine.notice, "yellow")
+        for message in engine.notice:
+            err.say(render(message), "yellow")
         yield engine

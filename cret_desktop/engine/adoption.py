@@ -23,9 +23,9 @@ from filelock import FileLock
 from cret_desktop import paths
 from cret_desktop.clips import VideoFile
 from cret_desktop.errors import LibraryDamaged, LibraryStrange, StorageError, StoreFault
-from cret_desktop.foreign import visible
+from cret_desktop.foreign import reason_of, visible
 from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, GRAPHS, RESTORED, THUMBNAILS, LibraryFiles
-from cret_desktop.messages import Message, render
+from cret_desktop.messages import Message, clauses
 from cret_desktop.settings import Settings, load, make_private_folder, write_privately
 from cret_desktop.storage.sqlite import backup, provenance, recovery
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -75,18 +75,15 @@ def require_ours(library: Path) -> Standing:
     found = standing(library)
     # A file that is no catalog of anybody's is opened for what it is: that says so, and leaves it alone.
     if found.origin is Origin.STRANGE and recovery.is_ours(library / CATALOG):
-        raise LibraryStrange(said_of(library))
+        raise LibraryStrange(strange(library))
     with _Records.changed():
         pass  # where nothing could be remembered of it, no library is made that would be strange the next time
     return found
 
 
-def said_of(library: Path) -> str:
-    """The one sentence on a library that is not ours, with what to do."""
-    return (
-        f"The library {library} was made on another computer or by somebody else: it can be searched, and is not "
-        "changed. To add to it, adopt it: choose Adopt in the window, or run `cret-desktop adopt`."
-    )
+def strange(library: Path) -> Message:
+    """Return the message on a library that is not ours, with what to do."""
+    return Message("library.strange", library=library)
 
 
 def key_of(catalog: Catalog) -> bytes:
@@ -109,37 +106,32 @@ def remember(catalog: Catalog, adopted: bool = False) -> bytes:
         key = records.add(identity, library)
     if foreign := catalog.trust_roots(key, as_they_are=adopted or not known):
         named = ", ".join(visible(path) for path in foreign[:3]) + (" …" if len(foreign) > 3 else "")
-        said = render(Message("place.not-followed", folders=named))
-        catalog.notice = f"{catalog.notice} {said}".strip()
+        catalog.notices.append(Message("place.not-followed", folders=named))
     return key
 
 
-def adopt(library: Path, follow: bool) -> str:
-    """Make a library this person's own; returns what to tell them. The caller holds the writer's lock.
+def adopt(library: Path, follow: bool) -> Message:
+    """Make a library this person's own; returns a message about it. The caller holds the writer's lock.
 
     `follow`: index the folders that it names, where they are on this computer; otherwise they stay as they are until
     they are added again. Raises: LibraryTooNew, LibraryDamaged, StorageError.
     """
     files, path = LibraryFiles(library), library / CATALOG
     if not recovery.is_ours(path):
-        raise LibraryDamaged(f"There is no catalog of a library in {library}. Choose the folder that holds one.")
+        raise LibraryDamaged("library.no-catalog", library=library)
     try:
         provenance.require_known_version(path)
         for folder in (THUMBNAILS, GRAPHS, CALIBRATION):
             files.free_folder(folder)
         for name in [*files.walk(GRAPHS), *files.walk(CALIBRATION)]:  # both are made again
             files.remove(name)
-        told, aside = provenance.remake(path, "taken over")
+        rows, aside = provenance.remake(path)
         kept = aside.name.replace(".damaged-", ".foreign-")
         for beside in ("", "-wal", "-shm", "-journal"):
             with suppress(FileNotFoundError):
                 files.rename(aside.name + beside, kept + beside)
     except (OSError, StoreFault) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise StorageError(
-            f"The library {library} could not be adopted: {reason}. Its catalog is as it was; free some space, or move "
-            "away what is in its folder and is not its own."
-        ) from error
+        raise StorageError("library.not-adopted", library=library, reason=reason_of(error)) from error
     with Catalog.open(path) as catalog:
         catalog.set_identity(secrets.token_hex(16))
         if not follow:
@@ -147,21 +139,22 @@ def adopt(library: Path, follow: bool) -> str:
         with _Records.changed() as records:
             records.proven(library)
         remember(catalog, adopted=True)
-    return f"The library was adopted: {told}. The catalog as it was is kept as {library / kept}."
+    found = clauses([Message("recovery.taken-over", rows=rows.copied), *rows.remarks])
+    return Message("library.adopted", found=found, kept=library / kept)
 
 
-def take_restored(library: Path) -> str:
+def take_restored(library: Path) -> Message | None:
     """As `backup.finish`, for a library that may not be this person's: its place says nothing of it then."""
     files = LibraryFiles(library)
     if files.has_folder(RESTORED) or files.has_folder(ARRIVING):
         with _Records.changed() as records:
             records.doubt(library)
-    sentence = backup.finish(library)
+    notice = backup.finish(library)
     try:
         recovery.finish(library / CATALOG)  # before anybody looks whose catalog it is
     except OSError as error:
-        raise StorageError(f"The library folder {library} cannot be used: {error.strerror or error}.") from error
-    return sentence
+        raise StorageError("library.folder-unusable", folder=library, reason=reason_of(error)) from error
+    return notice
 
 
 def _is_usual(library: Path) -> bool:
@@ -229,10 +222,7 @@ class _Records:
                     content = json.dumps({"libraries": records._libraries, "unproven": records._unproven}, indent=1)
                     write_privately(file, content.encode(), flush=True)
         except OSError as error:
-            raise StorageError(
-                f"{file} cannot be written: {(error.strerror or str(error)).lower()}. It tells your own libraries from "
-                "others'; free some space, or make its folder writable."
-            ) from error
+            raise StorageError("library.records-not-written", file=file, reason=reason_of(error)) from error
 
     def key_of(self, identity: str) -> bytes:
         record = self._libraries.get(identity)

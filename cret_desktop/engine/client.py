@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cret_desktop import confinement, environment, errors, paths
 from cret_desktop.clips import DEVICES, USUAL_SAMPLING, Sampling
 from cret_desktop.engine import codec, protocol
+from cret_desktop.messages import Message
 from cret_desktop.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def chosen_config(
     """What is given here, the rest as a person has set it in the window. Raises: UsageError, StorageError."""
     device = device or settings.device
     if device not in DEVICES:
-        raise errors.UsageError(f"There is no device {device!r}; choose one of {', '.join(DEVICES)}.")
+        raise errors.UsageError("model.no-device", device=device, devices=", ".join(DEVICES))
     moved = library is None and bool(settings.library)
     place = (library or (Path(settings.library) if moved else paths.default_library())).absolute()
     return EngineConfig(
@@ -114,7 +115,9 @@ class EngineClient:
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
-        self.notice = ""  # on what was done to the library when it was last opened, or why it is only read
+        self.notice: tuple[
+            Message, ...
+        ] = ()  # on what was done to the library when it was last opened, or why it is only read
         self.is_strange = False  # it is neither made here nor adopted, and only read
         self.paused = config.paused  # as the engine has said last; handed to the one that takes its place
         self._context = multiprocessing.get_context("spawn")
@@ -171,7 +174,7 @@ class EngineClient:
         with self._lock:
             restarting = self._reader is not None and self._reader.is_alive() and body.change
             if self._closing or (self._connection is None and not restarting):
-                future.set_exception(errors.EngineError("The search engine is not running. Try again in a moment."))
+                future.set_exception(errors.EngineError("engine.not-running"))
                 return future
             number = next(self._ids)
             try:
@@ -204,7 +207,7 @@ class EngineClient:
                 self._connection = None
             pending, self._pending = self._pending, {}
         for _, future in pending.values():
-            _settle(future, error=errors.EngineError("The search engine was closed."))
+            _settle(future, error=errors.EngineError("engine.closed"))
 
     def _launch(self, restarted: bool = False) -> protocol.EngineStarted:
         ours, theirs = self._context.Pipe()
@@ -222,10 +225,7 @@ class EngineClient:
         except (EOFError, ConnectionError):
             process.join()
             ours.close()
-            raise errors.EngineError(
-                f"The search engine ended while starting (exit code {process.exitcode}). "
-                "Run `cret-desktop doctor` and look at its last lines."
-            ) from None
+            raise errors.EngineError("engine.not-started", code=process.exitcode or 0) from None
         if isinstance(first, protocol.Failure):
             process.join()
             ours.close()
@@ -269,7 +269,7 @@ class EngineClient:
         if not message.is_reply:
             event = message.event()
             if isinstance(event, protocol.Failure):
-                self._settle(event.id, error=Superseded() if event.superseded else _to_error(event))
+                self._settle(event.id, error=Superseded(event.message) if event.superseded else _to_error(event))
                 return
             if isinstance(event, protocol.PauseChanged):
                 self.paused = event.paused
@@ -281,7 +281,7 @@ class EngineClient:
             try:
                 self._settle(message.number, message.value(body.reply_type()))
             except codec.Undecodable as failure:
-                self._settle(message.number, error=errors.EngineError(str(failure)))
+                self._settle(message.number, error=errors.EngineError(failure.message))
 
     def _settle(self, number: int, value: object = None, error: errors.CretError | None = None) -> None:
         with self._lock:
@@ -304,14 +304,14 @@ class EngineClient:
             lost = [p for n, p in self._pending.items() if n not in kept]
             self._pending = kept
         for _, future in lost:
-            _settle(future, error=errors.EngineError(f"The search engine stopped (exit code {code}); ask again."))
+            _settle(future, error=errors.EngineError("engine.stopped", code=code))
         if len(self._falls) > RESTARTS:
-            return self._give_up(f"The search engine stopped {len(self._falls)} times in a minute (exit code {code}).")
-        self._publish(protocol.EngineLost(f"The search engine stopped (exit code {code}) and is restarting.", False))
+            return self._give_up(Message("engine.stays-down", count=len(self._falls), code=code))
+        self._publish(protocol.EngineLost(Message("engine.restarting", code=code), False))
         try:
             started = self._launch(restarted=True)
         except errors.CretError as error:
-            return self._give_up(str(error))
+            return self._give_up(error.message)
         with self._lock:
             for number, (body, _) in self._pending.items():
                 self._send(codec.encode_request(number, body))
@@ -320,7 +320,7 @@ class EngineClient:
         self._publish(started)
         return True
 
-    def _give_up(self, message: str) -> bool:
+    def _give_up(self, message: Message) -> bool:
         with self._lock:
             pending, self._pending = self._pending, {}
         for _, future in pending.values():
@@ -342,9 +342,7 @@ def _to_error(failure: protocol.Failure) -> errors.CretError:
     kind = getattr(errors, failure.error, None)
     if isinstance(kind, type) and issubclass(kind, errors.CretError):
         return kind(failure.message)
-    error = errors.EngineError(f"Something went wrong inside the search engine: {failure.error}: {failure.message}")
-    error.add_note(failure.details)
-    return error
+    return errors.Defect(failure.message, failure.details)
 
 
 def _settle(future: Future[Any], value: object = None, error: errors.CretError | None = None) -> None:

@@ -14,15 +14,21 @@ from typing import Any, get_args
 
 import msgspec
 
+from cret_desktop import messages
 from cret_desktop.engine.protocol import Event, Failure, Reply, Request, Shutdown
+from cret_desktop.foreign import reason_of
 
 
 class Undecodable(ValueError):
     """A message of no known type or form. `number` is its request's, 0 where that cannot be read either."""
 
-    def __init__(self, message: str, number: int = 0) -> None:
+    def __init__(self, message: messages.Message, number: int = 0) -> None:
         super().__init__(message)
+        self.message = message
         self.number = number
+
+    def __str__(self) -> str:
+        return messages.render(self.message)
 
 
 class _Head(msgspec.Struct):
@@ -58,11 +64,11 @@ def decode_request(data: bytes) -> tuple[int, Request[Any] | Shutdown]:
     head = _head(data)
     kind = _REQUESTS.get(head.kind)
     if kind is None:
-        raise Undecodable(f"The engine does not know the request {head.kind[:80]}.", head.id)
+        raise Undecodable(messages.Message("engine.unknown-request", kind=head.kind[:80]), head.id)
     try:
         return head.id, _decoded(head.body, kind)
     except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors
-        raise Undecodable(f"The request {head.kind} cannot be read: {error}.", head.id) from error
+        raise Undecodable(_unreadable(head.kind, error), head.id) from error
 
 
 def encode_message(message: Reply | Event | Failure) -> bytes:
@@ -88,18 +94,22 @@ class Message:
         try:
             return _decoded(self._body, reply_type)
         except (ValueError, TypeError, RecursionError) as error:
-            raise Undecodable(f"A reply cannot be read: {error}.", self.number) from error
+            raise Undecodable(_unreadable(_REPLY, error), self.number) from error
 
     def event(self) -> Event | Failure:
         """The event or failure. Raises: Undecodable."""
         kind = _EVENTS.get(self._kind)
         if kind is None:
-            raise Undecodable(f"There is no message {self._kind[:80]}.", self.number)
+            raise Undecodable(messages.Message("engine.unknown-message", kind=self._kind[:80]), self.number)
         try:
             found: Event | Failure = _decoded(self._body, kind)
         except (ValueError, TypeError, RecursionError) as error:
-            raise Undecodable(f"The message {self._kind} cannot be read: {error}.", self.number) from error
+            raise Undecodable(_unreadable(self._kind, error), self.number) from error
         return found
+
+
+def _unreadable(kind: str, error: Exception) -> messages.Message:
+    return messages.Message("engine.unreadable-message", kind=kind, reason=reason_of(error))
 
 
 def _head(data: bytes) -> _Head | _PlainHead:
@@ -109,11 +119,11 @@ def _head(data: bytes) -> _Head | _PlainHead:
         try:
             return msgspec.convert(json.loads(data), _PlainHead)
         except (ValueError, RecursionError) as error:
-            raise Undecodable(f"A message cannot be read: {error}.") from error
+            raise Undecodable(_unreadable("", error)) from error
 
 
 def _encoded(kind: str, number: int, body: object) -> bytes:
-    plain = msgspec.to_builtins(body, enc_hook=_plain_number)
+    plain = msgspec.to_builtins(body, enc_hook=_plain)
     try:
         content = json.dumps(plain, allow_nan=False, separators=(",", ":")).encode("ascii")
     except RecursionError as error:
@@ -123,12 +133,21 @@ def _encoded(kind: str, number: int, body: object) -> bytes:
 
 def _decoded(body: Any, kind: Any) -> Any:
     if isinstance(body, msgspec.Raw):
-        return msgspec.json.decode(body, type=kind)
-    return msgspec.convert(body, kind)
+        return msgspec.json.decode(body, type=kind, dec_hook=_from_plain)
+    return msgspec.convert(body, kind, dec_hook=_from_plain)
 
 
-def _plain_number(value: object) -> object:
-    """Numpy's numbers, and other subclasses, as Python's own. Raises: TypeError."""
+def _from_plain(kind: type[Any], value: object) -> object:
+    """Raises: NotImplementedError, ValueError."""
+    if kind is messages.Message:
+        return messages.Message.from_json(value)
+    raise NotImplementedError(kind.__name__)
+
+
+def _plain(value: object) -> object:
+    """Messages as objects; numpy's numbers, and other subclasses, as Python's own. Raises: TypeError, ValueError."""
+    if isinstance(value, messages.Message):
+        return value.to_json()
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):

@@ -30,8 +30,10 @@ from cret_desktop import confinement
 from cret_desktop.cancellation import CancelToken
 from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, ExportProgress, Passage
 from cret_desktop.errors import BadFile, CretError, DecoderFailed, ExportCancelled, ExportError
+from cret_desktop.foreign import reason_of, visible
 from cret_desktop.library import export as lists
 from cret_desktop.media.timecode import EditSource
+from cret_desktop.messages import Message
 
 MEMORY_BYTES = 6 << 30  # that the child may take: against damaged files, far above what honest ones need
 STALL_SECONDS = 60.0  # of silence, after which a child is given up
@@ -57,9 +59,9 @@ class Exporter:
         """Raises: ExportError; ExportCancelled once `token` is cancelled."""
         token = token or CancelToken()
         if token.cancelled:
-            raise ExportCancelled("The export was cancelled.")
+            raise ExportCancelled("export.cancelled")
         if not request.passages:
-            raise ExportError("There is nothing to export. Choose a moment first.")
+            raise ExportError("export.empty")
         sources = sorted({os.path.abspath(passage.path) for passage in request.passages})
         worker = _Worker(token, self._stall_seconds, sources)
         try:
@@ -71,8 +73,8 @@ class Exporter:
 
     def _export_clips(self, request: ExportClips, worker: _Worker) -> Exported:
         paths: list[str] = []
-        notes: list[str] = []
-        failed: list[str] = []
+        notes: list[Message] = []
+        failed: list[Message] = []
         total = sum(max(0.0, passage.end - passage.start) for passage in request.passages) or 1.0
         done = 0.0
         with _scratch(request.folder) as scratch:
@@ -86,14 +88,15 @@ class Exporter:
                     failed.append(_of(passage.path, error))
                 else:
                     paths.append(path)
-                    notes += [f"“{os.path.basename(path)}”: {note}" for note in clip["notes"]]
+                    said = [Message.from_json(note) for note in clip["notes"]]
+                    notes += [Message("export.note", name=visible(os.path.basename(path)), note=note) for note in said]
                 done += length
         if not paths:
             raise ExportError(failed[0])
         return Exported(tuple(paths), tuple(notes), tuple(failed))
 
     def _export_list(self, request: ExportList, worker: _Worker) -> Exported:
-        failed: dict[str, str] = {}
+        failed: dict[str, Message] = {}
         sources: dict[str, EditSource] = {}
         videos = list(dict.fromkeys(passage.path for passage in request.passages))
         for number, path in enumerate(videos):
@@ -112,7 +115,7 @@ class Exporter:
             try:
                 unfinished.write_bytes(content)
             except OSError as error:
-                raise ExportError(_why_not(target.parent, error)) from error
+                raise _not_written(target.parent, error) from error
             path = _publish(unfinished, target.parent, target.stem, target.suffix)
         return Exported((path,), tuple(lists.notes(edits, request.form)), tuple(failed.values()))
 
@@ -142,7 +145,7 @@ def _scratch(folder: str) -> Iterator[Path]:
             os.mkdir(folder)
         scratch = tempfile.mkdtemp(prefix=".cret-desktop-", dir=folder)
     except OSError as error:
-        raise ExportError(_why_not(folder, error)) from error
+        raise _not_written(folder, error) from error
     try:
         yield Path(scratch)
     finally:
@@ -167,7 +170,7 @@ def _publish(unfinished: Path, folder: Path, stem: str, suffix: str = "") -> str
             os.replace(unfinished, target)
             return str(target)
     except OSError as error:
-        raise ExportError(_why_not(folder, error)) from error
+        raise _not_written(folder, error) from error
 
 
 def _clip_name(passage: Passage) -> str:
@@ -183,14 +186,14 @@ def _clock(seconds: float) -> str:
     return f"{hours}h{minutes:02}m{rest:02}s" if hours else f"{minutes}m{rest:02}s"
 
 
-def _of(path: str, error: CretError) -> str:
+def _of(path: str, error: CretError) -> Message:
     name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
-    return f"“{name}” could not be exported. {error}"
+    return Message("export.failed", name=name, reason=error.message)
 
 
-def _why_not(folder: str | Path, error: OSError) -> str:
+def _not_written(folder: str | Path, error: OSError) -> ExportError:
     shown = os.fsencode(folder).decode("utf-8", "replace")
-    return f"Nothing can be written to {shown}: {(error.strerror or str(error)).lower()}. Choose another folder."
+    return ExportError("export.folder", folder=shown, reason=reason_of(error))
 
 
 # --- the child as its parent sees it --------------------------------------------------------------------------------
@@ -242,11 +245,11 @@ class _Worker:
             while True:
                 if self._token.cancelled:
                     self.end()
-                    raise ExportCancelled("The export was cancelled.")
+                    raise ExportCancelled("export.cancelled")
                 if not pipe.poll(_LISTEN_SECONDS):
                     if time.monotonic() - heard > (self._stall_seconds if self._started else _START_SECONDS):
                         self.end()
-                        raise DecoderFailed(f"Nothing happened for {self._stall_seconds:.0f} s.")
+                        raise DecoderFailed("export.stalled", seconds=self._stall_seconds)
                     continue
                 message: dict[str, Any] = json.loads(pipe.recv_bytes())
                 heard, self._started = time.monotonic(), True
@@ -257,15 +260,15 @@ class _Worker:
                     case "done":
                         return message
                     case "bad":
-                        raise BadFile(message["reason"])
+                        raise BadFile(Message.from_json(message["reason"]))
                     case "failed":
-                        raise ExportError(message["reason"])
+                        raise ExportError(Message.from_json(message["reason"]))
                     case "defect":
                         raise RuntimeError(message["details"])
         except (EOFError, OSError, LookupError, ValueError) as error:
             # Gone, or what it says makes no sense, as after damage to its memory.
             self.end()
-            raise DecoderFailed("A codec crashed on it.") from error
+            raise DecoderFailed("export.crashed") from error
 
     def _start(self, places: list[str]) -> Connection:
         """`places` are the folders that the child may write into."""
@@ -289,7 +292,6 @@ def _run_child(pipe: Connection, sources: list[str], places: list[str]) -> None:
     from cret_desktop.media.edit_source import read_edit_source
     from cret_desktop.media.exact_cut import cut_exactly
     from cret_desktop.media.memory import bound_memory
-    from cret_desktop.media.probe import TOO_MUCH_MEMORY
 
     bound_memory(MEMORY_BYTES)
     told = 0.0
@@ -310,7 +312,7 @@ def _run_child(pipe: Connection, sources: list[str], places: list[str]) -> None:
             return
         cut = Cut(job["path"], job["start"], job["end"])
         clip = (cut_exactly if job["job"] == "exact" else copy_clip)(cut, Path(job["scratch"]), tick)
-        tell("done", path=str(clip.path), notes=clip.notes)
+        tell("done", path=str(clip.path), notes=[note.to_json() for note in clip.notes])
 
     scratch: str | None = None
     try:
@@ -321,11 +323,11 @@ def _run_child(pipe: Connection, sources: list[str], places: list[str]) -> None:
             try:
                 work(job)
             except BadFile as error:
-                tell("bad", reason=str(error))
+                tell("bad", reason=error.message.to_json())
             except MemoryError:
-                tell("bad", reason=TOO_MUCH_MEMORY)
+                tell("bad", reason=Message("file.memory").to_json())
             except CretError as error:
-                tell("failed", reason=str(error))
+                tell("failed", reason=error.message.to_json())
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise
             except Exception as error:  # noqa: BLE001 - the parent tells of it

@@ -91,7 +91,7 @@ class Handlers:
         request = call.request
         method = self._methods.get(type(request))
         if method is None:
-            raise EngineError(f"The engine does not know the request {type(request).__name__}.")
+            raise EngineError("engine.unknown-request", kind=type(request).__name__)
         mark: _Mark = getattr(method, _MARK)
         if mark.routes:
             route: Route[Any] = method(request, call)

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from cret_desktop.errors import LibraryLocked, StorageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.library_files import HOLDER, LOCK, LibraryFiles
 
 
@@ -27,14 +28,9 @@ class WriterLock:
             self._files.own(LOCK)  # it is emptied where it is opened, under whatever other names it has
             self._lock.acquire()
         except Timeout:
-            raise LibraryLocked(
-                f"The library {self._path.parent} is being changed by another program{self._holder()}. "
-                "Wait until it is done or close it; searching works meanwhile."
-            ) from None
+            raise self._locked() from None
         except OSError as error:
-            raise StorageError(
-                f"The library folder {self._path.parent} cannot be used: {error.strerror or error}."
-            ) from error
+            raise StorageError("library.folder-unusable", folder=self._path.parent, reason=reason_of(error)) from error
         with suppress(OSError):  # on a full disk: the note is a courtesy, the lock is what counts
             self._files.write(HOLDER, str(os.getpid()).encode())  # beside the lock, which Windows lets nobody read
 
@@ -52,8 +48,9 @@ class WriterLock:
         finally:
             self.release()
 
-    def _holder(self) -> str:
+    def _locked(self) -> LibraryLocked:
+        library = self._path.parent
         try:
-            return f" (process {int(self._files.read(HOLDER, most=20))})"
+            return LibraryLocked("library.locked-by", library=library, process=int(self._files.read(HOLDER, most=20)))
         except (OSError, ValueError):
-            return ""
+            return LibraryLocked("library.locked", library=library)

@@ -6,7 +6,6 @@ command. This module never copies, never merges two libraries and never touches 
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ import appdirs
 from cret_desktop import paths
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.errors import StorageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.paths import LibraryPaths
 
 OLD_NAMES = ("CRET Desktop", "cret-desktop")
@@ -46,10 +46,9 @@ class OlderProfile:
         except OSError as error:
             for old, new in reversed(done):
                 os.rename(new, old)
-            reason = "it lies on another disk" if error.errno == errno.EXDEV else error.strerror or str(error)
+            target = self.moves[0][1]
             raise StorageError(
-                f"The library {self.library} could not be moved to {self.moves[0][1]} ({reason}): "
-                "move it there yourself while CRET Desktop is closed. Nothing was changed."
+                "library.not-moved", library=self.library, target=target, reason=reason_of(error)
             ) from error
         with suppress(OSError):  # an empty folder that stays harms nobody
             self.library.parent.rmdir()

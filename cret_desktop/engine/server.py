@@ -40,8 +40,10 @@ from cret_desktop.engine.services.upkeep import PURGE_SECONDS, UpkeepService
 from cret_desktop.engine.sessions import Session, Sessions
 from cret_desktop.engine.watching import Watching
 from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing
+from cret_desktop.foreign import short
 from cret_desktop.library.control import Conditions
 from cret_desktop.library.searcher import Abandoned
+from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 
 log = logging.getLogger(__name__)
@@ -63,13 +65,11 @@ SERVICES = (
 def serve(connection: Connection, config: EngineConfig) -> None:
     """Open the library, say so (EngineStarted or Failure), and serve until Shutdown or the pipe's end."""
     guard_standard_error()
-    lock, notice, strange = WriterLock(LibraryPaths(config.library).lock), "", False
+    lock, strange = WriterLock(LibraryPaths(config.library).lock), False
+    notice: Message | None = None
     try:
         if config.moved and not LibraryPaths(config.library).catalog.exists():
-            raise LibraryMissing(
-                f"The library was moved to {config.library}, and is not there now. Plug in its drive and try again; or "
-                "open Backup and storage in the Library menu to say where it is."
-            )
+            raise LibraryMissing("library.moved-away", folder=config.library)
         if not config.read_only:
             lock.acquire()
             if config.gentle:
@@ -82,7 +82,7 @@ def serve(connection: Connection, config: EngineConfig) -> None:
             adoption.require_ours(config.library)
             log_to(LibraryPaths(config.library))
         elif adoption.standing(config.library).origin is adoption.Origin.STRANGE:
-            strange, notice = True, adoption.said_of(config.library)
+            strange, notice = True, adoption.strange(config.library)
         module, _, function = config.factory.partition(":")
         factory: Callable[..., OpenLibrary] = getattr(importlib.import_module(module), function)
         try:
@@ -93,9 +93,9 @@ def serve(connection: Connection, config: EngineConfig) -> None:
         connection.send_bytes(codec.encode_message(_failure(0, error)))
         lock.release()
         return
-    library.catalog.notice = f"{notice} {library.catalog.notice}".strip()
+    notices = (*([notice] if notice is not None else []), *library.catalog.notices)
     try:
-        Engine(connection, config, library, strange).run()
+        Engine(connection, config, library, strange, notices).run()
     finally:
         library.close()
         lock.release()
@@ -104,11 +104,19 @@ def serve(connection: Connection, config: EngineConfig) -> None:
 class Engine:
     """One open library, and the clients that it serves."""
 
-    def __init__(self, connection: Connection, config: EngineConfig, library: OpenLibrary, strange: bool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        config: EngineConfig,
+        library: OpenLibrary,
+        strange: bool,
+        notices: tuple[Message, ...] = (),
+    ) -> None:
         self._owner = Session(connection)
         self._config = config
         self._library = library
         self._strange = strange
+        self._notices = notices
         self._told_lost = False  # that the GPU has failed
         self._sessions = Sessions()
         self._joined: list[threading.Thread] = []
@@ -195,7 +203,7 @@ class Engine:
     def _started(self) -> protocol.EngineStarted:
         return protocol.EngineStarted(
             self._config.read_only,
-            notice=self._library.catalog.notice,
+            notice=self._notices,
             strange=self._strange,
             paused=self._conditions.paused,
         )
@@ -211,7 +219,7 @@ class Engine:
             except Undecodable as error:
                 log.error("A message of a client's was passed over: %s", error)
                 if error.number:
-                    session.send(_failure(error.number, EngineError(str(error))))
+                    session.send(_failure(error.number, EngineError(error.message)))
                 continue
             if isinstance(request, protocol.Shutdown):
                 return
@@ -241,7 +249,9 @@ class Engine:
                 value = work()
             call.session.send(protocol.Reply(call.number, value))
         except Abandoned:
-            call.session.send(protocol.Failure(call.number, "Superseded", "", superseded=True))
+            call.session.send(
+                protocol.Failure(call.number, "Superseded", Message("engine.superseded"), superseded=True)
+            )
         except BaseException as error:  # noqa: BLE001 - every request gets its answer, its thread lives on
             call.session.send(_failure(call.number, error))
             self._fall_if_damaged(error)
@@ -259,10 +269,10 @@ class Engine:
     def _tell_if_lost(self) -> None:
         """Report once that a GPU has failed; whichever model was on it, no other can use it either."""
         library = self._library
-        sentence = library.model.device_lost or library.answering.model.device_lost
-        if sentence and not self._told_lost:
+        lost = library.model.device_lost or library.answering.model.device_lost
+        if lost is not None and not self._told_lost:
             self._told_lost = True
-            self._publish(protocol.DeviceLost(sentence))
+            self._publish(protocol.DeviceLost(lost))
 
     def _release_memory(self) -> None:
         """Free the video tower that a search by picture has loaded, unless a run uses it; the next one loads it."""
@@ -300,7 +310,9 @@ class Engine:
 
 
 def _failure(number: int, error: BaseException) -> protocol.Failure:
-    details = "" if isinstance(error, CretError) else "".join(traceback.format_exception(error))
-    if details:
-        log.error("a request failed", exc_info=error)
-    return protocol.Failure(number, type(error).__name__, str(error), details)
+    kind = type(error).__name__
+    if isinstance(error, CretError):
+        return protocol.Failure(number, kind, error.message)
+    log.error("a request failed", exc_info=error)
+    details = "".join(traceback.format_exception(error))
+    return protocol.Failure(number, kind, Message("engine.defect", kind=kind, text=short(str(error))), details)

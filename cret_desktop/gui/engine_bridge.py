@@ -17,10 +17,8 @@ from PySide6.QtCore import QObject, Qt, Signal
 from cret_desktop import errors
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
-from cret_desktop.gui import sentences
 from cret_desktop.gui.background import Deliveries
 from cret_desktop.library.progress import FileIndexed, IndexProgress
-from cret_desktop.messages import Message
 
 log = logging.getLogger(__name__)
 
@@ -163,10 +161,10 @@ class EngineBridge(QObject):
     def _ask(
         self, body: protocol.Request[R], then: Callable[[R], object], otherwise: Callable[[BaseException], object]
     ) -> None:
-        self._deliveries.deliver(self._client.request(body), then, lambda error: otherwise(_translated(error)))
+        self._deliveries.deliver(self._client.request(body), then, otherwise)
 
     def _on_not_started(self, error: BaseException) -> None:
-        self.start_failed.emit(_translated(error))
+        self.start_failed.emit(error)
 
     def _publish(self, event: protocol.Event) -> None:
         if self._closing:
@@ -175,7 +173,7 @@ class EngineBridge(QObject):
             self.paused = event.paused
             self.pause_changed.emit(event.paused)
         if not isinstance(event, protocol.PauseChanged):
-            self._signals[type(event)].emit(_in_words(event))
+            self._signals[type(event)].emit(event)
 
     def _ended(self, outcome: BaseException | None) -> None:
         if outcome is not None:
@@ -191,23 +189,5 @@ def engine_is_lost(error: BaseException) -> bool:
 
 
 def is_defect(error: BaseException) -> bool:
-    """Whether there is more to an error than its sentence (the engine attaches its traceback as a note)."""
-    return bool(getattr(error, "__notes__", ()))
-
-
-def _translated(error: BaseException) -> BaseException:
-    """The same error, its sentence in the person's language."""
-    if isinstance(error, errors.CretError) and error.message.code == "message.plain":
-        error.message = Message("message.plain", text=sentences.told(str(error)))
-    return error
-
-
-def _in_words(event: protocol.Event) -> protocol.Event:
-    match event:
-        case protocol.EngineStarted() if event.notice:
-            return replace(event, notice=sentences.told(event.notice))
-        case protocol.EngineLost() | protocol.DeviceLost():
-            return replace(event, message=sentences.told(event.message))
-        case protocol.IndexFinished() if event.error:
-            return replace(event, error=sentences.told(event.error))
-    return event
+    """Whether an error is a mistake in the program: there is more to it than its sentence."""
+    return isinstance(error, errors.Defect)

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, qVersion
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
+from cret_desktop.errors import Defect
 from cret_desktop.gui.theme import SPACE
 
 
@@ -45,6 +46,7 @@ class ErrorDialog(QDialog):
 
 
 def describe(error: BaseException) -> str:
-    """The error, its traceback and notes, and the versions that a report needs."""
+    """The error, its traceback and the engine's, and the versions that a report needs."""
     system = f"{platform.system()} {platform.release()} · Python {platform.python_version()} · Qt {qVersion()}"
-    return f"{system}\n\n{''.join(traceback.format_exception(error))}"
+    details = f"\n{error.details}" if isinstance(error, Defect) else ""
+    return f"{system}\n\n{''.join(traceback.format_exception(error))}{details}"

@@ -53,6 +53,7 @@ from cret_desktop.gui.settings.shortcuts import Shortcuts
 from cret_desktop.gui.start_page import StartPage
 from cret_desktop.gui.theme import SPACE, Theme
 from cret_desktop.gui.thumbnail_cache import ThumbnailCache
+from cret_desktop.messages import Message
 from cret_desktop.settings import Settings
 
 if TYPE_CHECKING:
@@ -290,10 +291,10 @@ class MainWindow(QMainWindow):
 
     def _on_started(self, started: EngineStarted) -> None:
         if started.strange:
-            self._strange = started.notice
+            self._strange = _in_words(started.notice)
             self._offer_adoption()
         elif started.notice:
-            self.banner.say(started.notice)
+            self.banner.say(_in_words(started.notice))
         elif started.restarted:
             self.banner.hide()
         self.actions_by_command["pause"].setEnabled(not started.read_only)
@@ -326,10 +327,10 @@ class MainWindow(QMainWindow):
 
     def _on_lost(self, lost: EngineLost) -> None:
         self.progress_line.show_lost()
-        self.banner.say(lost.message)
+        self.banner.say(i18n.said(lost.message))
 
     def _on_device_lost(self, lost: DeviceLost) -> None:
-        self.banner.say(lost.message)
+        self.banner.say(i18n.said(lost.message))
 
     # --- searching --------------------------------------------------------------------------------------------
 
@@ -380,7 +381,7 @@ class MainWindow(QMainWindow):
     def _on_finished(self, finished: IndexFinished) -> None:
         self.progress_line.show_finished(finished)
         if finished.error:
-            self.banner.say(finished.error, self.tr("Try again"), self.library.refresh)
+            self.banner.say(i18n.said(finished.error), self.tr("Try again"), self.library.refresh)
 
     def _on_removed(self, path: str) -> None:
         words = self.tr("Removed \u201c{name}\u201d").format(name=wording.file_name(path))
@@ -468,3 +469,7 @@ class MainWindow(QMainWindow):
 
     def sizeHint(self) -> QSize:
         return QSize(1280, 800)
+
+
+def _in_words(notice: tuple[Message, ...]) -> str:
+    return " ".join(i18n.said(message) for message in notice)

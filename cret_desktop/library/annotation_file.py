@@ -14,8 +14,9 @@ from typing import Any, Literal, TypeVar
 
 from cret_desktop.clips import Sort
 from cret_desktop.errors import UsageError
-from cret_desktop.foreign import is_text, read_json, visible, why
+from cret_desktop.foreign import Unusable, is_text, read_json, reason_of, visible
 from cret_desktop.library.spreadsheet import guarded, unguarded
+from cret_desktop.messages import Message
 from cret_desktop.records import SaidOfFile, SavedSearch
 from cret_desktop.tags import checked_tag
 
@@ -81,27 +82,27 @@ def read(content: bytes, name: str) -> Records:
         # Not by the file's name: a spreadsheet or a mail program may have given it another.
         return _read_json(content) if content.lstrip().startswith((b"{", b"[")) else _read_csv(content)
     except Exception as error:  # a file that others made: whatever comes of it is its own fault
-        raise UsageError(f"{visible(name)} does not hold what the export of tags writes: {why(error)}.") from error
+        raise UsageError("tags.unreadable", file=visible(name), reason=reason_of(error)) from error
 
 
 def form_of(path: str) -> Literal["json", "csv"]:
     """By the ending. Raises: UsageError."""
     ending = path.rpartition(".")[2].lower()
     if ending not in ("json", "csv"):
-        raise UsageError(f"{path} tells no form. Give it a name that ends in .json or .csv.")
+        raise UsageError("tags.unknown-type", path=path)
     return "json" if ending == "json" else "csv"
 
 
 def _read_json(content: bytes) -> Records:
     document = read_json(content)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ValueError("it was made by another program")
+        raise Unusable(Message("tags.other-program"))
     if not isinstance(document.get("version", 0), int) or document.get("version", 0) > VERSION:
-        raise ValueError("it was made by a newer version of this program")
+        raise Unusable(Message("tags.newer"))
     files, searches = _field(document, "files", list), _field(document, "saved_searches", list)
     for row in (*files, *searches):
         if not isinstance(row, dict):
-            raise ValueError("a file or a saved search in it is no object of names and values")
+            raise Unusable(Message("tags.no-object"))
     return [_said(row, _field(row, "tags", list)) for row in files], [_search(row) for row in searches]
 
 
@@ -110,7 +111,7 @@ def _read_csv(content: bytes) -> Records:
     text = content.decode("utf-8-sig", "surrogateescape")
     table = csv.DictReader(io.StringIO(text, newline=""), dialect=_dialect(text))
     if "kind" not in (table.fieldnames or ()):
-        raise ValueError("it has no column of the name kind")
+        raise Unusable(Message("tags.no-kind"))
     said, searches = [], []
     for written in table:
         row: dict[str, Any] = {
@@ -123,7 +124,7 @@ def _read_csv(content: bytes) -> Records:
         elif row["kind"] == "search":
             searches.append(_search(row | {"reverse": row.get("reverse") == "yes"}))
         else:
-            raise ValueError(f"it has a row of the kind “{visible(row['kind'][:40])}”")
+            raise Unusable(Message("tags.unknown-kind", kind=visible(row["kind"][:40])))
     return said, searches
 
 
@@ -142,12 +143,12 @@ def _said(row: Mapping[str, Any], tags: Sequence[str]) -> SaidOfFile:
         os.fsencode(path)  # its bytes need not be UTF-8
         fingerprint = bytes.fromhex(_field(row, "fingerprint", str))
     except ValueError:
-        raise ValueError("a path or a fingerprint in it is none") from None
+        raise Unusable(Message("tags.bad-file")) from None
     if len(fingerprint) > _LONGEST_FINGERPRINT:
-        raise ValueError("a fingerprint in it is too long")
+        raise Unusable(Message("tags.long-fingerprint"))
     for tag in tags:
         if not is_text(tag):
-            raise ValueError("a tag in it is not a text")
+            raise Unusable(Message("tags.bad-tag"))
     wanted = tuple(tag for tag in tags if tag.strip())
     for tag in wanted:
         checked_tag(tag)
@@ -157,22 +158,22 @@ def _said(row: Mapping[str, Any], tags: Sequence[str]) -> SaidOfFile:
 def _search(row: Mapping[str, Any]) -> SavedSearch:
     name, text, without, sort = (_text(row, field) for field in ("name", "text", "without", "sort"))
     if not name.strip():
-        raise ValueError("a saved search in it has no name")
+        raise Unusable(Message("tags.unnamed-search"))
     if sort not in set(Sort):
-        raise ValueError(f"there is no order “{visible(sort[:40])}” of answers")
+        raise Unusable(Message("tags.unknown-order", order=visible(sort[:40])))
     return SavedSearch(name, text, without, Sort(sort), _field(row, "reverse", bool))
 
 
 def _field(row: Mapping[str, Any], name: str, kind: type[T]) -> T:
     value = row.get(name)
     if not isinstance(value, kind):
-        raise ValueError(f"“{name}” is missing in it, or of another kind")
+        raise Unusable(Message("tags.bad-field", name=name))
     return value
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
     if not is_text(row.get(name)):
-        raise ValueError(f"“{name}” is missing in it, or is not a text")
+        raise Unusable(Message("tags.bad-text", name=name))
     return _field(row, name, str)
 
 
@@ -181,5 +182,5 @@ def _whole(value: object) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_LARGEST_SIZE)):
         value = int(value)
     if type(value) is not int or not -1 <= value <= _LARGEST_SIZE:
-        raise ValueError("a size in it is no number of bytes")
+        raise Unusable(Message("tags.bad-size"))
     return value

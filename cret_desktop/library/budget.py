@@ -25,8 +25,5 @@ class Budget:
             return
         left = self._most * 1e9 - self._measure().whole
         if left <= 0:
-            raise StorageError(
-                f"Indexing stopped: the library has grown to the {self._most:g} GB that it may take up. Allow it more "
-                "in the settings, or free some space; what is indexed can be searched."
-            )
+            raise StorageError("library.budget", most=self._most)
         self._until_look = left / 2

@@ -20,6 +20,7 @@ from xml.etree import ElementTree as ET
 
 from cret_desktop.library.spreadsheet import guarded
 from cret_desktop.media.timecode import EditSource, counted_rate, format_timecode
+from cret_desktop.messages import Message
 
 CSV_COLUMNS = (
     "path", "name", "in", "out", "duration", "in_timecode", "out_timecode", "duration_timecode", "frame_rate",
@@ -161,17 +162,17 @@ def as_fcpxml(edits: Sequence[Edit], title: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n{body}\n'.encode()
 
 
-def notes(edits: Sequence[Edit], form: str) -> Iterator[str]:
-    """What a person must know of a list, a sentence each."""
+def notes(edits: Sequence[Edit], form: str) -> Iterator[Message]:
+    """Yield what a person must know of a list."""
     varying = sorted({edit.name for edit in edits if edit.source.variable})
     if varying:
-        yield f"Pictures come at varying rates in {_names(varying)}; its frames are counted at the nominal rate."
+        yield Message("export.variable-rate", names=_names(varying))
     rate = list_rate(edits)
     others = sorted({edit.name for edit in edits if edit.source.rate != rate})
     if form == "edl" and others:
-        yield f"An EDL has one frame rate, here {float(rate):.5g}; {_names(others)} has another. Better take FCPXML."
+        yield Message("export.other-rate", rate=float(rate), names=_names(others))
     if form == "edl" and len(edits) > _MOST_EVENTS:
-        yield f"Some programs read only the first {_MOST_EVENTS} moments of an EDL."
+        yield Message("export.many-events", most=_MOST_EVENTS)
 
 
 def list_rate(edits: Sequence[Edit]) -> Fraction:

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from cret_desktop.errors import StorageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.library_files import (
     CALIBRATION,
     CATALOG_FILES,
@@ -44,7 +45,7 @@ def copies(library: Path) -> tuple[Path, ...]:
             if place.name not in _WORDLESS and (place.is_symlink() or place.is_dir() or place.stat().st_size)
         )
     except OSError as error:
-        raise StorageError(f"{library} cannot be read: {error.strerror or error}.") from error
+        raise StorageError("library.unreadable", library=library, reason=reason_of(error)) from error
 
 
 def delete_copies(library: Path) -> None:
@@ -61,7 +62,4 @@ def delete_copies(library: Path) -> None:
                 files.own(LOG)
                 os.truncate(files.path(LOG), 0)
     except OSError as error:
-        raise StorageError(
-            f"{error.filename or library} cannot be deleted: {error.strerror or error}. Delete it yourself, then try "
-            "again."
-        ) from error
+        raise StorageError("library.not-deleted", path=error.filename or library, reason=reason_of(error)) from error

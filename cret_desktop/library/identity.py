@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from cret_desktop.clips import VideoFile
 from cret_desktop.library.ports import ScanStore
+from cret_desktop.messages import Message
 from cret_desktop.records import Away, FileRow, Kept, Missing, Moved, New, Problem, Replaced, Root, ScanPlan, ScanResult
 
 
@@ -18,7 +19,7 @@ def apply_scan(
     store: ScanStore,
     root: Root,
     seen: Sequence[VideoFile],
-    problems: Sequence[tuple[str, str]],
+    problems: Sequence[tuple[str, Message]],
     within: str | None = None,
     contents: Mapping[str, bytes] | None = None,
     unseen: Collection[str] = frozenset(),
@@ -48,7 +49,7 @@ def plan_changes(
     contents: Mapping[str, bytes],
     candidates: Sequence[FileRow] = (),
     gone: Collection[str] = frozenset(),
-    problems: Sequence[tuple[str, str]] = (),
+    problems: Sequence[tuple[str, Message]] = (),
     unseen: Collection[str] = frozenset(),
 ) -> ScanPlan:
     """Return what must change so that the catalog says what a scan saw.

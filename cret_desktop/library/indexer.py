@@ -31,14 +31,14 @@ from cret_desktop.clips import (
     VideoInfo,
 )
 from cret_desktop.errors import BadFile, ModelError
-from cret_desktop.foreign import is_text, visible, why
+from cret_desktop.foreign import is_text, reason_of, visible
 from cret_desktop.library import subtitles
 from cret_desktop.library.budget import Budget
 from cret_desktop.library.control import Control
 from cret_desktop.library.estimate import SOON, Estimate, keep_pace, read_pace
 from cret_desktop.library.identity import apply_scan, may_be_known
 from cret_desktop.library.leave_out import left_out
-from cret_desktop.library.one_file import faults_of, is_of_a_file
+from cret_desktop.library.one_file import faults_of, is_of_a_file, note
 from cret_desktop.library.ports import Decoder, Model, Store, VectorStore
 from cret_desktop.library.progress import (
     FileIndexed,
@@ -53,6 +53,7 @@ from cret_desktop.library.settled import age, has_changed, is_being_written
 from cret_desktop.library.volumes import Volumes, unseen_volumes
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.scan import ScanProblem, fingerprint, kept_number, scan
+from cret_desktop.messages import Message
 from cret_desktop.paths import is_inside
 from cret_desktop.records import NewClip, Root, Sidecar
 
@@ -214,7 +215,7 @@ class Indexer:
         """Bring the catalog to what lies on the disk; False where the root has just gone."""
         known = self._catalog.files(root.id, within)
         files: list[VideoFile] = []
-        problems: list[tuple[str, str]] = []
+        problems: list[tuple[str, Message]] = []
         unseen: set[str] = set()
         for entry in scan(within, left_out(root.path, self._leave_out)) if self._leave_out else scan(within):
             if isinstance(entry, ScanProblem):
@@ -254,20 +255,25 @@ class Indexer:
         for path, (file_id, before) in self._texts.sidecars(root.id, [file.path for file in files]).items():
             sidecars = now.get(path, set())
             if sidecars != before:
-                with faults_of(path, partial(log.warning, "The subtitles of %s are not kept: %s", path)):
+                with faults_of(path, partial(note, logging.WARNING, "The subtitles of %s are not kept: %s", path)):
                     self._keep_subtitles(file_id, sorted(sidecars, key=lambda sidecar: sidecar.path))
                     changed += 1
         return changed
 
     def _keep_subtitles(self, file_id: int, sidecars: Sequence[Sidecar]) -> None:
         """One that cannot be read is in the failures list; its video is indexed all the same."""
-        reasons: dict[str, str] = {}
+        reasons: dict[str, Message] = {}
         lines = []
         for sidecar in sidecars:
             lines += subtitles.read(sidecar, partial(reasons.__setitem__, sidecar.path))
         self._texts.set_subtitles(file_id, sidecars, lines, reasons)
         for path, reason in reasons.items():
             self._listener(FileIndexed(path, 0, reason))
+
+
+def _bounded(reason: Message) -> Message:
+    """Return a reason that can be kept and shown: a decoder's words may be of the file's making."""
+    return reason.mapped(lambda text: visible(text[:_LONGEST_REASON]))
 
 
 def _files_of(batch: Iterable[_Decoded]) -> list[_OpenFile]:
@@ -287,7 +293,7 @@ def _fingerprints(files: Iterable[VideoFile]) -> dict[str, bytes]:
     """Of those that can be read; what is wrong with the others is told when their turn comes."""
     found: dict[str, bytes] = {}
     for file in files:
-        with faults_of(file.path, partial(log.info, "%s: %s", file.path)):
+        with faults_of(file.path, partial(note, logging.INFO, "%s: %s", file.path)):
             found[file.path] = fingerprint(file.path)
     return found
 
@@ -296,9 +302,9 @@ def _checked(info: VideoInfo) -> VideoInfo:
     """What a header tells, where the catalog can hold it and an estimate reckon with it. Raises: BadFile."""
     numbers = (info.duration, info.width, info.height, info.frame_rate)
     if not all(isinstance(number, int | float) and abs(number) < _LARGEST for number in numbers):
-        raise BadFile("The header of this file is damaged.")
+        raise BadFile("file.bad-header")
     if not (is_text(info.codec) and is_text(info.container)):
-        raise BadFile("The header of this file is damaged.")
+        raise BadFile("file.bad-header")
     return info
 
 
@@ -307,7 +313,7 @@ def _checked_clip(clip: DecodedClip) -> DecodedClip:
     whole = all(type(number) is int and 0 <= number <= _LAST_ORDINAL for number in (clip.ordinal, clip.shot))
     times = isinstance(clip.times, tuple) and (clip.start, clip.end, *clip.times)
     if not (whole and times and all(isinstance(time, int | float) and abs(time) <= _LATEST for time in times)):
-        raise BadFile("The times of this file's pictures are damaged.")
+        raise BadFile("file.bad-times")
     return clip
 
 
@@ -370,7 +376,7 @@ class _Run:
         self.tell(Phase.MEASURING, "", now=True)
         for event in decoder.probe([pending[file_id] for file_id in unknown.values()], MEASURE_SECONDS):
             # What is wrong with a file is told when its turn comes.
-            with faults_of(event.file.path, partial(log.info, "%s: %s", event.file.path)):
+            with faults_of(event.file.path, partial(note, logging.INFO, "%s: %s", event.file.path)):
                 file_id = unknown[event.file.path]
                 infos[file_id] = _checked(event.info)
                 lengths[file_id] = event.info.duration
@@ -530,7 +536,7 @@ class _Run:
     def _faults_of_open(self, open_file: _OpenFile) -> AbstractContextManager[None]:
         """As `_faults_of`, for a file on its way: it is there until its decoder has ended, and what it gave is not."""
 
-        def fail(reason: str) -> None:
+        def fail(reason: Message) -> None:
             open_file.failed = True
             self._batch = [(f, c) for f, c in self._batch if f is not open_file]
             if open_file.decoded is not None:
@@ -588,7 +594,7 @@ class _Run:
         """Raises: BadFile where what the model makes of the clips is no features; else as the model does."""
         features = self._i._model.video.encode(np.stack([clip.frames for _, clip in batch]))
         if not np.isfinite(features.globals).all() or not np.isfinite(features.centers).all():
-            raise BadFile("The model gives no valid result for this file.")
+            raise BadFile("file.no-features")
         each = zip(batch, features.globals, features.centers, strict=True)
         return [(open_file, clip, frames, centers) for (open_file, clip), frames, centers in each]
 
@@ -603,12 +609,12 @@ class _Run:
             features = self._i._model.video.encode(np.full(shape, 128, np.uint8))
             if np.isfinite(features.globals).all() and np.isfinite(features.centers).all():
                 return
-            reason = "it gives values that are not finite"
+            reason = Message("model.not-finite")
         except BaseException as error:
             if not is_of_a_file(error):
                 raise
-            reason = why(error)
-        raise ModelError(f"The model “{info.title}” cannot be used: {reason}. Choose another one.")
+            reason = reason_of(error)
+        raise ModelError("model.unusable", title=info.title, reason=reason)
 
     def _spend(self, written: int) -> None:
         if self._i._budget is not None:
@@ -664,8 +670,8 @@ class _Run:
         self.unsettled[file.path] = None
         return False
 
-    def _fail(self, file_id: int, file: VideoFile, reason: str) -> None:
-        reason = visible(str(reason)[:_LONGEST_REASON])  # a decoder's words, and so perhaps of the file's making
+    def _fail(self, file_id: int, file: VideoFile, reason: Message) -> None:
+        reason = _bounded(reason)
         gone, stale = self._i._queue.fail_file(file_id, file, reason)
         if gone:
             self._i._index.remove(np.asarray(gone, np.int64))

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cret_desktop.errors import BadFile, CretError, StoreFault, ValueRefused
-from cret_desktop.foreign import why
+from cret_desktop.foreign import reason_of
+from cret_desktop.messages import Message, render
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +22,15 @@ log = logging.getLogger(__name__)
 _OF_THE_PROCESS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
-def _of_a_file(reason: str) -> str:
-    return f"The file cannot be read: {reason}."
+def _of_a_file(reason: Message) -> Message:
+    return Message("file.unreadable", reason=reason)
 
 
 @contextmanager
-def faults_of(path: str, told: Callable[[str], None], sentence: Callable[[str], str] = _of_a_file) -> Iterator[None]:
-    """Where a file cannot be dealt with as stands within, give `told` a sentence about it, and go on after it.
+def faults_of(
+    path: str, told: Callable[[Message], None], sentence: Callable[[Message], Message] = _of_a_file
+) -> Iterator[None]:
+    """Where a file cannot be dealt with as stands within, give `told` a message about it, and go on after it.
 
     `sentence` makes one of a reason; a BadFile has its own.
     """
@@ -38,8 +41,15 @@ def faults_of(path: str, told: Callable[[str], None], sentence: Callable[[str], 
             raise
         if not isinstance(error, BadFile | OSError):
             place = traceback.extract_tb(error.__traceback__)[-1]
-            log.warning("%s cannot be read: %s (%s:%d)", path, why(error), place.filename, place.lineno or 0)
-        told(str(error) if isinstance(error, BadFile) else sentence(why(error)))
+            log.warning(
+                "%s cannot be read: %s (%s:%d)", path, render(reason_of(error)), place.filename, place.lineno or 0
+            )
+        told(error.message if isinstance(error, BadFile) else sentence(reason_of(error)))
+
+
+def note(level: int, text: str, path: str, reason: Message) -> None:
+    """Log a fault of a file that goes into no list. `text` has a place for the path, then one for the reason."""
+    log.log(level, text, path, render(reason))
 
 
 def is_of_a_file(error: BaseException) -> bool:

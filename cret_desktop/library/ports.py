@@ -32,6 +32,7 @@ from cret_desktop.clips import (
     VideoInfo,
 )
 from cret_desktop.filters import Filters
+from cret_desktop.messages import Message
 from cret_desktop.records import (
     CheckReport,
     ClipFiles,
@@ -90,7 +91,7 @@ class FitPicture(Protocol):
 class Model(Protocol):
     """A pair of encoders and what must be known of them. `info` is cheap: it never loads weights.
 
-    `device_lost` is a sentence once a GPU has failed and the CPU has taken its place, until then ''.
+    `device_lost` is a message once a GPU has failed and the CPU has taken its place, until then None.
     """
 
     @property
@@ -100,7 +101,7 @@ class Model(Protocol):
     @property
     def text(self) -> TextEncoder: ...
     @property
-    def device_lost(self) -> str: ...
+    def device_lost(self) -> Message | None: ...
 
 
 class Decoder(Protocol):
@@ -150,7 +151,7 @@ class Catalog(Protocol):
         """Return what each root holds; `pending` waits for indexing with `model` (a fingerprint)."""
         ...
 
-    def failures(self) -> list[tuple[str, str]]:
+    def failures(self) -> list[tuple[str, Message]]:
         """Return (path, reason) of what failed or is incomplete, subtitle files included, by path."""
         ...
 
@@ -219,7 +220,7 @@ class WorkQueue(Protocol):
         fingerprint: bytes | None,
         clips: Sequence[NewClip],
         model_id: int,
-        partial: str = "",
+        partial: Message | None = None,
     ) -> tuple[list[int], list[int], list[str]]:
         """Make a file searchable; return (clip ids, clip ids gone, names of thumbnails that no clip shows now).
 
@@ -232,7 +233,7 @@ class WorkQueue(Protocol):
         """Index a waiting file by what a model has made of another file of its content, if there is one."""
         ...
 
-    def fail_file(self, file_id: int, file: VideoFile, reason: str) -> tuple[list[int], list[str]]:
+    def fail_file(self, file_id: int, file: VideoFile, reason: Message) -> tuple[list[int], list[str]]:
         """List a file as failed until it changes; return ids and thumbnails of clips that it had before."""
         ...
 
@@ -428,9 +429,9 @@ class TextSearch(Protocol):
         ...
 
     def set_subtitles(
-        self, file_id: int, sidecars: Sequence[Sidecar], lines: Sequence[Line], reasons: Mapping[str, str]
+        self, file_id: int, sidecars: Sequence[Sidecar], lines: Sequence[Line], reasons: Mapping[str, Message]
     ) -> None:
-        """Replace a file's subtitle lines. `reasons`: a sentence for each sidecar's path that could not be read."""
+        """Replace a file's subtitle lines. `reasons`: one for each sidecar's path that could not be read."""
         ...
 
 

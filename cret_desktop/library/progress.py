@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cret_desktop.messages import Message
+
 
 class Phase(StrEnum):
     SCANNING = "scanning"
@@ -41,7 +43,7 @@ class FileIndexed:
 
     path: str
     clips: int
-    reason: str = ""
+    reason: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)

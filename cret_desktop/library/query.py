@@ -12,7 +12,7 @@ Operators stand anywhere between the words, several together narrow down:
     is:STATE         offline, favourite, failed, pending, noted, tagged
     "WORDS"          in the file's name
 
-`-` before in:, ext:, tag: and is: turns them round. Values with spaces are quoted (in:"Summer trip"), a quote inside is
+`-` before in:, ext:, tag: and is: negates them. Values with spaces are quoted (in:"Summer trip"), a quote inside is
 doubled. What only looks like an operator stays words: a colon after a capital (Mission:Impossible), after digits
 (12:30), before a space (note: this) or before a slash (https://…), and quotes that are typographic (“Stop”) or part of
 a sentence (a sign with "Stop", and a tree). Any other unknown operator is an error that says so.
@@ -30,11 +30,14 @@ from typing import Literal
 
 from cret_desktop.errors import QueryError
 from cret_desktop.filters import STATES, Bounds, Filters
+from cret_desktop.foreign import escaped, visible
+from cret_desktop.messages import Message
 from cret_desktop.tags import fold_tag
 
 LONGEST = 2_000  # characters; text encoders read some 60 words, so more than this is a mistake
 OPERATORS = ("in", "ext", "dur", "res", "date", "tag", "is")
 POSSIBLE = "in:FOLDER ext:mp4 dur:<30s res:>=1080p date:2024-05 tag:NAME is:favourite"
+_A_FOLDER = Message("query.a-folder")
 NEGATABLE = frozenset({"in", "ext", "tag", "is"})
 
 _OPERATOR = re.compile(r"(-?)([a-z]{2,12}):(?=[^\s/\\])")
@@ -52,7 +55,7 @@ class Token:
     """A part of what was typed, `typed[start:end]`.
 
     words: `value` as typed. name: `value` without its quotes. operator: `operator` and its `value` without quotes.
-    `problem` is a sentence where the part cannot be understood, else ''.
+    `problem` says why the part cannot be understood, else None.
     """
 
     kind: Literal["words", "name", "operator"]
@@ -61,7 +64,7 @@ class Token:
     end: int
     operator: str = ""
     negative: bool = False
-    problem: str = ""
+    problem: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +81,11 @@ def parse(typed: str, today: date | None = None) -> Query:
     `today` is what relative dates count from; the day of the call without it.
     """
     if len(typed) > LONGEST:
-        raise QueryError(
-            f"The query has {len(typed):,} characters; at most {LONGEST:,} can be searched. Describe the moment in a "
-            "sentence or two."
-        )
+        raise QueryError("query.too-long", count=len(typed), most=LONGEST)
     words: list[str] = []
     filters = Filters()
     for token in tokens(typed, today):
-        if token.problem:
+        if token.problem is not None:
             raise QueryError(token.problem)
         if token.kind == "words":
             words.append(token.value)
@@ -191,41 +191,43 @@ def _quoted(value: str) -> str:
 
 
 class _BadValue(ValueError):
-    """What an operator wants instead, to go on after "tag:"."""
+    """A value that an operator cannot use. `wanted` names one that it can, as a part of a sentence."""
+
+    def __init__(self, wanted: Message) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
 
 
 def _checked(token: Token, today: date) -> Token:
     if token.kind == "words":
         return token
     if token.kind == "name":
-        problem = "" if _has_words(token.value) else "There are no words between the quotes to look for in names."
-        return replace(token, problem=problem)
+        return token if _has_words(token.value) else replace(token, problem=Message("query.empty-name"))
     reader = _READERS.get(token.operator)
     if reader is None:
-        return replace(
-            token,
-            problem=f"There is no operator {token.operator}:. Possible are {POSSIBLE}. To search for it as words, put "
-            "a space after the colon.",
-        )
+        problem = Message("query.unknown-operator", operator=token.operator, possible=POSSIBLE)
+        return replace(token, problem=problem)
     if token.negative and token.operator not in NEGATABLE:
-        return replace(
-            token, problem=f"{token.operator}: cannot be turned round with “-”; use < and > to say the opposite."
-        )
+        return replace(token, problem=Message("query.not-negatable", operator=token.operator))
     try:
         reader(Filters(), token.value, token.negative, today)
     except _BadValue as error:
-        given = f"not {token.value!r}" if token.value else "right after the colon"
-        return replace(token, problem=f"{token.operator}: needs {error}, {given}.")
+        if not token.value:
+            problem = Message("query.value-missing", operator=token.operator, wanted=error.wanted)
+        else:
+            given = visible(token.value)
+            problem = Message("query.bad-value", operator=token.operator, wanted=error.wanted, given=given)
+        return replace(token, problem=problem)
     return token
 
 
 def _folder(filters: Filters, value: str, negative: bool, today: date) -> Filters:
     if not os.path.isabs(value) and not _has_words(value):
-        raise _BadValue("a folder, for example in:Holidays")
+        raise _BadValue(_A_FOLDER)
     try:
         os.fsencode(value)
     except UnicodeEncodeError:  # no folder can have this name
-        raise _BadValue("a folder, for example in:Holidays") from None
+        raise _BadValue(_A_FOLDER) from None
     if negative:
         return replace(filters, not_folders=(*filters.not_folders, value))
     return replace(filters, folders=(*filters.folders, value))
@@ -234,7 +236,7 @@ def _folder(filters: Filters, value: str, negative: bool, today: date) -> Filter
 def _suffix(filters: Filters, value: str, negative: bool, today: date) -> Filters:
     suffixes = tuple(part.strip().lstrip(".").lower() for part in value.split(","))
     if not all(suffixes):
-        raise _BadValue("file endings, for example ext:mp4 or ext:mp4,mov")
+        raise _BadValue(Message("query.an-ending"))
     if negative:
         return replace(filters, not_suffixes=(*filters.not_suffixes, *suffixes))
     return replace(filters, suffixes=(*filters.suffixes, *suffixes))
@@ -243,7 +245,7 @@ def _suffix(filters: Filters, value: str, negative: bool, today: date) -> Filter
 def _tag(filters: Filters, value: str, negative: bool, today: date) -> Filters:
     tag = fold_tag(value)
     if not tag:
-        raise _BadValue("a tag's name, for example tag:family")
+        raise _BadValue(Message("query.a-tag"))
     if negative:
         return replace(filters, not_tags=(*filters.not_tags, tag))
     return replace(filters, tags=(*filters.tags, tag))
@@ -252,7 +254,7 @@ def _tag(filters: Filters, value: str, negative: bool, today: date) -> Filters:
 def _state(filters: Filters, value: str, negative: bool, today: date) -> Filters:
     state = value.lower().replace("favorite", "favourite")
     if state not in STATES:
-        raise _BadValue(f"one of {', '.join(STATES)}")
+        raise _BadValue(Message("query.a-state", states=", ".join(STATES)))
     if negative:
         return replace(filters, not_states=(*filters.not_states, state))
     return replace(filters, states=(*filters.states, state))
@@ -263,7 +265,7 @@ def _duration(filters: Filters, value: str, negative: bool, today: date) -> Filt
         value,
         lambda one: _about(_seconds(one), _ABOUT_DURATION),
         lambda one: Bounds(_seconds(one), _just_after(_seconds(one))),
-        "a length, for example dur:<30s, dur:1m-5m or dur:>1h",
+        Message("query.a-length"),
     )
     return replace(filters, duration=filters.duration.within(bounds))
 
@@ -272,7 +274,7 @@ def _resolution(filters: Filters, value: str, negative: bool, today: date) -> Fi
     def one_class(text: str) -> Bounds:
         return _about(_lines(text), _ABOUT_LINES)
 
-    bounds = _bounds(value, one_class, one_class, "a size, for example res:>=1080p, res:4k or res:720p-1080p")
+    bounds = _bounds(value, one_class, one_class, Message("query.a-size"))
     return replace(filters, lines=filters.lines.within(bounds))
 
 
@@ -280,7 +282,7 @@ def _date(filters: Filters, value: str, negative: bool, today: date) -> Filters:
     def period(text: str) -> Bounds:
         return _period(text, today)
 
-    bounds = _bounds(value, period, period, "a date, for example date:2024, date:2024-05..2024-08 or date:7d", "..")
+    bounds = _bounds(value, period, period, Message("query.a-date"), "..")
     return replace(filters, modified=filters.modified.within(bounds))
 
 
@@ -296,7 +298,7 @@ _READERS: dict[str, Callable[[Filters, str, bool, date], Filters]] = {
 
 
 def _bounds(
-    value: str, alone: Callable[[str], Bounds], at: Callable[[str], Bounds], wanted: str, dash: str = "-"
+    value: str, alone: Callable[[str], Bounds], at: Callable[[str], Bounds], wanted: Message, dash: str = "-"
 ) -> Bounds:
     """`<x`, `<=x`, `>x`, `>=x`, `x-y`, `x..y` or `x`. `at` gives the stretch of values that count as x itself."""
     try:
@@ -392,7 +394,7 @@ def _midnight(day: date) -> float:
 def _words(typed: str) -> str:
     text = " ".join(unicodedata.normalize("NFC", _HALVES.sub(" ", typed)).split())
     if typed.strip() and not _is_searchable(text):
-        raise QueryError(f"The query {text or typed!r} has no words. Type what the moment shows.")
+        raise QueryError("query.no-words", query=visible(text or typed, escaped))
     return _spell_out_symbols(text)
 
 

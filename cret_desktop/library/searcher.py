@@ -160,7 +160,7 @@ class Searcher:
         """All clips of a file in order, with their relevance to a query. Raises: as `search`; PathError."""
         clips = self._clips.clips_of(file_id)
         if not clips and file_id not in self._listing.files([file_id]):
-            raise PathError("The video has left the library.")
+            raise PathError("library.video-gone")
         found: dict[int, float] = {}
         wanted = self._probes(query.text, like)
         if wanted and clips:
@@ -201,7 +201,7 @@ class Searcher:
         elif like is not None:
             ids, features = self._features.features(self._model.info, [like])
             if not len(ids):
-                raise PathError("The moment to look for similar ones of has left the library.")
+                raise PathError("library.moment-gone")
             probes.append(Probe(clip_as_query(features), is_text=False))
         return probes
 
@@ -404,7 +404,7 @@ def _plain_words(without: str) -> str:
     """What must not be shown, as words. Raises: QueryError."""
     parsed = parse(without)
     if parsed.filters != Filters():
-        raise QueryError("What moments must not show is told in words; operators belong to the search itself.")
+        raise QueryError("query.operator-excluded")
     return parsed.text
 
 

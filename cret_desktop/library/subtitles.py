@@ -6,7 +6,6 @@ Lenient, since such files come from everywhere: what is no cue is passed over. N
 from __future__ import annotations
 
 import codecs
-import errno
 import html
 import logging
 import os
@@ -16,12 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from cret_desktop.errors import BadFile
-from cret_desktop.foreign import visible
-from cret_desktop.library.one_file import faults_of
+from cret_desktop.foreign import Unusable, visible
+from cret_desktop.library.one_file import faults_of, note
 from cret_desktop.media.scan import kept_time
+from cret_desktop.messages import Message
 from cret_desktop.records import Line, Sidecar
-
-log = logging.getLogger(__name__)
 
 LARGEST = 8_000_000  # bytes; the subtitles of the longest film are a tenth of that
 LONGEST_LINE = 500  # characters
@@ -51,13 +49,15 @@ def beside(videos: Iterable[str]) -> dict[str, set[Sidecar]]:
     return found
 
 
-def read(sidecar: Sidecar, told: Callable[[str], None] = log.warning) -> list[Line]:
-    """The lines of a subtitle file. Where it cannot be read there are none, and `told` is given a sentence."""
+def read(sidecar: Sidecar, told: Callable[[Message], None]) -> list[Line]:
+    """The lines of a subtitle file. Where it cannot be read there are none, and `told` is given the reason."""
     lines: list[Line] = []
     name = visible(os.path.basename(sidecar.path))
-    with faults_of(sidecar.path, told, lambda reason: f"The subtitles “{name}” cannot be read: {reason}."):
+    with faults_of(sidecar.path, told, lambda reason: Message("file.subtitles-unreadable", name=name, reason=reason)):
         if sidecar.size > LARGEST:
-            raise BadFile(f"The subtitles “{name}” cannot be read: {sidecar.size} bytes are too many.")
+            raise BadFile(
+                "file.subtitles-unreadable", name=name, reason=Message("file.too-many-bytes", size=sidecar.size)
+            )
         if sidecar.size:  # a file of the kernel, as /proc/kmsg, is empty and has no end
             lines += parse(_decoded(_content(sidecar.path)))
     return lines
@@ -67,7 +67,7 @@ def _content(path: str) -> bytes:
     # Not waiting: the file may have given way to a pipe since it was seen.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as handle:
         if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", path)
+            raise Unusable(Message("reason.not-regular"))
         return handle.read(LARGEST)
 
 
@@ -104,12 +104,12 @@ def _listed(folder: str) -> list[tuple[str, Sidecar]]:
     found = []
     # Where a folder cannot be listed the scan has told of it already; the videos are indexed all the same.
     with (
-        faults_of(folder, partial(log.info, "No subtitles were looked for in %s: %s", folder)),
+        faults_of(folder, partial(note, logging.INFO, "No subtitles were looked for in %s: %s", folder)),
         os.scandir(folder) as f,
     ):
         for entry in f:
             if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
-                with faults_of(entry.path, partial(log.info, "%s is passed over: %s", entry.path)):
+                with faults_of(entry.path, partial(note, logging.INFO, "%s is passed over: %s", entry.path)):
                     if entry.is_file():
                         status = entry.stat()
                         found.append((entry.name, Sidecar(entry.path, status.st_size, kept_time(status))))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from cret_desktop.clips import ClipDecoded, FileDecoded, FileFailed, Sampling, VideoFile
-from cret_desktop.library.one_file import faults_of
+from cret_desktop.library.one_file import faults_of, note
 from cret_desktop.library.ports import Decoder, Store
 from cret_desktop.records import ThumbnailRow
 
@@ -57,7 +57,7 @@ class ThumbnailFolder:
             for event in decoder.decode(self._until(stop), sampling):
                 if isinstance(event, ClipDecoded):
                     # What is not drawn is indexed again, which tells what is wrong with the file.
-                    with faults_of(event.file.path, partial(log.info, "%s: %s", event.file.path)):
+                    with faults_of(event.file.path, partial(note, logging.INFO, "%s: %s", event.file.path)):
                         drawn += self._draw(event)
                 elif isinstance(event, FileDecoded | FileFailed):
                     file_id, _ = self._files.pop(event.file.path)

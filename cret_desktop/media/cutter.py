@@ -23,7 +23,7 @@ from cret_desktop.foreign import reason_of
 from cret_desktop.media.edit_source import edit_source
 from cret_desktop.media.probe import OpenVideo, open_video, read_packets
 from cret_desktop.media.timecode import EditSource, tolerance
-from cret_desktop.messages import Message, render
+from cret_desktop.messages import Message
 
 Packet: TypeAlias = "av.Packet[Any]"
 Tick: TypeAlias = Callable[[float], None]  # told again and again how far it is, in [0, 1]
@@ -62,11 +62,11 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class CutClip:
-    """A clip as it was written. `start` is where it really begins in the source; `notes` are sentences about it."""
+    """A clip as it was written. `start` is where it really begins in the source; `notes` are messages about it."""
 
     path: Path
     start: float
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +158,14 @@ def copy_clip(cut: Cut, folder: Path, tick: Tick) -> CutClip:
         with writing(folder):
             clip = _write(source, streams, first, packets, folder, tick)
     if source.start - start > 1.5 * source.frame_seconds:
-        clip.notes.append(render(Message("export.early", seconds=source.start - start)))
+        clip.notes.append(Message("export.early", seconds=source.start - start))
     return CutClip(clip.path, start, tuple(clip.notes))
 
 
 @dataclass(slots=True)
 class _Written:
     path: Path
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
 
 def packets_from_keyframe(source: CutSource, streams: list[Stream], tick: Tick) -> Iterator[Packet]:
@@ -218,7 +218,7 @@ def _write(
     source: CutSource, streams: list[Stream], first: Packet, packets: Iterator[Packet], folder: Path, tick: Tick
 ) -> _Written:
     start = source.time(first)
-    notes: list[str] = []
+    notes: list[Message] = []
     with _open_like(source, streams, start, folder, notes) as (container, path, targets):
         end = _End(source, [stream for stream in streams if stream.type == "audio"])
         tail: list[Packet] = []  # pictures after the end, needed only if one before it is still to come
@@ -279,7 +279,7 @@ class _End:
 
 @contextmanager
 def _open_like(
-    source: CutSource, streams: list[Stream], start: float, folder: Path, notes: list[str]
+    source: CutSource, streams: list[Stream], start: float, folder: Path, notes: list[Message]
 ) -> Iterator[tuple[OutputContainer, Path, dict[int, Stream]]]:
     """The new file with its header written: in the source's kind of container if that takes the streams, else mkv."""
     same = next(
@@ -308,9 +308,9 @@ def _open_like(
                 raise
             continue
         if muxer != same:
-            notes.append(render(Message("export.matroska")))
+            notes.append(Message("export.matroska"))
         if dropped:
-            notes.append(render(Message("export.no-subtitles")))
+            notes.append(Message("export.no-subtitles"))
         with closing(container):
             yield container, path, targets
         return

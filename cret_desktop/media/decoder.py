@@ -34,10 +34,11 @@ from cret_desktop.clips import (
 from cret_desktop.errors import BadFile
 from cret_desktop.foreign import reason_of
 from cret_desktop.media.frame_sampler import ClipSampler, SampledClip
-from cret_desktop.media.probe import TOO_MUCH_MEMORY, OpenVideo, Source, decode_packet, open_video, probe, read_packets
+from cret_desktop.media.probe import OpenVideo, Source, decode_packet, open_video, probe, read_packets
 from cret_desktop.media.scan import video_file
 from cret_desktop.media.shots import LOOKAHEAD, ShotDetector, suspicious
 from cret_desktop.media.thumbnails import Orientation, Picture, Pictures, draw_sprite, fit_frame
+from cret_desktop.messages import Message
 
 MAX_KEYFRAME_SPACING = 2.5  # seconds; what is sparser is decoded wholly
 MIN_KEYFRAME_SPACING = 0.5  # seconds; of denser keyframes (all-intra video) only some are taken
@@ -64,22 +65,22 @@ def decode_file(
         with open_video(source or Source(file.path)) as video:
             yield from _FileDecoder(file, video, frame_format, on_progress, sampling).events()
     except BadFile as error:
-        yield FileFailed(file, str(error))
+        yield FileFailed(file, error.message)
     except MemoryError:
-        yield FileFailed(file, TOO_MUCH_MEMORY)
+        yield FileFailed(file, Message("file.memory"))
     except av.FFmpegError as error:
-        yield FileFailed(file, str(BadFile("file.frames-unreadable", reason=reason_of(error))))
+        yield FileFailed(file, Message("file.frames-unreadable", reason=reason_of(error)))
 
 
 def probe_file(file: VideoFile, source: Source | None = None) -> Iterator[DecodeEvent]:
     """FileOpened, then FileDecoded without a clip; or FileFailed."""
     try:
         yield FileOpened(file, probe(source or Source(file.path)))
-        yield FileDecoded(file, "", 0)
+        yield FileDecoded(file, None, 0)
     except BadFile as error:
-        yield FileFailed(file, str(error))
+        yield FileFailed(file, error.message)
     except (MemoryError, av.FFmpegError) as error:
-        yield FileFailed(file, str(BadFile("file.frames-unreadable", reason=reason_of(error))))
+        yield FileFailed(file, Message("file.frames-unreadable", reason=reason_of(error)))
 
 
 class _FileDecoder:
@@ -327,11 +328,11 @@ class _FileDecoder:
         first, last = self._packet_time(self._held[0]), self._packet_time(until or self._held[-1])
         return last - first if first is not None and last is not None else 0.0
 
-    def _partial(self) -> str:
+    def _partial(self) -> Message | None:
         missing = self._video.duration - self._end
         if self._broken_off or missing > _PARTIAL_SLACK + _PARTIAL_SHARE * self._video.duration:
-            return str(BadFile("file.damaged", seconds=self._end))
-        return ""
+            return Message("file.damaged", seconds=self._end)
+        return None
 
 
 class _Run:

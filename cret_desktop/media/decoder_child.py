@@ -129,9 +129,11 @@ class _Loop:
                     jpeg_bytes=len(clip.sprite.jpeg),
                 )
             case FileDecoded():
-                self._tell("decoded", partial=event.partial, frames_decoded=event.frames_decoded)
+                self._tell(
+                    "decoded", partial=event.partial and event.partial.to_json(), frames_decoded=event.frames_decoded
+                )
             case FileFailed():
-                self._tell("failed", reason=event.reason)
+                self._tell("failed", reason=event.reason.to_json())
 
     def _tick(self) -> None:
         if time.monotonic() - self._told > TICK_SECONDS:

@@ -195,7 +195,7 @@ class DecoderPool:
         if job.tries < TRIES and job.sampling is not None:
             again.append(job)
         else:
-            yield FileFailed(job.file, str(why))
+            yield FileFailed(job.file, why.message)
 
 
 @dataclass(slots=True)
@@ -286,11 +286,13 @@ class _Child:
                     job.clips = clip.ordinal + 1
                     return ClipDecoded(job.file, clip)
             case "decoded":
+                partial = None if message["partial"] is None else Message.from_json(message["partial"])
                 self._rest(job)
-                return FileDecoded(job.file, message["partial"], message["frames_decoded"])
+                return FileDecoded(job.file, partial, message["frames_decoded"])
             case "failed":
+                reason = Message.from_json(message["reason"])
                 self._rest(job)
-                return FileFailed(job.file, message["reason"])
+                return FileFailed(job.file, reason)
         return None
 
     def _rest(self, job: _Job) -> None:

@@ -37,7 +37,7 @@ from cret_desktop.media.cutter import (
     writing,
 )
 from cret_desktop.media.probe import decode_packet
-from cret_desktop.messages import Message, render
+from cret_desktop.messages import Message
 
 _H264, _HEVC = "libx264", "libx265"
 _QUALITY = {
@@ -85,7 +85,7 @@ class _Recording:
         self._sounds: dict[int, _Sound] = {}
         self._ended = False
         self.start = source.start
-        self.notes: list[str] = []
+        self.notes: list[Message] = []
         source.video.stream.thread_type = "AUTO"
 
     def run(self, tick: Tick) -> None:
@@ -214,7 +214,7 @@ class _Film:
     """The pictures of the clip; `zero` is the timestamp in the source at which it begins."""
 
     def __init__(
-        self, source: CutSource, frame: av.VideoFrame, zero: int, container: OutputContainer, notes: list[str]
+        self, source: CutSource, frame: av.VideoFrame, zero: int, container: OutputContainer, notes: list[Message]
     ) -> None:
         self._container = container
         self._zero = zero
@@ -335,12 +335,12 @@ def _decode_sound(packet: av.Packet[AudioStream]) -> list[av.AudioFrame]:
         return []
 
 
-def _encoder(frame: av.VideoFrame, notes: list[str]) -> str:
+def _encoder(frame: av.VideoFrame, notes: list[Message]) -> str:
     """Raises: ExportError where there is none."""
     if frame.color_trc in _HDR_TRANSFERS:
         if _has_encoder(_HEVC):
             return _HEVC
-        notes.append(render(Message("export.hdr")))
+        notes.append(Message("export.hdr"))
     if not _has_encoder(_H264):
         raise ExportError("export.no-h264")
     return _H264

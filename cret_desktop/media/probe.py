@@ -33,7 +33,6 @@ av.logging.set_level(None)
 MAX_PIXELS = 8192 * 5120  # 8K with room for odd shapes; beyond it a picture alone takes gigabytes
 # Names of FFmpeg's demuxers. What opens other files (hls, concat, image2 …) is not among them.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,gif"
-TOO_MUCH_MEMORY = str(BadFile("file.memory"))  # transitional: until failures cross processes as messages
 _LONGEST = 30 * 86400.0  # seconds; a header that claims more is taken to say nothing
 _MAX_SAMPLE_ASPECT = 8
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from cret_desktop.clips import VideoFile
 from cret_desktop.foreign import reason_of
-from cret_desktop.messages import Message, render
+from cret_desktop.messages import Message
 
 VIDEO_SUFFIXES = frozenset(
     "3g2 3gp asf avi f4v flv gif m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogm ogv ts vob webm wmv".split()
@@ -31,13 +31,13 @@ _NUMBERS = 2**64  # so many whole numbers SQLite knows, half of them negative
 
 @dataclass(frozen=True, slots=True)
 class ScanProblem:
-    """Something that carries a video's name, or a folder, that cannot be read. `reason` is a sentence.
+    """Something that carries a video's name, or a folder, that cannot be read.
 
     `hides`: a folder that could not be looked into; nothing is known of what lies in it.
     """
 
     path: str
-    reason: str
+    reason: Message
     hides: bool = False
 
 
@@ -111,7 +111,7 @@ def _scan_folder(
             # A folder with a video's suffix is more likely a slip worth telling than a folder of videos; it is both
             # listed as a problem and searched.
             if _carries_video_suffix(entry.name):
-                yield ScanProblem(entry.path, render(Message("file.is-folder")))
+                yield ScanProblem(entry.path, Message("file.is-folder"))
             opened.append(_listed(entry.path))
         elif _carries_video_suffix(entry.name):
             yield from _examine_named(entry.path)
@@ -123,7 +123,7 @@ def _listed(folder: str) -> Iterator[os.DirEntry[str] | ScanProblem]:
         with os.scandir(folder) as listing:
             return iter(sorted(listing, key=lambda entry: entry.name))
     except OSError as error:
-        reason = render(Message("file.folder-not-listed", reason=reason_of(error)))
+        reason = Message("file.folder-not-listed", reason=reason_of(error))
         return iter([ScanProblem(folder, reason, hides=True)])
 
 
@@ -160,9 +160,9 @@ def _examine(path: str) -> VideoFile | ScanProblem:
     except OSError as error:
         return ScanProblem(path, _os_reason(error))
     if not stat.S_ISREG(status.st_mode):
-        return ScanProblem(path, render(Message("file.not-regular")))
+        return ScanProblem(path, Message("file.not-regular"))
     if not os.access(path, os.R_OK):
-        return ScanProblem(path, render(Message("file.not-opened", reason=Message("os.permission-denied"))))
+        return ScanProblem(path, Message("file.not-opened", reason=Message("os.permission-denied")))
     return _from_status(path, status)
 
 
@@ -190,7 +190,7 @@ def _is_transport_stream(path: str) -> bool:
     return not head or _MPEG_TS_SYNC in (head[0], head[-1])
 
 
-def _os_reason(error: OSError) -> str:
+def _os_reason(error: OSError) -> Message:
     if isinstance(error, FileNotFoundError):
-        return render(Message("file.dangling"))
-    return render(Message("file.not-opened", reason=reason_of(error)))
+        return Message("file.dangling")
+    return Message("file.not-opened", reason=reason_of(error))

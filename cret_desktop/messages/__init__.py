@@ -7,6 +7,7 @@ This package imports nothing of the app, and never decides which language is spo
 """
 
 from cret_desktop.messages.catalog import SOURCE, codes, languages, placeholders, render, template
+from cret_desktop.messages.lists import all_of, clauses, enumerated
 from cret_desktop.messages.message import CODE, Message, Param
 from cret_desktop.messages.recognition import recognise
 
@@ -15,7 +16,10 @@ __all__ = [
     "SOURCE",
     "Message",
     "Param",
+    "all_of",
+    "clauses",
     "codes",
+    "enumerated",
     "languages",
     "placeholders",
     "recognise",

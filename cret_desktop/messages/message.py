@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, final
 
 CODE = re.compile(r"[a-z]+\.[a-z0-9]+(-[a-z0-9]+)*")  # section of the catalog, name in it
-MOST_DEPTH = 8  # messages inside of messages that are read
+MOST_DEPTH = 40  # messages inside of messages that are read
 _LARGEST = 1 << 64  # a whole number that is kept as one; Python refuses to write those of thousands of digits
 
 Param: TypeAlias = "str | int | float | Message | os.PathLike[str]"
@@ -65,20 +65,23 @@ class Message:
 
     @classmethod
     def _read(cls, value: object, depth: int) -> Message:
-        if not isinstance(value, dict) or not isinstance(value.get("code"), str) or not depth:
+        code = value.get("code") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(code, str) or not CODE.fullmatch(code) or not depth:
             raise ValueError("not a message")
         params = value.get("params", {})
         if not isinstance(params, dict):
             raise ValueError("a message's parameters are not an object")
         read: dict[str, Param] = {}
         for name, param in params.items():
+            if not isinstance(name, str) or not name.isidentifier():
+                raise ValueError("a message's parameter has no name")
             if isinstance(param, dict):
                 read[name] = cls._read(param, depth - 1)
             elif isinstance(param, str | int | float) and not isinstance(param, bool):
                 read[name] = param
             else:
                 raise ValueError("a message's parameter is neither a text, a number nor a message")
-        return cls(value["code"], **read)
+        return cls(code, **read)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a message cannot be changed: {name}")

@@ -1,7 +1,4 @@
-"""Find the message that an English sentence renders: for libraries that were indexed before reasons were codes.
-
-Never used for a sentence that is still at hand as a message.
-"""
+"""Find the message that an English reason renders: for libraries that were indexed before reasons were messages."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import re
 from functools import cache
 from string import Formatter
 
-from cret_desktop.messages.catalog import SOURCE, codes, template
+from cret_desktop.messages.catalog import codes, template
 from cret_desktop.messages.message import Message, Param
 
 # Reasons as earlier versions wrote them into a library's catalog, where the wording has changed since.
@@ -27,11 +24,16 @@ FORMER = {  # wording -> code
     "Decoding crashed the decoder, twice.": "file.decoder-crashed",
     "Decoding made no progress for {seconds} s, twice.": "file.decoder-stalled",
     "Decoding took more than {gigabytes} GB of memory, twice.": "file.decoder-memory",
+    "The times of this file's pictures are damaged.": "file.bad-times",
 }
-# Subjects of the commands, the self-test and the training: these sentences are never stored, nor sent by an engine.
-NEVER_STORED = frozenset({"check", "command", "dataset", "message", "training", "window"})
+STORED = "file"  # the section of all reasons that a library's catalog has ever held
 _LONGEST = 4000  # characters of a sentence
 _LEAST_WORDS = 6  # characters of its own that a wording needs to be known by
+
+
+def is_stored(code: str) -> bool:
+    """Whether the message of a code may be the reason of a failure in a library's catalog."""
+    return code.partition(".")[0] == STORED
 
 
 def recognise(sentence: str) -> Message | None:
@@ -56,9 +58,7 @@ def _recognised(text: str, sentences: bool) -> Message | None:
 @cache
 def _patterns(sentences: bool) -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Return the patterns of all sentences, or of all that stands inside of one; the most particular ones first."""
-    wordings = [
-        (template(code, SOURCE), code) for code in sorted(codes()) if code.partition(".")[0] not in NEVER_STORED
-    ]
+    wordings = [(template(code), code) for code in sorted(codes()) if not sentences or is_stored(code)]
     wordings += list(FORMER.items())
     known = [(words, code) for words, code in wordings if words.endswith(".") == sentences]
     known = [(words, code) for words, code in known if len(_own(words).strip()) >= _LEAST_WORDS]

@@ -106,7 +106,7 @@ def locate(source: str, folder: Path | None = None, *, local_files_only: bool = 
 
 def _shipped(name: str) -> Path:
     if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-        raise ModelError("model.no-app-file", source=bounded_json.brief(name))
+        raise ModelError("model.no-app-file", name=bounded_json.brief(name))
     file = resource(*PurePosixPath(name).parts)
     if not file.is_file():
         raise ModelError("model.app-file-missing", file=file)

@@ -24,7 +24,7 @@ import numpy as np
 from cret_desktop import paths
 from cret_desktop.clips import DEVICES, Features, Frames, ModelInfo
 from cret_desktop.errors import ModelError
-from cret_desktop.messages import Message, render
+from cret_desktop.messages import Message
 from cret_desktop.model import checkpoint, foreign, trial
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.presets import PRESETS
@@ -116,12 +116,12 @@ def describe_device(device: torch.device) -> str:
 class Placement:
     """Where both sides of a model run: as was asked for, and on the CPU from the moment that a GPU fails.
 
-    A process whose GPU has failed cannot use it again. `lost` is then a sentence that says so, until then ''.
+    A process whose GPU has failed cannot use it again. `lost` is then a message about it, until then None.
     """
 
     def __init__(self, requested: str = "auto") -> None:
         self._requested = requested
-        self.lost = ""
+        self.lost: Message | None = None
 
     def choose(self) -> torch.device:
         """Raises: ModelError for a device that is not here."""
@@ -129,7 +129,7 @@ class Placement:
 
     def give_up(self, failure: _DeviceLost) -> None:
         log.warning("the GPU is given up: %s", failure)
-        self.lost = render(Message("model.gpu-lost", failure=str(failure)))
+        self.lost = Message("model.gpu-lost", failure=str(failure))
 
 
 class _DeviceLost(Exception):
@@ -163,7 +163,7 @@ class Model:
         self._placement = Placement(device)
 
     @property
-    def device_lost(self) -> str:
+    def device_lost(self) -> Message | None:
         """See `library.ports.Model`."""
         return self._placement.lost
 

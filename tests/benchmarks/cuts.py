@@ -21,6 +21,7 @@ from typing import Any
 from cret_desktop.clips import ClipDecoded, FileDecoded, FileFailed, FrameFormat
 from cret_desktop.media.decoder import decode_file
 from cret_desktop.media.scan import video_file
+from cret_desktop.messages import render
 
 TOLERANCE = 1  # frames
 BIKES_LABELS = Path(__file__).with_name("bikes_cuts.json")
@@ -37,7 +38,7 @@ def detected_cuts(video: Path, frame_rate: float) -> tuple[list[int], int]:
             case FileDecoded():
                 decoded = event.frames_decoded
             case FileFailed():
-                raise RuntimeError(f"{video}: {event.reason}")
+                raise RuntimeError(f"{video}: {render(event.reason)}")
     return cuts, decoded
 
 

@@ -29,6 +29,7 @@ from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.connections import connect_to_read, difference
 from cret_desktop.storage.sqlite.listing import Listing
 from tests.engine.test_engine import Events
+from tests.said import said
 from tests.storage.sqlite.test_catalog import indexed
 from tests.videos import write_colours
 
@@ -158,7 +159,7 @@ def test_an_older_library_is_known_by_the_numbers_of_its_files(tmp_path: Path) -
     older(usual, video, 0)
     assert origin(usual) is Origin.OURS
     shutil.copytree(library, usual / "restored")
-    assert "was restored" in take_restored(usual)
+    assert "was restored" in said(take_restored(usual))
     assert origin(usual) is Origin.STRANGE, "what was put there by a restoring says nothing of who made it"
     adopt(usual, follow=False)
     assert origin(usual) is Origin.OURS
@@ -186,13 +187,13 @@ def test_a_damaged_library_is_known_by_its_place(tmp_path: Path, elsewhere: Path
     assert origin(library) is (Origin.OURS if in_place else Origin.STRANGE)
     if in_place:
         with Catalog.open(library / CATALOG) as catalog:
-            assert "was repaired" in catalog.notice
+            assert "was repaired" in said(catalog.notices)
             assert remember(catalog) == standing(library).key
         assert len(records()) == 1
         return
     with pytest.raises(LibraryStrange):
         require_ours(library)
-    assert "taken over" in adopt(library, follow=False)
+    assert "taken over" in said(adopt(library, follow=False))
     assert notes(library) == ["", "said of the first"]
 
 
@@ -279,7 +280,7 @@ def test_programs_that_change_the_records_together_lose_none(tmp_path: Path) -> 
 
 
 def test_what_people_said_is_kept_and_what_can_be_made_again_is_not_believed(elsewhere: Path) -> None:
-    told = adopt(elsewhere, follow=False)
+    told = said(adopt(elsewhere, follow=False))
     assert "2 videos, 1 tag and 1 note taken over" in told
     assert notes(elsewhere) == ["", "said of the first"]
     left = {path.relative_to(elsewhere).as_posix() for path in elsewhere.rglob("*") if path.is_file()}
@@ -316,20 +317,20 @@ def test_folders_of_somebody_elses_are_neither_scanned_nor_watched(elsewhere: Pa
     read = private.stat().st_atime_ns
     with EngineClient(config) as client:
         assert client.is_strange
-        assert "adopt" in client.notice
+        assert "adopt" in said(client.notice)
         assert {folder.path for folder in client.request(protocol.GetStatus()).result(WAIT).folders} >= {str(private)}
         with pytest.raises(StorageError, match="for reading only"):
             client.request(protocol.SetNote(1, "x")).result(WAIT)
     adopting = EngineConfig(elsewhere, factory="tests.fakes:open_library", watch=True, adopt=True)
     with EngineClient(adopting) as client:
-        assert "was adopted" in client.notice
+        assert "was adopted" in said(client.notice)
         client.request(protocol.Refresh()).result(WAIT)
         status = client.request(protocol.GetStatus()).result(WAIT)
         assert {folder.path: folder.files for folder in status.folders}[str(private)] == 0
     assert private.stat().st_atime_ns == read
     with EngineClient(adopting) as client:
         assert not client.is_strange
-        assert "adopted" not in client.notice
+        assert "adopted" not in said(client.notice)
 
 
 @pytest.mark.parametrize("at", ["set_identity", "follow_nothing"])
@@ -404,12 +405,12 @@ def test_folders_that_somebody_wrote_into_ones_own_library_are_left_alone(tmp_pa
         ((proof,),) = db.execute("SELECT followed FROM roots").fetchall()
         db.execute("INSERT INTO roots (path, added_at, followed) VALUES (?, 0, ?)", (os.fsencode(private), proof))
     with EngineClient(config) as client:
-        assert str(private) in client.notice
-        assert str(videos) not in client.notice
+        assert str(private) in said(client.notice)
+        assert str(videos) not in said(client.notice)
         assert files(client) == {str(videos): 1, str(private): 0}
         assert files(client, private) == {str(videos): 1, str(private): 1}  # its owner asks for it
     with EngineClient(config) as client:
-        assert client.notice == ""
+        assert client.notice == ()
         assert files(client) == {str(videos): 1, str(private): 1}
 
 

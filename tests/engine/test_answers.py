@@ -18,6 +18,7 @@ from cret_desktop.engine.handlers import Call
 from cret_desktop.engine.lanes import WorkerLane, living_on
 from cret_desktop.engine.log_lines import LineFormatter
 from cret_desktop.errors import EngineError
+from cret_desktop.messages import Message
 from tests.engine.calls import call
 from tests.fakes import RAISED, Panic
 
@@ -82,7 +83,7 @@ def test_a_run_that_raises_ends_and_the_next_one_begins(engine: EngineClient, tm
     try:
         for _ in range(2):
             engine.request(protocol.AddFolders((str(tmp_path),))).result(SECONDS)
-            assert finished.get(timeout=SECONDS).error == "Indexing stopped on a defect: Panic: here."
+            assert finished.get(timeout=SECONDS).error == Message("engine.indexing-defect", kind="Panic", text="here")
     finally:
         unsubscribe()
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cret_desktop import messages
 from cret_desktop.clips import Match, Moment, SearchAnswer
 from cret_desktop.engine import codec, protocol
 from cret_desktop.engine.codec import Message, Undecodable
@@ -28,6 +29,19 @@ INTS = st.integers(-(2**63), 2**63 - 1)
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: PATHS, bytes: st.binary(), int: INTS, float: FLOATS, bool: st.booleans(), NoneType: st.none(),
 }  # fmt: skip
+
+# A reason in a sentence is a message in a message.
+CODES = st.from_regex(messages.CODE, fullmatch=True)
+NAMES = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
+MESSAGES = st.recursive(
+    st.builds(messages.Message, CODES),
+    lambda inner: st.builds(
+        lambda code, params: messages.Message(code, **params),
+        CODES,
+        st.dictionaries(NAMES, PATHS | st.integers() | st.floats() | inner, max_size=3),
+    ),
+    max_leaves=4,
+)
 
 
 def values(kind: Any) -> st.SearchStrategy[Any]:
@@ -49,6 +63,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(values(inner[0]), values(inner[1]), max_size=3)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return st.sampled_from(kind)
+    if kind is messages.Message:
+        return MESSAGES
     assert dataclasses.is_dataclass(kind), kind
     hints = typing.get_type_hints(kind)
     return st.builds(kind, **{field.name: values(hints[field.name]) for field in dataclasses.fields(kind)})
@@ -135,5 +151,5 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 
 def test_a_reply_of_another_type_is_refused() -> None:
     message = Message(codec.encode_message(protocol.Reply(5, "text")))
-    with pytest.raises(Undecodable, match="reply cannot be read"):
+    with pytest.raises(Undecodable, match="“Reply” cannot be read"):
         message.value(protocol.LibraryStatus)

@@ -15,6 +15,7 @@ from cret_desktop.errors import CopyCancelled, LibraryMissing, PathError, Storag
 from cret_desktop.records import Contents, Merged
 from tests.engine.test_annotations import files
 from tests.engine.test_engine import FACTORY, WAIT, Events, index
+from tests.said import said
 from tests.videos import write_colours
 
 
@@ -55,9 +56,9 @@ def test_a_backup_is_restored_over_a_restart(config: EngineConfig, videos: Path,
         best = client.request(protocol.Search("blue")).result(WAIT).moments[0]
         assert (best.start, os.path.exists(best.thumbnails[0].path)) == (pytest.approx(2.0, abs=0.05), True)
     (aside,) = config.library.glob("set-aside-*")
-    for place, said in ((copy, "before"), (aside, "after")):
+    for place, words in ((copy, "before"), (aside, "after")):
         with EngineClient(replace(config, library=place)) as client:
-            assert files(client)["first.mp4"].note == said
+            assert files(client)["first.mp4"].note == words
 
 
 def test_thumbnails_that_were_left_out_are_drawn_anew(config: EngineConfig, videos: Path, tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_the_start_tells_that_a_library_was_restored(config: EngineConfig, tmp_p
     with client:
         started = events.until(lambda event: isinstance(event, protocol.EngineStarted))
     assert isinstance(started, protocol.EngineStarted)
-    assert "was restored" in started.notice
+    assert "was restored" in said(started.notice)
 
 
 def test_a_moved_library_takes_no_changes_in_its_old_place(config: EngineConfig, videos: Path, tmp_path: Path) -> None:

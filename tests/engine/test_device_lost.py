@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cret_desktop.clips import Features, Frames
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.messages import Message
 from tests import fakes
 from tests.videos import write_colours
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cret_desktop.engine.assemble import OpenLibrary
 
 WAIT = 60
-SENTENCE = "The GPU has failed (CUDA error: unspecified launch failure)."
+LOST = Message("model.gpu-lost", failure="CUDA error: unspecified launch failure")
 
 
 class Failing(fakes.ColourVideo):
@@ -27,7 +28,7 @@ class Failing(fakes.ColourVideo):
         self._model = model
 
     def encode(self, frames: Frames) -> Features:
-        self._model.device_lost = SENTENCE
+        self._model.device_lost = LOST
         return super().encode(frames)
 
 
@@ -50,9 +51,9 @@ def test_the_engine_says_once_that_the_gpu_has_failed(tmp_path: Path) -> None:
         client.request(protocol.AddFolders((str(tmp_path / "videos"),))).result(WAIT)
         while not isinstance(event := events.get(timeout=WAIT), protocol.IndexFinished):
             lost += [event] if isinstance(event, protocol.DeviceLost) else []
-        assert (event.totals.files, event.error) == (3, "")
+        assert (event.totals.files, event.error) == (3, None)
         assert client.request(protocol.Search("green")).result(WAIT).moments[0].path.endswith("1.mp4")
     while not events.empty():
         event = events.get()
         lost += [event] if isinstance(event, protocol.DeviceLost) else []
-    assert lost == [protocol.DeviceLost(SENTENCE)]
+    assert lost == [protocol.DeviceLost(LOST)]

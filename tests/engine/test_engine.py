@@ -15,6 +15,7 @@ from cret_desktop.engine import host, protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import EngineError, LibraryLocked, LibraryMissing, LibraryTooNew, PathError, QueryError
 from cret_desktop.library.progress import FileIndexed
+from tests.said import said
 from tests.videos import write_colours
 
 FACTORY = "tests.fakes:open_library"
@@ -63,7 +64,7 @@ def index(client: EngineClient, folder: Path) -> protocol.IndexFinished:
 def test_folder_in_moments_out(config: EngineConfig, videos: Path) -> None:
     with EngineClient(config) as client:
         outcome = index(client, videos)
-        assert (outcome.totals.files, outcome.totals.failed, outcome.error) == (2, 1, "")
+        assert (outcome.totals.files, outcome.totals.failed, outcome.error) == (2, 1, None)
         answer = client.request(protocol.Search("something blue")).result(WAIT)
         best = answer.moments[0]
         assert Path(best.path).name == "red then blue.mp4"
@@ -72,7 +73,7 @@ def test_folder_in_moments_out(config: EngineConfig, videos: Path) -> None:
         assert all(Path(t.path).is_file() for t in best.thumbnails)
         status = client.request(protocol.GetStatus()).result(WAIT)
         assert (status.files, status.clips, status.failed, status.pending) == (3, 3, 1, 0)
-        ((path, reason),) = [(f.path, f.reason) for f in client.request(protocol.GetFailures()).result(WAIT)]
+        ((path, reason),) = [(f.path, said(f.reason)) for f in client.request(protocol.GetFailures()).result(WAIT)]
         assert path.endswith("broken.mp4")
         assert reason
         with pytest.raises(QueryError):

@@ -25,6 +25,7 @@ from cret_desktop.errors import ExportCancelled, ExportError
 from cret_desktop.library import export as lists
 from cret_desktop.media.edit_source import read_edit_source
 from tests.media.conftest import numbered_frame
+from tests.said import said
 from tests.videos import write_colours
 
 WAIT = 60
@@ -81,7 +82,7 @@ def test_one_bad_file_costs_itself_alone(videos: Path, tmp_path: Path) -> None:
     request = ExportClips(passages(videos, "broken.mp4", "gone.mp4", "green.mkv"), str(tmp_path))
     exported = Exporter(quiet).run(request)
     assert len(exported.paths) == 1
-    assert [sentence.split("”")[0] for sentence in exported.failed] == ["“broken.mp4", "“gone.mp4"]
+    assert [said(reason).split("”")[0] for reason in exported.failed] == ["“broken.mp4", "“gone.mp4"]
     with pytest.raises(ExportError, match=r"broken\.mp4.*not a video"):
         Exporter(quiet).run(ExportClips(passages(videos, "broken.mp4"), str(tmp_path)))
     assert len(left_in(tmp_path)) == 1
@@ -99,7 +100,7 @@ def test_a_codec_that_crashes_costs_one_passage(videos: Path, tmp_path: Path) ->
     request = ExportClips(passages(videos, "red then blue.mp4", "green.mkv"), str(tmp_path), "exact")
     exported = Exporter(kill_once).run(request)
     assert killed
-    assert [sentence for sentence in exported.failed if "crashed" in sentence and "red then blue" in sentence]
+    assert [s for s in map(said, exported.failed) if "crashed" in s and "red then blue" in s]
     assert left_in(tmp_path) == ["green 0m00s-0m01s.mp4"]
 
 

@@ -91,7 +91,7 @@ def test_download_cancel_go_on_use_and_remove(config: EngineConfig, hub: Hub, vi
         here = card(client, NAME)
         assert (here.state, here.removable, here.wanted, here.clips) == (ModelState.READY, True, False, 0)
     with EngineClient(EngineConfig(config.library, NAME, "cpu", factory=FACTORY)) as client:
-        assert index(client, videos).error == ""
+        assert index(client, videos).error is None
         assert ask(client, protocol.Search("a red square")).model == "Tiny"
         assert (card(client, NAME).wanted, card(client, NAME).clips) == (True, 2)
         with pytest.raises(ModelError, match="in use"):

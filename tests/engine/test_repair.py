@@ -17,6 +17,7 @@ from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import EngineError, LibraryDamaged
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.storage.sqlite.store import SqliteStore
+from tests.said import said
 from tests.videos import write_colours
 
 PAGE = 4096
@@ -74,14 +75,14 @@ def test_damage_met_in_use_is_repaired_and_told(library: Path, tmp_path: Path) -
     overwrite(damaged, "saved_searches")
     with EngineClient(config(damaged)) as client:
         events = listen(client)
-        assert client.notice == ""
+        assert client.notice == ()
         with pytest.raises((LibraryDamaged, EngineError)):
             client.request(protocol.GetSavedSearches()).result(WAIT)
         started = until(events, protocol.EngineStarted)
         assert isinstance(started, protocol.EngineStarted)
-        assert "3 videos and 1 favourite came back." in started.notice
+        assert "3 videos and 1 favourite came back." in said(started.notice)
         (aside,) = damaged.glob("catalog.damaged-*.sqlite")
-        assert aside.name in started.notice
+        assert aside.name in said(started.notice)
         assert client.request(protocol.GetSavedSearches()).result(WAIT) == ()
         assert found(client, "green")[0] == "green"
 
@@ -90,7 +91,7 @@ def test_damage_met_at_the_start_is_repaired_before_anything_is_asked(library: P
     damaged = shutil.copytree(library, tmp_path / "library")
     overwrite(damaged, "files")
     with EngineClient(config(damaged)) as client:
-        assert "3 videos and 1 favourite came back; 3 videos are indexed again" in client.notice
+        assert "3 videos and 1 favourite came back; 3 videos are indexed again" in said(client.notice)
         assert found(client, "blue")[0] == "blue", "what was indexed is found meanwhile"
         events = listen(client)
         client.request(protocol.Refresh()).result(WAIT)
@@ -160,7 +161,7 @@ def test_an_idle_engine_notices_changed_bits_and_makes_what_they_damaged_again(l
         events = listen(client)
         finished = until(events, protocol.IndexFinished)
         assert isinstance(finished, protocol.IndexFinished)
-        assert (finished.totals.files, finished.error) == (1, "")
+        assert (finished.totals.files, finished.error) == (1, None)
         assert found(client, "red")[0] == "red"
         deadline = time.monotonic() + WAIT
         while not strips[-1].exists() or strips[-1].read_bytes() != content:

@@ -11,6 +11,7 @@ import pytest
 from cret_desktop.engine import adoption, protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import LibraryTooNew
+from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite import migrations
 from tests.videos import write_colours
 
@@ -60,8 +61,8 @@ def test_a_library_of_each_earlier_version_opens(config: EngineConfig, schema: i
         db.execute(f"PRAGMA user_version = {schema}")
         db.execute("INSERT INTO roots (id, path, added_at) VALUES (1, ?, 0)", (bytes(video.parent),))
         db.execute(
-            "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state)"
-            " VALUES (1, ?, ?, ?, 1, ?, 'failed')",
+            "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state, reason)"
+            " VALUES (1, ?, ?, ?, 1, ?, 'failed', 'The file holds no video.')",
             ("Córdoba.mp4".encode(), there.st_size, there.st_mtime_ns, there.st_ino),
         )
         if schema >= migrations.IDENTITY_SINCE:
@@ -72,6 +73,8 @@ def test_a_library_of_each_earlier_version_opens(config: EngineConfig, schema: i
             records.add("of this computer", config.library)
     with EngineClient(config) as client:
         status = client.request(protocol.GetStatus()).result(WAIT)
+        (failed,) = client.request(protocol.GetFailures()).result(WAIT)
+    assert (failed.path, failed.reason) == (str(video), Message("file.no-video"))
     assert [folder.path for folder in status.folders] == [str(video.parent)]
     with sqlite3.connect(catalog) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (migrations.SCHEMA_VERSION,)

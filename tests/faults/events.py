@@ -44,6 +44,7 @@ from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.vectors.vector_index import VectorIndex, Vectors
 from tests.fakes import COLOURS, FORMAT, ColourModel
+from tests.said import said
 from tests.videos import write_colours
 
 WAIT = 600.0  # seconds until the end state is given up
@@ -261,7 +262,7 @@ class Library:
     def _note(self, event: protocol.Event) -> None:
         self.indexed += isinstance(event, FileIndexed)
         if isinstance(event, protocol.IndexFinished) and event.error:
-            self.errors.append(event.error)
+            self.errors.append(said(event.error))
 
     def follows(self, disk: Disk) -> bool:
         """Whether it comes to hold what is on the disk, all of it indexed."""
@@ -335,7 +336,7 @@ def differences(config: EngineConfig, folder: Path) -> list[str]:
     if ours.keys() != theirs.keys():
         found.append(f"{len(ours.keys() - theirs.keys())} clips too many, {len(theirs.keys() - ours.keys())} too few.")
         with Catalog.open(config.library / "catalog.sqlite", read_only=True) as catalog:
-            found += [f"{path} has failed: {reason}" for path, reason in catalog.failures()]
+            found += [f"{path} has failed: {said(reason)}" for path, reason in catalog.failures()]
     other = sum(ours[clip] != theirs[clip] for clip in ours.keys() & theirs.keys())
     if other:
         found.append(f"{other} clips have other embeddings.")

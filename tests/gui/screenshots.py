@@ -31,8 +31,7 @@ from cret_desktop.app import Application, build_application
 from cret_desktop.clips import Moment, Sort
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import AddFolders, EngineLost, ExportProgress, IndexFinished, Optimising
-from cret_desktop.errors import EngineError
-from cret_desktop.gui import sentences
+from cret_desktop.errors import Defect, EngineError
 from cret_desktop.gui.annotations.note_editor import NoteEditor
 from cret_desktop.gui.annotations.tags_editor import TagsEditor
 from cret_desktop.gui.error_dialog import ErrorDialog
@@ -44,6 +43,7 @@ from cret_desktop.gui.settings.settings_dialog import INDEXING_PAGE
 from cret_desktop.gui.theme import Scheme
 from cret_desktop.library.progress import IndexProgress, IndexTotals, Phase
 from cret_desktop.media.demo import make_demo_videos
+from cret_desktop.messages import Message
 from cret_desktop.settings import Settings
 from tests.gui.scenes_models import models
 from tests.gui.scenes_storage import storage
@@ -217,8 +217,7 @@ def browsing(at: Photographer) -> None:
     window.progress_line.show_optimising(Optimising(False))
     window.progress_line.show_progress(IndexProgress(Phase.SCANNING, 0, 1234, 0, 0.0, 0, 0.0, None, "/videos/a.mp4"))
     at.take("04-looking")
-    full = next(str(sentence) for sentence in sentences.TEMPLATES if "{most} GB" in sentence).format(most=20)
-    at.application.bridge.finished.emit(IndexFinished(ended, sentences.told(full)))
+    at.application.bridge.finished.emit(IndexFinished(ended, Message("library.budget", most=20)))
     at.take("04-budget")
     window.banner.hide()
     window.progress_line.show_progress(
@@ -444,10 +443,11 @@ def trouble(at: Photographer) -> None:
         at.take("72-offline")
     finally:
         unplugged.rename(at.stage.drive)
-    at.bridge.lost.emit(EngineLost("The search engine stopped (exit code -9) and is restarting.", False))
+    at.bridge.lost.emit(EngineLost(Message("engine.restarting", code=-9), False))
     at.take("73-engine-lost")
-    defect = EngineError("Something went wrong inside the search engine: KeyError: 'frames'")
-    defect.add_note("Traceback (most recent call last): ...")
+    defect = Defect(
+        Message("engine.defect", kind="KeyError", text="'frames'"), "Traceback (most recent call last): ..."
+    )
     window.show_error(defect)
     at.take("74-error")
     window.show_details(defect)

@@ -129,7 +129,7 @@ def test_a_change_that_fails_is_taken_back(scripted: tuple[ScriptedClient, Annot
     annotations.set_favourite([file(1)], True)
     asked(client, qtbot, 1)
     with qtbot.waitSignal(annotations.failed, timeout=WAIT):
-        client.asked[0][1].set_exception(StorageError("The disk is full."))
+        client.asked[0][1].set_exception(StorageError("library.read-only", library="/a"))
     assert [f.favourite for change in shown for f in change] == [True, False]
     annotations.stack.undo()
     assert len(client.asked) == 1, "there is nothing to undo"

@@ -28,6 +28,7 @@ from cret_desktop.gui.background import Deliveries
 from cret_desktop.gui.connections import connect_for
 from cret_desktop.gui.tray import Tray
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals, Phase
+from cret_desktop.messages import Message
 from cret_desktop.settings import Settings
 from tests.gui.conftest import WAIT
 from tests.gui.test_annotations import file_named
@@ -205,7 +206,7 @@ def _later(application: Application, changed: Settings) -> None:
     application.shortcuts.changed.emit()
     progress = IndexProgress(Phase.INDEXING, 1, 2, 3, 4.0, 0, 5.0, 6.0, "/videos/a.mp4")
     events: list[protocol.Event] = [
-        protocol.EngineStarted(False, True, "notice", paused=True),
+        protocol.EngineStarted(False, True, (Message("backup.restored"),), paused=True),
         protocol.PauseChanged(False),
         progress,
         FileIndexed("/videos/a.mp4", 1),
@@ -215,10 +216,10 @@ def _later(application: Application, changed: Settings) -> None:
         protocol.ExportProgress(0.5, "/videos/a.mp4"),
         protocol.DownloadProgress("starter", "fetching", 1, 2),
         protocol.CopyProgress(1, 2),
-        protocol.DeviceLost("the GPU has failed"),
+        protocol.DeviceLost(Message("model.gpu-lost", failure="x")),
         protocol.ModelsChanged(),
         protocol.LibraryChanged(frozenset(protocol.LibraryPart)),
-        protocol.EngineLost("the engine stopped", False),
+        protocol.EngineLost(Message("engine.restarting", code=-9), False),
     ]
     for event in events:
         bridge._publish(event)
@@ -268,7 +269,9 @@ def _openers(application: Application) -> dict[str, Callable[[], object]]:
         "shortcuts": everyday.show_shortcuts,
         "about": everyday.show_about,
         "export": lambda: window.exports.export_passage(passage),
-        "failures": lambda: window.library.failures_ready.emit((protocol.FailedFile("/videos/a.mp4", "why"),)),
+        "failures": lambda: window.library.failures_ready.emit(
+            (protocol.FailedFile("/videos/a.mp4", Message("file.empty")),)
+        ),
         "tags": lambda: annotations.edit_tags([file]),
         "a note": lambda: annotations.edit_note(file),
         "a folder": dialogs.choose_folder,

@@ -16,6 +16,7 @@ from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, Pass
 from cret_desktop.gui import actions
 from cret_desktop.gui.export.export_dialog import ExportChoice, ExportDialog
 from cret_desktop.gui.export.export_line import ExportLine
+from cret_desktop.messages import Message
 from tests.gui.conftest import WAIT
 
 MOMENTS = (Passage("/films/A walk.mp4", 1.0, 2.0), Passage("/films/A walk.mp4", 5.0, 7.5))
@@ -134,11 +135,19 @@ def test_what_failed_is_one_sentence(indexed: Application, qtbot: QtBot, videos:
     assert not window.export_line.isVisible()
 
 
+NOTES = tuple(Message("reason.said", text=f"Note {n}.") for n in range(5))
+
+
 def test_notes_are_told_and_kept_short(closed_application: Application) -> None:
     line: ExportLine = closed_application.window.export_line
-    line.show_finished(Exported(("/a/1.mp4", "/a/2.mp4"), tuple(f"Note {n}." for n in range(5)), ("One failed.",)))
+    line.show_finished(Exported(("/a/1.mp4", "/a/2.mp4"), NOTES, (Message("export.crashed"),)))
     assert line.text.startswith("2 files")
-    assert line.notes.splitlines() == ["One failed.", "Note 0.", "Note 1.", "… and 3 more like this."]
+    assert line.notes.splitlines() == [
+        "A codec crashed on this video.",
+        "Note 0.",
+        "Note 1.",
+        "… and 3 more like this.",
+    ]
 
 
 def test_a_name_with_a_line_break_is_one_line(qtbot: QtBot) -> None:

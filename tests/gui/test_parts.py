@@ -135,12 +135,12 @@ def test_an_answer_that_comes_after_clearing_is_dropped(
     client.asked[0][1].set_result(answer("red"))
     controller.search("blue", live=True)
     qtbot.waitUntil(lambda: len(client.asked) == 2, timeout=WAIT)
-    client.asked[1][1].set_exception(Superseded())
+    client.asked[1][1].set_exception(Superseded("engine.superseded"))
     controller.search("?", live=False)
     qtbot.waitUntil(lambda: len(client.asked) == 3, timeout=WAIT)
-    client.asked[2][1].set_exception(QueryError("Not a query."))
+    client.asked[2][1].set_exception(QueryError("query.empty-name"))
     qtbot.waitUntil(lambda: bool(shown), timeout=WAIT)
-    assert [str(item) for item in shown] == ["Not a query."]
+    assert [str(item) for item in shown] == ["There are no words between the quotes to search names for."]
 
 
 def test_typing_is_debounced_and_enter_is_not(qtbot: QtBot, qapp: QApplication) -> None:

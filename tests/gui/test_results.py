@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop.clips import Match, Moment, Sort, Stretch
 from cret_desktop.engine.protocol import GetFilmstrip
-from cret_desktop.errors import EngineError
+from cret_desktop.errors import Defect, EngineError
 from cret_desktop.gui import actions, drops
 from cret_desktop.gui.results.results_delegate import USUAL, check_rect
 from cret_desktop.gui.results.results_model import PAGE, Column
@@ -25,6 +25,7 @@ from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.shortcuts import Shortcuts
 from cret_desktop.gui.theme import Scheme, Theme
 from cret_desktop.gui.thumbnail_cache import ThumbnailCache
+from cret_desktop.messages import Message
 from tests.gui.answers import answer, browsed, library_file, moment, thumbnails, write_strip
 from tests.gui.conftest import WAIT
 
@@ -474,11 +475,10 @@ def test_a_filmstrip_that_cannot_be_had_is_told_unless_the_engine_is_lost(
     page.show_view("filmstrip")
     page.show_answer(answer(moment(FILES[0], 0)))
     page.grab()
-    bridge.asked.pop()[2](EngineError("The search engine stopped."))
+    bridge.asked.pop()[2](EngineError("engine.stopped", code=1))
     assert told == []
     page.grab()
-    defect = EngineError("Something went wrong.")
-    defect.add_note("Traceback")
+    defect = Defect(Message("engine.defect", kind="KeyError", text="x"), "Traceback")
     bridge.asked.pop()[2](defect)
     assert told == [defect]
 

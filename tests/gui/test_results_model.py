@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.clips import Match, Reason
 from cret_desktop.gui import drops
 from cret_desktop.gui.results.results_model import PAGE, Column, ResultsModel, Role
+from cret_desktop.messages import Message
 from tests.gui.answers import answer, browsed, library_file, moment
 
 
@@ -148,8 +149,10 @@ def test_columns_tell_what_is_known(model: ResultsModel) -> None:
     assert "Subtitle: &lt;b&gt;at the harbour&lt;/b&gt;" in tip
     read_out = model.index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole)
     assert read_out.startswith("film 0.mp4, 0:10 to 0:18, Strong match")
-    model.show(browsed([library_file(1, state="failed", reason="It ends too early.", width=None, height=None)]))
-    assert "It ends too early." in model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    model.show(
+        browsed([library_file(1, state="failed", reason=Message("file.damaged", seconds=3.0), width=None, height=None)])
+    )
+    assert "only the first 3 s" in model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
     assert "Could not be read" in model.index(0, 0).data(Qt.ItemDataRole.AccessibleTextRole)
     assert model.index(0, Column.RESOLUTION).data() == ""
     assert model.index(0, Column.MATCH).data() == ""

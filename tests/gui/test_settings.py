@@ -26,6 +26,7 @@ from cret_desktop.gui.settings.shortcuts_dialog import ShortcutsDialog
 from cret_desktop.gui.theme import DARK, LIGHT
 from cret_desktop.settings import Settings
 from tests.gui.conftest import WAIT
+from tests.said import said
 
 W = TypeVar("W", bound=QWidget)
 
@@ -191,8 +192,8 @@ def test_space_is_told_and_freed(indexed: Application, qtbot: QtBot) -> None:
     assert not dialog.free.isEnabled()
     qtbot.waitUntil(dialog.free.isEnabled, timeout=WAIT)
     assert dialog.space.text().startswith("Thumbnails take ")
-    dialog.show_no_space(StorageError("The disk is full."))
-    assert dialog.space.text() == "The disk is full."
+    dialog.show_no_space(StorageError("library.read-only", library="/a"))
+    assert dialog.space.text() == "The library /a is open for reading only."
 
 
 def test_a_library_takes_up_no_more_than_allowed(
@@ -212,7 +213,7 @@ def test_a_library_takes_up_no_more_than_allowed(
         stream.truncate(10**8)
     with qtbot.waitSignal(application.bridge.finished, timeout=WAIT) as ended:
         application.window.library.add([str(videos)])
-    assert "0.1 GB that it may take up" in ended.args[0].error
+    assert "limit of 0.1 GB" in said(ended.args[0].error)
     with qtbot.waitSignal(application.bridge.finished, timeout=WAIT, check_params_cb=lambda end: end.totals.files == 2):
         dialog.budget.setValue(0.0)
         dialog.close()

@@ -21,6 +21,7 @@ from tests.gui.conftest import WAIT
 from tests.gui.test_annotations import file_named, stored
 from tests.gui.test_search import names
 from tests.gui.test_window import folders
+from tests.said import said
 
 
 def open_dialog(window: MainWindow) -> StorageDialog:
@@ -76,7 +77,7 @@ def test_a_backup_is_made_and_restored(indexed: Application, tmp_path: Path, qtb
     choose(dialog, copy)
     with qtbot.waitSignal(indexed.bridge.started, timeout=WAIT) as started:
         answer(dialog, "Restore", qtbot)
-    assert "was restored" in started.args[0].notice
+    assert "was restored" in said(started.args[0].notice)
     assert "was restored" in window.banner.text
     assert note(indexed, qtbot) == "before"
     press(dialog.restore, qtbot)

@@ -23,12 +23,13 @@ from cret_desktop.clips import Moment
 from cret_desktop.engine import adoption
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import DeviceLost, Folder, SearchAnswer
-from cret_desktop.errors import EngineError
+from cret_desktop.errors import Defect
 from cret_desktop.gui.error_dialog import ErrorDialog
 from cret_desktop.gui.library.failures_dialog import FailuresDialog
 from cret_desktop.gui.library.library_model import Kind, Role
 from cret_desktop.gui.main_window import MainWindow
 from cret_desktop.library.progress import Phase
+from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.storage.sqlite.catalog import Catalog
 from tests.gui.conftest import WAIT, DragPlace
@@ -260,7 +261,7 @@ def test_a_catalog_that_was_repaired_is_said(
 
 
 def test_a_gpu_that_has_failed_is_said(application: Application) -> None:
-    application.bridge.device_lost.emit(DeviceLost("The GPU has failed (CUDA error: <b>). Restart to use it again."))
+    application.bridge.device_lost.emit(DeviceLost(Message("model.gpu-lost", failure="CUDA error: <b>")))
     assert application.window.banner.isVisible()
     assert "CUDA error: <b>" in application.window.banner.text
 
@@ -307,8 +308,7 @@ def test_an_engine_that_does_not_start_can_be_tried_again(qapp: QApplication, tm
 
 def test_a_defect_can_be_copied(application: Application, qtbot: QtBot) -> None:
     window = application.window
-    defect = EngineError("Something went wrong inside the search engine: KeyError: 'x'")
-    defect.add_note("the engine's traceback")
+    defect = Defect(Message("engine.defect", kind="KeyError", text="x"), "the engine's traceback")
     window.show_error(defect)
     qtbot.mouseClick(button(window.banner, "Details\u2026"), Qt.MouseButton.LeftButton)
     dialog = window.findChild(ErrorDialog)

@@ -32,7 +32,7 @@ def run(content: bytes) -> None:
         case b"death":
             os._exit(9)
         case b"refused":
-            raise UsageError("It is refused.")
+            raise UsageError("picture.copied")
 
 
 TARGETS = (Target("planted", (b"fine",), run, (chosen,)),)

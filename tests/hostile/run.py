@@ -34,6 +34,7 @@ from cret_desktop.records import FileRow
 from cret_desktop.storage.sqlite.catalog import Catalog
 from tests.fakes import COLOURS, INFO
 from tests.hostile.corpus import CORPUS, ELSEWHERE, FORBIDDEN, MANIFEST, Entry, read_manifest
+from tests.said import said
 
 MINUTES = 5.0  # for a thousand files; two busy cores took 0.6
 GIB = 1.0  # of one process; 0.14 was seen
@@ -172,7 +173,7 @@ def _judge_catalog(library: Path, entries: Sequence[Entry], corpus: Path, outcom
     for entry in entries:
         path = str(corpus / entry.path)
         row = rows.get(path)
-        reason = row.reason if row is not None else failures.get(path, "")
+        reason = said(row.reason if row is not None else failures.get(path))
         state = "unknown" if row is None else row.state
         if state == "indexed" and reason:
             state = "partial"

@@ -48,7 +48,7 @@ def test_an_answer_or_a_sentence(bench: Bench, text: str, without: str) -> None:
 
 
 def test_what_is_no_text_has_no_words() -> None:
-    with pytest.raises(QueryError, match=r"The query '\\udcff' has no words"):
+    with pytest.raises(QueryError, match=r"The query “\\udcff” has no words"):
         query.parse("\udcff")
 
 

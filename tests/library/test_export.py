@@ -26,6 +26,7 @@ from cret_desktop.media.timecode import (
     parse_timecode,
     standard_rate,
 )
+from tests.said import said
 
 FILM, PAL, NTSC, FAST = Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(50)
 # Rate, the source's own start timecode, in and out in frames of the source.
@@ -163,7 +164,7 @@ def test_an_edl_of_several_rates_says_so() -> None:
         edit(0, 50, rate=PAL),
         edit(0, 60, path="/b.mov", rate=NTSC, timecode="00:00:00;00"),
     ]
-    assert any("b.mov" in note and "25" in note for note in notes(edits, "edl"))
+    assert any("b.mov" in said(note) and "25" in said(note) for note in notes(edits, "edl"))
     assert not list(notes(edits, "fcpxml"))
     assert as_edl(edits, "x").decode().count("FCM:") == 2
 

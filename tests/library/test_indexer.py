@@ -14,6 +14,7 @@ from cret_desktop.library.control import Conditions, Control
 from cret_desktop.library.indexer import FILES_IN_FLIGHT
 from cret_desktop.library.progress import FileIndexed, FolderScanned, IndexProgress, Phase
 from cret_desktop.library.query import parse
+from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from tests.fakes import FakeDecoder
@@ -59,7 +60,7 @@ def test_a_bad_file_is_one_line_and_not_tried_again_until_it_changes(bench: Benc
     bench.write("bad.mp4", "broken")
     totals = bench.run()
     assert (totals.files, totals.failed) == (1, 1)
-    assert bench.catalog.failures() == [(str(bench.videos / "bad.mp4"), "This is not a video.")]
+    assert bench.catalog.failures() == [(str(bench.videos / "bad.mp4"), Message("file.not-a-video"))]
     assert bench.run().failed == 0
     bench.write("bad.mp4", "green now")
     with pytest.raises(KeyError):

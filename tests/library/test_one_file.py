@@ -41,12 +41,14 @@ from cret_desktop.library import indexer, subtitles
 from cret_desktop.library.one_file import faults_of
 from cret_desktop.library.thumbnails import ThumbnailFolder
 from cret_desktop.media.scan import kept_number, kept_time
+from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.listing import Listing
 from cret_desktop.storage.sqlite.migrations import SCHEMA_VERSION, prepare
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench, open_bench
+from tests.said import said
 
 
 class Panic(BaseException):
@@ -58,11 +60,12 @@ OF_A_FILE: list[BaseException] = [
     OverflowError("too large"), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
     FloatingPointError("NaN"), SystemExit(3), Panic("index out of bounds"), OSError(errno.EIO, "Input/output error"),
     ValueRefused("string or blob too big"),
-    AssertionError(), KeyError("x"), BadFile("It is damaged."),
+    AssertionError(), KeyError("x"), BadFile("file.bad-header"),
 ]  # fmt: skip
 OF_THE_LIBRARY: list[BaseException] = [
-    StorageError("The disk is full."), LibraryDamaged("The catalog is damaged."), ModelError("There are no weights."),
-    DecoderFailed("The video decoder does not start."), StoreFault("no such table"),
+    StorageError("library.read-only", library="/a"), LibraryDamaged("catalog.unusable", catalog="/a", reason="x"),
+    ModelError("model.half"),
+    DecoderFailed("file.decoder-missing", status=1), StoreFault("no such table"),
     OSError(errno.EMFILE, "Too many open files"),
     KeyboardInterrupt(), GeneratorExit(),
 ]  # fmt: skip
@@ -70,12 +73,12 @@ OF_THE_LIBRARY: list[BaseException] = [
 
 @pytest.mark.parametrize("error", OF_A_FILE, ids=lambda error: type(error).__name__)
 def test_what_is_of_a_file_is_one_sentence(error: BaseException) -> None:
-    told: list[str] = []
+    told: list[Message] = []
     with faults_of("/videos/a\n.mp4", told.append):
         raise error
     assert len(told) == 1
-    assert told[0].isprintable()
-    assert told[0].endswith(".")
+    assert said(told[0]).isprintable()
+    assert said(told[0]).endswith(".")
 
 
 @pytest.mark.parametrize("error", OF_THE_LIBRARY, ids=lambda error: type(error).__name__)
@@ -138,7 +141,7 @@ def test_wherever_a_file_raises_the_others_are_indexed(
     assert (totals.files, totals.failed) == (2, 1)
     ((path, reason),) = bench.catalog.failures()
     assert path == str(bench.videos / "b.mp4")
-    assert reason.endswith(".")
+    assert said(reason).endswith(".")
     assert set(bench.found("red green yellow", 3)) == {"a.mp4", "c.mp4"}
     assert bench.run().failed == 0, "not tried again until it changes"
 
@@ -181,14 +184,18 @@ odd = st.one_of(
 )  # fmt: skip
 
 
+# The pool passes on nothing else as a reason.
+reasons = st.builds(Message, st.sampled_from(["file.no-frame", "reason.said", "a.b"]), text=st.text() | st.integers())
+
+
 @st.composite
 def lies(draw: st.DrawFn) -> Callable[[DecodeEvent], list[DecodeEvent]]:
     """Some values of events are odd ones, some events do not come (but the last does)."""
     fields = draw(st.sets(st.sampled_from(["duration", "width", "frame_rate", "codec"]), max_size=2))
     clip_fields = draw(st.sets(st.sampled_from(["ordinal", "start", "end", "times", "shot"]), max_size=2))
     values = {name: draw(odd) for name in {*fields, *clip_fields}}
-    partial, frames, opens = draw(odd | st.just("")), draw(odd | st.just(4)), draw(st.booleans())
-    fails, reason = draw(st.booleans()), draw(odd)
+    partial, frames, opens = draw(st.none() | reasons), draw(odd | st.just(4)), draw(st.booleans())
+    fails, reason = draw(st.booleans()), draw(reasons)
 
     def told(event: DecodeEvent) -> list[DecodeEvent]:
         if isinstance(event, FileOpened):
@@ -223,7 +230,9 @@ def test_whatever_a_decoder_says_of_a_file_the_others_are_indexed(
         states = {Path(path).name: row.state for path, row in bench.catalog.files(1).items()}
         assert (states["a.mp4"], states["c.mp4"]) == ("indexed", "indexed")
         assert states["b.mp4"] in ("indexed", "failed")
-        assert all(reason.isprintable() for path, reason in bench.catalog.failures() if states["b.mp4"] == "failed")
+        assert all(
+            said(reason).isprintable() for path, reason in bench.catalog.failures() if states["b.mp4"] == "failed"
+        )
 
 
 def test_a_file_that_the_model_fails_on_fails_alone(bench: Bench) -> None:
@@ -242,7 +251,7 @@ def test_a_file_that_the_model_fails_on_fails_alone(bench: Bench) -> None:
     bench.model.video.encode = chokes  # type: ignore[method-assign]
     totals = bench.run()
     assert (totals.files, totals.failed) == (2, 2)
-    reasons = {Path(path).name: reason for path, reason in bench.catalog.failures()}
+    reasons = {Path(path).name: said(reason) for path, reason in bench.catalog.failures()}
     assert reasons == {
         "b.mp4": "The file cannot be read: RuntimeError: a kernel failed.",
         "c.mp4": "The model gives no valid result for this file.",
@@ -279,7 +288,10 @@ def test_subtitles_that_cannot_be_read_are_named_and_their_video_is_indexed(
     assert (totals.files, totals.failed) == (2, 0)
     ((path, reason),) = bench.catalog.failures()
     assert path == str(sidecar)
-    assert reason == str(error) if isinstance(error, BadFile) else reason.startswith("The subtitles “b.srt” cannot be")
+    if isinstance(error, BadFile):
+        assert reason == error.message
+    else:
+        assert said(reason).startswith("The subtitles “b.srt” cannot be")
     file_id = bench.catalog.files(1)[str(bench.videos / "b.mp4")].id
     assert Listing(bench.catalog).files([file_id])[file_id].reason == reason, "the video has the note"
     bench.run()
@@ -294,9 +306,9 @@ def test_subtitles_that_cannot_be_read_are_named_and_their_video_is_indexed(
 def test_a_subtitle_file_that_became_a_pipe_holds_nobody_up(tmp_path: Path) -> None:
     pipe = tmp_path / "a.srt"
     os.mkfifo(pipe)
-    told: list[str] = []
+    told: list[Message] = []
     assert subtitles.read(subtitles.Sidecar(str(pipe), 100, 0), told.append) == []
-    assert told == ["The subtitles “a.srt” cannot be read: not a regular file."]
+    assert said(told) == "The subtitles “a.srt” cannot be read: it is not a regular file."
 
 
 def test_one_entry_that_cannot_be_looked_at_hides_no_other_subtitles(tmp_path: Path) -> None:

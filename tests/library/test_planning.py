@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cret_desktop.clips import VideoFile
 from cret_desktop.library.identity import may_be_known, plan_changes
+from cret_desktop.messages import Message
 from cret_desktop.records import FileRow, ScanPlan
 
 PATHS = [f"/videos/{folder}{name}.mp4" for folder in ("", "a/", "b/") for name in "xyz"]
@@ -108,7 +109,7 @@ problem_paths = st.sets(st.sampled_from(PATHS), max_size=2)
 def look(known: Known, disk: Mapping[str, Disk], unseen: set[str], bad: set[str]) -> ScanPlan:
     """Plan as `apply_scan` does, with the disk as it is."""
     seen = [VideoFile(path, CONTENTS[on.content], on.mtime_ns, 1, on.inode) for path, on in sorted(disk.items())]
-    problems = [(path, "It is a folder.") for path in sorted(bad)]
+    problems = [(path, Message("file.is-folder")) for path in sorted(bad)]
     sizes = {row.size for row in known.rows.values() if row.fingerprint is not None}
     contents = {file.path: disk[file.path].content for file in may_be_known(seen, known.by_path(), sizes)}
     candidates = known.candidates(seen, contents)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import codecs
-import logging
 import os
 from pathlib import Path
 
@@ -10,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cret_desktop.library import subtitles
+from cret_desktop.messages import Message
 from cret_desktop.records import Line, Sidecar
+from tests.said import said
 
 SRT = """1
 00:00:01,500 --> 00:00:03,000
@@ -61,7 +62,7 @@ def test_webvtt() -> None:
 def test_encodings(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.srt"
     path.write_bytes(content)
-    assert subtitles.read(Sidecar(str(path), len(content), 0)) == LINES
+    assert subtitles.read(Sidecar(str(path), len(content), 0), pytest.fail) == LINES
 
 
 @given(st.text() | st.lists(st.sampled_from([*SRT.splitlines(), *VTT.splitlines()])).map("\n".join))
@@ -69,11 +70,14 @@ def test_whatever_a_file_holds_it_is_read(text: str) -> None:
     assert all(line.text and line.start <= line.end for line in subtitles.parse(text))
 
 
-def test_too_large_or_unreadable_ones_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        assert subtitles.read(Sidecar(str(tmp_path / "big.srt"), subtitles.LARGEST + 1, 0)) == []
-        assert subtitles.read(Sidecar(str(tmp_path / "gone.srt"), 1, 0)) == []
-    assert ["big.srt" in m or "gone.srt" in m for m in caplog.messages] == [True, True]
+def test_too_large_or_unreadable_ones_are_told_of(tmp_path: Path) -> None:
+    told: list[Message] = []
+    assert subtitles.read(Sidecar(str(tmp_path / "big.srt"), subtitles.LARGEST + 1, 0), told.append) == []
+    assert subtitles.read(Sidecar(str(tmp_path / "gone.srt"), 1, 0), told.append) == []
+    assert [said(message) for message in told] == [
+        "The subtitles “big.srt” cannot be read: 8000001 bytes are too many.",
+        "The subtitles “gone.srt” cannot be read: no such file or directory.",
+    ]
 
 
 def test_which_files_belong_to_a_video(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from cret_desktop.errors import ExportError
 from cret_desktop.media import decoder_pool
 from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.media.scan import video_file
+from cret_desktop.messages import Message
+from tests.said import said
 from tests.videos import write_colours
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="confinement is Linux's")
@@ -227,7 +229,7 @@ def treacherous_decoder(foreign: str, port: int, film: str, *given: Any) -> None
         def decode_file(file: VideoFile, *rest: Any) -> Iterator[DecodeEvent]:
             handed = rest[-1].descriptor
             more = {"read its file": lambda: os.read(handed, 1), "open it": lambda: os.open(film, os.O_RDONLY)}
-            yield FileFailed(file, tried(foreign, port, **more))
+            yield FileFailed(file, Message("reason.said", text=tried(foreign, port, **more)))
 
         decoder.decode_file = decode_file
         honest(self, *limits)
@@ -247,7 +249,7 @@ def test_a_decoder_reads_the_file_it_was_handed_and_can_do_nothing_else(
     with DecoderPool(FORMAT, workers=1) as pool:
         [told] = list(pool.decode([film]))
     assert isinstance(told, FileFailed)
-    assert refused(told.reason) == (HARM | {"open it"}, {"read its file"})
+    assert refused(said(told.reason)) == (HARM | {"open it"}, {"read its file"})
     assert kept(foreign) == before
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
@@ -261,7 +263,7 @@ def treacherous_exporter(foreign: str, port: int, *given: Any) -> None:
             "change its file": lambda: Path(cut.path).write_text("changed"),
             "write its clip": lambda: Path(scratch, "clip").write_text("clip"),
         }
-        raise ExportError(tried(foreign, port, **own))
+        raise ExportError("reason.said", text=tried(foreign, port, **own))
 
     cutter.copy_clip = copy_clip  # type: ignore[assignment]
     exports._run_child(*given)

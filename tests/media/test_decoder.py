@@ -27,6 +27,7 @@ from cret_desktop.media import decoder
 from cret_desktop.media.frame_sampler import ClipSampler
 from cret_desktop.media.scan import video_file
 from cret_desktop.media.sprites import tile_size
+from cret_desktop.messages import Message
 from tests.media.conftest import NumberedVideo, numbered_frame, read_number, write_video
 
 Numbered = Callable[..., NumberedVideo]
@@ -236,7 +237,7 @@ def test_a_file_that_changed_is_not_believed(numbered: Numbered) -> None:
     assert isinstance(next(events), FileOpened)
     os.utime(video.file.path, ns=(1, 1))
     *_, last = events
-    assert last == FileFailed(video.file, "The file changed while it was read.")
+    assert last == FileFailed(video.file, Message("file.changed"))
 
 
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:

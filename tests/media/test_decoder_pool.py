@@ -36,6 +36,7 @@ from cret_desktop.media.decoder_child import HANDED_OVER
 from cret_desktop.media.decoder_pool import DecoderPool, PoolLimits
 from cret_desktop.media.ring import Memory, make_memory, open_memory
 from cret_desktop.media.scan import video_file
+from cret_desktop.messages import Message
 from tests.media.conftest import numbered_frame, write_video
 
 FORMAT = FrameFormat(frames=4, size=64)
@@ -185,7 +186,7 @@ def test_a_file_that_kills_twice_has_failed_and_the_next_goes_on(films: list[Vid
             if event.file == films[0] and child.pid not in killed and len(killed) < 2:
                 killed.add(child.pid)
                 child.kill()
-    assert of(films[0], events)[-1] == FileFailed(films[0], "The decoder crashed twice on this file.")
+    assert of(films[0], events)[-1] == FileFailed(films[0], Message("file.decoder-crashed"))
     assert isinstance(of(films[1], events)[-1], FileDecoded)
 
 
@@ -202,14 +203,14 @@ def test_a_stalled_child_is_killed(films: list[VideoFile]) -> None:
                     child.send_signal(signal.SIGSTOP)
         assert not any(psutil.pid_exists(pid) for pid in stopped)
     last = of(films[0], events)[-1]
-    assert last == FileFailed(films[0], "Decoding this file made no progress for 1 s, twice.")
+    assert last == FileFailed(films[0], Message("file.decoder-stalled", seconds=1.0))
     assert isinstance(of(films[1], events)[-1], FileDecoded)
 
 
 def test_a_child_that_takes_too_much_memory_is_killed(films: list[VideoFile]) -> None:
     with DecoderPool(FORMAT, workers=1, limits=PoolLimits(memory_bytes=1 << 20)) as pool:
         events = list(pool.decode(films[:1]))
-    assert events == [FileFailed(films[0], "Decoding this file took more than 0.0 GB of memory, twice.")]
+    assert events == [FileFailed(films[0], Message("file.decoder-memory", gigabytes=0.001))]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_a_child_that_talks_nonsense_has_crashed(
     monkeypatch.setattr(decoder_pool, "_run_child", partial(_babble, nonsense))
     with DecoderPool(FORMAT, workers=1) as pool:
         events = list(pool.decode(films[:1]))
-    assert events == [FileFailed(films[0], "The decoder crashed twice on this file.")]
+    assert events == [FileFailed(films[0], Message("file.decoder-crashed"))]
 
 
 def _babble(nonsense: bytes, pipe: Connection, *_: object) -> None:

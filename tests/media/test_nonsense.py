@@ -12,6 +12,7 @@ from cret_desktop.media import decoder_pool
 from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.media.scan import video_file
 from tests.fakes import FORMAT
+from tests.said import said
 from tests.videos import write_colours
 
 
@@ -29,5 +30,5 @@ def test_nonsense_of_any_kind_is_that_files(tmp_path: Path, monkeypatch: pytest.
     with DecoderPool(FORMAT, workers=1) as pool:
         events = list(pool.decode([video_file(str(bad)), video_file(str(good))]))
     assert [event.file.path for event in events if isinstance(event, FileDecoded)] == [str(good)]
-    failed = [(event.file.path, event.reason) for event in events if isinstance(event, FileFailed)]
+    failed = [(event.file.path, said(event.reason)) for event in events if isinstance(event, FileFailed)]
     assert failed == [(str(bad), "The decoder crashed twice on this file.")]

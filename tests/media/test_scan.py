@@ -10,6 +10,7 @@ import pytest
 from cret_desktop.clips import VideoFile
 from cret_desktop.media import scan as module
 from cret_desktop.media.scan import ScanProblem, fingerprint, scan, video_file
+from tests.said import said
 
 
 def names(root: Path) -> list[str]:
@@ -18,7 +19,7 @@ def names(root: Path) -> list[str]:
 
 def problems(root: Path) -> dict[str, str]:
     found = scan(str(root))
-    return {os.path.relpath(one.path, root): one.reason for one in found if isinstance(one, ScanProblem)}
+    return {os.path.relpath(one.path, root): said(one.reason) for one in found if isinstance(one, ScanProblem)}
 
 
 def fill(root: Path, *paths: str) -> None:

@@ -19,6 +19,7 @@ from cret_desktop.model.cret import CRET
 from cret_desktop.model.encoder import Model, Placement, VideoEncoder, open_model
 from cret_desktop.model.transforms import Tokenizer, normalise_pixels
 from tests.model import tiny
+from tests.said import said
 
 CONFIG = tiny.paper()
 
@@ -141,10 +142,10 @@ def test_a_gpu_that_fails_is_left_for_the_cpu_and_it_says_so(
     gpu += [torch.OutOfMemoryError("CUDA out of memory."), failure]
     frames, texts = tiny.frames(CONFIG, clips=5), ["a dog runs"]
     lost = open_model(str(folder), "cuda")
-    assert lost.device_lost == ""
+    assert lost.device_lost is None
     np.testing.assert_array_equal(lost.video.encode(frames).globals, model.video.encode(frames).globals)
-    assert lost.device_lost.startswith(f"The GPU has failed ({str(failure).splitlines()[0]}). ")
-    assert lost.device_lost.endswith("restart it to use the GPU again.")
+    assert said(lost.device_lost).startswith(f"The GPU has failed ({str(failure).splitlines()[0]}). ")
+    assert said(lost.device_lost).endswith("restart it to use the GPU again.")
     np.testing.assert_array_equal(lost.text.encode(texts).globals, model.text.encode(texts).globals)
     lost.video.release()
     np.testing.assert_array_equal(lost.video.encode(frames).globals, model.video.encode(frames).globals)
@@ -155,7 +156,7 @@ def test_a_gpu_that_fails_a_query_is_left_for_the_cpu(folder: Path, model: Model
     gpu += [torch.AcceleratorError("CUDA error: device-side assert triggered")]
     lost = open_model(str(folder), "cuda")
     np.testing.assert_array_equal(lost.text.encode(["a dog"]).globals, model.text.encode(["a dog"]).globals)
-    assert "device-side assert" in lost.device_lost
+    assert "device-side assert" in said(lost.device_lost)
 
 
 def test_what_is_no_fault_of_the_gpu_is_not_hidden(folder: Path, gpu: list[RuntimeError]) -> None:
@@ -163,7 +164,7 @@ def test_what_is_no_fault_of_the_gpu_is_not_hidden(folder: Path, gpu: list[Runti
     lost = open_model(str(folder), "cuda")
     with pytest.raises(RuntimeError, match="must match"):
         lost.video.encode(tiny.frames(CONFIG, clips=1))
-    assert lost.device_lost == ""
+    assert lost.device_lost is None
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps"])

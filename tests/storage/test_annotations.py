@@ -10,6 +10,7 @@ from cret_desktop.clips import LibraryFile, Sort
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.ports import Store
+from cret_desktop.messages import Message
 from cret_desktop.records import SavedSearch
 from cret_desktop.tags import LONGEST_TAG
 from tests.storage.samples import MODEL, indexed, video
@@ -51,7 +52,7 @@ def test_bad_tags_change_nothing(store: Store, bad: str) -> None:
 
 
 def test_a_note_for_a_file_that_is_gone_is_not_lost_in_silence(store: Store) -> None:
-    with pytest.raises(PathError, match="left the library"):
+    with pytest.raises(PathError, match="no longer in the library"):
         store.annotations.set_note(7, "hello")
 
 
@@ -65,7 +66,7 @@ def test_annotations_live_through_indexing_again_absence_and_changes(store: Stor
     apply_scan(store.scans, root, [video("/videos/a.mp4", size=777)], [])
     assert told(store, file_id) == ANNOTATED
     ((again, file),) = store.queue.pending(root.id, MODEL.fingerprint)
-    store.queue.fail_file(again, file, "It will not decode.")
+    store.queue.fail_file(again, file, Message("file.no-frame"))
     assert (again, told(store, again)) == (file_id, ANNOTATED)
 
 

@@ -51,7 +51,7 @@ def test_a_copy_holds_what_the_library_does(store: Store, tmp_path: Path) -> Non
 def test_nothing_is_copied_over_and_nothing_of_a_cancelled_copy_is_left(store: Store, tmp_path: Path) -> None:
     indexed(store, "a.mp4", 1)
     (tmp_path / "taken").mkdir()
-    with pytest.raises(PathError, match="is there already"):
+    with pytest.raises(PathError, match="exists already"):
         store.backup.copy(tmp_path / "taken", lambda done, total: None)
 
     def stop(done: int, total: int) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.library.ports import Store
+from cret_desktop.messages import Message
 from cret_desktop.records import ClipFiles, Line, Sidecar
 from tests.storage.samples import MODEL, indexed, sprite, video
 
@@ -66,6 +67,9 @@ def test_words_are_found_where_they_stand(store: Store) -> None:
     assert len(store.texts.files(["strand"], 1)) == 1
 
 
+REASON = Message("file.subtitles-unreadable", name="a.de.srt", reason=Message("os.permission-denied"))
+
+
 def test_subtitles_are_replaced_as_a_whole(store: Store) -> None:
     file_id, _ = indexed(store, "a.mp4", 1)
     (root,) = store.catalog.roots()
@@ -74,10 +78,10 @@ def test_subtitles_are_replaced_as_a_whole(store: Store) -> None:
     assert store.texts.sidecars(root.id, ["/videos/a.mp4", "/videos/b.mp4"]) == {"/videos/a.mp4": (file_id, {first})}
     (hit,) = store.texts.lines(["hello"], 9)
     assert (hit.file_id, hit.start, hit.end, hit.text) == (file_id, 1.0, 2.0, "hello there")
-    store.texts.set_subtitles(file_id, [second], [], {second.path: "It cannot be read."})
+    store.texts.set_subtitles(file_id, [second], [], {second.path: REASON})
     assert store.texts.lines(["hello"], 9) == []
     assert store.texts.sidecars(root.id, ["/videos/a.mp4"]) == {"/videos/a.mp4": (file_id, {second})}
-    assert store.catalog.failures() == [(second.path, "It cannot be read.")]
+    assert store.catalog.failures() == [(second.path, REASON)]
     assert store.queue.retry_failures() == 1
     assert store.texts.sidecars(root.id, ["/videos/a.mp4"]) == {"/videos/a.mp4": (file_id, set())}
 

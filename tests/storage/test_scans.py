@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cret_desktop.clips import VideoFile
 from cret_desktop.library.identity import apply_scan, may_be_known
 from cret_desktop.library.ports import Store
+from cret_desktop.messages import Message
 from cret_desktop.records import Root, ScanResult
 from tests.storage.conftest import BACK_ENDS
 from tests.storage.samples import INFO, MODEL, clip, indexed, sprite, video
@@ -44,7 +45,7 @@ def test_what_was_removed_is_taken_up_by_the_root_that_is_added_over_it(store: S
     file = next(iter(store.catalog.files(root.id).values()))
     annotations = store.annotations
     annotations.set_note(file.id, "mine")
-    missing = [("/videos/gone.mp4", "It is a folder.")]
+    missing = [("/videos/gone.mp4", Message("file.is-folder"))]
     apply_scan(store.scans, root, [video(file.path)], missing)
     store.catalog.remove_root(root.id)
     now = store.catalog.add_root(added)
@@ -72,9 +73,9 @@ def test_moved_files_are_those_whose_old_place_is_empty(store: Store, tmp_path: 
 
 def test_problems_are_listed_once_and_leave_with_their_cause(store: Store) -> None:
     root = store.catalog.add_root("/videos")
-    assert apply_scan(store.scans, root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 1
-    assert apply_scan(store.scans, root, [], [("/videos/dir.mp4", "It is a folder.")]).new_problems == 0
-    assert store.catalog.failures() == [("/videos/dir.mp4", "It is a folder.")]
+    assert apply_scan(store.scans, root, [], [("/videos/dir.mp4", Message("file.is-folder"))]).new_problems == 1
+    assert apply_scan(store.scans, root, [], [("/videos/dir.mp4", Message("file.is-folder"))]).new_problems == 0
+    assert store.catalog.failures() == [("/videos/dir.mp4", Message("file.is-folder"))]
     apply_scan(store.scans, root, [], [])
     assert store.catalog.failures() == []
 

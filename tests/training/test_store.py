@@ -328,7 +328,7 @@ def read_or_die(path: str) -> StoredVideo:
     if path == "deadly":
         os._exit(1)
     if path == "bad":
-        raise BadFile("This one is bad.")
+        raise BadFile("file.no-video")
     return StoredVideo((path.encode(),), 1.0)
 
 
@@ -337,7 +337,7 @@ def test_a_decoder_that_dies_costs_its_own_video_only() -> None:
     found = dict(prepare.decode_all(paths, read_or_die, processes=2))
     assert set(found) == set(paths)
     assert found["b"] == "The process that read it ended: the file brings the decoder down."
-    assert found["c"] == "This one is bad."
+    assert found["c"] == "The file contains no video."
     assert all(isinstance(found[id_], StoredVideo) for id_ in "ade")
 
 

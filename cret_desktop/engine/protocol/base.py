@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
+from cret_desktop.messages import Message
+
 R = TypeVar("R")
 
 
@@ -65,6 +67,6 @@ class Failure:
 
     id: int
     error: str
-    message: str
+    message: Message
     details: str = ""
     superseded: bool = False

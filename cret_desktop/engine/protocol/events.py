@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
+from cret_desktop.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
 class IndexFinished:
     """Indexing came to rest: what could be indexed is found; the graph may still be under way (Optimising).
 
-    `error` is a sentence where something larger than one file ended it (a full disk, say).
+    `error` says what ended it where that is larger than one file (a full disk, say).
     """
 
     totals: IndexTotals
-    error: str = ""
+    error: Message | None = None
     exit_status: int = 0
 
 
@@ -69,7 +70,7 @@ class ModelsChanged:
 class DeviceLost:
     """A GPU has failed, and the CPU has taken its place until the engine is started again; `message` says so."""
 
-    message: str
+    message: Message
 
 
 class LibraryPart(Enum):
@@ -103,13 +104,13 @@ class LibraryChanged:
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
     """The engine answers. `read_only` where another program holds the library, or it is not this person's own
-    (`strange`). `restarted` after a crash, or with another configuration. `notice` is a sentence on what was done to
-    the library while it was opened, or on why it is only read; or ''. `paused` as in PauseChanged, which says what has
+    (`strange`). `restarted` after a crash, or with another configuration. `notice` says what was done to
+    the library while it was opened, or why it is only read. `paused` as in PauseChanged, which says what has
     changed since."""
 
     read_only: bool
     restarted: bool = False
-    notice: str = ""
+    notice: tuple[Message, ...] = ()
     strange: bool = False
     paused: bool = False
 
@@ -118,7 +119,7 @@ class EngineStarted:
 class EngineLost:
     """The engine ended unexpectedly; `final` when it will not be started again."""
 
-    message: str
+    message: Message
     final: bool
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cret_desktop.engine.protocol.base import Lane, Request
+from cret_desktop.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,14 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What came of an export: the files written, what to know of them, and what is missing and why, a sentence each.
+    """What came of an export: the files written, what to know of them, and what is missing and why.
 
     Nothing is ever overwritten: a file may have another name than was asked for, with " (2)" in it.
     """
 
     paths: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    failed: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
+    failed: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

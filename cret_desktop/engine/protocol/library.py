@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cret_desktop.engine.protocol.base import Lane, Request
+from cret_desktop.messages import Message
 from cret_desktop.records import LibrarySize
 
 
@@ -51,7 +52,7 @@ class LibraryStatus:
 @dataclass(frozen=True, slots=True)
 class FailedFile:
     path: str
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True)

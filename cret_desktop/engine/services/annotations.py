@@ -22,7 +22,7 @@ class AnnotationService:
     def file(self, request: protocol.GetFile, _: Call) -> LibraryFile:
         file = self._library.listing.files([request.file_id]).get(request.file_id)
         if file is None:
-            raise PathError("The video has left the library.")
+            raise PathError("library.video-gone")
         return file
 
     @handles(protocol.GetTags)

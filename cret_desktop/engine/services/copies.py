@@ -18,9 +18,10 @@ from cret_desktop.engine.lanes import WorkerLane
 from cret_desktop.engine.protocol import LibraryChanged, LibraryPart
 from cret_desktop.engine.sessions import Publish
 from cret_desktop.errors import CopyCancelled, StorageError, UsageError
-from cret_desktop.foreign import why
+from cret_desktop.foreign import reason_of
 from cret_desktop.library import annotation_file
 from cret_desktop.library.ports import CopyProgress
+from cret_desktop.messages import Message
 from cret_desktop.records import Contents, LibrarySize, Merged
 
 _TELL_SECONDS = 0.1
@@ -50,8 +51,7 @@ class CopyService:
     @handles(protocol.MoveLibrary)
     def move(self, request: protocol.MoveLibrary, call: Call) -> Contents:
         self._library.catalog.check_writable()
-        moved = f"The library was moved to {request.folder}, and takes no more changes here. Try again in a moment."
-        hold = self._library.catalog.retiring(moved)
+        hold = self._library.catalog.retiring(Message("library.moved", folder=request.folder))
         return self._backup.copy(Path(request.folder), self._progress(call), hold=hold)
 
     @handles(protocol.CancelCopy)
@@ -65,7 +65,7 @@ class CopyService:
         def listen(done: int, total: int) -> None:
             nonlocal told
             if call.token.cancelled:
-                raise CopyCancelled("The copying was stopped; nothing of the copy is left.")
+                raise CopyCancelled("backup.stopped")
             if time.monotonic() - told > _TELL_SECONDS or done == total:
                 told = time.monotonic()
                 self._publish(protocol.CopyProgress(done, total))
@@ -84,9 +84,7 @@ class CopyService:
             os.replace(part, target)
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise StorageError(
-                f"{path} cannot be written: {(error.strerror or str(error)).lower()}. Choose another place."
-            ) from error
+            raise StorageError("tags.not-written", path=path, reason=reason_of(error)) from error
         return len(said), len(searches)
 
     @handles(protocol.ImportTags)
@@ -96,9 +94,9 @@ class CopyService:
             with open(path, "rb") as stream:
                 content = stream.read(annotation_file.LARGEST + 1)
         except (OSError, ValueError) as error:
-            raise UsageError(f"{path} cannot be read: {why(error)}.") from error
+            raise UsageError("tags.not-read", path=path, reason=reason_of(error)) from error
         if len(content) > annotation_file.LARGEST:
-            raise UsageError(f"{path} cannot be read: it is larger than any export of tags.")
+            raise UsageError("tags.not-read", path=path, reason=Message("tags.too-large"))
         said, searches = annotation_file.read(content, os.path.basename(path))
         merged = self._library.annotations.merge(said, searches)
         self._publish(LibraryChanged(_ANNOTATED))

@@ -89,7 +89,7 @@ class FolderService:
         root = next((root for root in catalog.roots() if root.path == request.path), None)
         try:
             if root is None:
-                raise PathError(f"{request.path} is not a folder of this library.")
+                raise PathError("library.foreign-folder", path=request.path)
             self._library.remove(np.asarray(catalog.remove_root(root.id), np.int64))
             self._graphs.build_if_due()  # what was removed must not stay in the graph's file
             self._watching.roots_changed()
@@ -129,7 +129,7 @@ class FolderService:
             self._library.restore(clips)
         for path in paths:
             if path not in back and not os.path.lexists(path):
-                raise PathError(f"There is no file or folder {path}. Check the name, or plug in its drive.")
+                raise PathError("library.no-such-path", path=path)
         volumes = Volumes()
         self._jobs.put(Run(tuple((add_root(catalog, path, volumes), path) for path in paths)))
         self._watching.roots_changed()
@@ -156,5 +156,5 @@ class FolderService:
         around = [root for root in self._library.catalog.roots() if is_inside(path, root.path)]
         root = max(around, key=lambda root: len(root.path), default=None)  # one may lie in another that is left alone
         if root is None:
-            raise PathError(f"{path} is not a folder of this library.")
+            raise PathError("library.foreign-folder", path=path)
         return root

@@ -16,9 +16,10 @@ from cret_desktop.engine.protocol import LibraryPart
 from cret_desktop.engine.sessions import Publish
 from cret_desktop.engine.watching import Watching
 from cret_desktop.errors import CretError
-from cret_desktop.foreign import why
+from cret_desktop.foreign import short
 from cret_desktop.library.control import Conditions, Control
 from cret_desktop.library.progress import FileIndexed, FilesMeasured, FolderScanned, IndexProgress, Phase
+from cret_desktop.messages import Message
 from cret_desktop.paths import is_inside
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,8 @@ class IndexingService:
     def run(self, run: Run) -> None:
         """Carry out a run. Its end is always reported, whatever ends it: somebody waits for that."""
         self._reports = not run.quiet
-        error, exit_status = "", 0
+        error: Message | None = None
+        exit_status = 0
         config = self._config
         control = Control(self._conditions, run.token, self._watching.take)
         indexer = self._library.indexer(self._on_progress, config.leave_out, config.sampling, config.disk_budget)
@@ -93,18 +95,18 @@ class IndexingService:
             self._settle_model()
         except CretError as failure:
             self._on_failure(failure)
-            totals, error, exit_status = indexer.totals, str(failure), failure.exit_status
+            totals, error, exit_status = indexer.totals, failure.message, failure.exit_status
         except BaseException as failure:  # whatever it is, the thread lives on
             log.exception("indexing failed")
             totals, exit_status = indexer.totals, CretError.exit_status
-            error = f"Indexing stopped on a defect: {why(failure)}."
+            error = Message("engine.indexing-defect", kind=type(failure).__name__, text=short(str(failure)))
         finally:
             with self._lock:
                 self._under_way = None
-        self._jobs.rest(failed=bool(error))
+        self._jobs.rest(failed=error is not None)
         self._watching.look_again(totals.unsettled)
         self._watching.roots_changed()  # their places may have
-        if self._reports or error:
+        if self._reports or error is not None:
             self._publish(protocol.IndexFinished(totals, error, exit_status))
 
     def _pause(self, paused: bool) -> None:

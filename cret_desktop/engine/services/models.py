@@ -36,7 +36,7 @@ class ModelService:
 
         try:
             if call.token.cancelled:
-                raise DownloadCancelled("The download was stopped before it began.")
+                raise DownloadCancelled("download.not-begun")
             downloads.download(request.name, user_models(), listen, call.token)
         finally:
             self._lane.finish(call)  # before the event: whoever asks then must not read that it is downloading
@@ -67,7 +67,7 @@ class ModelService:
             return
         used = {self._library.model.info.fingerprint, self._library.answering.model.info.fingerprint}
         if manifest.fingerprint in used:
-            raise ModelError(f"“{manifest.config.title}” is in use. Use another model first.")
+            raise ModelError("model.in-use", title=manifest.config.title)
         for graph in self._library.embeddings.remove_model(manifest.fingerprint):
             self._library.paths.files.remove(f"{GRAPHS}/{graph}")
         if installed.is_removable(manifest):

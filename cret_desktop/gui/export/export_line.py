@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from cret_desktop.engine.protocol import Exported, ExportProgress
-from cret_desktop.gui import wording
+from cret_desktop.gui import i18n, wording
 from cret_desktop.gui.elided_label import ElidedLabel
 from cret_desktop.gui.theme import SPACE, Theme
 
@@ -102,7 +102,8 @@ class ExportLine(QFrame):
             said = self.tr("%n files were written to \u201c{folder}\u201d", "", files).format(folder=folder)
         self._words.setText(said)
         self._current.setText("")
-        self._set_running(False, (*exported.failed, *exported.notes), bool(exported.failed))
+        said_of = tuple(i18n.said(message) for message in (*exported.failed, *exported.notes))
+        self._set_running(False, said_of, bool(exported.failed))
 
     def _set_running(self, running: bool, sentences: tuple[str, ...], failed: bool = False) -> None:
         shown = list(sentences[:_MOST_SENTENCES])

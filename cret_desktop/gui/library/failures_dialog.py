@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
@@ -19,9 +20,17 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.engine.protocol import FailedFile
-from cret_desktop.gui import sentences, wording
+from cret_desktop.gui import i18n, wording
 from cret_desktop.gui.model_index import Index
 from cret_desktop.gui.theme import SPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file with its reason in words."""
+
+    path: str
+    reason: str
 
 
 class FailuresModel(QAbstractTableModel):
@@ -29,9 +38,9 @@ class FailuresModel(QAbstractTableModel):
 
     def __init__(self, failures: tuple[FailedFile, ...], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._failures = [FailedFile(failure.path, sentences.told(failure.reason)) for failure in failures]
+        self._failures = [Failure(failure.path, i18n.said(failure.reason)) for failure in failures]
 
-    def failure(self, row: int) -> FailedFile:
+    def failure(self, row: int) -> Failure:
         return self._failures[row]
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008

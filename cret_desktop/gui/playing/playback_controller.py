@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from cret_desktop import errors
 from cret_desktop.clips import LibraryFile, Moment, Picture
 from cret_desktop.engine.protocol import GetFile, GetFilmstrip, LibraryChanged, LibraryPart, SearchAnswer
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.engine_bridge import EngineBridge, is_defect
 from cret_desktop.gui.playing.preview_panel import PreviewPanel
 
 if TYPE_CHECKING:
@@ -132,5 +132,5 @@ class PlaybackController(QObject):
 
     def _on_failure(self, error: BaseException) -> None:
         # A lost engine and a file that has left the library are told of elsewhere; the video plays on without.
-        if not isinstance(error, errors.CretError) or hasattr(error, "__notes__"):
+        if not isinstance(error, errors.CretError) or is_defect(error):
             self.failed.emit(error)

@@ -18,7 +18,7 @@ from cret_desktop import errors
 from cret_desktop.clips import LibraryFile, Picture, Stretch, Thumbnail
 from cret_desktop.engine.protocol import GetFilmstrip
 from cret_desktop.gui import wording
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
 from cret_desktop.gui.results.results_delegate import (
     ASPECT,
     LEFT,
@@ -104,10 +104,9 @@ class Filmstrips(QObject):
     def _forget(self, key: tuple[int, int], error: BaseException) -> None:
         if self._strips.get(key) is None:
             self._strips.pop(key, None)
-        lost = isinstance(error, errors.PathError) or (
-            isinstance(error, errors.EngineError) and not hasattr(error, "__notes__")
-        )
-        if not lost:  # a file that has left the library and an engine that is lost are told of elsewhere
+        if not isinstance(error, errors.PathError) and not engine_is_lost(
+            error
+        ):  # a file that has left the library and an engine that is lost are told of elsewhere
             self.failed.emit(error)
 
 

@@ -17,7 +17,7 @@ from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QObject,
 
 from cret_desktop.clips import LibraryFile, Match, Moment
 from cret_desktop.engine.protocol import SearchAnswer
-from cret_desktop.gui import actions, sentences, wording
+from cret_desktop.gui import actions, i18n, wording
 from cret_desktop.gui.model_index import Index
 
 PAGE = 100  # videos of a browsed library that are asked for at once
@@ -381,7 +381,12 @@ class ResultsModel(QAbstractTableModel):
         if moment.match is not Match.BROWSED:
             lines.append(f"{wording.span(moment.start, moment.end)} \u00b7 {wording.match(moment.match)}")
         lines += [wording.reason(reason) for reason in moment.reasons]
-        lines += [wording.state(file), sentences.told(file.reason), ", ".join(file.tags), file.note]
+        lines += [
+            wording.state(file),
+            i18n.said(file.reason) if file.reason is not None else "",
+            ", ".join(file.tags),
+            file.note,
+        ]
         return "\n".join(line for line in lines if line)
 
     def _read_out(self, card: Card) -> str:

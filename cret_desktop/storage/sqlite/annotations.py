@@ -63,10 +63,10 @@ class Annotations:
         """Raises: PathError where the file has left the library, QueryError for a note that is too long."""
         note = note.strip()
         if len(note) > LONGEST_NOTE:
-            raise QueryError(f"The note has {len(note):,} characters; at most {LONGEST_NOTE:,} can be kept.")
+            raise QueryError("annotation.long-note", count=len(note), most=LONGEST_NOTE)
         with self._catalog.write(durable=True) as db:
             if not db.execute("UPDATE files SET note = ? WHERE id = ?", (storable(note), file_id)).rowcount:
-                raise PathError("The note was not kept: the file has left the library.")
+                raise PathError("annotation.note-gone")
 
     def saved_searches(self) -> tuple[SavedSearch, ...]:
         """All saved searches, by name."""
@@ -81,7 +81,7 @@ class Annotations:
         """Keep a search; one of the same name is replaced. Raises: QueryError for a bad name."""
         name = storable(" ".join(search.name.split()))
         if not name or len(name) > LONGEST_NAME:
-            raise QueryError(f"A saved search needs a name of 1 to {LONGEST_NAME} characters.")
+            raise QueryError("annotation.search-name", most=LONGEST_NAME)
         with self._catalog.write(durable=True) as db:
             db.execute(
                 "INSERT OR REPLACE INTO saved_searches (name, text, without, sort, reverse) VALUES (?, ?, ?, ?, ?)",

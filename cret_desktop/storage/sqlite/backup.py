@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, PathError, StorageError
+from cret_desktop.foreign import short
 from cret_desktop.library_files import (
     ARRIVING,
     CALIBRATION,
@@ -25,12 +26,14 @@ from cret_desktop.library_files import (
     THUMBNAILS,
     LibraryFiles,
 )
+from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.records import Contents, LibrarySize
 from cret_desktop.storage.flush import flush_folder
 from cret_desktop.storage.sqlite.beliefs import COLUMNS
 from cret_desktop.storage.sqlite.connections import connect_to_read, difference
 from cret_desktop.storage.sqlite.copying import copy_catalog
+from cret_desktop.storage.sqlite.damage import BadCatalog, reason_of
 from cret_desktop.storage.sqlite.migrations import check_version
 
 _UNFINISHED = f".{RESTORED}.unfinished"
@@ -68,7 +71,7 @@ class FolderBackup:
 def measure(library: Path) -> LibrarySize:
     """Raises: StorageError."""
     files = LibraryFiles(library)
-    with _told(library):
+    with _writing(library):
         catalog = 0
         for name, is_folder in files.listed(""):
             if name.startswith(CATALOG) and not is_folder and not name.endswith("-shm"):
@@ -89,7 +92,7 @@ def check(library: Path, named: Path | None = None) -> Contents:
         for statement in checks:
             verdict = catalog.execute(statement).fetchone()[0]
             if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
+                raise BadCatalog(Message("reason.said", text=short(str(verdict))))
         videos = catalog.execute("SELECT count(*) FROM files WHERE missing_since IS NULL").fetchone()[0]
         return Contents(videos, catalog.execute("SELECT count(*) FROM clips").fetchone()[0])
 
@@ -109,10 +112,10 @@ def copy_library(
     StorageError for a full disk or one that cannot be written; what `progress` raises.
     """
     if os.path.lexists(target):
-        raise PathError(f"{target} is there already. Choose a name that is not taken: nothing is ever overwritten.")
+        raise PathError("backup.taken", target=target)
     source, unfinished = LibraryFiles(library), _unfinished(target)
     copy = LibraryFiles(unfinished)
-    with _told(target), _reading(library) as catalog:
+    with _writing(target), _reading(library) as catalog:
         catalog_bytes = source.entry(CATALOG).size
         names = _cached_files(catalog, source, thumbnails)
         total = catalog_bytes + sum(names.values())
@@ -147,23 +150,23 @@ def take_in(library: Path, backup: Path, progress: Progress = lambda done, total
     Raises: PathError where both are the same; otherwise as `copy_library`.
     """
     if library.exists() and backup.exists() and library.samefile(backup):
-        raise PathError(f"{backup} is the library itself. Choose a backup of it.")
+        raise PathError("backup.itself", backup=backup)
     check(backup)
     files = LibraryFiles(library)
-    with _told(library):
+    with _writing(library):
         files.make_folder("")
         files.remove_tree(RESTORED)  # another one was chosen before, and is not wanted any more
     return copy_library(backup, library / RESTORED, progress)
 
 
-def finish(library: Path) -> str:
-    """Where a restored library waits: put it in the present one's place; returns a sentence on it, '' where none waits.
+def finish(library: Path) -> Message | None:
+    """Put a restored library that waits in the present one's place; returns a message on it, None where none waits.
 
     The caller holds the writer's lock, and nobody has the catalog open. After a crash at any point, the next call goes
     on from there. Raises: StorageError.
     """
-    files, sentence = LibraryFiles(library), ""
-    with _told(library):
+    files, notice = LibraryFiles(library), None
+    with _writing(library):
         files.remove_tree(_UNFINISHED)  # of a copying that was killed
         if files.has_folder(RESTORED) and not files.has(f"{RESTORED}/{CATALOG}"):
             files.rename(RESTORED, _aside(library, RESTORED))  # no library, and put there by nobody of ours
@@ -172,19 +175,19 @@ def finish(library: Path) -> str:
             files.make_folder(aside)
             _move_parts(files, "", f"{aside}/")
             files.rename(RESTORED, ARRIVING)
-            sentence = f"The library was restored. The one that was in its place is kept in {library / aside}."
+            notice = Message("backup.restored-aside", kept=library / aside)
         if files.has_folder(ARRIVING):
             here = {name for name, _ in files.listed("")}
             if here & {name.partition("/")[2] for name, _ in files.listed(ARRIVING)}:
                 files.rename(
                     ARRIVING, _aside(library, ARRIVING)
                 )  # no restoring of ours leaves both: nothing is replaced
-                return sentence
+                return notice
             _move_parts(files, f"{ARRIVING}/", "")
             if not files.remove_folder(ARRIVING):
                 files.rename(ARRIVING, _aside(library, ARRIVING))  # what it holds besides is not ours to delete
-            sentence = sentence or "The library was restored."
-    return sentence
+            notice = notice or Message("backup.restored")
+    return notice
 
 
 def _aside(library: Path, waiting: str) -> str:
@@ -245,10 +248,7 @@ def _copy_files(
 def _require(size: int, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + _SPARE:
-        raise StorageError(
-            f"{folder} has {free / 1e6:,.0f} MB left, and the copy needs {(size + _SPARE) / 1e6:,.0f} MB. Free some "
-            "space or choose another disk."
-        )
+        raise StorageError("backup.no-space", folder=folder, free=free / 1e6, needed=(size + _SPARE) / 1e6)
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------
@@ -259,35 +259,30 @@ def _reading(library: Path, named: Path | None = None) -> Iterator[sqlite3.Conne
     """A library's catalog, for reading. Raises: LibraryMissing, LibraryTooNew, LibraryDamaged, StorageError."""
     path, named = LibraryPaths(library).catalog, named or library
     if not LibraryFiles(library).has(CATALOG):
-        raise LibraryMissing(f"There is no library in {library}. Choose the folder that holds catalog.sqlite.")
+        raise LibraryMissing("backup.no-library", folder=library)
     try:
         with closing(_connected(path, named)) as db:
             check_version(db, path)
             if not (differs := difference(db)).is_readable:
-                raise sqlite3.DatabaseError(f"it {differs}")
+                raise BadCatalog(differs.reason)
             yield db
     except sqlite3.OperationalError as error:
-        raise StorageError(
-            f"The library {named} could not be read or copied: {error}. Free some space and check the disks."
-        ) from error
+        raise StorageError("backup.not-copied", library=named, reason=reason_of(error)) from error
     except sqlite3.DatabaseError as error:
-        raise LibraryDamaged(f"The library {named} is damaged ({error}) and was not copied.") from error
+        raise LibraryDamaged("backup.damaged", library=named, reason=reason_of(error)) from error
 
 
 def _connected(path: Path, named: Path) -> sqlite3.Connection:
     try:
         return connect_to_read(path)
     except OSError as error:
-        raise StorageError(f"The library {named} could not be read: {error.strerror or error}.") from error
+        raise StorageError("library.unreadable", library=named, reason=reason_of(error)) from error
 
 
 @contextmanager
-def _told(place: Path) -> Iterator[None]:
-    """The system's errors as a sentence."""
+def _writing(place: Path) -> Iterator[None]:
+    """Raise the system's errors as StorageError."""
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"{place} cannot be written: {(error.strerror or str(error)).lower()}. Free some space, or choose another "
-            "place; the library is as it was."
-        ) from error
+        raise StorageError("backup.not-written", place=place, reason=reason_of(error)) from error

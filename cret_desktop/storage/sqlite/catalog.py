@@ -17,14 +17,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cret_desktop.errors import CretError, LibraryDamaged, LibraryMissing, StorageError, StoreFault, ValueRefused
+from cret_desktop.foreign import short
 from cret_desktop.library_files import CATALOG, MARK, LibraryFiles
+from cret_desktop.messages import Message, render
 from cret_desktop.paths import is_inside
 from cret_desktop.records import FileRow, Root, RootCounts
 from cret_desktop.storage.flush import flush_folder
 from cret_desktop.storage.sqlite import recovery
 from cret_desktop.storage.sqlite.beliefs import believed, fits
 from cret_desktop.storage.sqlite.connections import connect_to_read, connect_to_write, difference
+from cret_desktop.storage.sqlite.damage import DamageFound, reason_of
 from cret_desktop.storage.sqlite.migrations import SCHEMA_VERSION, check_version, migrate, name_sort_key
+from cret_desktop.storage.sqlite.reasons import reason_in
 from cret_desktop.storage.sqlite.rows import BEHIND, FILE_COLUMNS, file_rows, joined_path, relative_path
 
 COMPACTED_UNASKED = 16_384  # pages (64 MiB), at most: nothing can be written, no tag kept, while they are copied
@@ -38,12 +42,13 @@ class Catalog:
     Raises from `open`: LibraryTooNew, LibraryDamaged, LibraryMissing (read-only and not there), StorageError.
     Every change raises StorageError when the disk is full or read-only, LibraryDamaged when SQLite finds damage; so
     does whatever reads within `guarded`. A catalog of ours that is damaged is repaired when it is opened for writing:
-    `notice` tells people of it, '' otherwise. `unclean`: the last writer did not close it.
+    `notices` say what came of it, and what else people should know of its opening. `unclean`: the last writer did not
+    close it.
     """
 
     def __init__(self, path: Path, writer: sqlite3.Connection | None) -> None:
         self.path = path
-        self.notice = ""
+        self.notices: list[Message] = []
         self._key = b""  # by which a root is known to have been added here
         self.unclean = False
         self._writer = writer
@@ -52,7 +57,7 @@ class Catalog:
         self._opened: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._files = LibraryFiles(path.parent)
         self._damaged = False
-        self._retired = ""
+        self._retired: Message | None = None  # why nothing can be changed any more
 
     @classmethod
     def open(cls, path: Path, read_only: bool = False) -> Catalog:
@@ -72,28 +77,23 @@ class Catalog:
                     raise
                 log.warning("The catalog %s is damaged (%s) and is being repaired", path, error)
                 notice = recovery.recover(path)
-            log.warning("%s", notice)
+            log.warning("%s", render(notice))
             catalog = cls._open_to_write(path)
-            catalog.notice, catalog.unclean = notice, True
+            catalog.notices.append(notice)
+            catalog.unclean = True
             return catalog
 
     @classmethod
     def _open_to_read(cls, path: Path) -> Catalog:
         if not os.path.lexists(path):
-            raise LibraryMissing(f"There is no library at {path.parent}. Make one with `cret-desktop index FOLDER`.")
+            raise LibraryMissing("library.missing", library=path.parent)
         catalog = cls(path, None)
         try:
             version = check_version(catalog.reader(), path)
             if not (differs := difference(catalog.reader())).is_readable:
-                raise LibraryDamaged(
-                    f"The catalog {path} cannot be read: it {differs}. It is damaged, or was made to harm; put a "
-                    "backup in its place."
-                )
+                raise LibraryDamaged("catalog.altered", catalog=path, reason=differs.reason)
             if version < SCHEMA_VERSION:
-                raise LibraryDamaged(
-                    f"The library {path.parent} is of an older version (schema {version}). Open the window once "
-                    "or run `cret-desktop index` to bring it up to date; a backup is kept."
-                )
+                raise LibraryDamaged("library.older", library=path.parent, found=version)
         except BaseException:
             catalog.close()
             raise
@@ -106,9 +106,9 @@ class Catalog:
             # Before anything is written to a file that may not be ours, and whose triggers may not be.
             check_version(writer, path)
             if differs := difference(writer):
-                raise DamageFound(f"it {differs}")
+                raise DamageFound(differs.reason)
             if not _has_numbers_left(writer):
-                raise DamageFound("it has no numbers left for new rows")
+                raise DamageFound(Message("catalog.no-numbers"))
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute("PRAGMA synchronous = NORMAL")
             writer.execute("PRAGMA foreign_keys = ON")
@@ -299,7 +299,7 @@ class Catalog:
             result.append(RootCounts(root, files, clips.get(root.id, 0), failed, pending, seconds or 0.0))
         return result
 
-    def failures(self) -> list[tuple[str, str]]:
+    def failures(self) -> list[tuple[str, Message]]:
         """(path, reason) of every file that failed, of indexed ones that are incomplete, and of subtitle files."""
         db = self.reader()
         rows = db.execute(
@@ -307,13 +307,14 @@ class Catalog:
             " WHERE f.reason != '' AND f.missing_since IS NULL"
         )
         kinds = "roots.path files.path files.reason"
-        found = [(joined_path(root, relative), reason) for root, relative, reason in believed(rows, kinds)]
+        found = [(joined_path(root, relative), reason_in(reason)) for root, relative, reason in believed(rows, kinds)]
         beside = db.execute(
             "SELECT DISTINCT s.path, s.reason FROM sidecars s JOIN files f ON f.id = s.file_id"
             " WHERE s.reason != '' AND f.missing_since IS NULL"
         )
         told = believed(beside, "sidecars.path sidecars.reason")
-        return sorted(found + [(os.fsdecode(path), reason) for path, reason in told])
+        found += [(os.fsdecode(path), reason_in(reason)) for path, reason in told]
+        return sorted([(path, reason) for path, reason in found if reason is not None], key=lambda item: item[0])
 
     # --- connections ------------------------------------------------------------------------------------------
 
@@ -363,21 +364,21 @@ class Catalog:
     def check_writable(self) -> None:
         """Raises: StorageError where nothing can be changed."""
         if self._writer is None:
-            raise StorageError(f"The library {self.path.parent} is open for reading only.")
+            raise StorageError("library.read-only", library=self.path.parent)
         if self._retired:
             raise StorageError(self._retired)
 
     @contextmanager
-    def retiring(self, sentence: str) -> Iterator[None]:
-        """Nothing is written meanwhile, nor afterwards, where this ends well: then changes raise StorageError with a
-        sentence that says why."""
+    def retiring(self, reason: Message) -> Iterator[None]:
+        """Nothing is written meanwhile, nor afterwards, where this ends well: then changes raise StorageError with
+        `reason`."""
         with self._lock:
             yield
-            self._retired = sentence
+            self._retired = reason
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Around whatever reads: SQLite's errors as sentences; damage that is met is repaired at the next opening.
+        """Around whatever reads: SQLite's errors as CretErrors; damage that is met is repaired at the next opening.
 
         Raises: StoreFault for what is neither of the disk nor damage.
         """
@@ -434,10 +435,10 @@ class Catalog:
         if self._files.has(MARK):
             self.unclean = True
             if self._files.peek(MARK) == _DAMAGED:
-                raise DamageFound("found while it was used")
+                raise DamageFound(Message("catalog.found-in-use"))
             verdict = self._writer.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
-                raise DamageFound(str(verdict))
+                raise DamageFound(Message("reason.said", text=short(str(verdict))))
             self._try_free_pages()
         else:
             self._files.write(MARK, b"")
@@ -535,10 +536,6 @@ def _live_clips(db: sqlite3.Connection, root_id: int) -> list[int]:
     return [clip_id for (clip_id,) in rows]
 
 
-class DamageFound(sqlite3.DatabaseError):
-    """What was looked for is found; SQLite itself raises its own."""
-
-
 def _is_damage(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
     if isinstance(error, sqlite3.OperationalError) and "invalid fts5 file format" in str(error):
@@ -562,7 +559,7 @@ def _fault(error: sqlite3.Error) -> StoreFault:
 
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
-    """SQLite's and the system's errors as sentences that name the library."""
+    """Raise SQLite's and the system's errors as CretErrors that name the library."""
     try:
         yield
     except (CretError, sqlite3.IntegrityError):  # the latter is a defect of ours, not of the file
@@ -571,27 +568,18 @@ def _translated(path: Path) -> Iterator[None]:
         raise _from_operation(path, error) from error
     except sqlite3.DatabaseError as error:
         if recovery.is_ours(path):
-            raise LibraryDamaged(
-                f"The catalog {path} is damaged ({error}). It is repaired when the window is next opened, or by "
-                "`cret-desktop index`; the damaged one is kept."
-            ) from error
-        raise LibraryDamaged(
-            f"The catalog {path} is damaged or not ours ({error}). It was left as it is; move it away to start anew, "
-            "or put a backup in its place."
-        ) from error
+            raise LibraryDamaged("catalog.damaged", catalog=path, reason=reason_of(error)) from error
+        raise LibraryDamaged("catalog.not-ours", catalog=path, reason=reason_of(error)) from error
     except OSError as error:
-        raise StorageError(f"The library folder {path.parent} cannot be used: {error.strerror or error}.") from error
+        raise StorageError("library.folder-unusable", folder=path.parent, reason=reason_of(error)) from error
 
 
 def _from_operation(path: Path, error: sqlite3.OperationalError) -> CretError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-        return StorageError(f"The library {path.parent} cannot be opened for writing: {error}. Check its permissions.")
+        return StorageError("library.not-writable", library=path.parent, reason=reason_of(error))
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StorageError(f"The library {path.parent} is held by another program: {error}. Try again in a moment.")
+        return StorageError("library.busy", library=path.parent, reason=reason_of(error))
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        return StorageError(
-            f"The library {path.parent} could not be written: {error}. Free some space and check the disk; nothing "
-            "that was indexed before is lost."
-        )
-    return LibraryDamaged(f"The catalog {path} cannot be used: {error}.")
+        return StorageError("library.not-written", library=path.parent, reason=reason_of(error))
+    return LibraryDamaged("catalog.unusable", catalog=path, reason=reason_of(error))

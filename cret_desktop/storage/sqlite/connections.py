@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from cret_desktop import foreign
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.messages import Message, clauses
 from cret_desktop.storage.sqlite.migrations import SCHEMA_VERSION, prepare
 
 BUSY_SECONDS = 10.0
@@ -46,9 +48,21 @@ class Difference:
     def __bool__(self) -> bool:
         return bool(self.missing or self.other or self.added)
 
-    def __str__(self) -> str:
-        parts = [("lacks", self.missing), ("has another form of", self.other), ("has besides", self.added)]
-        return "; ".join(f"{word} {', '.join(sorted(names)[:5])}" for word, names in parts if names)
+    @property
+    def reason(self) -> Message:
+        """The difference as a part of a sentence. There must be one."""
+        parts = []
+        if self.missing:
+            parts.append(Message("catalog.lacks", names=_some(self.missing)))
+        if self.other:
+            parts.append(Message("catalog.other", names=_some(self.other)))
+        if self.added:
+            parts.append(Message("catalog.added", names=_some(self.added)))
+        return clauses(parts)
+
+
+def _some(names: frozenset[str]) -> str:
+    return foreign.visible(", ".join(sorted(names)[:5]))
 
 
 def connect_to_read(path: Path, immutable: bool = False, repairing: bool = False) -> sqlite3.Connection:

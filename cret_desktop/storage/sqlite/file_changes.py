@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.clips import VideoFile, VideoInfo
+from cret_desktop.messages import Message
 from cret_desktop.paths import is_inside
 from cret_desktop.records import NewClip, ScanResult
 from cret_desktop.storage.sqlite.annotation_rows import drop_unused_tags, give_back_annotations, keep_annotations
@@ -19,6 +20,7 @@ from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.checksums import checksum_of
 from cret_desktop.storage.sqlite.copies import copy_from
+from cret_desktop.storage.sqlite.reasons import written
 from cret_desktop.storage.sqlite.rows import BEHIND, joined_path, parts, unused_sprites
 
 
@@ -73,7 +75,7 @@ class FileChanges:
         fingerprint: bytes | None,
         clips: Sequence[NewClip],
         model_id: int,
-        partial: str = "",
+        partial: Message | None = None,
     ) -> tuple[list[int], list[int], list[str]]:
         """Make a file searchable in one transaction; returns (new clip ids, clip ids gone, sprite names gone).
 
@@ -125,8 +127,8 @@ class FileChanges:
             db.execute(
                 "UPDATE files SET state = 'indexed', reason = ?, model_id = ?, fingerprint = ?, size = ?, mtime_ns = ?,"
                 " duration = ?, width = ?, height = ?, frame_rate = ?, codec = ?, container = ? WHERE id = ?",
-                (partial, model_id, fingerprint, file.size, file.mtime_ns, info.duration, info.width, info.height,
-                 info.frame_rate, info.codec, info.container, file_id),
+                (written(partial), model_id, fingerprint, file.size, file.mtime_ns, info.duration, info.width,
+                 info.height, info.frame_rate, info.codec, info.container, file_id),
             )  # fmt: skip
             if fingerprint is not None:
                 give_back_annotations(db, file_id, fingerprint)
@@ -145,14 +147,14 @@ class FileChanges:
                 result.stale_sprites = set(unused_sprites(db, result.stale_sprites))
         return result
 
-    def fail_file(self, file_id: int, file: VideoFile, reason: str) -> tuple[list[int], list[str]]:
+    def fail_file(self, file_id: int, file: VideoFile, reason: Message) -> tuple[list[int], list[str]]:
         """List a file as failed until it changes; returns ids and sprite names of clips it had before."""
         with self._catalog.write() as db:
             gone = db.execute("SELECT id, sprite FROM clips WHERE file_id = ?", (file_id,)).fetchall()
             db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
             db.execute(
                 "UPDATE files SET state = 'failed', reason = ?, size = ?, mtime_ns = ? WHERE id = ?",
-                (reason, file.size, file.mtime_ns, file_id),
+                (written(reason), file.size, file.mtime_ns, file_id),
             )
             return [i for i, _ in gone], unused_sprites(db, {s for _, s in gone})
 

@@ -14,6 +14,7 @@ from cret_desktop.filters import Filters
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.filters import Condition, condition
+from cret_desktop.storage.sqlite.reasons import reason_in
 from cret_desktop.storage.sqlite.rows import joined_path
 
 _FROM = "FROM files f JOIN roots r ON r.id = f.root_id"
@@ -114,7 +115,7 @@ class Listing:
                 size=max(row[3], 0),
                 modified=row[4] / 1e9,
                 state=row[5],
-                reason=row[6] or row[16] or "",
+                reason=reason_in(row[6] or row[16] or ""),
                 duration=row[7],
                 width=row[8],
                 height=row[9],

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from cret_desktop.errors import LibraryTooNew
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite.copying import copy_catalog
+from cret_desktop.storage.sqlite.damage import BadCatalog
+from cret_desktop.storage.sqlite.reasons import from_sentence
 
 _BACKUP = re.compile(r"catalog\.v\d+\.backup\.sqlite")
 APPLICATION_ID = 0x43524554  # "CRET"; tells our catalogs from other people's SQLite files
@@ -238,6 +241,11 @@ STEPS = (
     DROP INDEX roots_again;
     CREATE INDEX roots_again ON roots(path, added_at, offline, volume, within, device, inode, removed_at, followed);
     """,
+    """
+    -- Reasons are messages from here on: JSON of their code and parameters (storage.sqlite.reasons).
+    UPDATE files SET reason = reason_from_sentence(CAST(reason AS BLOB)) WHERE reason != '';
+    UPDATE sidecars SET reason = reason_from_sentence(CAST(reason AS BLOB)) WHERE reason != '';
+    """,
 )
 
 SCHEMA_VERSION = len(STEPS)
@@ -263,6 +271,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 def prepare(connection: sqlite3.Connection, version: int = SCHEMA_VERSION) -> None:
     """Take the steps to a version, one transaction each. Raises: sqlite3.Error."""
     connection.create_function("name_sort_key", 1, name_sort_key, deterministic=True)
+    connection.create_function("reason_from_sentence", 1, from_sentence, deterministic=True)
     for number in range(int(connection.execute("PRAGMA user_version").fetchone()[0]), version):
         # executescript would commit first; the step and its version must be one transaction.
         connection.executescript(
@@ -277,12 +286,9 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
     if tables and application != APPLICATION_ID:
-        raise sqlite3.DatabaseError("a database of another program")
+        raise BadCatalog(Message("catalog.foreign"))
     if version > SCHEMA_VERSION:
-        raise LibraryTooNew(
-            f"The library {path.parent} was made by a newer version of CRET Desktop (schema {version}, this version "
-            f"knows {SCHEMA_VERSION}). Update the app; nothing was changed."
-        )
+        raise LibraryTooNew("library.too-new", library=path.parent, found=version, known=SCHEMA_VERSION)
     return version
 
 

@@ -13,7 +13,9 @@ from cret_desktop.library_files import CATALOG, LibraryFiles
 from cret_desktop.storage.sqlite import recovery
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.connections import connect_to_read, difference
+from cret_desktop.storage.sqlite.damage import reason_of
 from cret_desktop.storage.sqlite.migrations import IDENTITY_SINCE, check_version
+from cret_desktop.storage.sqlite.recovery import Rows
 from cret_desktop.storage.sqlite.rows import joined_path
 
 _LOOKED_AT = 50  # files, by which an older library is known to be of this computer
@@ -45,9 +47,9 @@ def look(library: Path) -> Provenance:
                 return Provenance(None, _some_files(db))
             return Provenance(_identity(db), is_altered=bool(difference(db).added))
     except (OSError, sqlite3.OperationalError) as error:
-        raise StorageError(f"The library {library} cannot be read: {error}.") from error
+        raise StorageError("library.unreadable", library=library, reason=reason_of(error)) from error
     except sqlite3.DatabaseError as error:
-        raise LibraryDamaged(f"The catalog {path} is damaged or not ours ({error}).") from error
+        raise LibraryDamaged("catalog.damaged-or-foreign", catalog=path, reason=reason_of(error)) from error
 
 
 def require_known_version(path: Path) -> None:
@@ -56,10 +58,10 @@ def require_known_version(path: Path) -> None:
         check_version(db, path)
 
 
-def remake(path: Path, done: str) -> tuple[str, Path]:
-    """Write a catalog anew, as `recovery.remake` does. Raises: OSError, StoreFault."""
+def remake(path: Path) -> tuple[Rows, Path]:
+    """Rebuild a catalog, as `recovery.remake` does. Raises: OSError, StoreFault."""
     try:
-        return recovery.remake(path, done)
+        return recovery.remake(path)
     except sqlite3.Error as error:
         raise StoreFault(str(error)) from error
 

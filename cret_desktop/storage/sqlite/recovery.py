@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Any
 
 from cret_desktop.errors import LibraryTooNew
 from cret_desktop.library_files import CATALOG, HEAD, MARK, LibraryFiles
+from cret_desktop.messages import Message, all_of, clauses, enumerated
 from cret_desktop.storage.flush import flush_folder
 from cret_desktop.storage.sqlite.beliefs import fits
 from cret_desktop.storage.sqlite.connections import connect_to_read, difference, forbid_what_differs
@@ -94,17 +95,26 @@ def _children(page: bytearray, at: int) -> list[int]:
     return [child for child in children if child]
 
 
-def recover(path: Path) -> str:
-    """Set a damaged catalog aside and put what can be read of it in its place; returns what to tell people.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What was copied into a new catalog ("12 videos, 2 tags and 1 note"), and clauses on the rest."""
+
+    copied: Message
+    remarks: tuple[Message, ...] = ()
+
+
+def recover(path: Path) -> Message:
+    """Set a damaged catalog aside and put what can be read of it in its place; returns a message about it.
 
     Raises: OSError and sqlite3.Error where the new one cannot be written; the damaged one is as it was then.
     """
-    told, aside = remake(path)
-    return f"The library's catalog was damaged, and was repaired: {told}. The damaged one is kept as {aside}."
+    rows, aside = remake(path)
+    found = [Message("recovery.back", rows=rows.copied), *rows.remarks]
+    return Message("recovery.repaired", found=clauses(found), kept=aside)
 
 
-def remake(path: Path, done: str = "came back") -> tuple[str, Path]:
-    """As `recover`; returns what came of the rows ("2 tags came back") and the path that the old catalog has now."""
+def remake(path: Path) -> tuple[Rows, Path]:
+    """As `recover`; returns what became of the rows, and the path that the old catalog has now."""
     files = LibraryFiles(path.parent)
     new = files.create_catalog(_RECOVERING)
     with _readable(path) as source, closing(sqlite3.connect(new, isolation_level=None)) as target:
@@ -115,12 +125,12 @@ def remake(path: Path, done: str = "came back") -> tuple[str, Path]:
         tally = _Tally()
         _copy_all(source, target, tally)
         target.execute("COMMIT")
-        told = _told(target, tally, done)
+        rows = _counted(target, tally)
     files.rename(_RECOVERING, _RECOVERED)
     flush_folder(path.parent)
     aside = _aside(path)
     finish(path)
-    return told, aside
+    return rows, aside
 
 
 def finish(path: Path) -> None:
@@ -431,38 +441,60 @@ def _find_what_is_not_whole(source: sqlite3.Connection, target: sqlite3.Connecti
     target.execute("DROP TABLE had")
 
 
-# --- telling ----------------------------------------------------------------------------------------------------
+# --- counting -------------------------------------------------------------------------------------------------------
 
 
-def _told(target: sqlite3.Connection, tally: _Tally, done: str) -> str:
-    """Like "12 videos, 2 tags and 1 note came back; 3 videos are indexed again"."""
-    said = {
-        "video": "files",
-        "tag": "tags",
-        "note": "files WHERE note != ''",
-        "favourite": "files WHERE favourite",
-        "saved search": "saved_searches",
-    }
+def _counted(target: sqlite3.Connection, tally: _Tally) -> Rows:
     counted = []
-    for word, where in said.items():
+    for words, where in _KINDS:
         for (count,) in _some(target, f"SELECT count(*) FROM {where}"):
-            if count or word == "video":
-                counted.append(f"{count:,} {word}{'s' * (count != 1)}".replace("searchs", "searches"))
-    told = " and ".join([", ".join(counted[:-1]), counted[-1]] if len(counted) > 1 else counted) + f" {done}"
-    if tally.waiting:
-        told += f"; {tally.waiting:,} video{'s are' if tally.waiting != 1 else ' is'} indexed again"
+            if count or where == "files":
+                counted.append(words(count))
+    remarks = []
+    if tally.waiting == 1:
+        remarks.append(Message("recovery.waits", count=tally.waiting))
+    elif tally.waiting:
+        remarks.append(Message("recovery.wait", count=tally.waiting))
     if tally.lost:
-        told += f"; not all of these could be read: {', '.join(sorted(_WORDS[t] for t in tally.lost))}"
-    return told
+        lost = [words for table, words in _WORDS.items() if table in tally.lost]
+        remarks.append(Message("recovery.lost", names=enumerated(lost)))
+    return Rows(all_of(counted), tuple(remarks))
 
 
+def _videos(count: int) -> Message:
+    return Message("count.video", count=count) if count == 1 else Message("count.videos", count=count)
+
+
+def _tags(count: int) -> Message:
+    return Message("count.tag", count=count) if count == 1 else Message("count.tags", count=count)
+
+
+def _notes(count: int) -> Message:
+    return Message("count.note", count=count) if count == 1 else Message("count.notes", count=count)
+
+
+def _favourites(count: int) -> Message:
+    return Message("count.favourite", count=count) if count == 1 else Message("count.favourites", count=count)
+
+
+def _searches(count: int) -> Message:
+    return Message("count.search", count=count) if count == 1 else Message("count.searches", count=count)
+
+
+_KINDS: tuple[tuple[Callable[[int], Message], str], ...] = (
+    (_videos, "files"),
+    (_tags, "tags"),
+    (_notes, "files WHERE note != ''"),
+    (_favourites, "files WHERE favourite"),
+    (_searches, "saved_searches"),
+)
 _WORDS = {
-    "library": "which library it is",
-    "roots": "folders",
-    "models": "models",
-    "tags": "tags",
-    "file_tags": "tags of videos",
-    "files": "videos",
-    "saved_searches": "saved searches",
-    "kept_annotations": "tags and notes of videos that had left",
+    "roots": Message("rows.folders"),
+    "models": Message("rows.models"),
+    "saved_searches": Message("rows.saved-searches"),
+    "tags": Message("rows.tags"),
+    "kept_annotations": Message("rows.kept-annotations"),
+    "file_tags": Message("rows.video-tags"),
+    "files": Message("rows.videos"),
+    "library": Message("rows.library"),
 }

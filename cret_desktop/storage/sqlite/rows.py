@@ -13,6 +13,7 @@ import numpy as np
 from cret_desktop.library_files import is_sprite_name
 from cret_desktop.records import ClipRow, FileRow
 from cret_desktop.storage.sqlite.beliefs import LONGEST_PRINT, Row, believed
+from cret_desktop.storage.sqlite.reasons import reason_in
 from cret_desktop.storage.vectors.manifest import GraphManifest, graph_file_name
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -100,7 +101,7 @@ def file_rows(rows: Iterable[Row]) -> Iterator[FileRow]:
             size,
             mtime_ns,
             state,
-            reason,
+            reason_in(reason),
             duration,
             bool(missing),
             device,

@@ -14,6 +14,7 @@ from cret_desktop.storage.sqlite.annotation_rows import IS_ANNOTATED, is_annotat
 from cret_desktop.storage.sqlite.catalog import Catalog, files_of
 from cret_desktop.storage.sqlite.copies import clip_ids, copy_from, drop_clips
 from cret_desktop.storage.sqlite.migrations import name_sort_key
+from cret_desktop.storage.sqlite.reasons import written
 from cret_desktop.storage.sqlite.rows import FILE_COLUMNS, file_rows, relative_path, unused_sprites
 
 
@@ -144,7 +145,7 @@ class OpenScan:
             "INSERT INTO files (root_id, path, name_key, size, mtime_ns, device, inode, state, reason)"
             " VALUES (?, ?, ?, -1, 0, 0, 0, 'failed', ?) ON CONFLICT (root_id, path) DO UPDATE SET"
             " size = -1, state = 'failed', reason = excluded.reason, missing_since = NULL",
-            (*self._place(problem.path), problem.reason),
+            (*self._place(problem.path), written(problem.reason)),
         )
 
     def _miss(self, missing: Missing, result: ScanResult) -> None:

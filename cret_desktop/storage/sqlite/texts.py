@@ -10,16 +10,18 @@ import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from cret_desktop.messages import Message
 from cret_desktop.records import FileHit, Line, LineHit, Sidecar
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.checksums import checksum_of_line
 from cret_desktop.storage.sqlite.filters import phrase
+from cret_desktop.storage.sqlite.reasons import written
 
 # What a word in a file's name, in its folders, its tags and its note weighs against the others (bm25's weights).
 _WEIGHTS = "8.0, 2.0, 10.0, 4.0"
 _COLUMNS = ("name", "folders", "tags", "note")
-_NO_REASONS: Mapping[str, str] = MappingProxyType({})
+_NO_REASONS: Mapping[str, Message] = MappingProxyType({})
 
 
 class Texts:
@@ -87,18 +89,22 @@ class Texts:
         return {row.path: (row.id, read.get(row.id, set())) for row in wanted}
 
     def set_subtitles(
-        self, file_id: int, sidecars: Sequence[Sidecar], lines: Sequence[Line], reasons: Mapping[str, str] = _NO_REASONS
+        self,
+        file_id: int,
+        sidecars: Sequence[Sidecar],
+        lines: Sequence[Line],
+        reasons: Mapping[str, Message] = _NO_REASONS,
     ) -> None:
         """Replace a file's subtitle lines by those that were read from these files.
 
-        `reasons` has a sentence for each of their paths that could not be read.
+        `reasons` has one for each of their paths that could not be read.
         """
         with self._catalog.write() as db:
             db.execute("DELETE FROM sidecars WHERE file_id = ?", (file_id,))
             db.execute("DELETE FROM subtitle_lines WHERE file_id = ?", (file_id,))
             db.executemany(
                 "INSERT INTO sidecars (file_id, path, size, mtime_ns, reason) VALUES (?, ?, ?, ?, ?)",
-                [(file_id, os.fsencode(s.path), s.size, s.mtime_ns, reasons.get(s.path, "")) for s in sidecars],
+                [(file_id, os.fsencode(s.path), s.size, s.mtime_ns, written(reasons.get(s.path))) for s in sidecars],
             )
             db.executemany(
                 "INSERT INTO subtitle_lines (file_id, start, end, text, checksum) VALUES (?, ?, ?, ?, ?)",

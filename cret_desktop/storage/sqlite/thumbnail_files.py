@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 
 from cret_desktop.errors import StorageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.library_files import THUMBNAILS, LibraryFiles, is_sprite_name
 
 log = logging.getLogger(__name__)
@@ -30,10 +31,7 @@ class ThumbnailFiles:
         try:
             self._files.write(file_of(name), content)
         except OSError as error:
-            raise StorageError(
-                f"Thumbnails cannot be written to {self._files.root}: {error.strerror or error}. Free some space or "
-                "check its permissions; what was indexed so far is kept."
-            ) from error
+            raise StorageError("thumbnails.not-written", folder=self._files.root, reason=reason_of(error)) from error
 
     def remove(self, names: Iterable[str]) -> int:
         removed = 0

@@ -22,6 +22,8 @@ from pathlib import Path
 import hnswlib
 import numpy as np
 
+from cret_desktop.foreign import reason_of, short
+from cret_desktop.messages import Message
 from cret_desktop.storage.flush import flush_folder
 from cret_desktop.storage.vectors.graph_file import EF_CONSTRUCTION, SPACE, BadGraph, GraphFile, M, prove
 
@@ -58,18 +60,31 @@ class BuildReport:
 
     graph: GraphFile | None = None
     last_clip_id: int = 0
-    reason: str = ""
+    reason: Message | None = None
     storage: bool = False
     base_damaged: bool = False
 
     def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+        reason = self.reason.to_json() if self.reason is not None else None
+        return json.dumps({**asdict(self), "reason": reason}).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> BuildReport:
         fields = json.loads(data)
-        graph = fields.pop("graph")
-        return cls(graph=GraphFile(**graph) if graph else None, **fields)
+        graph, reason = fields.pop("graph"), fields.pop("reason")
+        return cls(
+            graph=GraphFile(**graph) if graph else None,
+            reason=Message.from_json(reason) if reason else None,
+            **fields,
+        )
+
+
+class _CutShort(OSError):
+    """A file that ends too early, with the reason as a message."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 def load_graph(file: GraphFile, capacity: int = 0) -> hnswlib.Index:
@@ -96,11 +111,11 @@ def build_graph(request: BuildRequest) -> BuildReport:
         graph = _grown(request)
         return BuildReport(_saved(graph, request), last_clip_id=max(graph.get_ids_list()))
     except BadGraph as error:
-        return BuildReport(reason=str(error), base_damaged=True)
+        return BuildReport(reason=Message("reason.said", text=short(str(error))), base_damaged=True)
     except OSError as error:
-        return BuildReport(reason=error.strerror or str(error), storage=True)
+        return BuildReport(reason=reason_of(error), storage=True)
     except (MemoryError, RuntimeError) as error:  # hnswlib's own word for too little memory is a RuntimeError
-        return BuildReport(reason=str(error) or type(error).__name__)
+        return BuildReport(reason=reason_of(error))
 
 
 def run(request: BuildRequest, connection: Connection) -> None:
@@ -127,7 +142,7 @@ def _grown(request: BuildRequest) -> hnswlib.Index:
             ids = np.fromfile(ids_file, np.int64, _BATCH)
             vectors = np.fromfile(vectors_file, np.float32, len(ids) * request.width)
             if not len(ids) or len(vectors) != len(ids) * request.width:
-                raise OSError(f"{request.vectors} ends before its {request.count} vectors")
+                raise _CutShort(Message("graph.vectors-missing", file=request.vectors, count=request.count))
             graph.add_items(vectors.reshape(len(ids), request.width), ids, num_threads=threads)
             added += len(ids)
     return graph
@@ -140,7 +155,7 @@ def _saved(graph: hnswlib.Index, request: BuildRequest) -> GraphFile:
     with open(unfinished, "r+b") as stream:
         size = os.fstat(stream.fileno()).st_size
         if size != graph.index_file_size():
-            raise OSError(f"only {size} of {graph.index_file_size()} bytes could be written; the disk is probably full")
+            raise _CutShort(Message("graph.cut-short", size=size, whole=graph.index_file_size()))
         os.fsync(stream.fileno())
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     unfinished.rename(request.target)

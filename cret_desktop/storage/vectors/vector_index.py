@@ -34,7 +34,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.errors import EngineError, StorageError
+from cret_desktop.foreign import reason_of
 from cret_desktop.library_files import GRAPHS, LibraryFiles
+from cret_desktop.messages import Message, render
 from cret_desktop.storage.vectors import graph_builder, graph_file
 from cret_desktop.storage.vectors.graph_builder import BuildReport, BuildRequest
 from cret_desktop.storage.vectors.graph_file import BadGraph, GraphFile
@@ -149,9 +151,7 @@ class VectorIndex:
             try:
                 index._files.make_folder(GRAPHS)
             except OSError as error:
-                raise StorageError(
-                    f"The search index folder {directory} cannot be used ({error.strerror}); make it writable."
-                ) from error
+                raise StorageError("graph.folder-unusable", folder=directory, reason=reason_of(error)) from error
             for leftover in index._own_files("build"):
                 index._files.remove_tree(leftover)
         index._load()
@@ -392,10 +392,10 @@ class VectorIndex:
                     count += len(chunk_ids)
         except OSError as error:
             shutil.rmtree(scratch, ignore_errors=True)
-            raise self._failed(BuildReport(reason=error.strerror or str(error), storage=True)) from error
+            raise self._failed(BuildReport(reason=reason_of(error), storage=True)) from error
         if base is None and not count:
             shutil.rmtree(scratch, ignore_errors=True)
-            raise self._failed(BuildReport(reason="the library holds no vector that can be searched"))
+            raise self._failed(BuildReport(reason=Message("graph.empty")))
         request = BuildRequest(base, str(scratch), str(ids), str(vectors), count, self._width, str(target))
         self._build = _Build.start(request, generation)
 
@@ -403,7 +403,7 @@ class VectorIndex:
         if report.base_damaged and build.request.base is not None:
             for manifest in self._proven():
                 if self._file(manifest) == build.request.base:
-                    self._distrust(manifest, report.reason)
+                    self._distrust(manifest, render(report.reason) if report.reason else "")
             self._load()
             self.start_build()
             return self.poll_build(timeout)
@@ -413,8 +413,11 @@ class VectorIndex:
         try:
             graph = self._opened(manifest)
             self._store.record_graph(manifest)
-        except (BadGraph, StorageError) as error:
-            raise self._failed(BuildReport(reason=str(error), storage=True)) from error
+        except BadGraph as error:
+            logger.warning("A new search index is not used: %s", error)
+            raise self._failed(BuildReport(reason=Message("graph.unproven"), storage=True)) from error
+        except StorageError as error:
+            raise self._failed(BuildReport(reason=error.message, storage=True)) from error
         with self._lock:
             self._state = self._state.with_graph(graph)
         self._keep_generations(_GENERATIONS)
@@ -428,15 +431,13 @@ class VectorIndex:
         yield from state.tail.chunks()
 
     def _failed(self, report: BuildReport) -> StorageError | EngineError:
-        self.build_failure = report.reason
+        reason = report.reason or Message("graph.unproven")
+        self.build_failure = render(reason)
         self._retry_from = len(self._state.tail) + max(1, self._limits.tail // 4)
-        logger.warning("The search index could not be built: %s", report.reason)
+        logger.warning("The search index could not be built: %s", self.build_failure)
         if report.storage:
-            return StorageError(
-                f"The search index in {self._directory} could not be written ({report.reason}): searching goes on, but "
-                "make room on its disk and see that the folder is writable."
-            )
-        return EngineError(f"The search index could not be built ({report.reason}): searching goes on, more slowly.")
+            return StorageError("graph.not-written", folder=self._directory, reason=reason)
+        return EngineError("graph.not-built", reason=reason)
 
     def _keep_generations(self, count: int) -> None:
         newest = self._proven()[:count]
@@ -687,7 +688,7 @@ class _Build:
             report = None
         self.process.join()
         if report is None:
-            report = BuildReport(reason=f"its builder ended with exit status {self.process.exitcode}")
+            report = BuildReport(reason=Message("graph.builder-ended", status=self.process.exitcode or 0))
         self.abandon()
         return report
 

@@ -21,6 +21,7 @@ from cret_desktop.errors import (
     StorageError,
 )
 from cret_desktop.library_files import LibraryFiles
+from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.records import Contents
 from cret_desktop.storage.sqlite import backup
@@ -29,6 +30,7 @@ from cret_desktop.storage.sqlite.backup import check, copy_library, finish, take
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.listing import Listing
+from tests.said import said
 from tests.storage.samples import sprite
 from tests.storage.sqlite.test_catalog import indexed
 
@@ -96,7 +98,7 @@ def no_links(*_: object, **__: object) -> None:
 def test_nothing_is_ever_written_over(tmp_path: Path) -> None:
     library = make_library(tmp_path / "library")
     (tmp_path / "taken").mkdir()
-    with pytest.raises(PathError, match="there already"):
+    with pytest.raises(PathError, match="exists already"):
         copy_library(library, tmp_path / "taken")
     with pytest.raises(LibraryMissing):
         copy_library(tmp_path / "nowhere", tmp_path / "copy")
@@ -149,11 +151,15 @@ def test_a_move_holds_changes_until_it_is_done_and_takes_none_after(tmp_path: Pa
                 indexed(catalog, "late.mp4", 2)
 
         with pytest.raises(CopyCancelled):
-            copy_library(library, tmp_path / "moved", stopped, hold=catalog.retiring("It was moved."))
-        copy_library(library, tmp_path / "moved", index_on, hold=catalog.retiring("It was moved."))
+            copy_library(
+                library, tmp_path / "moved", stopped, hold=catalog.retiring(Message("library.moved", folder="/there"))
+            )
+        copy_library(
+            library, tmp_path / "moved", index_on, hold=catalog.retiring(Message("library.moved", folder="/there"))
+        )
         assert (tmp_path / "moved" / "thumbnails" / sprite(1)).read_text() == "late"
         assert check(tmp_path / "moved") == Contents(4, 5)
-        with pytest.raises(StorageError, match="It was moved"):
+        with pytest.raises(StorageError, match="was moved to /there"):
             Annotations(catalog).set_favourite([1], True)
 
 
@@ -199,13 +205,13 @@ def test_a_restored_library_sets_the_present_one_aside(tmp_path: Path) -> None:
     make_library(library, "new", videos=2)
     assert take_in(library, tmp_path / "copy") == Contents(3, 3)
     assert notes(library) == ["new"], "it waits"
-    sentence = finish(library)
+    sentence = said(finish(library))
     (aside,) = library.glob("set-aside-*")
     assert str(aside) in sentence
     assert (notes(library), notes(aside), notes(tmp_path / "copy")) == (["old"], ["new"], ["old"])
     assert (library / "thumbnails" / sprite(0)).read_text() == "old"
     assert (aside / "thumbnails" / sprite(0)).read_text() == "new"
-    assert finish(library) == ""
+    assert finish(library) is None
     copy_library(aside, tmp_path / "and back")
 
 
@@ -232,7 +238,7 @@ def test_a_crash_on_the_way_is_finished_at_the_next_start(
     with pytest.raises(KeyboardInterrupt):
         finish(library)
     monkeypatch.undo()
-    assert "was restored" in finish(library)
+    assert "was restored" in said(finish(library))
     (aside,) = library.glob("set-aside-*")
     assert (notes(library), notes(aside)) == (["old"], ["new"])
     assert not (library / "restored").exists()
@@ -272,7 +278,7 @@ def test_what_cannot_be_used_is_refused_before_anything_changes(
     with pytest.raises(LibraryMissing):
         take_in(library, tmp_path)
     assert files(library) == before
-    assert finish(library) == ""
+    assert finish(library) is None
 
 
 def test_a_backup_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
@@ -290,7 +296,7 @@ def test_what_a_kill_has_left_goes_with_the_next_start(tmp_path: Path) -> None:
     library = make_library(tmp_path / "library")
     before = files(library)
     write(library / ".restored.unfinished" / "catalog.sqlite", "half")
-    assert finish(library) == ""
+    assert finish(library) is None
     assert files(library) == before
 
 

@@ -22,6 +22,7 @@ from cret_desktop.errors import CretError, LibraryDamaged, ValueRefused
 from cret_desktop.filters import Bounds, Filters
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.media.sprites import tile_size
+from cret_desktop.messages import Message
 from cret_desktop.records import ClipFiles, Line, SaidOfFile, SavedSearch, Sidecar
 from cret_desktop.storage.sqlite import beliefs, recovery
 from cret_desktop.storage.sqlite.annotation_records import merge_records, read_records
@@ -36,6 +37,7 @@ from cret_desktop.storage.sqlite.listing import Listing
 from cret_desktop.storage.sqlite.migrations import name_sort_key
 from cret_desktop.storage.sqlite.scans import Scans
 from cret_desktop.storage.sqlite.texts import Texts
+from tests.said import said
 from tests.storage.samples import INFO, MODEL, clip, video
 from tests.storage.sqlite.test_catalog import indexed
 
@@ -172,7 +174,14 @@ def writers(catalog: Catalog) -> list[Callable[[], object]]:
     def scan() -> object:
         seen = [video("/videos/a walk.mp4"), video("/videos/moved.mp4"), video("/videos/b.mp4", size=7)]
         return [
-            apply_scan(Scans(catalog), root, seen, [("/videos/bad", "No.")], None, {"/videos/moved.mp4": b"b.mp4"})
+            apply_scan(
+                Scans(catalog),
+                root,
+                seen,
+                [("/videos/bad", Message("file.is-folder"))],
+                None,
+                {"/videos/moved.mp4": b"b.mp4"},
+            )
             for root in catalog.roots()
         ]
 
@@ -181,7 +190,7 @@ def writers(catalog: Catalog) -> list[Callable[[], object]]:
         lambda: merge_records(catalog, said, []), lambda: merge_records(catalog, said, []), scan,
         lambda: changes.commit_file(1, video("/videos/a walk.mp4"), INFO, b"elsewhere", [clip(0), clip(1)], 1),
         lambda: changes.index_as_copy(2, video("/videos/b.mp4"), b"elsewhere", 1), changes.retry_failures,
-        lambda: changes.fail_file(2, video("/videos/b.mp4"), "No."), lambda: catalog.add_root("/"),
+        lambda: changes.fail_file(2, video("/videos/b.mp4"), Message("file.empty")), lambda: catalog.add_root("/"),
         lambda: [catalog.place_root(root) for root in catalog.roots()], lambda: catalog.remove_root(1),
         lambda: catalog.restore_root("/videos"), lambda: changes.purge(1e18), catalog.follow_nothing, catalog.compact,
     ]  # fmt: skip
@@ -302,7 +311,7 @@ def test_a_value_that_is_larger_than_any_of_ours_is_damage_and_repaired(sound: P
     with Catalog.open(path) as catalog, pytest.raises(LibraryDamaged), catalog.guarded():
         Clips(catalog).clips([1])
     with Catalog.open(path) as catalog:
-        assert "was repaired" in catalog.notice
+        assert "was repaired" in said(catalog.notices)
         assert set(Clips(catalog).clips([1, 2])) == {2}
     assert path.stat().st_size < LARGE
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cret_desktop.library.query import parse
 from cret_desktop.library_files import CALIBRATION, GRAPHS, THUMBNAILS
 from cret_desktop.records import Damage
 from cret_desktop.storage.sqlite import migrations
@@ -148,14 +149,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_a_damaged_embedding_is_made_again_and_searched_as_before(bench: Bench) -> None:
-    before = [(m.path, m.start, m.score) for m in bench.searcher.search("red", 5).moments]
+    before = [(m.path, m.start, m.score) for m in bench.searcher.search(parse("red"), 5).moments]
     flip_cell(bench.store, "embeddings", "globals", 14)
     gone = bench.store.checks.mend(bench.store.checks.check(1.0))
     assert len(gone) == 2, "all clips of the video"
     bench.index.remove(np.asarray(gone, np.int64))
     assert "a.mp4" not in bench.found("red")
     assert bench.run().files == 1
-    assert [(m.path, m.start, m.score) for m in bench.searcher.search("red", 5).moments] == before
+    assert [(m.path, m.start, m.score) for m in bench.searcher.search(parse("red"), 5).moments] == before
     assert kinds(bench.store) == set()
 
 

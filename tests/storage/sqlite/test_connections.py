@@ -18,6 +18,7 @@ from cret_desktop.storage.sqlite.backup import check
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.connections import connect_to_read, connect_to_write, difference
+from tests.said import said
 from tests.storage.sqlite.test_catalog import indexed
 
 MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -69,7 +70,7 @@ def test_a_journal_deletes_no_file_that_it_names(path: Path, photo: Path, tmp_pa
         assert len(Clips(catalog).clips_of(1)) == 2
     plant_journal(path, photo)
     with Catalog.open(path) as catalog:
-        assert (len(Clips(catalog).clips_of(1)), catalog.notice) == (2, "")
+        assert (len(Clips(catalog).clips_of(1)), catalog.notices) == (2, [])
     assert photo.read_bytes() == b"somebody's" * 10_000
 
 
@@ -137,7 +138,7 @@ def test_what_a_catalog_has_besides_is_never_run(path: Path, statement: str) -> 
         assert len(Clips(catalog).clips_of(1)) == 2
     assert check(path.parent) == Contents(1, 2)
     with Catalog.open(path) as catalog:
-        assert "was repaired: 1 video came back" in catalog.notice
+        assert "was repaired: 1 video came back" in said(catalog.notices)
         assert len(Clips(catalog).clips_of(1)) == 2
     with closing(connect_to_read(path)) as db:
         assert not difference(db)
@@ -147,7 +148,7 @@ def test_what_a_catalog_has_besides_is_never_run(path: Path, statement: str) -> 
 def test_a_version_that_there_never_was_loses_nothing(path: Path, version: int) -> None:
     change(path, f"PRAGMA user_version = {version}")
     with Catalog.open(path) as catalog:
-        assert "was repaired: 1 video came back" in catalog.notice
+        assert "was repaired: 1 video came back" in said(catalog.notices)
         assert len(Clips(catalog).clips_of(1)) == 2
 
 
@@ -155,8 +156,8 @@ def test_a_version_that_there_never_was_loses_nothing(path: Path, version: int) 
 def test_numbers_that_are_used_up_are_given_anew(path: Path, table: str) -> None:
     change(path, f"UPDATE sqlite_sequence SET seq = {2**63 - 1} WHERE name = '{table}'")
     with Catalog.open(path) as catalog:
-        assert "no numbers left" not in catalog.notice
-        assert "1 video came back" in catalog.notice
+        assert "no numbers left" not in said(catalog.notices)
+        assert "1 video came back" in said(catalog.notices)
         indexed(catalog, "b.mp4", 1)
         catalog.add_root("/elsewhere")
 

@@ -25,6 +25,7 @@ from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.listing import Listing
+from tests.said import said
 from tests.storage.samples import MODEL
 from tests.storage.sqlite.test_catalog import indexed, old_catalog
 
@@ -107,12 +108,12 @@ def check_any_page(sound: Path, folder: Path, page: int, content: bytes) -> bool
             assert db.execute("PRAGMA foreign_key_check").fetchall() == []
         new, _ = indexed(catalog, "one more.mp4", 1)
         assert new > FILES, "ids are never used again"
-        notice = catalog.notice
+        notice = said(catalog.notices)
     aside = list(folder.glob("catalog.damaged-*.sqlite"))
     assert [a.read_bytes() for a in aside] == [damaged] * bool(notice)
     assert all(a.name in notice for a in aside)
     with Catalog.open(path) as catalog:
-        assert (catalog.notice, catalog.unclean) == ("", False)
+        assert (catalog.notices, catalog.unclean) == ([], False)
     return bool(notice)
 
 
@@ -142,11 +143,11 @@ def test_damage_that_is_met_in_use_is_repaired_at_the_next_opening(sound: Path, 
         stream.seek((root - 1) * PAGE)
         stream.write(os.urandom(PAGE))
     with Catalog.open(path) as catalog:
-        assert catalog.notice == "", "after a clean end nothing is looked for"
+        assert catalog.notices == [], "after a clean end nothing is looked for"
         with pytest.raises(LibraryDamaged, match="is repaired when"), catalog.guarded():
             Annotations(catalog).saved_searches()
     with Catalog.open(path) as catalog:
-        assert "30 saved searches" in catalog.notice
+        assert "30 saved searches" in said(catalog.notices)
         assert len(Annotations(catalog).saved_searches()) == 30
 
 
@@ -158,7 +159,7 @@ def test_a_damaged_catalog_of_an_older_schema_is_repaired_and_brought_up_to_date
         stream.write(bytes(PAGE))
     path.with_name(MARK).touch()
     with Catalog.open(path) as catalog:
-        assert "3 videos" in catalog.notice
+        assert "3 videos" in said(catalog.notices)
         assert len(catalog.roots()) == 2
 
 
@@ -166,7 +167,7 @@ def test_nothing_but_a_first_page_is_left_of_it(sound: Path, tmp_path: Path) -> 
     path = damaged_copy(sound, tmp_path / "library", 0, b"")
     os.truncate(path, PAGE)
     with Catalog.open(path) as catalog:
-        assert "0 videos came back; not all of these could be read: folders" in catalog.notice
+        assert "0 videos came back; not all of these could be read: folders" in said(catalog.notices)
         assert catalog.roots() == []
     assert len(list(path.parent.glob("catalog.damaged-*.sqlite"))) == 1
 
@@ -175,7 +176,7 @@ def test_kept_pages_that_are_torn_are_of_no_use_and_do_no_harm(sound: Path, tmp_
     path = damaged_copy(sound, tmp_path / "library", 0, os.urandom(PAGE))
     os.truncate(path.with_suffix(".head"), 100)
     with Catalog.open(path) as catalog:
-        assert "0 videos came back" in catalog.notice
+        assert "0 videos came back" in said(catalog.notices)
     assert path.with_suffix(".head").stat().st_size > PAGE, "kept anew"
 
 
@@ -218,7 +219,7 @@ def test_where_no_repair_can_be_written_the_damaged_one_stays(
 
     with monkeypatch.context() as patch:
         patch.setattr(recovery.shutil, "copyfileobj", full)
-        with pytest.raises(StorageError, match="No space left"):
+        with pytest.raises(StorageError, match="no space left"):
             Catalog.open(path)
     assert path.read_bytes() == damaged
     Catalog.open(path).close()
@@ -279,6 +280,6 @@ def test_what_is_named_as_recovered_and_is_no_catalog_takes_no_ones_place(tmp_pa
     path.with_name("catalog.recovered.sqlite").write_bytes(content)
     with Catalog.open(path) as catalog:
         assert what_was_said(catalog) == before
-        assert catalog.notice == ""
+        assert catalog.notices == []
     (aside,) = tmp_path.glob("catalog.foreign-*.sqlite")
     assert aside.read_bytes() == content

@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
+from cret_desktop.messages import Message
 from cret_desktop.storage.vectors import graph_builder, graph_file
 from cret_desktop.storage.vectors.graph_builder import (
     BadGraph,
@@ -23,6 +24,7 @@ from cret_desktop.storage.vectors.graph_builder import (
     build_graph,
     load_graph,
 )
+from tests.said import said
 
 ROOT = Path(__file__).parents[3]
 WIDTH = 24
@@ -60,7 +62,7 @@ def test_a_graph_holds_what_it_was_given_and_can_grow(tmp_path: Path, graph: Gra
     first, more = unit_vectors(400), unit_vectors(150, seed=1)
     report = build_graph(request(tmp_path, np.arange(1001, 1151), more, base=graph))
     assert report.graph is not None
-    assert (report.graph.count, report.last_clip_id, report.reason) == (550, 1150, "")
+    assert (report.graph.count, report.last_clip_id, report.reason) == (550, 1150, None)
     grown = load_graph(report.graph)
     assert sorted(grown.get_ids_list()) == [*range(1, 401), *range(1001, 1151)]
     np.testing.assert_array_equal(grown.get_items([7, 1042]), [first[6], more[41]])
@@ -138,7 +140,7 @@ def test_input_that_ends_early_gives_no_graph(tmp_path: Path) -> None:
     short = request(tmp_path, np.arange(1, 101), unit_vectors(90))
     report = build_graph(short)
     assert report.storage
-    assert "ends before" in report.reason
+    assert "ends before" in said(report.reason)
     assert not Path(short.target).exists()
 
 
@@ -166,13 +168,16 @@ print(build_graph(request).to_bytes().decode())
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     report = BuildReport.from_bytes(done.stdout.encode())
     assert report.storage
-    assert "disk is probably full" in report.reason
+    assert "disk is probably full" in said(report.reason)
     assert report.graph is None
     assert not Path(full.target).exists()
 
 
 def test_reports_cross_the_pipe_unchanged(graph: GraphFile) -> None:
-    for report in (BuildReport(graph, last_clip_id=400), BuildReport(reason="“full”", storage=True)):
+    for report in (
+        BuildReport(graph, last_clip_id=400),
+        BuildReport(reason=Message("reason.said", text="“full”"), storage=True),
+    ):
         assert BuildReport.from_bytes(report.to_bytes()) == report
 
 

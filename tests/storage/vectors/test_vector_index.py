@@ -835,7 +835,7 @@ try:
     index.build()
 except StorageError as error:
     assert str(folder) in str(error)
-    assert "make room" in str(error)
+    assert "free some space" in str(error)
     assert index.build_failure
     assert not index.needs_build()
     assert_exact(index, store)

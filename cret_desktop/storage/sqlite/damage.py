@@ -1,0 +1,41 @@
+"""What is wrong with a catalog, as messages: found by looking, or said by SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from cret_desktop import foreign
+from cret_desktop.messages import Message, render
+
+# SQLite's own words for what people meet. It has them in English alone.
+_SAID = {
+    "database disk image is malformed": Message("sqlite.malformed"),
+    "file is not a database": Message("sqlite.not-a-database"),
+    "database or disk is full": Message("sqlite.full"),
+    "disk I/O error": Message("sqlite.input-output"),
+    "database is locked": Message("sqlite.locked"),
+    "attempt to write a readonly database": Message("sqlite.read-only"),
+    "unable to open database file": Message("sqlite.not-opened"),
+}
+
+
+class BadCatalog(sqlite3.DatabaseError):
+    """A catalog that must not be read, with the reason as a message: a part of a sentence."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return render(self.message)
+
+
+class DamageFound(BadCatalog):
+    """Damage was looked for and found; SQLite raises its own errors."""
+
+
+def reason_of(error: BaseException) -> Message:
+    """Return what an error of SQLite or the system says, as a part of a sentence."""
+    if isinstance(error, sqlite3.Error) and not isinstance(error, BadCatalog):
+        return _SAID.get(str(error)) or Message("reason.said", text=foreign.short(str(error)))
+    return foreign.reason_of(error)
