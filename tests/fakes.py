@@ -6,6 +6,7 @@ process runs with it. `FakeDecoder` stands in for the decoder pool where no vide
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -379,3 +380,27 @@ def open_library_checked_whole(library: Path, model: str, device: str, read_only
 
     server.CHECKED_SHARE = 1.0
     return open_library(library, model, device, read_only)
+
+
+class CountedText(HeldText):
+    """Adds a line to `loads` when the first query is encoded, as a model does that is loaded then."""
+
+    def __init__(self, go: Path, loads: Path) -> None:
+        super().__init__(go)
+        self._loads: Path | None = loads
+
+    def encode(self, texts: Sequence[str]) -> Features:
+        if self._loads is not None:
+            with self._loads.open("a", encoding="utf-8") as file:
+                file.write(f"{os.getpid()}\n")
+            self._loads = None
+        return super().encode(texts)
+
+
+def open_library_counted(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
+    """`EngineConfig.factory`: as `open_library_held`; each model that is loaded adds a line to `loads` beside it."""
+    from cret_desktop.engine.assemble import wire
+    from cret_desktop.media.decoder_pool import DecoderPool
+
+    counted = ColourModel(text=CountedText(library.with_name("go"), library.with_name("loads")))
+    return wire(library, counted, lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.0)

@@ -49,7 +49,7 @@ def demo(
     _make_demo_videos(videos)
     err.say("Indexing them")
     with EngineClient(config) as engine:
-        with watching(engine) as finished:
+        with watching(engine, [str(videos)]) as finished:
             engine.request(protocol.AddFolders((str(videos),))).result()
             status = report(finished(), as_json=False)
         answers = [engine.request(protocol.Search(text, 3)).result() for text in DEMO_QUERIES]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,9 +19,14 @@ from cret_desktop.cli.options import Device, Library, Model, engine_config
 from cret_desktop.cli.terminal import clock, err, out
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
-from cret_desktop.errors import CretError, PathError
+from cret_desktop.errors import CretError, EngineError, PathError
 from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
 from cret_desktop.messages import render
+from cret_desktop.paths import is_inside
+
+log = logging.getLogger(__name__)
+
+PAUSED = "Indexing is paused by another program that has the library open. It goes on when it is resumed there."
 
 
 def index(
@@ -30,9 +37,15 @@ def index(
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line of totals.")] = False,
 ) -> int:
     """Index folders or files: what is new or changed since the last time."""
-    with EngineClient(engine_config(library, device, model)) as engine, watching(engine) as finished:
-        engine.request(protocol.AddFolders(tuple(str(place.absolute()) for place in places))).result()
-        outcome = finished()
+    wanted = tuple(os.path.abspath(place) for place in places)
+    with EngineClient(engine_config(library, device, model)) as engine, watching(engine, wanted) as finished:
+        engine.request(protocol.AddFolders(wanted)).result()
+        try:
+            outcome = finished()
+        except KeyboardInterrupt:
+            if engine.is_joined:
+                err.print("The program that has the library open goes on indexing.")
+            raise
     return report(outcome, as_json)
 
 
@@ -73,9 +86,12 @@ def _totals_json(totals: IndexTotals) -> dict[str, Any]:
 
 
 @contextmanager
-def watching(engine: EngineClient) -> Iterator[Any]:
-    """Show indexing's progress: a live line on a terminal, plain lines in a pipe. Yields a wait for its end."""
-    done = threading.Event()
+def watching(engine: EngineClient, places: Sequence[str]) -> Iterator[Callable[[], protocol.IndexFinished]]:
+    """Show indexing's progress: a live line on a terminal, plain lines in a pipe. Yields a wait for its end.
+
+    The end is that of a run over `places`, absolute paths, whatever else the engine indexes for other programs.
+    """
+    done = threading.Event()  # there is an outcome, and nothing is being optimised
     outcome: list[protocol.IndexFinished | protocol.EngineLost] = []
     bar = Progress(
         TextColumn("{task.fields[phase]}"), BarColumn(), TextColumn("{task.description}"), console=err, transient=True
@@ -112,18 +128,39 @@ def watching(engine: EngineClient) -> Iterator[Any]:
         elif isinstance(event, protocol.EngineLost | protocol.DeviceLost):
             optimising = optimising and isinstance(event, protocol.DeviceLost)
             err.say(render(event.message), "yellow")
+        elif isinstance(event, protocol.PauseChanged) and event.paused:
+            err.say(PAUSED, "yellow")
+
+    def is_over() -> bool:
+        """Whether a run over the places has ended, or none is left that could be."""
+        if not done.wait(0.5):  # in steps, so that Ctrl-C is heard on every system
+            return False
+        if any(isinstance(event, protocol.EngineLost) for event in outcome):
+            return True
+        if sum(_covers(event, places) for event in outcome) > runs_before:
+            return True
+        try:
+            return not engine.request(protocol.GetStatus()).result().indexing
+        except EngineError as error:  # between two engines; its end is an outcome of its own
+            log.debug("the engine could not be asked: %s", error)
+            return False
 
     def wait() -> protocol.IndexFinished:
-        while not done.wait(0.5):  # in steps, so that Ctrl-C is heard on every system
-            pass
-        event = outcome[0]
+        while not is_over():
+            if done.is_set():
+                time.sleep(0.2)
+        event = outcome[-1]
         if isinstance(event, protocol.EngineLost):
             raise CretError(event.message)
         return event
 
+    # A run that is under way may have passed by what is new in these places; the one that is asked for comes after it.
+    runs_before = int(engine.is_joined and engine.request(protocol.GetStatus()).result().indexing)
     unsubscribe = engine.subscribe(listen)
     for message in engine.notice:
         err.say(render(message), "yellow")
+    if engine.paused:
+        err.say(PAUSED, "yellow")
     try:
         if err.is_terminal:
             with bar:
@@ -132,6 +169,13 @@ def watching(engine: EngineClient) -> Iterator[Any]:
             yield wait
     finally:
         unsubscribe()
+
+
+def _covers(finished: protocol.IndexFinished | protocol.EngineLost, places: Sequence[str]) -> bool:
+    """Whether a run was over all of these places, to its end."""
+    if isinstance(finished, protocol.EngineLost) or finished.totals.cancelled:
+        return False
+    return all(any(is_inside(place, around) for around in finished.places) for place in places)
 
 
 def _progress_words(event: IndexProgress) -> str:

@@ -91,6 +91,12 @@ def key_of(catalog: Catalog) -> bytes:
     return _Records.read().key_of(catalog.identity())
 
 
+def key_in(library: Path) -> bytes:
+    """The key of the library that was last open for writing in a folder; empty where none is known."""
+    records = _Records.read()
+    return records.key_in(library) or records.key_in(library.resolve())
+
+
 def remember(catalog: Catalog, adopted: bool = False) -> bytes:
     """Count a library that is open for writing among this person's own; returns its key. Raises: StorageError.
 

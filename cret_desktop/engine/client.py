@@ -1,7 +1,9 @@
 """The engine as the window and the command line hold it: requests as futures, events as callbacks.
 
-Starts the engine in a child process, starts it again after a crash, and keeps every change until the engine has
-acknowledged it. Never imports what the engine imports: the one import of `engine.server` is inside the child.
+Joins the engine of another program where there is one (`engine.joining`), or else starts one in a child process, and
+starts it again after a crash. When a joined engine ends, the client joins the next one or starts one itself. It keeps
+every change until the engine has acknowledged it. Never imports what the engine imports: the one import of
+`engine.server` is inside the child.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cret_desktop import confinement, environment, errors, paths
 from cret_desktop.clips import DEVICES, USUAL_SAMPLING, Sampling
-from cret_desktop.engine import codec, protocol
+from cret_desktop.engine import codec, joining, local_socket, protocol
 from cret_desktop.messages import Message
 from cret_desktop.settings import Settings
 
@@ -34,6 +36,10 @@ R = TypeVar("R")
 
 RESTARTS = 3  # within RESTART_WINDOW seconds; an engine that falls more often than that stays down
 RESTART_WINDOW = 60.0
+HANDOVER_SECONDS = 2.0  # for the program whose engine has ended to start the next one, as after a change of settings
+BRIEF_SECONDS = 10.0  # a joined engine that ends sooner counts as a fall
+LOCKED_SECONDS = 1.0  # between an engine's taking the lock and its listening, and between an end and a lock's release
+LEAVE_SECONDS = 5.0  # for a joined engine to end the connection
 SHUTDOWN_SECONDS = 20.0  # a file's transaction and the decoders' end fit in well
 
 
@@ -107,7 +113,9 @@ def _run_engine(connection: Connection, config: EngineConfig) -> None:
 
 
 class EngineClient:
-    """One engine child. Callbacks run on the client's reader thread; the window's adapter carries them to Qt's.
+    """One engine: a child, or another program's that this one has joined.
+
+    Callbacks run on the client's reader thread; the window's adapter carries them to Qt's.
 
     Raises from `start`: LibraryLocked, LibraryStrange, LibraryTooNew, LibraryMissing, LibraryDamaged, StorageError,
     EngineError.
@@ -126,17 +134,20 @@ class EngineClient:
         self._pending: dict[int, tuple[protocol.Request[Any], Future[Any]]] = {}
         self._subscribers: list[Callable[[protocol.Event], None]] = []
         self._falls: list[float] = []
+        self._asked_again: set[int] = set()  # requests that a joined engine took along when it ended
+        self._opened = 0.0  # when the connection was made, by the monotonic clock
+        self._taking_over = False  # the joined engine has ended, the next one does not answer yet
         self._closing = False
         self._process: Any = None
         self._connection: Connection | None = None
         self._reader: threading.Thread | None = None
 
     def start(self, restarted: bool = False) -> EngineClient:
-        """Start the engine and wait until it has opened the library (no model is loaded for that).
+        """Join or start an engine and wait until it has opened the library (no model is loaded for that).
 
         `restarted` where it takes the place of one with another configuration.
         """
-        started = self._launch(restarted)
+        started = self._open(restarted)
         self.config = replace(self.config, adopt=False)  # asked for once, of this library
         self._reader = threading.Thread(target=self._read, name="engine-client", daemon=True)
         self._reader.start()
@@ -150,7 +161,13 @@ class EngineClient:
         self.close()
 
     @property
+    def is_joined(self) -> bool:
+        """Whether the engine is another program's, and goes on when this client closes."""
+        return self._connection is not None and self._process is None
+
+    @property
     def pid(self) -> int | None:
+        """Of the engine's process; None where it is another program's."""
         return self._process.pid if self._process is not None else None
 
     def subscribe(self, callback: Callable[[protocol.Event], None]) -> Callable[[], None]:
@@ -172,7 +189,8 @@ class EngineClient:
         """
         future: Future[R] = Future()
         with self._lock:
-            restarting = self._reader is not None and self._reader.is_alive() and body.change
+            kept = body.change or self._taking_over
+            restarting = self._reader is not None and self._reader.is_alive() and kept
             if self._closing or (self._connection is None and not restarting):
                 future.set_exception(errors.EngineError("engine.not-running"))
                 return future
@@ -187,7 +205,7 @@ class EngineClient:
         return future
 
     def close(self) -> None:
-        """End the engine and wait for it. Safe to call twice."""
+        """End the engine and wait for it; leave one that was joined. Safe to call twice."""
         with self._lock:
             self._closing = True
             if self._connection is not None:
@@ -200,6 +218,9 @@ class EngineClient:
                 process.kill()
                 process.join()
         if self._reader is not None and self._reader is not threading.current_thread():
+            if self.is_joined:
+                self._reader.join(LEAVE_SECONDS)
+                self._cut()
             self._reader.join()
         with self._lock:
             if self._connection is not None:
@@ -208,6 +229,45 @@ class EngineClient:
             pending, self._pending = self._pending, {}
         for _, future in pending.values():
             _settle(future, error=errors.EngineError("engine.closed"))
+
+    def _cut(self) -> None:
+        """Let go of a joined engine that does not end the connection."""
+        with self._lock:
+            if self._connection is not None:
+                local_socket.cut(self._connection)
+
+    def _open(self, restarted: bool, handover: float = 0.0) -> protocol.EngineStarted:
+        """Join the engine that has the library open, or start one.
+
+        `handover`: the seconds in which another program may start the engine first. Raises: as `start`.
+        """
+        first_chance = time.monotonic() + handover
+        while True:
+            started = self._join(restarted)
+            if started is None and (self._closing or time.monotonic() >= first_chance):
+                try:
+                    return self._launch(restarted)
+                except errors.LibraryLocked:  # perhaps by an engine that has only just begun, or is about to end
+                    started = self._join(restarted)
+                    if started is None and (self._closing or time.monotonic() >= first_chance + LOCKED_SECONDS):
+                        raise
+            if started is not None:
+                return started
+            time.sleep(0.1)
+
+    def _join(self, restarted: bool) -> protocol.EngineStarted | None:
+        joined = joining.join(self.config)
+        if joined is None:
+            return None
+        connection, first = joined
+        with self._lock:
+            self._process, self._connection = None, connection
+            closed_meanwhile = self._closing
+        if closed_meanwhile:
+            connection.send_bytes(codec.encode_request(0, protocol.Shutdown()))
+        self._opened = time.monotonic()
+        self.notice, self.is_strange, self.paused = first.notice, first.strange, first.paused
+        return replace(first, restarted=restarted)
 
     def _launch(self, restarted: bool = False) -> protocol.EngineStarted:
         ours, theirs = self._context.Pipe()
@@ -291,6 +351,8 @@ class EngineClient:
 
     def _recover(self) -> bool:
         """After a crash: fail what was asked, keep what was changed, start again. False when it stays down."""
+        if self._process is None:
+            return self._take_over()
         with self._lock:
             fallen, self._connection = self._connection, None
         if fallen is not None:
@@ -308,20 +370,49 @@ class EngineClient:
         if len(self._falls) > RESTARTS:
             return self._give_up(Message("engine.stays-down", count=len(self._falls), code=code))
         self._publish(protocol.EngineLost(Message("engine.restarting", code=code), False))
+        return self._go_on()
+
+    def _take_over(self) -> bool:
+        """After the end of a joined engine: ask the next one again, once, for all that was not answered.
+
+        False when there is no next one.
+        """
+        now = time.monotonic()
+        self._falls = [fall for fall in self._falls if now - fall < RESTART_WINDOW]
+        if now - self._opened < BRIEF_SECONDS:
+            self._falls.append(now)
+        with self._lock:
+            ended, self._connection = self._connection, None
+            self._taking_over = True
+            lost = [n for n, (body, _) in self._pending.items() if n in self._asked_again and not body.change]
+            self._asked_again = set(self._pending) - set(lost)
+        if ended is not None:
+            ended.close()
+        for number in lost:  # perhaps what ended the engine
+            self._settle(number, error=errors.EngineError(joining.OWNER_ENDED))
+        if len(self._falls) > RESTARTS:
+            return self._give_up(joining.OWNER_ENDED)
+        self._publish(protocol.EngineLost(joining.OWNER_ENDED, False))
+        return self._go_on(HANDOVER_SECONDS)
+
+    def _go_on(self, handover: float = 0.0) -> bool:
+        """Open the library again, and send all that is pending. False when that fails."""
         try:
-            started = self._launch(restarted=True)
+            started = self._open(restarted=True, handover=handover)
         except errors.CretError as error:
             return self._give_up(error.message)
         with self._lock:
+            self._taking_over = False
             for number, (body, _) in self._pending.items():
                 self._send(codec.encode_request(number, body))
-            if not started.read_only:
+            if not started.read_only and not self.is_joined:
                 self._send(codec.encode_request(0, protocol.Refresh()))  # resumes what was being indexed
         self._publish(started)
         return True
 
     def _give_up(self, message: Message) -> bool:
         with self._lock:
+            self._taking_over = False
             pending, self._pending = self._pending, {}
         for _, future in pending.values():
             _settle(future, error=errors.EngineError(message))

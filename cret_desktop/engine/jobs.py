@@ -67,6 +67,12 @@ class JobQueue:
         with self._changed:
             return bool(self._waiting)
 
+    @property
+    def has_runs(self) -> bool:
+        """Whether a run waits or is under way."""
+        with self._changed:
+            return isinstance(self._current, Run) or any(isinstance(job, Run) for job in self._waiting)
+
     def put(self, job: Job) -> None:
         with self._changed:
             if isinstance(job, Task) or not self._closed:

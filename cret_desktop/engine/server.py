@@ -1,7 +1,8 @@
 """The engine's process, the only writer of a library: its transport and its lanes.
 
 A thread reads the pipe, and answers from the catalog at once, before any model is loaded. The other lanes have threads
-of their own; the indexing thread is one of them. The engine ends when its owner's pipe does. Never a window.
+of their own; the indexing thread is one of them. The engine ends when its owner's pipe does; guests, which have joined
+it, learn that when its lock is free, so that one of them can start the next engine. Never a window.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ import os
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 
 from cret_desktop.cancellation import CancelToken
-from cret_desktop.engine import adoption, codec, host, protocol
+from cret_desktop.engine import adoption, codec, host, joining, protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.codec import Undecodable
 from cret_desktop.engine.graph_building import GraphBuilding
 from cret_desktop.engine.handlers import Call, Handlers, Work
 from cret_desktop.engine.jobs import Job, JobQueue, Look, Run, Task
+from cret_desktop.engine.joining import Hello
 from cret_desktop.engine.lanes import WorkerLane, living_on
 from cret_desktop.engine.library_log import log_to
+from cret_desktop.engine.listening import Door
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.engine.log_lines import guard_standard_error
 from cret_desktop.engine.protocol import Lane
@@ -37,9 +41,9 @@ from cret_desktop.engine.services.models import ModelService
 from cret_desktop.engine.services.pictures import PictureService
 from cret_desktop.engine.services.searching import SearchService
 from cret_desktop.engine.services.upkeep import PURGE_SECONDS, UpkeepService
-from cret_desktop.engine.sessions import Session, Sessions
+from cret_desktop.engine.sessions import Guest, Session, Sessions
 from cret_desktop.engine.watching import Watching
-from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing
+from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, StorageError
 from cret_desktop.foreign import short
 from cret_desktop.library.control import Conditions
 from cret_desktop.library.searcher import Abandoned
@@ -67,11 +71,13 @@ def serve(connection: Connection, config: EngineConfig) -> None:
     guard_standard_error()
     lock, strange = WriterLock(LibraryPaths(config.library).lock), False
     notice: Message | None = None
+    door: Door | None = None
     try:
         if config.moved and not LibraryPaths(config.library).catalog.exists():
             raise LibraryMissing("library.moved-away", folder=config.library)
         if not config.read_only:
             lock.acquire()
+            door = Door(config.library)  # at once: who finds the lock held waits there
             if config.gentle:
                 host.step_back()
             if not config.adopt:
@@ -91,14 +97,22 @@ def serve(connection: Connection, config: EngineConfig) -> None:
             library = factory(config.library, config.model, config.device, config.read_only)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the client must hear of it
         connection.send_bytes(codec.encode_message(_failure(0, error)))
+        if door is not None:
+            door.close()
         lock.release()
         return
     notices = (*([notice] if notice is not None else []), *library.catalog.notices)
+    engine = Engine(connection, config, library, strange, notices)
     try:
-        Engine(connection, config, library, strange, notices).run()
+        if door is not None:
+            door.open(adoption.key_of(library.catalog), Hello.of(config), engine.join)
+        engine.run()
     finally:
+        if door is not None:
+            door.close()
         library.close()
         lock.release()
+        engine.part()
 
 
 class Engine:
@@ -119,7 +133,8 @@ class Engine:
         self._notices = notices
         self._told_lost = False  # that the GPU has failed
         self._sessions = Sessions()
-        self._joined: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._serving: set[threading.Thread] = set()
         self._jobs = JobQueue()
         self._conditions = Conditions(host.on_battery if config.pause_on_battery else lambda: False)
         self._conditions.pause(config.paused)
@@ -175,7 +190,9 @@ class Engine:
             self._receive(self._owner)
         finally:
             self._sessions.close()
-            for thread in self._joined:
+            with self._lock:
+                serving = list(self._serving)
+            for thread in serving:
                 thread.join()
             self._watching.close()
             self._graphs.close()
@@ -184,21 +201,27 @@ class Engine:
                 lane.close()
             index.join()
 
-    def join(self, connection: Connection) -> None:
-        """Serve another client as well, on a thread of its own, until it leaves or the engine ends."""
-        session = Session(connection)
-        self._sessions.add(session, self._started())
-        thread = threading.Thread(target=self._serve, args=(session,), name="session")
-        self._joined.append(thread)
-        thread.start()
-
-    def _serve(self, session: Session) -> None:
+    def join(self, connection: Connection, read_only: bool = False) -> None:
+        """Serve a guest as well, on the calling thread, until it leaves or the engine ends."""
+        session = Guest(connection, read_only)
+        with self._lock:
+            self._serving.add(threading.current_thread())
         try:
+            # What was done to the library when it was opened is the owner's to show.
+            started = replace(self._started(), read_only=read_only or self._config.read_only, notice=())
+            self._sessions.add(session, started)
             self._receive(session)
         finally:
+            with self._lock:
+                self._serving.discard(threading.current_thread())
+        if not self._sessions.closed:
             for lane in self._lanes.values():
                 lane.cancel(lambda call: call.session is session)
             self._sessions.remove(session)
+
+    def part(self) -> None:
+        """End the connections of all guests. To be called last: they may open the library themselves then."""
+        self._sessions.part()
 
     def _started(self) -> protocol.EngineStarted:
         return protocol.EngineStarted(
@@ -228,6 +251,8 @@ class Engine:
     def _pass_on(self, call: Call) -> None:
         """Give a call to the lane that carries it out, or carry it out here."""
         try:
+            if call.session.read_only and (call.request.change or call.request.lane is Lane.EXCLUSIVE):
+                raise StorageError(joining.ONLY_READS)
             with self._library.catalog.guarded():
                 route = self._handlers.route(call)
         except BaseException as error:  # noqa: BLE001 - every request gets its answer, the next is heard
@@ -248,13 +273,16 @@ class Engine:
             with self._library.catalog.guarded():
                 value = work()
             call.session.send(protocol.Reply(call.number, value))
-        except Abandoned:
-            call.session.send(
-                protocol.Failure(call.number, "Superseded", Message("engine.superseded"), superseded=True)
-            )
         except BaseException as error:  # noqa: BLE001 - every request gets its answer, its thread lives on
-            call.session.send(_failure(call.number, error))
-            self._fall_if_damaged(error)
+            if self._sessions.closed and call.token.cancelled and isinstance(call.session, Guest):
+                return  # the end of the engine has stopped it; the guest asks the next engine again
+            if isinstance(error, Abandoned):
+                call.session.send(
+                    protocol.Failure(call.number, "Superseded", Message("engine.superseded"), superseded=True)
+                )
+            else:
+                call.session.send(_failure(call.number, error))
+                self._fall_if_damaged(error)
         self._tell_if_lost()
 
     def _publish(self, event: protocol.Event) -> None:

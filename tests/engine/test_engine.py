@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cret_desktop.engine import host, protocol
+from cret_desktop.engine import host, joining, protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import EngineError, LibraryLocked, LibraryMissing, LibraryTooNew, PathError, QueryError
 from cret_desktop.library.progress import FileIndexed
@@ -96,7 +96,10 @@ def test_a_callback_that_raises_silences_nobody(
     assert "A callback failed on IndexFinished" in caplog.text
 
 
-def test_second_run_and_reading_beside_the_writer(config: EngineConfig, videos: Path) -> None:
+def test_second_run_and_reading_beside_the_writer(
+    config: EngineConfig, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "join", lambda _: None)
     with EngineClient(config) as client:
         index(client, videos)
         again = index(client, videos).totals

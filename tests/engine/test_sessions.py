@@ -76,11 +76,17 @@ def two(tmp_path: Path) -> Iterator[Two]:
     ours, theirs = Pipe()
     other_ours, other_theirs = Pipe()
     engine = Engine(theirs, config, library, strange=False)
-    thread = threading.Thread(target=engine.run)
+
+    def serve() -> None:
+        engine.run()
+        engine.part()
+
+    thread = threading.Thread(target=serve)
     thread.start()
     window = Peer(ours)
     window.event(protocol.EngineStarted)
-    engine.join(other_theirs)
+    joined = threading.Thread(target=engine.join, args=[other_theirs])
+    joined.start()
     command = Peer(other_ours)
     command.event(protocol.EngineStarted)
     try:
@@ -90,6 +96,8 @@ def two(tmp_path: Path) -> Iterator[Two]:
         if thread.is_alive():
             window.send(0, protocol.Shutdown())
         thread.join(WAIT)
+        joined.join(WAIT)
+        assert not joined.is_alive()
         for connection in (ours, other_ours, theirs):
             connection.close()
         library.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.engine import client as client_module
-from cret_desktop.engine import protocol
+from cret_desktop.engine import joining, protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.errors import CretError, LibraryLocked, StorageError
@@ -32,8 +32,8 @@ def config(tmp_path: Path) -> EngineConfig:
     return EngineConfig(tmp_path / "library", factory=FACTORY)
 
 
-def test_of_programs_that_start_at_once_one_writes(config: EngineConfig) -> None:
-    clients = [EngineClient(config) for _ in range(3)]
+def start_at_once(clients: list[EngineClient]) -> list[CretError | None]:
+    """Start clients side by side; returns what each raised, in the order in which they were done."""
     outcomes: list[CretError | None] = []
 
     def start(client: EngineClient) -> None:
@@ -49,6 +49,27 @@ def test_of_programs_that_start_at_once_one_writes(config: EngineConfig) -> None
         thread.start()
     for thread in threads:
         thread.join()
+    return outcomes
+
+
+def test_of_programs_that_start_at_once_one_writes_and_the_others_join_it(config: EngineConfig) -> None:
+    clients = [EngineClient(config) for _ in range(3)]
+    outcomes = start_at_once(clients)
+    engines = [client.pid for client in clients if not client.is_joined]
+    for number, client in enumerate(clients):
+        client.request(protocol.SaveSearch(protocol.SavedSearch(str(number), "red"))).result(WAIT)
+    kept = clients[0].request(protocol.GetSavedSearches()).result(WAIT)
+    for client in sorted(clients, key=lambda client: not client.is_joined):
+        client.close()
+    assert outcomes == [None] * 3
+    assert len(engines) == 1
+    assert len(kept) == 3
+
+
+def test_of_programs_that_cannot_join_one_writes(config: EngineConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "join", lambda _: None)
+    clients = [EngineClient(config) for _ in range(3)]
+    outcomes = start_at_once(clients)
     for client in clients:
         client.close()
     assert outcomes.count(None) == 1
@@ -58,6 +79,7 @@ def test_of_programs_that_start_at_once_one_writes(config: EngineConfig) -> None
 
 def test_a_killed_writer_holds_nothing(config: EngineConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "RESTARTS", 0)
+    monkeypatch.setattr(joining, "join", lambda _: None)  # the reader has an engine of its own
     first = EngineClient(config).start()
     lost = threading.Event()
     first.subscribe(lambda event: lost.set() if isinstance(event, protocol.EngineLost) else None)

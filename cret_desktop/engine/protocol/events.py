@@ -11,14 +11,16 @@ from cret_desktop.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class IndexFinished:
-    """Indexing came to rest: what could be indexed is found; the graph may still be under way (Optimising).
+    """A run of indexing came to rest: what could be indexed is found; the graph may still be under way (Optimising).
 
-    `error` says what ended it where that is larger than one file (a full disk, say).
+    `error` says what ended it where that is larger than one file (a full disk, say). `places` are the folders and files
+    that the run was over, as absolute paths: a client may have to wait for a run after it.
     """
 
     totals: IndexTotals
     error: Message | None = None
     exit_status: int = 0
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,10 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class LibraryStatus:
-    """Counts of the whole library. `seconds` is the length of all indexed video."""
+    """Counts of the whole library. `seconds` is the length of all indexed video.
+
+    `indexing`: a run of indexing waits or is under way, also where it is paused.
+    """
 
     library: str
     model: str

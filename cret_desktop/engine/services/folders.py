@@ -68,7 +68,7 @@ class FolderService:
             seconds=sum(c.seconds for c in counts),
             failed=sum(c.failed for c in counts),
             pending=sum(c.pending for c in counts),
-            indexing=isinstance(self._jobs.current, Run),
+            indexing=self._jobs.has_runs,
             paused=self._indexing.paused,
             answering=before.model.info.title if before is not None else "",
         )

@@ -107,7 +107,8 @@ class IndexingService:
         self._watching.look_again(totals.unsettled)
         self._watching.roots_changed()  # their places may have
         if self._reports or error is not None:
-            self._publish(protocol.IndexFinished(totals, error, exit_status))
+            places = tuple(place for _, place in run.places)
+            self._publish(protocol.IndexFinished(totals, error, exit_status, places))
 
     def _pause(self, paused: bool) -> None:
         """Report it also where nothing changes: a run that is held has nothing more to report of itself."""
