@@ -6,13 +6,22 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from cret_desktop import paths
+from cret_desktop.engine import protocol
+from cret_desktop.engine.client import EngineClient, chosen_config
 from cret_desktop.engine.lock import WriterLock
 from cret_desktop.settings import Settings, load
-from tests.end2end.test_commands import cret
+from tests.end2end.test_commands import WAIT, cret
 from tests.storage.sqlite.test_backup import make_library, notes
+from tests.videos import write_colours
 
 
 def test_backup_and_restore(tmp_path: Path) -> None:
@@ -119,3 +128,47 @@ def test_a_check_names_what_is_damaged_and_changes_nothing(tmp_path: Path) -> No
     assert cret("check", library=library, status=3).stderr == found, "it has changed nothing"
     parts = [cret("check", "--subset", "50%", library=library, status=None) for _ in range(2)]
     assert all(part.returncode in (0, 3) for part in parts)
+
+
+def test_commands_share_the_engine_that_is_there(tmp_path: Path) -> None:
+    """A program that has the library open, and commands beside it: one engine process, one model in it."""
+    library, videos, tags = tmp_path / "library", tmp_path / "videos", tmp_path / "tags.json"
+    videos.mkdir()
+    write_colours(videos / "red.mp4", ["red"])
+    with EngineClient(chosen_config(Settings(), library)) as window:
+        heard: list[protocol.Event] = []
+        window.subscribe(heard.append)
+        totals = json.loads(cret("index", str(videos), "--json", library=library).stdout)
+        assert (totals["files"], totals["failed"]) == (1, 0)
+        assert any(isinstance(event, protocol.IndexFinished) for event in heard), "this engine has done it"
+        assert json.loads(cret("status", "--json", library=library).stdout)["files"] == 1
+        window.request(protocol.Prepare()).result(WAIT)
+        before = json.loads(cret("search", "red", "--json", library=library).stdout)
+        (file,) = window.request(protocol.Search("")).result(WAIT).files
+        window.request(protocol.ChangeTags((file.id,), add=("Zoo",))).result(WAIT)
+        cret("export-tags", str(tags), library=library)
+        tags.write_text(tags.read_text().replace("Zoo", "Farm"))
+        cret("import-tags", str(tags), library=library)
+        assert [name for name, _ in window.request(protocol.GetTags()).result(WAIT)] == ["Farm", "Zoo"]
+        assert window.pid is not None
+        assert psutil.Process(window.pid).is_running()
+        # Another model does not fit this engine: the command has one of its own, that only reads.
+        assert "another program" in cret("index", str(videos), "--device", "cpu", library=library, status=3).stderr
+        assert json.loads(cret("status", "--json", "--device", "cpu", library=library).stdout)["files"] == 1
+    assert json.loads(cret("search", "red", "--json", library=library).stdout)["results"] == before["results"]
+
+
+def test_a_search_starts_no_engine_where_one_runs(tmp_path: Path) -> None:
+    library = make_library(tmp_path / "library", "one")
+    with EngineClient(chosen_config(Settings(), library)):
+        command = [sys.executable, "-m", "cret_desktop", "search", "red", "--json", "--library", str(library)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+            children: set[int] = set()
+            while running.poll() is None:
+                with suppress(psutil.NoSuchProcess):
+                    children |= {child.pid for child in psutil.Process(running.pid).children(recursive=True)}
+                time.sleep(0.01)
+            assert running.stdout is not None
+            assert json.loads(running.stdout.read())["query"] == "red"
+        assert running.returncode == 0
+        assert children == set()

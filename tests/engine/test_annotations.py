@@ -14,6 +14,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import FolderState, LibraryPart
 from cret_desktop.errors import PathError, QueryError, StorageError
+from cret_desktop.library.progress import FileIndexed
 from tests.engine.test_engine import FACTORY, WAIT, Events, index
 from tests.fakes import COLOURS
 from tests.videos import write_colours
@@ -172,3 +173,41 @@ def test_gentle_and_leaving_out(config: EngineConfig, videos: Path) -> None:
         assert psutil.Process(client.pid).nice() > psutil.Process().nice()
         index(client, videos)
         assert list(files(client)) == ["first.mp4"]
+
+
+def test_clients_hear_that_a_video_has_its_tags_again(config: EngineConfig, videos: Path, tmp_path: Path) -> None:
+    kept, folder = tmp_path / "tags.json", tmp_path / "videos"
+    folder.mkdir()
+    (folder / "first.mp4").write_bytes((videos / "first.mp4").read_bytes())
+
+    def hears_of_tags(events: Events) -> bool:
+        """Before the end of the run."""
+        while not isinstance(event := events.until(lambda _: True), protocol.IndexFinished):
+            if isinstance(event, protocol.LibraryChanged) and event.touches(LibraryPart.TAGS):
+                return True
+        return False
+
+    with EngineClient(config) as client:
+        index(client, folder)
+        client.request(protocol.ChangeTags((files(client)["first.mp4"].id,), add=("Zoo",))).result(WAIT)
+        client.request(protocol.ExportTags(str(kept))).result(WAIT)
+        (folder / "first.mp4").rename(tmp_path / "away.mp4")
+        index(client, folder)
+        (tmp_path / "away.mp4").rename(folder / "first.mp4")
+        events = Events(client)
+        client.request(protocol.Refresh()).result(WAIT)
+        assert hears_of_tags(events)
+        assert client.request(protocol.GetTags()).result(WAIT) == (("Zoo", 1),)
+        events.until(lambda event: isinstance(event, protocol.IndexFinished))
+        client.request(protocol.RemoveFolder(str(folder))).result(WAIT)
+        events = Events(client)
+        client.request(protocol.AddFolders((str(folder),))).result(WAIT)
+        assert hears_of_tags(events)
+    with EngineClient(replace(config, library=tmp_path / "other")) as client:
+        assert client.request(protocol.ImportTags(str(kept))).result(WAIT).waiting == 1
+        events = Events(client)
+        client.request(protocol.AddFolders((str(folder),))).result(WAIT)
+        indexed = events.until(lambda event: isinstance(event, FileIndexed))
+        assert indexed.path == str(folder / "first.mp4")
+        assert hears_of_tags(events)
+        assert client.request(protocol.GetTags()).result(WAIT) == (("Zoo", 1),)

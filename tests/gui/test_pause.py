@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,7 +179,7 @@ def test_paused_before_there_is_anything_to_index(application: Application, qtbo
 
 
 def test_a_window_that_only_reads_pauses_nothing(running: Application, config: EngineConfig, qtbot: QtBot) -> None:
-    second = build_application([], config)
+    second = build_application([], replace(config, device="cpu"))  # does not fit the engine that is there
     try:
         with qtbot.waitSignal(second.bridge.locked_out, timeout=WAIT):
             second.open()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from cret_desktop.app import Application, build_application
 from cret_desktop.clips import Moment
 from cret_desktop.engine import adoption
 from cret_desktop.engine.client import EngineConfig
-from cret_desktop.engine.protocol import DeviceLost, Folder, SearchAnswer
+from cret_desktop.engine.protocol import ChangeTags, DeviceLost, Folder, LibraryPart, SearchAnswer
 from cret_desktop.errors import Defect
 from cret_desktop.gui.error_dialog import ErrorDialog
 from cret_desktop.gui.library.failures_dialog import FailuresDialog
@@ -274,10 +275,31 @@ def test_a_query_asked_while_the_engine_is_down_is_answered(indexed: Application
     assert search(indexed, qtbot, "blue").moments
 
 
-def test_a_second_window_on_the_same_library_only_reads(
-    indexed: Application, config: EngineConfig, videos: Path, qtbot: QtBot
+def test_a_second_window_on_the_same_library_shares_its_engine(
+    indexed: Application, config: EngineConfig, qtbot: QtBot
 ) -> None:
     second = build_application([], config)
+    with qtbot.waitSignals([second.bridge.started, second.window.library.status_changed], timeout=WAIT):
+        second.open()
+    assert second.bridge.client.is_joined
+    (moment, *_) = search(second, qtbot, "green").moments
+    with qtbot.waitSignal(indexed.bridge.library_changed, timeout=WAIT) as changed:
+        second.bridge.request(ChangeTags((moment.file_id,), add=("Zoo",)), lambda _: None, raise_it)
+    assert changed.args[0].touches(LibraryPart.TAGS)
+    second.close_and_wait()
+    second.window.deleteLater()
+    second.deleteLater()
+    assert search(indexed, qtbot, "green").moments
+
+
+def raise_it(error: BaseException) -> None:
+    raise error
+
+
+def test_a_second_window_that_cannot_join_only_reads(
+    indexed: Application, config: EngineConfig, videos: Path, qtbot: QtBot
+) -> None:
+    second = build_application([], replace(config, device="cpu"))
     with qtbot.waitSignals([second.bridge.locked_out, second.window.library.status_changed], timeout=WAIT):
         second.open()
     assert "Another program" in second.window.banner.text

@@ -15,7 +15,7 @@ from cret_desktop.engine.graph_building import GraphBuilding
 from cret_desktop.engine.handlers import Call, Route, handles, routes
 from cret_desktop.engine.jobs import JobQueue, Run
 from cret_desktop.engine.protocol import FolderState, Lane, LibraryPart
-from cret_desktop.engine.services.indexing import IndexingService
+from cret_desktop.engine.services.indexing import ANNOTATIONS, IndexingService
 from cret_desktop.engine.sessions import Publish
 from cret_desktop.engine.watching import Watching
 from cret_desktop.errors import PathError
@@ -134,7 +134,7 @@ class FolderService:
         self._jobs.put(Run(tuple((add_root(catalog, path, volumes), path) for path in paths)))
         self._watching.roots_changed()
         if back:
-            self._publish(protocol.LibraryChanged.of(LibraryPart.FOLDERS, LibraryPart.FILES))
+            self._publish(protocol.LibraryChanged.of(LibraryPart.FOLDERS, LibraryPart.FILES, *ANNOTATIONS))
 
     def _index(self, roots: Sequence[Root]) -> None:
         if roots:

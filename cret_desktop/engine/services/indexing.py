@@ -24,6 +24,8 @@ from cret_desktop.paths import is_inside
 
 log = logging.getLogger(__name__)
 
+ANNOTATIONS = (LibraryPart.TAGS, LibraryPart.NOTES, LibraryPart.FAVOURITES)
+
 
 class IndexingService:
     def __init__(
@@ -51,6 +53,7 @@ class IndexingService:
         self._lock = threading.Lock()
         self._under_way: tuple[Run, Control] | None = None
         self._reports = False  # whether the run under way has something to report
+        self._indexed = False  # whether it has indexed a file, which may have its tags and notes again
 
     @property
     def paused(self) -> bool:
@@ -78,7 +81,7 @@ class IndexingService:
 
     def run(self, run: Run) -> None:
         """Carry out a run. Its end is always reported, whatever ends it: somebody waits for that."""
-        self._reports = not run.quiet
+        self._reports, self._indexed = not run.quiet, False
         error: Message | None = None
         exit_status = 0
         config = self._config
@@ -106,6 +109,8 @@ class IndexingService:
         self._jobs.rest(failed=error is not None)
         self._watching.look_again(totals.unsettled)
         self._watching.roots_changed()  # their places may have
+        if self._indexed:
+            self._publish(protocol.LibraryChanged.of(*ANNOTATIONS))
         if self._reports or error is not None:
             places = tuple(place for _, place in run.places)
             self._publish(protocol.IndexFinished(totals, error, exit_status, places))
@@ -129,7 +134,7 @@ class IndexingService:
         if isinstance(event, FolderScanned):
             self._watching.looked(event)
             if event.changed:
-                self._publish(protocol.LibraryChanged.of(LibraryPart.FILES, LibraryPart.FOLDERS))
+                self._publish(protocol.LibraryChanged.of(LibraryPart.FILES, LibraryPart.FOLDERS, *ANNOTATIONS))
             return
         if isinstance(event, FilesMeasured):
             self._publish(protocol.LibraryChanged.of(LibraryPart.FILES))
@@ -141,4 +146,5 @@ class IndexingService:
         self._publish(event)
         self._on_batch()
         if isinstance(event, FileIndexed):
+            self._indexed = True
             self._graphs.build_if_due()
