@@ -210,11 +210,19 @@ def test_a_stalled_child_is_killed(films: list[VideoFile]) -> None:
 def test_a_child_that_takes_too_much_memory_is_killed(films: list[VideoFile]) -> None:
     with DecoderPool(FORMAT, workers=1, limits=PoolLimits(memory_bytes=1 << 20)) as pool:
         events = list(pool.decode(films[:1]))
-    assert events == [FileFailed(films[0], Message("file.decoder-memory", gigabytes=0.001))]
+    assert events == [FileFailed(films[0], Message("file.decoder-memory", gigabytes=2**-10))]
 
 
 @pytest.mark.parametrize(
-    "nonsense", [b"\xff\x00", b"[]", b'{"kind": "clip", "slot": 99}', b'{"kind": "opened"}', b"x" * 99_999]
+    "nonsense",
+    [
+        b"\xff\x00",
+        b"[]",
+        b'{"kind": "clip", "slot": 99}',
+        b'{"kind": "opened"}',
+        b'{"kind": "failed", "reason": "no"}',
+        b"x" * 99_999,
+    ],
 )
 def test_a_child_that_talks_nonsense_has_crashed(
     films: list[VideoFile], monkeypatch: pytest.MonkeyPatch, nonsense: bytes
