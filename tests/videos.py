@@ -8,8 +8,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.fakes import COLOURS
+from tests.narrowing import found, of_type
 
 BITS = 10  # of a frame's number
 
@@ -32,6 +34,18 @@ def write_colours(
         if sound:
             _add_noise(container, noise, len(colours) * seconds)
     return path
+
+
+def add_video_stream(
+    container: av.container.OutputContainer, codec: str, rate: Fraction | int, options: dict[str, str] | None = None
+) -> av.VideoStream:
+    """Add a stream of pictures to a file that is being written."""
+    return of_type(av.VideoStream, container.add_stream(codec, rate=rate, options=options or {}))
+
+
+def clock_time(frame: av.VideoFrame) -> Fraction:
+    """The time of a decoded frame on its container's clock, in seconds."""
+    return found(frame.pts) * found(frame.time_base)
 
 
 def write_unlike(template: Path, path: Path, number: int) -> Path:
@@ -71,7 +85,7 @@ def write_numbered(
     `start` is the container's start in seconds. `uneven` frames last between 20 and 99 ms, whatever `frame_rate` says.
     """
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=frame_rate, options=options or {})
+        stream = add_video_stream(container, codec, frame_rate, options)
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
         if uneven:
             stream.codec_context.time_base = Fraction(1, 1000)
@@ -87,10 +101,10 @@ def write_numbered(
         container.mux(stream.encode(None))
     with av.open(str(path)) as container:
         begin = Fraction(container.start_time or 0, av.time_base)
-        return [float(frame.pts * frame.time_base - begin) for frame in container.decode(video=0)]
+        return [float(clock_time(frame) - begin) for frame in container.decode(video=0)]
 
 
-def _numbered_picture(number: int) -> np.ndarray:
+def _numbered_picture(number: int) -> NDArray[np.uint8]:
     picture = np.full((96, 160, 3), 128, np.uint8)
     for bit in range(BITS):
         picture[16:80, 10 + 14 * bit : 24 + 14 * bit] = 255 if number >> bit & 1 else 0

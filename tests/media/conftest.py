@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cret_desktop.clips import VideoFile
 from cret_desktop.media.scan import video_file
+from tests.videos import add_video_stream
 
 BITS = 10
 WIDTH, HEIGHT = 320, 180
@@ -83,7 +84,7 @@ def write_video(
     `keyframes` are the numbers of frames that the encoder must make keyframes, beside those it makes by itself.
     """
     with av.open(str(path), "w", format=container_format) as container:
-        stream = container.add_stream(codec, rate=25, options=options or {})
+        stream = add_video_stream(container, codec, 25, options)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixels
         rate_bound = path.suffix == ".ogv" or codec in (
@@ -99,8 +100,8 @@ def write_video(
         stream.codec_context.time_base = time_base
         if rotation or mirrored:
             stream.set_display_rotation(rotation, hflip=mirrored)
-        sound = container.add_stream("aac", rate=48000) if sound_from is not None else None
-        if sound is not None:
+        if sound_from is not None:
+            sound = container.add_stream("aac", rate=48000)
             for index in range(20):
                 silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
                 silence.sample_rate = 48000

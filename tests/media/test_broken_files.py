@@ -23,7 +23,7 @@ from tests.media.conftest import NumberedVideo, numbered_frame, write_video
 from tests.said import said
 
 Numbered = Callable[..., NumberedVideo]
-Maker = Callable[[Path, Path], None]
+Maker = Callable[[Path, Path], object]
 FORMAT = FrameFormat(frames=2, size=32)
 TIMES = [i / 25 for i in range(100)]
 OPTIONS = {"options": {"g": "25", "preset": "ultrafast"}}
@@ -75,10 +75,10 @@ def picture(_: Path, target: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Maker, str]] = {
-    "empty.mp4": (lambda _, t: t.write_bytes(b"") and None, "The file is empty."),
-    "text.mp4": (lambda _, t: t.write_text("this is no video\n" * 99) and None, "This is not a video"),
-    "zeros.mp4": (lambda _, t: t.write_bytes(bytes(1 << 20)) and None, "This is not a video"),
-    "noise.mkv": (lambda _, t: t.write_bytes(np.random.default_rng(0).bytes(1 << 18)) and None, "This is not a video"),
+    "empty.mp4": (lambda _, t: t.write_bytes(b""), "The file is empty."),
+    "text.mp4": (lambda _, t: t.write_text("this is no video\n" * 99), "This is not a video"),
+    "zeros.mp4": (lambda _, t: t.write_bytes(bytes(1 << 20)), "This is not a video"),
+    "noise.mkv": (lambda _, t: t.write_bytes(np.random.default_rng(0).bytes(1 << 18)), "This is not a video"),
     "picture.mp4": (picture, "This is not a video"),
     "concat.mp4": (concat_script, "This is not a video"),
     "playlist.mp4": (playlist, "This is not a video"),
@@ -90,7 +90,7 @@ BROKEN: dict[str, tuple[Maker, str]] = {
     "gone.mp4": (lambda _, t: t.symlink_to("nowhere"), "The file is no longer there."),
     "huge.mp4": (lambda s, t: patch(s, t, b"avc1", 24, struct.pack(">HH", 65535, 65535)), ""),
     "time-scale-0.mp4": (lambda s, t: patch(s, t, b"mdhd", 12, bytes(4)), ""),
-    "media-gone.mp4": (lambda s, t: t.write_bytes(wipe_media(s)) and None, "No frame of this file could be decoded."),
+    "media-gone.mp4": (lambda s, t: t.write_bytes(wipe_media(s)), "No frame of this file could be decoded."),
 }
 
 

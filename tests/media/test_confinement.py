@@ -231,10 +231,10 @@ def treacherous_decoder(foreign: str, port: int, film: str, *given: Any) -> None
             more = {"read its file": lambda: os.read(handed, 1), "open it": lambda: os.open(film, os.O_RDONLY)}
             yield FileFailed(file, Message("reason.said", text=tried(foreign, port, **more)))
 
-        decoder.decode_file = decode_file
+        decoder.decode_file = decode_file  # type: ignore[assignment]
         honest(self, *limits)
 
-    decoder_child._Loop.run = run  # type: ignore[method-assign]
+    decoder_child._Loop.run = run  # type: ignore[method-assign, assignment]
     decoder_child.run(*given)
 
 

@@ -19,7 +19,9 @@ from cret_desktop.media.cutter import Cut, CutClip, copy_clip
 from cret_desktop.media.exact_cut import cut_exactly
 from cret_desktop.media.thumbnails import Orientation
 from tests.media.conftest import HEIGHT, WIDTH, NumberedVideo, numbered_frame, read_number, write_video
+from tests.narrowing import found, of_type
 from tests.said import said
+from tests.videos import clock_time
 
 STEADY = [number / 25 for number in range(120)]
 LONG_GOP = {"g": "250", "bf": "3"}
@@ -37,8 +39,8 @@ def shown(path: Path) -> list[tuple[int, float]]:
         begins = (container.start_time or 0) / av.time_base
         pictures = []
         for frame in container.decode(stream):
-            number = read_number(frame.to_ndarray(format="rgb24"))
-            pictures.append((number, float(frame.pts * stream.time_base) - begins))
+            number = read_number(frame.to_ndarray(format="rgb24").astype(np.uint8))
+            pictures.append((number, float(clock_time(frame)) - begins))
     return pictures
 
 
@@ -203,7 +205,7 @@ def write_clapper(path: Path, sound: str, starts: float = 0.0) -> None:
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25, options={"g": "250", "bf": "2"})
         video.width, video.height, video.pix_fmt = 160, 96, "yuv420p"
-        track = container.add_stream(sound, rate=48000, layout="stereo")
+        track = of_type(av.AudioStream, container.add_stream(sound, rate=48000, layout="stereo"))
         for number in range(100):
             picture = np.full((96, 160, 3), 235 if number % 25 == 12 else 20, np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
@@ -213,19 +215,19 @@ def write_clapper(path: Path, sound: str, starts: float = 0.0) -> None:
         wave = 0.6 * np.sin(2 * np.pi * 1000 * time) * ((time % 1.0 >= 0.48) & (time % 1.0 < 0.52))
         for piece in range(0, len(wave) - 1024, 1024):
             samples = np.tile(wave[piece : piece + 1024], (2, 1)).astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(samples, "fltp", "stereo")
-            frame.sample_rate, frame.pts = 48000, piece + round(starts * 48000)
-            frame.time_base = Fraction(1, 48000)
-            container.mux(track.encode(frame))
-        for stream in (video, track):
-            container.mux(stream.encode(None))
+            heard = av.AudioFrame.from_ndarray(samples, "fltp", "stereo")
+            heard.sample_rate, heard.pts = 48000, piece + round(starts * 48000)
+            heard.time_base = Fraction(1, 48000)
+            container.mux(track.encode(heard))
+        container.mux(video.encode(None))
+        container.mux(track.encode(None))
 
 
 def claps(path: Path) -> tuple[list[float], list[float]]:
     """When a file flashes, and when it beeps."""
     with av.open(str(path)) as container:
         flashes = [
-            float(frame.pts * frame.time_base)
+            float(clock_time(frame))
             for frame in container.decode(video=0)
             if frame.to_ndarray(format="gray").mean() > 120
         ]
@@ -234,7 +236,7 @@ def claps(path: Path) -> tuple[list[float], list[float]]:
         for frame in container.decode(audio=0):
             samples = np.abs(frame.to_ndarray().astype(float)).reshape(-1, frame.samples * 1)[0]
             peak = samples > 0.25 * (1 if frame.format.name.startswith("f") else 2 ** (frame.format.bits - 1))
-            loud += [frame.time + index / frame.sample_rate for index in np.flatnonzero(peak)]
+            loud += [found(frame.time) + index / frame.sample_rate for index in np.flatnonzero(peak)]
     beeps = [time for before, time in itertools.pairwise([-1.0, *loud]) if time - before > 0.5]
     return flashes, beeps
 
@@ -260,9 +262,8 @@ def test_what_was_lossless_stays_lossless(tmp_path: Path, sound: str, kept: str)
     with av.open(str(clip.path)) as container:
         audio, video = container.streams.audio[0], container.streams.video[0]
         assert audio.codec_context.name == kept
-        assert float(audio.duration * audio.time_base) == pytest.approx(
-            float(video.duration * video.time_base), abs=0.03
-        )
+        heard, seen = (found(stream.duration) * found(stream.time_base) for stream in (audio, video))
+        assert float(heard) == pytest.approx(float(seen), abs=0.03)
 
 
 def test_sound_that_ends_early_is_not_waited_for(numbered: Numbered, tmp_path: Path) -> None:

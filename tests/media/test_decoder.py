@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from cret_desktop.media.scan import video_file
 from cret_desktop.media.sprites import tile_size
 from cret_desktop.messages import Message
 from tests.media.conftest import NumberedVideo, numbered_frame, read_number, write_video
+from tests.narrowing import found
 
 Numbered = Callable[..., NumberedVideo]
 FORMAT = FrameFormat(frames=4, size=112)
@@ -130,7 +132,7 @@ def test_pixels_that_are_not_square_are_stretched(tmp_path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = 2
+        stream.codec_context.sample_aspect_ratio = Fraction(2)
         for i in range(5):
             frame = av.VideoFrame.from_ndarray(numbered_frame(i, 160, 120), "rgb24")
             frame.pts = i
@@ -222,7 +224,7 @@ def test_sprite_has_the_frames_and_a_poster_that_is_not_black(tmp_path: Path) ->
     frames = [(numbered_frame(i) * light).astype(np.uint8) for i, light in enumerate(brightness)]
     write_video(path, frames, CONSTANT[:60], options={"crf": "12"})
     [clip, *_] = clips_of(decode(video_file(str(path))))
-    strip = cv2.imdecode(np.frombuffer(clip.sprite.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    strip = found(cv2.imdecode(np.frombuffer(clip.sprite.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)).astype(np.uint8)
     assert strip.shape == (180, 4 * 320, 3)
     assert clip.sprite.times == clip.times
     tiles = [strip[:, i * 320 : (i + 1) * 320] for i in range(4)]

@@ -62,7 +62,7 @@ def gif(frames: int, side: int) -> bytes:
     return b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + frame * frames + b"\x3b"
 
 
-def encoded(ending: str, pixels: Pixels) -> bytes:
+def encoded(ending: str, pixels: Pixels | NDArray[np.uint16]) -> bytes:
     done, data = cv2.imencode(ending, pixels)
     assert done
     return bytes(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -18,6 +19,7 @@ from cret_desktop.media.decoder import decode_file
 from cret_desktop.media.ring import Ring
 from cret_desktop.media.scan import video_file
 from cret_desktop.media.thumbnails import Orientation, Pictures, draw_sprite
+from tests.videos import add_video_stream
 
 FORMAT = FrameFormat(frames=2, size=64)
 # Linear BT.709 light, relative to diffuse white: greys, primaries, skin, sky, leaf.
@@ -56,7 +58,7 @@ def yuv_frame(code: NDArray[np.float64], matrix: int, bits: int, full: bool) -> 
     for plane, values in zip(frame.planes, [luma, *chroma], strict=True):
         kind = np.uint8 if bits == 8 else np.uint16
         row = np.repeat(np.round(values), 32).astype(kind)
-        np.frombuffer(plane, kind).reshape(64, -1)[:, : len(row)] = row
+        np.frombuffer(memoryview(plane), kind).reshape(64, -1)[:, : len(row)] = row
     frame.colorspace = matrix
     frame.color_range = ColorRange.JPEG if full else ColorRange.MPEG
     return frame
@@ -82,7 +84,7 @@ def test_untagged_video_is_read_as_players_do(height: int, matrix: int) -> None:
     red_luma = 16 + 219 * kr
     frame = av.VideoFrame(64, height, "yuv444p")
     for plane, value in zip(frame.planes, (red_luma, 128 - 224 * kr / (2 - 2 * kb), 240), strict=True):
-        np.frombuffer(plane, np.uint8)[:] = round(value)
+        np.frombuffer(memoryview(plane), np.uint8)[:] = round(value)
     picture = Pictures((64, height), Orientation(), FORMAT).picture(frame)
     assert np.abs(picture.mean(axis=(0, 1)) - [255, 0, 0]).max() < 4
 
@@ -104,7 +106,9 @@ def hlg(light: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize(("encode", "transfer"), [(pq, ColorTrc.SMPTE2084), (hlg, ColorTrc.ARIB_STD_B67)])
-def test_hdr_looks_like_its_sdr_rendition(encode, transfer) -> None:  # type: ignore[no-untyped-def]
+def test_hdr_looks_like_its_sdr_rendition(
+    encode: Callable[[NDArray[np.float64]], NDArray[np.float64]], transfer: ColorTrc
+) -> None:
     wide = PATCHES @ BT709_TO_BT2020.T
     frame = yuv_frame(encode(wide), 9, 10, full=False)
     frame.color_trc, frame.color_primaries = transfer, ColorPrimaries.BT2020
@@ -126,7 +130,7 @@ def test_hdr_files_are_recognised(tmp_path: Path, codec: str) -> None:
     wide = yuv_frame(pq(PATCHES @ BT709_TO_BT2020.T), 9, 10, full=False)
     with av.open(str(path), "w") as container:
         options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
-        stream = container.add_stream(codec, rate=25, options={"crf": "8", **options})
+        stream = add_video_stream(container, codec, 25, {"crf": "8", **options})
         stream.width, stream.height, stream.pix_fmt = wide.width, wide.height, "yuv444p10le"
         context = stream.codec_context
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = 9, 9, 16, 1
