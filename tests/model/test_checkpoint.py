@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from cret_desktop.model import checkpoint, presets
 from cret_desktop.model.config import CRETConfig
 from cret_desktop.model.cret import CRET
 from tests.model import tiny
+from tests.narrowing import found, of_type
 
 
 def save(folder: Path, config: CRETConfig, change: float = 0.0) -> checkpoint.Manifest:
@@ -68,7 +70,7 @@ def test_a_text_side_that_comes_from_a_file_draws_no_weights(
     loaded = checkpoint.load(saved, video=False)
     assert not drawn
     checkpoint.initialise(saved.config, video=False)  # without a source they are drawn
-    assert tuple(loaded.text.token_embedding.weight.shape) in drawn
+    assert tuple(found(loaded.text).token_embedding.weight.shape) in drawn
 
 
 def test_the_fingerprint_covers_weights_preprocessing_and_sizes_and_nothing_else(tmp_path: Path) -> None:
@@ -152,7 +154,7 @@ def test_an_edited_config_and_an_empty_folder_are_refused(saved: checkpoint.Mani
 
 def test_nothing_of_a_pickle_runs(tmp_path: Path) -> None:
     class Harmful:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[Path]]:
             return Path.mkdir, (tmp_path / "ran",)
 
     file = tmp_path / "weights.pth"
@@ -167,14 +169,15 @@ def test_nothing_of_a_pickle_runs(tmp_path: Path) -> None:
 
 def test_backbones_are_initialised_from_sources_and_the_rest_stays_new(tmp_path: Path) -> None:
     config = tiny.paper()
-    video = tiny.fill(CRET(config, text=False)).video
+    video = found(tiny.fill(CRET(config, text=False)).video)
     weights = dict(video.spatial.backbone.state_dict()) | {"head.weight": torch.zeros(1000, 16)}
     save_file(weights, tmp_path / "cait.safetensors")
     config = dataclasses.replace(config, video=dataclasses.replace(config.video, weights="cait.safetensors"))
-    model = checkpoint.initialise(config, folder=tmp_path)
-    for name, tensor in model.video.spatial.backbone.state_dict().items():
+    tower = found(checkpoint.initialise(config, folder=tmp_path).video)
+    for name, tensor in tower.spatial.backbone.state_dict().items():
         assert torch.equal(tensor, weights[name])
-    assert not torch.equal(model.video.projection.weight, video.projection.weight)
+    new, filled = (of_type(nn.Linear, side.projection).weight for side in (tower, video))
+    assert not torch.equal(new, filled)
     moved = shutil.move(tmp_path / "cait.safetensors", tmp_path / "elsewhere.safetensors")
     checkpoint.initialise(config, folder=tmp_path, files={"cait.safetensors": Path(moved)})
     with pytest.raises(ModelError, match=r"cait\.safetensors"):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cret_desktop.model import presets
 from cret_desktop.model.config import CRETConfig
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.transforms import normalise_pixels
 from tests.model import tiny
+from tests.narrowing import found
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "tiny_models.json"
 CONFIGS = {config.name: config for config in (tiny.paper(), tiny.aligned())}
@@ -34,9 +36,7 @@ def test_golden_forward_pass(name: str) -> None:
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))[name]
     for part, tensor in forward(CONFIGS[name]).items():
         expected = torch.tensor(golden[part]).reshape(tensor.shape)
-        torch.testing.assert_close(
-            tensor, expected, atol=2e-5, rtol=2e-4, msg=lambda text, part=part: f"{part}: {text}"
-        )
+        torch.testing.assert_close(tensor, expected, atol=2e-5, rtol=2e-4, msg=partial("{}: {}".format, part))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -72,10 +72,8 @@ def test_the_whole_paper_preset_has_its_184_million_parameters() -> None:
     """CaiT-S/24 without its classifier, BERT-base without its pooler, 3 temporal layers, CCM, the projection."""
     with torch.device("meta"):
         model = CRET(presets.paper())
-    parts = {
-        name: sum(parameter.numel() for parameter in part.parameters())
-        for name, part in (("spatial", model.video.spatial), ("text", model.text), ("whole", model))
-    }
+    modules: dict[str, nn.Module] = {"spatial": found(model.video).spatial, "text": found(model.text), "whole": model}
+    parts = {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in modules.items()}
     assert parts == {"spatial": 46_531_200, "text": 108_890_112, "whole": 184_370_304}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
+from typing import Literal
 
 import pytest
 import torch
@@ -42,9 +43,9 @@ def test_equal_to_the_bert_of_transformers() -> None:
 def test_equal_to_the_text_tower_of_open_clip(kind: str) -> None:
     transformer = pytest.importorskip("open_clip.transformer")
     config = tiny.aligned()
-    siglip = {"causal": False, "activation": "gelu_tanh", "norm_eps": 1e-6, "bias": True}
     if kind == "siglip":
-        config = dataclasses.replace(config, text=dataclasses.replace(config.text, **siglip))
+        siglip = dataclasses.replace(config.text, causal=False, activation="gelu_tanh", norm_eps=1e-6, bias=True)
+        config = dataclasses.replace(config, text=siglip)
     text = config.text
     theirs = transformer.TextTransformer(
         context_length=text.positions,
@@ -73,7 +74,9 @@ def test_equal_to_the_text_tower_of_open_clip(kind: str) -> None:
 
 @pytest.mark.parametrize("pooling", ["first", "mean", "last"])
 @pytest.mark.parametrize("training", [False, True])
-def test_what_padding_holds_and_how_long_it_is_changes_nothing(pooling: str, training: bool) -> None:
+def test_what_padding_holds_and_how_long_it_is_changes_nothing(
+    pooling: Literal["first", "mean", "last"], training: bool
+) -> None:
     config = tiny.paper()
     config = dataclasses.replace(config, text=dataclasses.replace(config.text, pooling=pooling, dropout=0.0))
     tower = TextTower(config).train(training)

@@ -18,6 +18,7 @@ from cret_desktop.model.video_tower import (
     interval_positions,
 )
 from tests.model import tiny
+from tests.narrowing import found
 
 
 def count(module: nn.Module) -> int:
@@ -96,8 +97,8 @@ def test_folding_batch_norms_changes_no_output() -> None:
     backbone = timm.create_model("tf_efficientnet_lite0").eval()
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.2, 0.2)
-            module.running_var.uniform_(0.5, 2)
+            found(module.running_mean).uniform_(-0.2, 0.2)
+            found(module.running_var).uniform_(0.5, 2)
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         before = backbone(images)

@@ -17,9 +17,13 @@ from cret_desktop.model.tiny import tiny_config
 
 # Engines of tests read this for a configuration alone: torch is imported where weights are made.
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from torch import nn
 
     from cret_desktop.model.cret import CRET
+
+    ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 WORDS = "a dog cat runs sits on the beach red square moves left right then and in snow".split()
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]
@@ -124,7 +128,7 @@ def write_tokenizer(file: Path) -> Path:
     return file
 
 
-def fill(model: nn.Module) -> nn.Module:
+def fill(model: ModuleT) -> ModuleT:
     """Gives every parameter values that depend on its name alone, whatever the versions of torch and timm."""
     import torch
 
