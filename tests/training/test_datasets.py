@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -209,7 +210,8 @@ def test_split_without_some_videos() -> None:
 class Ramp:
     """A `VideoTexts`: video v, frame m is grey 10 v + 9 m, brighter from left to right."""
 
-    name, split, published, missing = "ramp", "train", None, {}
+    name, split, published = "ramp", "train", None
+    missing: Mapping[str, str] = MappingProxyType({})
     video_ids = ("a", "b", "c")
     texts = ("a1", "a2", "b1", "c1", "c2", "c3")
     owners = (0, 0, 1, 2, 2, 2)

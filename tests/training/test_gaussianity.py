@@ -45,8 +45,8 @@ def test_principal_components_keep_the_distances_they_can() -> None:
     plane = random.normal(size=(12, 2)) @ np.linalg.qr(random.normal(size=(50, 2)))[0].T
     found = gaussianity.principal_components(plane + 3)
     assert np.ptp(found[:, 0]) > np.ptp(found[:, 1]) / 2
-    between = [np.linalg.norm(points[:, None] - points[None], axis=-1) for points in (plane, found)]
-    np.testing.assert_allclose(*between, atol=1e-12)
+    before, after = (np.linalg.norm(points[:, None] - points[None], axis=-1) for points in (plane, found))
+    np.testing.assert_allclose(before, after, atol=1e-12)
 
 
 # The four caveats

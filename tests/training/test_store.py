@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from cret_desktop.errors import BadFile, PathError, StorageError, UsageError
+from tests.narrowing import found
 from tests.videos import write_noise_audio
 from training import prepare
 from training.datasets import msrvtt, registry
@@ -46,7 +47,7 @@ def write_ramp(path: Path, frames: int = 64, rate: int = 16, size: tuple[int, in
 
 def numbers(video: StoredVideo) -> list[int]:
     """Which frame of `write_ramp` each candidate is."""
-    pictures = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in video.jpegs]
+    pictures = [found(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)) for jpeg in video.jpegs]
     return [round(float(picture.mean()) / 3) for picture in pictures]
 
 
@@ -121,7 +122,8 @@ def test_pictures_keep_their_shape_and_are_never_enlarged(tmp_path: Path) -> Non
     path = str(write_ramp(tmp_path / "ramp.mp4", size=(640, 480)))
     for side, expected in ((240, (240, 320)), (1000, (480, 640))):
         video = prepare.read_candidates(path, StoreSettings(candidates=1, short_side=side))
-        assert cv2.imdecode(np.frombuffer(video.jpegs[0], np.uint8), cv2.IMREAD_COLOR).shape[:2] == expected
+        picture = found(cv2.imdecode(np.frombuffer(video.jpegs[0], np.uint8), cv2.IMREAD_COLOR))
+        assert picture.shape[:2] == expected
 
 
 def test_a_file_that_was_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:

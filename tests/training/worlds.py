@@ -212,10 +212,15 @@ def write_runs(data: Path, folder: Path, killed_at: int) -> int:
             body = lambda run=run, when=when: train_synthetic(data, folder / f"{count}-{run}", when)  # noqa: E731, B023
             statuses = run_processes(count, body, folder / f"{count}-{name}-errors")
             (folder / f"{count}-{name}.status").write_text(" ".join(map(str, statuses)))
-    asked = lambda: train_synthetic(data, folder / "2-asked", killed_at, by=signal.SIGTERM)  # noqa: E731
-    apart = lambda: train_synthetic(data, folder / ("2-whole", "2-apart")[int(os.environ["RANK"])])  # noqa: E731
-    for name, body in (("asked", asked), ("apart", apart)):
-        statuses = run_processes(2, body, folder / f"2-{name}-errors")
+
+    def asked() -> int:
+        return train_synthetic(data, folder / "2-asked", killed_at, by=signal.SIGTERM)
+
+    def apart() -> int:
+        return train_synthetic(data, folder / ("2-whole", "2-apart")[int(os.environ["RANK"])])
+
+    for name, of_two in (("asked", asked), ("apart", apart)):
+        statuses = run_processes(2, of_two, folder / f"2-{name}-errors")
         (folder / f"2-{name}.status").write_text(" ".join(map(str, statuses)))
     return 0
 
