@@ -319,7 +319,7 @@ def open_library_slow_pictures(library: Path, model: str, device: str, read_only
     from cret_desktop.media import still_picture
 
     still_picture._run_child = _read_for_ever
-    pictures.PictureReader = partial(still_picture.PictureReader, seconds=2.0)  # type: ignore[misc]
+    pictures.PictureReader = partial(still_picture.PictureReader, seconds=2.0)  # type: ignore[misc, assignment, attr-defined]
     return open_library(library, model, device, read_only)
 
 
@@ -376,9 +376,9 @@ def open_library_that_raises(library: Path, model: str, device: str, read_only: 
 
 def open_library_checked_whole(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
     """`EngineConfig.factory`: as `open_library`, but what an idle engine checks of it is all."""
-    from cret_desktop.engine import server
+    from cret_desktop.engine.services import upkeep
 
-    server.CHECKED_SHARE = 1.0
+    upkeep.CHECKED_SHARE = 1.0
     return open_library(library, model, device, read_only)
 
 
