@@ -43,7 +43,8 @@ from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.scans import Scans
 from cret_desktop.storage.sqlite.store import SqliteStore
-from cret_desktop.storage.vectors.graph_builder import EF_SEARCH, SPACE
+from cret_desktop.storage.vectors.graph_builder import EF_SEARCH
+from cret_desktop.storage.vectors.graph_file import SPACE
 from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import KEY
 
@@ -137,6 +138,7 @@ class WorldModel:
 
     info: ModelInfo
     text: KnownTexts
+    device_lost: str = ""
 
     @property
     def video(self) -> VideoEncoder:

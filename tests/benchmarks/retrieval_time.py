@@ -131,12 +131,13 @@ def main() -> None:
     found = []
     for texts, videos in sizes:
         text, video, text_centers, video_centers = noise(config, texts, videos)
-        on_device = [TextTokens(*(part.to(device) for part in text)), VideoTokens(*(part.to(device) for part in video))]
-        centers = [part.to(device) for part in (text_centers, video_centers)]
+        texts_there = TextTokens(*(part.to(device) for part in text))
+        videos_there = VideoTokens(*(part.to(device) for part in video))
+        centers = text_centers.to(device), video_centers.to(device)
         pairwise.score_all(scorer, TextTokens(*(part[:2] for part in text)), video, device)  # warms up
         model_based = seconds(lambda: pairwise.score_all(scorer, text, video, device), device)  # noqa: B023
         times = [
-            seconds(lambda: embedding_scores(*on_device, *centers, config.score), device)  # type: ignore[arg-type]  # noqa: B023
+            seconds(lambda: embedding_scores(texts_there, videos_there, *centers, config.score), device)  # noqa: B023
             for _ in range(5)
         ]
         embedding = statistics.median(times[1:])

@@ -184,7 +184,7 @@ def _write_strip(path: Path, number: int) -> None:
             x, y, w, h = random.integers(0, (TILE[0], TILE[1], 60, 60))
             painter.fillRect(tile * TILE[0] + int(x), int(y), int(w), int(h), QColor.fromHsv(int(x), 150, int(y) + 60))
     painter.end()
-    if not image.save(str(path), "jpg", 85):
+    if not image.save(str(path), b"jpg", 85):
         raise OSError(f"{path} could not be written")
 
 
@@ -325,10 +325,10 @@ def typing(application: Application) -> None:
         line.clear()
         run_for(600)
         for key in query[:-1]:
-            QTest.keyClick(line, key)
+            QTest.keyClicks(line, key)
             run_for(20)
         began = time.perf_counter()
-        wait(window.search.answered, lambda: QTest.keyClick(line, query[-1]))  # noqa: B023
+        wait(window.search.answered, lambda: QTest.keyClicks(line, query[-1]))  # noqa: B023
         answered = time.perf_counter()
         while clock.ended < answered:
             QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)

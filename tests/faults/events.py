@@ -71,7 +71,7 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
         return look(self, root, within, run)  # type: ignore[arg-type]
 
     Indexer._scan = noted  # type: ignore[assignment, method-assign]
-    watching.Watcher = partial(Watcher, pace=Pace(poll=0.5, poll_longest=2.0))  # type: ignore[misc, assignment]
+    watching.Watcher = partial(Watcher, pace=Pace(poll=0.5, poll_longest=2.0))  # type: ignore[misc, assignment, attr-defined]
     return wire(library, ColourModel(), lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.5)
 
 
@@ -83,14 +83,14 @@ def open_library_without_watches(library: Path, model: str, device: str, read_on
 
     add, left = inotify_c.inotify_add_watch, [FEW_WATCHES]
 
-    def runs_out(*arguments: object) -> int:
+    def runs_out(*arguments: Any) -> int:
         left[0] -= 1
         if left[0] < 0:
             ctypes.set_errno(errno.ENOSPC)
             return -1
         return int(add(*arguments))
 
-    inotify_c.inotify_add_watch = runs_out
+    inotify_c.inotify_add_watch = runs_out  # type: ignore[assignment]
     return open_library(library, model, device, read_only)
 
 

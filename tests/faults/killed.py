@@ -167,12 +167,12 @@ def _arm(library: Path) -> None:
     _wrap(VectorIndex, "_start_build", "", "graph: begun")
     _wrap(VectorIndex, "_take_over", "graph: built")
     _wrap(VectorIndex, "_keep_generations", "graph: older ones")
-    Path.write_bytes = _halves(Path.write_bytes)  # type: ignore[method-assign]
-    Path.replace = _naming(Path.replace)  # type: ignore[method-assign]
+    Path.write_bytes = _halves(Path.write_bytes)  # type: ignore[method-assign, assignment, arg-type]
+    Path.replace = _naming(Path.replace)  # type: ignore[method-assign, assignment, arg-type]
     _wrap(Path, "rename", "repair: naming")
     _wrap(recovery, "_insert", "repair: copying")
     _wrap(migrations, "copy_catalog", "migration: backup")
-    catalog.migrate = _watched(migrations.migrate)
+    catalog.migrate = _watched(migrations.migrate)  # type: ignore[attr-defined]
     if _plan.point == "graph: being saved":
         threading.Thread(target=_watch_graphs, args=(library / "graphs",), daemon=True).start()
     if _plan.seconds:

@@ -282,7 +282,7 @@ def mutated_header(chance: random.Random, content: bytes) -> bytes:
 
 # Mutators
 
-_ODD = (
+_ODD: tuple[object, ...] = (
     None, True, False, 0, -1, 1, 2, 3, 17, 18, 257, 2**31, 2**63, 2**64, 10**400, 0.5, 1e308, float("nan"),
     float("inf"), "", "\ud800", "\0", "a", "▁" * 16, "a" * 2000, "(a+)+$", "(a|a)*b", ".*.*.*.*=.*", [], {}, [[]],
     {"": 0}, "main", "../x",

@@ -36,6 +36,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from cret_desktop.clips import ClipDecoded
 from cret_desktop.errors import LibraryDamaged
 from cret_desktop.library.query import parse
 from tests.fakes import ColourModel, FakeDecoder
@@ -62,7 +63,7 @@ class Drawing(FakeDecoder):
 
     def decode(self, files: Any, *arguments: Any) -> Iterator[DecodeEvent]:
         for event in super().decode(files, *arguments):
-            if hasattr(event, "clip"):
+            if isinstance(event, ClipDecoded):
                 sprite = replace(event.clip.sprite, jpeg=_strip_picture(len(event.clip.times)))
                 event = replace(event, clip=replace(event.clip, sprite=sprite))
             yield event
@@ -366,7 +367,8 @@ def _fork_engines() -> None:
     """Engines of this process are forks of it: a spawned one takes a second to import what is here already."""
     from cret_desktop.engine import client
 
-    client.multiprocessing = SimpleNamespace(get_context=lambda _: multiprocessing.get_context("fork"))
+    forking = SimpleNamespace(get_context=lambda _: multiprocessing.get_context("fork"))
+    client.multiprocessing = forking  # type: ignore[attr-defined, assignment]
 
 
 def requests(library: Path, read_only: bool) -> Callable[[], int]:
