@@ -76,5 +76,5 @@ class _Notices(QTextBrowser):
         self.document().setDocumentMargin(SPACE)
         self.setMarkdown(paths.resource("licences", "NOTICES.md").read_text(encoding="utf-8"))
 
-    def loadResource(self, kind: int, name: QUrl | str) -> None:
+    def loadResource(self, kind: int, name: QUrl | str) -> object:
         return None

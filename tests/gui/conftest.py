@@ -10,6 +10,7 @@ import queue
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import PySide6
 import pytest
@@ -28,7 +29,8 @@ from tests.videos import write_colours
 
 FACTORY = "tests.fakes:open_library"
 WAIT = 60_000  # milliseconds until a test gives up; nothing is asserted about time
-DragPlace = QPointF if PySide6.__version_info__ >= (6, 12) else QPoint  # what a QDragEnterEvent is made with
+# What a QDragEnterEvent is made with.
+DragPlace: type[Any] = QPointF if PySide6.__version_info__ >= (6, 12) else QPoint
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cret_desktop.engine.protocol import DownloadProgress, ModelCard, ModelState
 from cret_desktop.gui.models.model_dialog import ModelDialog
+from tests.narrowing import found
 
 if TYPE_CHECKING:
     from tests.gui.screenshots import Photographer
@@ -34,7 +35,7 @@ def models(at: Photographer) -> None:
     at.take("66-offer")
     window.models.offered.emit(None)
     wait(window.models.changed, window.everyday.show_models)
-    dialog = window.findChild(ModelDialog)
+    dialog = found(window.findChild(ModelDialog))
     dialog.resize(760, 1040)
     window.models.changed.emit(CARDS)
     window.models.progressed.emit(DownloadProgress("pe-core-s16", "fetching", 120 * MB, 349 * MB))

@@ -47,6 +47,7 @@ from cret_desktop.messages import Message
 from cret_desktop.settings import Settings
 from tests.gui.scenes_models import models
 from tests.gui.scenes_storage import storage
+from tests.narrowing import found
 
 WAIT = 120_000
 USUAL, NARROW, WIDE = (1280, 800), (720, 800), (1600, 900)
@@ -334,16 +335,16 @@ def watching(at: Photographer) -> None:
     at.take("30-preview-narrow")
     window.resize(*USUAL)
     open_player(at, card.moment)
-    assert player.playback is not None
+    playback = found(player.playback)
     at.take("31-player")
     player.actions_by_command["mark_start"].trigger()
-    wait(player.playback.frame_changed, lambda: player.playback.seek(card.moment.end - 0.5))
+    wait(playback.frame_changed, lambda: playback.seek(card.moment.end - 0.5))
     player.actions_by_command["mark_end"].trigger()
     bar = player.seek_bar
     bar.pointed.emit(card.moment.start + 0.2, bar.width() // 3)
     at.take("32-player-marks")
     bar.pointer_left.emit()
-    player.playback.inexact.emit()
+    playback.inexact.emit()
     at.take("34-player-inexact")
     window.resize(*NARROW)
     at.take("34-player-inexact-narrow")

@@ -31,6 +31,7 @@ from cret_desktop.gui.main_window import MainWindow
 from cret_desktop.gui.theme import DARK, LIGHT, Colors
 from tests.gui.conftest import WAIT
 from tests.gui.test_parts import contrast
+from tests.narrowing import found
 
 KINDS = (
     QAbstractButton,
@@ -107,7 +108,7 @@ def show_for_a_result(command: str) -> Callable[[MainWindow, QtBot], QWidget]:
         show_results(window, qtbot)
         window.results.focus_results()
         before = set(window.findChildren(QDialog))
-        window.findChild(QAction, f"action_{command}").trigger()
+        found(window.findChild(QAction, f"action_{command}")).trigger()
         qtbot.waitUntil(lambda: bool(set(window.findChildren(QDialog)) - before), timeout=WAIT)
         (dialog,) = set(window.findChildren(QDialog)) - before
         return dialog
@@ -146,7 +147,9 @@ def test_every_control_has_a_name_and_is_reached_by_tab(indexed: Application, pl
         held = {w for focus in by_tab for w in (focus, *_parents(focus, shown))}
         # Of buttons that exclude each other Tab reaches the chosen one, the arrow keys the others.
         held |= {
-            w for w in there if isinstance(w, QRadioButton) and held & set(w.parentWidget().findChildren(QRadioButton))
+            w
+            for w in there
+            if isinstance(w, QRadioButton) and held & set(found(w.parentWidget()).findChildren(QRadioButton))
         }
         unreached = [name(w) for w in there if w.isEnabled() and w not in held]
         assert unreached == []

@@ -25,6 +25,7 @@ from cret_desktop.gui.annotations.tags_editor import TagsEditor
 from cret_desktop.gui.engine_bridge import EngineBridge
 from cret_desktop.gui.main_window import MainWindow
 from tests.gui.conftest import WAIT
+from tests.narrowing import found
 
 CHECKED, PARTLY, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.PartiallyChecked, Qt.CheckState.Unchecked
 
@@ -43,7 +44,7 @@ def file_named(window: MainWindow, name: str) -> LibraryFile:
 def stored(application: Application, qtbot: QtBot, id: int) -> LibraryFile:
     """A file as the engine has it."""
     got: list[LibraryFile] = []
-    application.bridge.request(GetFile(id), got.append, pytest.fail)
+    application.bridge.request(GetFile(id), got.append, lambda error: pytest.fail(str(error)))
     qtbot.waitUntil(lambda: bool(got), timeout=WAIT)
     return got[0]
 
@@ -189,10 +190,10 @@ def test_a_tag_goes_all_the_way_and_back(browsing: Application, qtbot: QtBot) ->
     window = browsing.window
     green = file_named(window, "green.mp4")
     window.results.selection.tags_wanted.emit((green,))
-    editor = window.findChild(TagsEditor)
+    editor = found(window.findChild(TagsEditor))
     editor.add("meadow")
     with qtbot.waitSignals([browsing.bridge.library_changed, window.annotations.tags_changed], timeout=WAIT):
-        box = editor.findChild(QDialogButtonBox)
+        box = found(editor.findChild(QDialogButtonBox))
         qtbot.mouseClick(box.button(QDialogButtonBox.StandardButton.Ok), Qt.MouseButton.LeftButton)
         assert file_named(window, "green.mp4").tags == ("meadow",), "seen before the engine has it"
     assert stored(browsing, qtbot, green.id).tags == ("meadow",)
@@ -211,7 +212,7 @@ def test_a_note_is_found_by_its_words(browsing: Application, qtbot: QtBot) -> No
         window.annotations.set_note(green, "Where we met Kasimir")
     with qtbot.waitSignal(window.search.answered, timeout=WAIT, check_params_cb=lambda a, _: a.query == "kasimir"):
         window.search_bar.search("kasimir")
-    card = window.results.model.card(0)
+    card = found(window.results.model.card(0))
     assert Path(card.file.path).name == "green.mp4"
     assert [reason.kind for reason in card.moment.reasons] == ["note"]
 

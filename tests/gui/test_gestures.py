@@ -13,14 +13,16 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
 from cret_desktop.gui import drops
+from cret_desktop.gui.results.results_delegate import CardDelegate
 from tests.gui.conftest import WAIT
 from tests.gui.test_search import answered, names
+from tests.narrowing import of_type
 
 
 def card(application: Application, row: int) -> Any:
     """Where the picture of a row lies in the grid's viewport."""
     grid = application.window.results.grid
-    return grid.itemDelegate().picture_rect(row, grid.row_rect(row))
+    return of_type(CardDelegate, grid.itemDelegate()).picture_rect(row, grid.row_rect(row))
 
 
 def painted(application: Application, qtbot: QtBot) -> None:

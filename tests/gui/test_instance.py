@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -221,8 +221,8 @@ def test_a_slow_guest_is_let_go_of(first: SingleInstance, qtbot: QtBot, monkeypa
 def test_the_window_comes_to_the_front(closed_application: Application, tmp_path: Path, qtbot: QtBot) -> None:
     window = closed_application.window
     window.showMinimized()
-    added: list[list[str]] = []
-    window.library.add = added.append  # type: ignore[method-assign]
+    added: list[Sequence[str]] = []
+    window.library.add = added.append  # type: ignore[method-assign, assignment]
     closed_application.bring_to_front("red", ["/videos"])
     assert window.isVisible()
     assert not window.isMinimized()

@@ -25,6 +25,7 @@ from cret_desktop.gui.export.export_dialog import ExportDialog
 from tests.gui.conftest import WAIT
 from tests.gui.test_annotations import file_named
 from tests.gui.test_search import answered, names
+from tests.narrowing import found
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -52,9 +53,9 @@ def test_everything_that_matters_by_keys(application: Application, videos: Path,
     with qtbot.waitActive(window):
         window.show()
     press(qtbot, Qt.Key.Key_O, CONTROL)
-    dialog = window.findChild(QFileDialog)
+    dialog = found(window.findChild(QFileDialog))
     with qtbot.waitExposed(dialog):
-        path = dialog.findChild(QLineEdit, "fileNameEdit")
+        path = found(dialog.findChild(QLineEdit, "fileNameEdit"))
     QApplication.processEvents()  # Qt's own dialog reads its first folder, and would take keys for names in it
     qtbot.keyClicks(path, str(videos))
     assert dialog.selectedFiles() == [str(videos)]
@@ -76,7 +77,7 @@ def test_everything_that_matters_by_keys(application: Application, videos: Path,
     assert not window.preview.isVisible()
 
     press(qtbot, Qt.Key.Key_T)
-    activate(window.findChild(TagsEditor), qtbot)
+    activate(found(window.findChild(TagsEditor)), qtbot)
     qtbot.keyClicks(QApplication.focusWidget(), "meadow")
     press(qtbot, Qt.Key.Key_Return)
     with qtbot.waitSignal(application.bridge.library_changed, timeout=WAIT):
@@ -86,7 +87,7 @@ def test_everything_that_matters_by_keys(application: Application, videos: Path,
 
     window.results.focus_results()
     press(qtbot, Qt.Key.Key_E)
-    export = window.findChild(ExportDialog)
+    export = found(window.findChild(ExportDialog))
     activate(export, qtbot)
     export.folder.setText(str(tmp_path))
     with qtbot.waitSignal(window.exports.exported, timeout=WAIT):
@@ -101,8 +102,8 @@ def test_tab_goes_through_all_parts(indexed: Application, qtbot: QtBot) -> None:
     window.focus_search()
     window.search_bar.search("green ext:mp4")
     met: list[QWidget] = []
-    while QApplication.focusWidget() not in met:
-        met.append(QApplication.focusWidget())
+    while (focus := found(QApplication.focusWidget())) not in met:
+        met.append(focus)
         press(qtbot, Qt.Key.Key_Tab)
     for part in (window.search_bar.line, window.search_bar.filters_button, window.library_panel.list):
         assert part in met, part

@@ -19,6 +19,7 @@ from tests.gui.conftest import WAIT
 from tests.gui.test_annotations import file_named
 from tests.gui.test_search import answered, names
 from tests.gui.test_window import folders
+from tests.narrowing import found
 
 
 def status(*listed: Folder, indexing: bool = False, paused: bool = False) -> LibraryStatus:
@@ -112,7 +113,7 @@ def test_what_is_chosen_narrows_the_search(indexed: Application, videos: Path, q
         qtbot.mouseClick(panel.list.viewport(), Qt.MouseButton.LeftButton, pos=row.center())
     assert names(indexed) == []
     assert panel.model.index(1).data(Role.ACTIVE)
-    panel.list.setCurrentIndex(panel.model.index(panel.model.row_with((Kind.FOLDER, str(videos)))))
+    panel.list.setCurrentIndex(panel.model.index(found(panel.model.row_with((Kind.FOLDER, str(videos))))))
     with answered(indexed, qtbot):
         window.search_bar.clear()
     with answered(indexed, qtbot, f"in:{videos}"):
@@ -138,7 +139,7 @@ def test_a_folder_menu_asks_the_engine(
 def test_several_files_are_chosen_at_once(application: Application, videos: Path, qtbot: QtBot) -> None:
     window = application.window
     window.library_dialogs.choose_files()
-    dialog = window.findChild(QFileDialog)
+    dialog = found(window.findChild(QFileDialog))
     assert dialog.fileMode() is QFileDialog.FileMode.ExistingFiles
     with qtbot.waitSignal(application.bridge.finished, timeout=WAIT) as finished:
         dialog.filesSelected.emit([str(videos / "green.mp4"), str(videos / "red then blue.mp4")])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
+from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
@@ -49,7 +49,7 @@ def page(application: Application, qtbot: QtBot) -> ModelDialog:
     return found
 
 
-def press(button: QPushButton) -> None:
+def press(button: QAbstractButton) -> None:
     assert button.isVisible(), button.text()
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 

@@ -59,7 +59,7 @@ def running(
 def engine_says(application: Application, qtbot: QtBot) -> bool:
     """Whether the engine is paused, asked of itself; what was asked and said before has arrived by then."""
     said: list[protocol.LibraryStatus] = []
-    application.bridge.request(protocol.GetStatus(), said.append, pytest.fail)
+    application.bridge.request(protocol.GetStatus(), said.append, lambda error: pytest.fail(str(error)))
     qtbot.waitUntil(lambda: bool(said), timeout=WAIT)
     return said[0].paused
 

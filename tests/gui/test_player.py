@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QMouseEvent
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QPushButton, QStackedWidget, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -19,12 +20,17 @@ from cret_desktop.engine.protocol import GetFile, Passage
 from cret_desktop.gui.main_window import MainWindow
 from cret_desktop.gui.playing.player_controls import CommandButton
 from cret_desktop.gui.playing.player_page import PlayerPage
+from cret_desktop.gui.playing.preview_panel import PreviewPanel
 from cret_desktop.gui.playing.video_surface import VideoSurface
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.shortcuts import Shortcuts
 from cret_desktop.gui.theme import Scheme, Theme
 from cret_desktop.gui.thumbnail_cache import ThumbnailCache
 from tests.gui.conftest import WAIT
+from tests.narrowing import found
+
+if TYPE_CHECKING:  # importing it loads QtMultimedia, which the window does when a video is first watched
+    from cret_desktop.gui.playing.playback import Playback
 
 Key = Qt.Key
 NONE = Qt.KeyboardModifier.NoModifier
@@ -32,9 +38,10 @@ NONE = Qt.KeyboardModifier.NoModifier
 
 def color(surface: VideoSurface) -> str:
     """What the surface shows, as it is painted."""
-    pixel: QColor = surface.grab().toImage().pixelColor(surface.width() // 2, surface.height() // 2)
+    pixel = surface.grab().toImage().pixelColor(surface.width() // 2, surface.height() // 2)
     named = {"red": (220, 30, 30), "blue": (30, 30, 220), "green": (30, 200, 30)}
-    return min(named, key=lambda name: sum(abs(a - b) for a, b in zip(named[name], pixel.toTuple()[:3], strict=True)))
+    shown = pixel.red(), pixel.green(), pixel.blue()
+    return min(named, key=lambda name: sum(abs(a - b) for a, b in zip(named[name], shown, strict=True)))
 
 
 def press(window: QWidget, qtbot: QtBot, key: Key, modifier: Qt.KeyboardModifier = NONE) -> None:
@@ -42,15 +49,18 @@ def press(window: QWidget, qtbot: QtBot, key: Key, modifier: Qt.KeyboardModifier
     qtbot.keyClick(QApplication.focusWidget() or window, key, modifier)
 
 
+def playback_of(page: PlayerPage | PreviewPanel) -> Playback:
+    return found(page.playback)
+
+
 def position(player: PlayerPage) -> float:
-    assert player.playback is not None
-    return player.playback.position
+    return playback_of(player).position
 
 
 def seek(player: PlayerPage, qtbot: QtBot, to: float) -> None:
-    assert player.playback is not None
-    with qtbot.waitSignal(player.playback.frame_changed, timeout=WAIT):
-        player.playback.seek(to, at_start=True)
+    playback = playback_of(player)
+    with qtbot.waitSignal(playback.frame_changed, timeout=WAIT):
+        playback.seek(to, at_start=True)
 
 
 def is_open(path: str) -> bool:
@@ -76,8 +86,8 @@ def player(qapp: QApplication, videos: Path, qtbot: QtBot) -> Iterator[PlayerPag
         [Moment(1, place, path, 2.0 * place, 2.0 * place + 2.0, 1.0, 1.0, Match.STRONG, (), 0) for place in (1, 0)]
     )
     page.set_stretches([Stretch(place, 2.0 * place, 2.0 * place + 2.0, place, (), 1.0 - place) for place in (0, 1)])
-    qtbot.waitUntil(lambda: page.surface.has_frame and page.playback.playing, timeout=WAIT)
-    page.playback.pause()
+    qtbot.waitUntil(lambda: page.surface.has_frame and playback_of(page).playing, timeout=WAIT)
+    playback_of(page).pause()
     yield page
     page.close_video()
     thumbnails.close()
@@ -85,7 +95,7 @@ def player(qapp: QApplication, videos: Path, qtbot: QtBot) -> Iterator[PlayerPag
 
 
 def test_keys_play_step_and_shuttle(player: PlayerPage, qtbot: QtBot) -> None:
-    playback = player.playback
+    playback = playback_of(player)
     for key, speed in (
         (Key.Key_L, 1), (Key.Key_L, 2), (Key.Key_K, 0), (Key.Key_Space, 1), (Key.Key_Space, 0),
         (Key.Key_J, -1), (Key.Key_J, -2), (Key.Key_K, 0),
@@ -107,12 +117,12 @@ def test_keys_play_step_and_shuttle(player: PlayerPage, qtbot: QtBot) -> None:
 
 def test_a_word_where_moments_cannot_be_shown_exactly(player: PlayerPage, qtbot: QtBot) -> None:
     assert not player.word.isVisible()
-    player.playback.inexact.emit()
+    playback_of(player).inexact.emit()
     assert "near their place" in player.word.text
     with qtbot.waitSignal(player.external_wanted) as wanted:
         qtbot.mouseClick(player.word.findChild(QPushButton), Qt.MouseButton.LeftButton)
     assert wanted.args == [player.moments[0].path]
-    player.playback.inexact.emit()
+    playback_of(player).inexact.emit()
     player.open(player.moments[0].path, 0.0)
     assert not player.word.isVisible(), "of another file nothing is known yet"
 
@@ -120,10 +130,10 @@ def test_a_word_where_moments_cannot_be_shown_exactly(player: PlayerPage, qtbot:
 def test_arrows_go_from_moment_to_moment(player: PlayerPage, qtbot: QtBot) -> None:
     assert [round(moment.start) for moment in player.moments] == [0, 2]
     seek(player, qtbot, 0.5)
-    with qtbot.waitSignal(player.playback.frame_changed, timeout=WAIT):
+    with qtbot.waitSignal(playback_of(player).frame_changed, timeout=WAIT):
         press(player, qtbot, Key.Key_Right)
     assert (position(player), color(player.surface)) == (pytest.approx(2.0), "blue")
-    with qtbot.waitSignal(player.playback.frame_changed, timeout=WAIT):
+    with qtbot.waitSignal(playback_of(player).frame_changed, timeout=WAIT):
         press(player, qtbot, Key.Key_Left)
     assert (position(player), color(player.surface)) == (0.0, "red")
 
@@ -139,11 +149,11 @@ def test_a_range_is_marked_and_exported(player: PlayerPage, qtbot: QtBot) -> Non
     seek(player, qtbot, 1.2)
     press(player, qtbot, Key.Key_O)
     press(player, qtbot, Key.Key_E)
-    assert wanted[-1] == Passage(path, pytest.approx(0.4), pytest.approx(1.24)), "the last frame belongs to it"
+    assert astuple(wanted[-1]) == (path, pytest.approx(0.4), pytest.approx(1.24)), "the last frame belongs to it"
     seek(player, qtbot, 3.0)
     press(player, qtbot, Key.Key_I)
     press(player, qtbot, Key.Key_E)
-    assert wanted[-1] == Passage(path, pytest.approx(3.0), pytest.approx(4.0)), "an end before the start is dropped"
+    assert astuple(wanted[-1]) == (path, pytest.approx(3.0), pytest.approx(4.0)), "an end before the start is dropped"
     press(player, qtbot, Key.Key_X)
     assert player.marks == (None, None)
 
@@ -155,7 +165,7 @@ def test_repeating_stays_in_the_marked_range(player: PlayerPage, qtbot: QtBot) -
     press(player, qtbot, Key.Key_O)
     press(player, qtbot, Key.Key_R)
     places: list[float] = []
-    player.playback.frame_changed.connect(lambda _: places.append(position(player)))
+    playback_of(player).frame_changed.connect(lambda _: places.append(position(player)))
     press(player, qtbot, Key.Key_Space)
     qtbot.waitUntil(lambda: sum(place < 0.42 for place in places) > 2, timeout=WAIT)
     assert max(places) < 0.64
@@ -170,7 +180,7 @@ def test_the_seek_bar_seeks_and_shows_pictures(player: PlayerPage, qtbot: QtBot)
     )  # fmt: skip
     QApplication.sendEvent(bar, move)
     assert player.seek_picture.isVisible()
-    with qtbot.waitSignal(player.playback.frame_changed, timeout=WAIT):
+    with qtbot.waitSignal(playback_of(player).frame_changed, timeout=WAIT):
         qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=place)
     assert position(player) == pytest.approx(3.0, abs=0.1)
     assert color(player.surface) == "blue"
@@ -194,10 +204,10 @@ def test_full_screen_and_back(player: PlayerPage, qtbot: QtBot) -> None:
 def test_closing_in_full_screen_leaves_no_window(player: PlayerPage, qtbot: QtBot) -> None:
     press(player, qtbot, Key.Key_F11)
     press(player, qtbot, Key.Key_Space)
-    assert player.playback.playing
+    assert playback_of(player).playing
     player.close_video()
     assert not player.isWindow()
-    assert not player.playback.is_open
+    assert not playback_of(player).is_open
 
 
 def test_every_button_says_what_it_does_and_space_presses_it(player: PlayerPage, qtbot: QtBot) -> None:
@@ -208,7 +218,7 @@ def test_every_button_says_what_it_does_and_space_presses_it(player: PlayerPage,
     repeat.setFocus()
     qtbot.keyClick(repeat, Key.Key_Space)
     assert repeat.defaultAction().isChecked()
-    assert not player.playback.playing
+    assert not playback_of(player).playing
 
 
 # --- the quick preview ----------------------------------------------------------------------------------------------
@@ -259,7 +269,7 @@ def test_from_the_results_into_the_player_and_back(window: MainWindow, qtbot: Qt
     with qtbot.waitSignal(window.search.answered, timeout=WAIT):
         window.library.retry_failures()
     assert player.isVisible(), "an answer brought up to date does not end what is watched"
-    assert player.playback.is_open
+    assert playback_of(player).is_open
     press(window, qtbot, Key.Key_Escape)
     assert not player.isVisible()
     assert window.search_bar.isVisible()
@@ -269,7 +279,7 @@ def test_from_the_results_into_the_player_and_back(window: MainWindow, qtbot: Qt
     press(window, qtbot, Key.Key_Return)
     qtbot.keyClick(window.player.surface, Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     assert window.search_bar.isVisible(), "searching leaves the player"
-    assert not player.playback.is_open
+    assert not playback_of(player).is_open
 
 
 def test_a_favourite_and_a_query_by_a_frame(window: MainWindow, indexed: Application, qtbot: QtBot) -> None:
@@ -306,8 +316,8 @@ def test_space_looks_and_the_look_follows(window: MainWindow, qtbot: QtBot) -> N
     qtbot.waitUntil(lambda: preview.surface.has_frame, timeout=WAIT)
     assert color(preview.surface) == ("green" if "red" in first.path else "red")
     places: list[float] = []
-    preview.playback.frame_changed.connect(lambda _: places.append(preview.playback.position))
-    preview.playback.seek(1.7)
+    playback_of(preview).frame_changed.connect(lambda _: places.append(playback_of(preview).position))
+    playback_of(preview).seek(1.7)
     qtbot.waitUntil(lambda: len(places) > 1 and places[-1] < 0.5, timeout=WAIT)
     assert max(places) < 2.0, "it goes round"
     press(window, qtbot, Key.Key_Space)
@@ -322,11 +332,11 @@ def test_space_looks_and_the_look_follows(window: MainWindow, qtbot: QtBot) -> N
 def test_from_the_preview_into_the_player(window: MainWindow, qtbot: QtBot) -> None:
     preview = window.preview
     press(window, qtbot, Key.Key_Space)
-    qtbot.waitUntil(lambda: preview.surface.has_frame and preview.playback.position > 0.2, timeout=WAIT)
+    qtbot.waitUntil(lambda: preview.surface.has_frame and playback_of(preview).position > 0.2, timeout=WAIT)
     qtbot.mouseClick(preview.surface, Qt.MouseButton.LeftButton)
     assert not preview.isVisible()
     qtbot.waitUntil(lambda: window.player.surface.has_frame, timeout=WAIT)
-    assert window.player.playback.position > 0.1
+    assert playback_of(window.player).position > 0.1
     gone = replace(current(window), path="/nowhere/gone.mp4")
     window.playback.play(gone, gone.start)
     qtbot.waitUntil(lambda: "is not where it was" in window.player.trouble, timeout=WAIT)

@@ -11,6 +11,7 @@ from cret_desktop.gui import wording
 from cret_desktop.gui.library.progress_line import ProgressLine
 from cret_desktop.gui.theme import Scheme, Theme
 from cret_desktop.library.progress import IndexProgress, IndexTotals, Phase
+from tests.narrowing import found
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def finished(files: int) -> IndexFinished:
 
 
 def bar(line: ProgressLine) -> QProgressBar:
-    return line.findChild(QProgressBar)
+    return found(line.findChild(QProgressBar))
 
 
 def words(line: ProgressLine) -> str:

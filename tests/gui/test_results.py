@@ -17,7 +17,8 @@ from cret_desktop.clips import Match, Moment, Sort, Stretch
 from cret_desktop.engine.protocol import GetFilmstrip
 from cret_desktop.errors import Defect, EngineError
 from cret_desktop.gui import actions, drops
-from cret_desktop.gui.results.results_delegate import USUAL, check_rect
+from cret_desktop.gui.results.filmstrip_view import FilmstripDelegate
+from cret_desktop.gui.results.results_delegate import USUAL, CardDelegate, CellDelegate, check_rect
 from cret_desktop.gui.results.results_model import PAGE, Column
 from cret_desktop.gui.results.results_page import ResultsPage
 from cret_desktop.gui.results.results_view import ResultsView
@@ -77,7 +78,9 @@ def painted(page: ResultsPage, qtbot: QtBot) -> None:
 def picture(page: ResultsPage, row: int) -> Any:
     view = page.view
     assert isinstance(view, ResultsView)
-    return view.itemDelegate().picture_rect(row, view.row_rect(row))
+    delegate = view.itemDelegate()
+    assert isinstance(delegate, CellDelegate)
+    return delegate.picture_rect(row, view.row_rect(row))
 
 
 def colour(page: ResultsPage, point: QPoint) -> str:
@@ -345,8 +348,10 @@ def test_a_view_is_built_when_first_looked_at_and_shows_what_was_there_before(pa
     assert 59 in view.rows_in_sight()
     assert chosen(page) == [59]
     if isinstance(view, ResultsView):
-        grid = page.grid.itemDelegate()
-        assert view.itemDelegate().width == grid.width > USUAL
+        mine, grid = view.itemDelegate(), page.grid.itemDelegate()
+        assert isinstance(mine, CardDelegate | FilmstripDelegate)
+        assert isinstance(grid, CardDelegate)
+        assert mine.width == grid.width > USUAL
     else:
         assert view.isColumnHidden(Column.MATCH)
         assert view.horizontalHeader().sortIndicatorSection() == Column.DATE

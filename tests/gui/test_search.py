@@ -26,6 +26,7 @@ from cret_desktop.gui.theme import Scheme, Theme
 from cret_desktop.library import query
 from tests.gui.conftest import WAIT
 from tests.gui.test_window import drop, moments
+from tests.narrowing import found, of_type
 
 VOCABULARY = Vocabulary(("/home/me/Holidays", "/mnt/My films"), ("family", "Summer trip"))
 
@@ -98,9 +99,9 @@ def test_chips_go_by_click_and_by_keys(bar: SearchBar, qtbot: QtBot) -> None:
     assert heard == ["is:favourite tag:family dog"]
     bar.line.setCursorPosition(0)
     qtbot.keyClick(bar.line, Qt.Key.Key_Left)
-    assert QApplication.focusWidget().text() == "Tag: family"
+    assert of_type(Chip, QApplication.focusWidget()).text() == "Tag: family"
     qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Left)
-    assert QApplication.focusWidget().text() == "Favourites"
+    assert of_type(Chip, QApplication.focusWidget()).text() == "Favourites"
     qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Delete)
     assert bar.text() == "tag:family dog"
     assert QApplication.focusWidget() is bar.line
@@ -114,11 +115,13 @@ def test_chips_go_by_click_and_by_keys(bar: SearchBar, qtbot: QtBot) -> None:
 
 def test_chips_wrap_into_rows_where_the_bar_is_narrow(bar: SearchBar) -> None:
     bar.search('in:"/mnt/My films" tag:family dur:<30s res:>=1080p is:favourite ext:mp4')
-    bar.resize(420, bar.layout().heightForWidth(420))
+    layout = found(bar.layout())
+    bar.resize(420, layout.heightForWidth(420))
     QApplication.processEvents()
-    assert bar.layout().heightForWidth(420) > bar.layout().heightForWidth(1400)
-    words = bar.findChild(FlowLayout)
-    assert all(words.parentWidget().rect().contains(words.itemAt(i).geometry()) for i in range(words.count()))
+    assert layout.heightForWidth(420) > layout.heightForWidth(1400)
+    words = found(bar.findChild(FlowLayout))
+    shown = found(words.parentWidget()).rect()
+    assert all(shown.contains(found(words.itemAt(i)).geometry()) for i in range(words.count()))
 
 
 # --- completions ------------------------------------------------------------------------------------------------------
@@ -254,7 +257,7 @@ def test_a_dropped_picture_finds_what_looks_like_it(indexed: Application, qtbot:
         drop(window, data)
     assert names(indexed)[0] == "green.mp4"
     assert chips(window.search_bar) == ["Like this"]
-    assert window.library.status.files == 3, "it was not added to the library"
+    assert found(window.library.status).files == 3, "it was not added to the library"
     with answered(indexed, qtbot):
         qtbot.mouseClick(window.search_bar.findChild(Chip), Qt.MouseButton.LeftButton)
     assert window.search.wish.is_unrestricted
@@ -301,11 +304,13 @@ def test_no_empty_quotes_where_a_picture_finds_nothing_well(indexed: Application
 def test_an_empty_bar_browses_the_library(indexed: Application, qtbot: QtBot) -> None:
     window = indexed.window
     qtbot.waitUntil(lambda: len(names(indexed)) == 3, timeout=WAIT)
-    assert window.results.model.browsed
+    model = window.results.model
+    browsed = [model.browsed]
     assert not window.start_page.isVisible()
     with answered(indexed, qtbot, "green"):
         qtbot.keyClicks(window.search_bar.line, "green")
-    assert not window.results.model.browsed
+    browsed.append(model.browsed)
+    assert browsed == [True, False]
     with answered(indexed, qtbot, ""):
         qtbot.keyClick(window.search_bar.line, Qt.Key.Key_Escape)
     assert len(names(indexed)) == 3
@@ -392,19 +397,20 @@ def test_a_search_is_kept_renamed_and_forgotten(indexed: Application, qtbot: QtB
     with answered(indexed, qtbot):
         window.search_bar.search("green dur:<30s")
     qtbot.mouseClick(window.search_bar.save_button, Qt.MouseButton.LeftButton)
-    dialog = window.findChild(QInputDialog)
+    dialog = found(window.findChild(QInputDialog))
     assert dialog.textValue() == "dur:<30s green"
     dialog.setTextValue("Meadows")
     with qtbot.waitSignal(indexed.bridge.library_changed, timeout=WAIT):
         qtbot.mouseClick(
-            dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok), Qt.MouseButton.LeftButton
+            found(dialog.findChild(QDialogButtonBox)).button(QDialogButtonBox.StandardButton.Ok),
+            Qt.MouseButton.LeftButton,
         )
     assert model.row_with((Kind.SAVED, "Meadows")) is not None
     window.saved.rename(window.saved.searches[0], "Grass")
     qtbot.waitUntil(lambda: [s.name for s in window.saved.searches] == ["Grass"], timeout=WAIT)
     with answered(indexed, qtbot, ""):
         window.search_bar.clear()
-    window.library_panel.list.setCurrentIndex(model.index(model.row_with((Kind.SAVED, "Grass"))))
+    window.library_panel.list.setCurrentIndex(model.index(found(model.row_with((Kind.SAVED, "Grass")))))
     with answered(indexed, qtbot, "dur:<30s green"):
         qtbot.keyClick(window.library_panel.list, Qt.Key.Key_Return)
     assert chips(window.search_bar) == ["Under 30 seconds"]

@@ -26,6 +26,7 @@ from cret_desktop.gui.settings.shortcuts_dialog import ShortcutsDialog
 from cret_desktop.gui.theme import DARK, LIGHT
 from cret_desktop.settings import Settings
 from tests.gui.conftest import WAIT
+from tests.narrowing import found
 from tests.said import said
 
 W = TypeVar("W", bound=QWidget)
@@ -35,12 +36,12 @@ W = TypeVar("W", bound=QWidget)
 def dialog(application: Application, qtbot: QtBot) -> SettingsDialog:
     """The settings of an open window."""
     application.window.actions_by_command["settings"].trigger()
-    return application.window.findChild(SettingsDialog)
+    return found(application.window.findChild(SettingsDialog))
 
 
 def control(dialog: QWidget, kind: type[W], name: str) -> W:
-    (found,) = [widget for widget in dialog.findChildren(kind) if name in (widget.accessibleName(), _text(widget))]
-    return found
+    (only,) = [widget for widget in dialog.findChildren(kind) if name in (widget.accessibleName(), _text(widget))]
+    return only
 
 
 def _text(widget: QWidget) -> str:
@@ -102,7 +103,7 @@ def test_patterns_are_taken_when_they_are_left(application: Application, dialog:
         qtbot.keyClicks(dialog.patterns, " *.proxy.mp4 ")
         qtbot.keyClick(dialog.patterns, Qt.Key.Key_Return)
         qtbot.keyClick(dialog.patterns, Qt.Key.Key_Return)
-        assert application.preferences.settings.leave_out == (), "not at every letter"
+        assert list(application.preferences.settings.leave_out) == [], "not at every letter"
         qtbot.keyClick(dialog.patterns, Qt.Key.Key_Tab)
     assert application.preferences.settings.leave_out == ("*.proxy.mp4",)
     assert application.bridge.client.config.leave_out == ("*.proxy.mp4",)
@@ -128,16 +129,16 @@ def test_one_dialog_of_a_kind(application: Application, dialog: SettingsDialog, 
     application.window.actions_by_command["settings"].trigger()
     assert len(application.window.findChildren(SettingsDialog)) == 1
     qtbot.mouseClick(control(dialog, QPushButton, "Keyboard shortcuts\u2026"), Qt.MouseButton.LeftButton)
-    assert application.window.findChild(ShortcutsDialog).isVisible()
+    assert found(application.window.findChild(ShortcutsDialog)).isVisible()
     dialog.close()
     qtbot.waitUntil(lambda: application.window.findChild(SettingsDialog) is None, timeout=WAIT)
     application.window.actions_by_command["settings"].trigger()
-    assert application.window.findChild(SettingsDialog).isVisible()
+    assert found(application.window.findChild(SettingsDialog)).isVisible()
 
 
 def test_about_tells_versions_licences_and_the_promise(application: Application) -> None:
     application.window.actions_by_command["about"].trigger()
-    about = application.window.findChild(AboutDialog)
+    about = found(application.window.findChild(AboutDialog))
     shown = about.licences.toPlainText()
     notices = paths.resource("licences", "NOTICES.md").read_text(encoding="utf-8")
     words = [word for word in re.findall(r"[A-Za-z]{4,}", notices) if word != "pip"]
@@ -182,7 +183,7 @@ def test_it_is_started_again_by_the_command_that_started_it(
 
 def test_space_is_told_and_freed(indexed: Application, qtbot: QtBot) -> None:
     indexed.window.actions_by_command["settings"].trigger()
-    dialog = indexed.window.findChild(SettingsDialog)
+    dialog = found(indexed.window.findChild(SettingsDialog))
     dialog.pages.setCurrentRow(1)
     qtbot.waitUntil(lambda: dialog.space.text().startswith("Thumbnails take "), timeout=WAIT)
     with qtbot.waitSignal(indexed.bridge.started, timeout=WAIT):

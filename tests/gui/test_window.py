@@ -34,6 +34,7 @@ from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.storage.sqlite.catalog import Catalog
 from tests.gui.conftest import WAIT, DragPlace
+from tests.narrowing import found
 from tests.videos import write_colours
 
 
@@ -179,10 +180,10 @@ def test_cancelling_keeps_the_window_calm(application: Application, videos: Path
 def test_folder_is_removed_only_when_confirmed(indexed: Application, videos: Path, qtbot: QtBot) -> None:
     window = indexed.window
     panel = window.library_panel
-    panel.list.setCurrentIndex(panel.model.index(panel.model.row_with((Kind.FOLDER, str(videos)))))
+    panel.list.setCurrentIndex(panel.model.index(found(panel.model.row_with((Kind.FOLDER, str(videos))))))
     for answer in ("Keep", "Remove"):
         qtbot.keyClick(panel.list, Qt.Key.Key_Delete)
-        question = window.findChild(QMessageBox)
+        question = found(window.findChild(QMessageBox))
         assert "Holidays" in question.text()
         choice = button(question, answer)
         if answer == "Keep":
@@ -211,7 +212,7 @@ def test_failures_are_listed_and_tried_again(
     assert window.library_panel.failures.text() == "1 video could not be read"
     with qtbot.waitSignal(window.library.failures_ready, timeout=WAIT):
         qtbot.mouseClick(window.library_panel.failures, Qt.MouseButton.LeftButton)
-    dialog = window.findChild(FailuresDialog)
+    dialog = found(window.findChild(FailuresDialog))
     model = dialog.table.model()
     assert model.rowCount() == 1
     assert model.index(0, 0).data() == "&amp; broken.mp4"
@@ -333,7 +334,7 @@ def test_a_defect_can_be_copied(application: Application, qtbot: QtBot) -> None:
     defect = Defect(Message("engine.defect", kind="KeyError", text="x"), "the engine's traceback")
     window.show_error(defect)
     qtbot.mouseClick(button(window.banner, "Details\u2026"), Qt.MouseButton.LeftButton)
-    dialog = window.findChild(ErrorDialog)
+    dialog = found(window.findChild(ErrorDialog))
     qtbot.mouseClick(button(dialog, "Copy details"), Qt.MouseButton.LeftButton)
     assert "the engine's traceback" in QGuiApplication.clipboard().text()
 
