@@ -17,6 +17,7 @@ from cret_desktop.errors import PathError, QueryError, StorageError
 from cret_desktop.library.progress import FileIndexed
 from tests.engine.test_engine import FACTORY, WAIT, Events, index
 from tests.fakes import COLOURS
+from tests.narrowing import found
 from tests.videos import write_colours
 
 
@@ -137,7 +138,7 @@ def test_searches_of_every_kind(config: EngineConfig, videos: Path) -> None:
         assert (spoken.start, spoken.reasons[0].kind) == (1.0, "subtitle")
         strip = client.request(protocol.GetFilmstrip(blue.file_id, "blue")).result(WAIT)
         assert [s.start for s in strip] == [0.0, pytest.approx(2.0, abs=0.05)]
-        assert strip[1].relevance > strip[0].relevance
+        assert found(strip[1].relevance) > found(strip[0].relevance)
         (folder,) = client.request(protocol.GetStatus()).result(WAIT).folders
         assert folder.state is FolderState.READY
 

@@ -65,6 +65,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(kind)
     if kind is messages.Message:
         return MESSAGES
+    assert isinstance(kind, type), kind
     assert dataclasses.is_dataclass(kind), kind
     hints = typing.get_type_hints(kind)
     return st.builds(kind, **{field.name: values(hints[field.name]) for field in dataclasses.fields(kind)})
@@ -113,7 +114,8 @@ def test_a_message_is_plain_json() -> None:
 
 
 def test_numbers_of_numpy_become_plain_ones() -> None:
-    moment = Moment(np.int64(1), 2, "a", 0.0, 1.0, np.float32(0.5), np.float64(0.25), Match.STRONG, (), 0)
+    whole, short = np.int64(1), np.float32(0.5)
+    moment = Moment(whole, 2, "a", 0.0, 1.0, short, np.float64(0.25), Match.STRONG, (), 0)  # type: ignore[arg-type]
     answer = SearchAnswer("a", "b", 1.0, (moment,), True)
     found = Message(codec.encode_message(protocol.Reply(1, answer))).value(SearchAnswer)
     assert found == answer

@@ -224,7 +224,7 @@ def test_live_searches_give_way_to_newer_ones(config: EngineConfig, videos: Path
         os.kill(client.pid, signal.SIGSTOP)
         futures = [client.request(protocol.Search(text, live=True)) for text in ("r", "re", "red")]
         os.kill(client.pid, signal.SIGCONT)
-        answers = []
+        answers: list[str | None] = []
         for future in futures:
             try:
                 answers.append(future.result(WAIT).query)

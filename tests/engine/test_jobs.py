@@ -49,12 +49,13 @@ def test_a_run_that_is_asked_for_resumes_what_was_stopped() -> None:
     jobs.cancel_runs()
     jobs.put(Run((), quiet=True))
     jobs.take(0)
-    assert jobs.stopped
+    stopped = [jobs.stopped]
     jobs.put(Run(()))
     jobs.take(0)
-    assert not jobs.stopped
+    stopped.append(jobs.stopped)
     jobs.rest(failed=True)
-    assert jobs.stopped
+    stopped.append(jobs.stopped)
+    assert stopped == [True, False, True]
 
 
 def test_an_exclusive_request_stops_the_run_under_way_alone() -> None:

@@ -8,7 +8,7 @@ import stat
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -129,7 +129,7 @@ def as_another_user(work: Callable[[], None]) -> None:
 
 
 @pytest.fixture
-def foreign(config: EngineConfig, tmp_path: Path) -> LibraryPaths:
+def foreign(config: EngineConfig, tmp_path: Path) -> Iterator[LibraryPaths]:
     """A library that others may read and not change."""
     EngineClient(config).start().close()
     for folder in (tmp_path, *tmp_path.parents):
@@ -137,7 +137,7 @@ def foreign(config: EngineConfig, tmp_path: Path) -> LibraryPaths:
             folder.chmod(folder.stat().st_mode | stat.S_IROTH | stat.S_IXOTH)
     for path in (config.library, *config.library.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    yield LibraryPaths(config.library)  # type: ignore[misc]
+    yield LibraryPaths(config.library)
     config.library.chmod(0o755)
 
 

@@ -26,6 +26,7 @@ from cret_desktop.media.timecode import (
     parse_timecode,
     standard_rate,
 )
+from tests.narrowing import found
 from tests.said import said
 
 FILM, PAL, NTSC, FAST = Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(50)
@@ -151,8 +152,9 @@ def test_any_name_stays_on_its_line() -> None:
     (first, _) = clips_of_edl(as_edl(edits, "line\nbreak"), PAL)
     assert "\ufffdé<&>.mp4" in first.name
     root = ET.fromstring(as_fcpxml(edits, "tab\tbell\x07"))
-    assert root.find("./resources/asset").get("src").startswith("file:///")
-    assert unquote_to_bytes(root.find("./resources/asset").get("src").removeprefix("file://")) == os.fsencode(nasty)
+    source = found(found(root.find("./resources/asset")).get("src"))
+    assert source.startswith("file:///")
+    assert unquote_to_bytes(source.removeprefix("file://")) == os.fsencode(nasty)
     row = next(csv.DictReader(io.StringIO(as_csv(edits).decode("utf-8-sig"), newline="")))
     assert unquote_to_bytes(row["url"].removeprefix("file://")) == os.fsencode(nasty)
     assert row["path"].count("\ufffd") == 1
@@ -186,7 +188,7 @@ def test_an_fcpxml_is_read_back(rate: Fraction, timecode: str, first: int, after
         "file:///films/Walk%201%20%C3%A9.mov",
         "file:///films/Beach.mp4",
     ]
-    start = parse_timecode(timecode, rate)[0] / rate
+    start = found(parse_timecode(timecode, rate))[0] / rate
     # The reader counts in whole frames a second (29 of 29.97) and drops the rest: it is right to one of those.
     coarse = 1 / int(rate)
     for clip, (begin, end) in zip(clips, [(first, after), (first + 30, after + 40)], strict=True):
@@ -196,7 +198,7 @@ def test_an_fcpxml_is_read_back(rate: Fraction, timecode: str, first: int, after
 
     # What it drops is exact in the file itself.
     root = ET.fromstring(content)
-    assert seconds(root.find("./resources/format").get("frameDuration")) == 1 / rate
+    assert seconds(found(root.find("./resources/format")).get("frameDuration")) == 1 / rate
     assert [seconds(asset.get("start")) for asset in root.iter("asset")] == [start, start]
     assert [md.get("value") for md in root.iter("md")] == ["A001", "Beach"]
     spine = root.findall(".//spine/asset-clip")
@@ -204,10 +206,11 @@ def test_an_fcpxml_is_read_back(rate: Fraction, timecode: str, first: int, after
     assert [seconds(clip.get("duration")) for clip in spine] == [(after - first) / rate, (after - first + 10) / rate]
     assert seconds(spine[1].get("offset")) == (after - first) / rate
     drop = "DF" if ";" in timecode else "NDF"
-    assert {clip.get("tcFormat") for clip in spine} == {drop, root.find(".//sequence").get("tcFormat")} == {drop}
+    assert {clip.get("tcFormat") for clip in spine} == {drop, found(root.find(".//sequence")).get("tcFormat")} == {drop}
 
 
-def seconds(text: str) -> Fraction:
+def seconds(text: str | None) -> Fraction:
+    assert text is not None
     assert text.endswith("s")
     return Fraction(text[:-1])
 

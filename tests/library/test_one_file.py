@@ -42,6 +42,7 @@ from cret_desktop.library.one_file import faults_of
 from cret_desktop.library.thumbnails import ThumbnailFolder
 from cret_desktop.media.scan import kept_number, kept_time
 from cret_desktop.messages import Message
+from cret_desktop.records import Sidecar
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.listing import Listing
@@ -75,7 +76,7 @@ OF_THE_LIBRARY: list[BaseException] = [
 def test_what_is_of_a_file_is_one_sentence(error: BaseException) -> None:
     told: list[Message] = []
     with faults_of("/videos/a\n.mp4", told.append):
-        raise error
+        _raise(error)()
     assert len(told) == 1
     assert said(told[0]).isprintable()
     assert said(told[0]).endswith(".")
@@ -307,7 +308,7 @@ def test_a_subtitle_file_that_became_a_pipe_holds_nobody_up(tmp_path: Path) -> N
     pipe = tmp_path / "a.srt"
     os.mkfifo(pipe)
     told: list[Message] = []
-    assert subtitles.read(subtitles.Sidecar(str(pipe), 100, 0), told.append) == []
+    assert subtitles.read(Sidecar(str(pipe), 100, 0), told.append) == []
     assert said(told) == "The subtitles “a.srt” cannot be read: it is not a regular file."
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cret_desktop.clips import VideoFile
 from cret_desktop.library.identity import may_be_known, plan_changes
 from cret_desktop.messages import Message
-from cret_desktop.records import FileRow, ScanPlan
+from cret_desktop.records import FileRow, Kept, Missing, Moved, New, Replaced, ScanPlan
 
 PATHS = [f"/videos/{folder}{name}.mp4" for folder in ("", "a/", "b/") for name in "xyz"]
 FOLDERS = ["/videos/a", "/videos/b", "/elsewhere"]
@@ -60,8 +60,8 @@ class Known:
         for moved in plan.moved:
             if moved.over is not None:
                 del rows[moved.over.id]
-        for known in (*plan.kept, *plan.moved):
-            file, row = known.file, rows[known.row.id]
+        for file, known in [(k.file, k.row) for k in plan.kept] + [(m.file, m.row) for m in plan.moved]:
+            row = rows[known.id]
             now = {"mtime_ns": file.mtime_ns, "device": file.device, "inode": file.inode, "missing": False}
             rows[row.id] = replace(row, path=file.path, away=False, **now)  # type: ignore[arg-type]
         for replaced in plan.replaced:
@@ -133,7 +133,8 @@ def test_no_known_file_is_dropped_and_no_file_seen_is_left_out(
     bad -= disk.keys()
     plan = look(known, disk, unseen, bad)
     over = [moved.over for moved in plan.moved if moved.over is not None]
-    told = [k.row.id for k in (*plan.kept, *plan.moved, *plan.replaced, *plan.missing)] + [row.id for row in over]
+    rows: list[Kept | Moved | Replaced | Missing] = [*plan.kept, *plan.moved, *plan.replaced, *plan.missing]
+    told = [k.row.id for k in rows] + [row.id for row in over]
     assert len(told) == len(set(told)), "each known file is told of once"
     moved = {m.row.id for m in plan.moved}
     for row in known.rows.values():
@@ -142,7 +143,8 @@ def test_no_known_file_is_dropped_and_no_file_seen_is_left_out(
         elif row.id not in moved and row.path not in bad:
             away = any(row.path == place or row.path.startswith(place + os.sep) for place in unseen)
             assert (row.id in told) == (not row.missing and not away), "missing, unless it was or could not be seen"
-    seen = [k.file.path for k in (*plan.kept, *plan.moved, *plan.replaced, *plan.new)]
+    files: list[Kept | Moved | Replaced | New] = [*plan.kept, *plan.moved, *plan.replaced, *plan.new]
+    seen = [k.file.path for k in files]
     assert sorted(seen) == sorted(disk)
     after = known.apply(plan)
     assert {row.path for row in after.rows.values() if not (row.missing or row.away)} - bad == disk.keys()
@@ -174,7 +176,7 @@ def test_an_annotated_file_is_only_moved_over_where_its_content_is_nowhere(known
     plan = look(known, disk, set(), set())
     for moved in plan.moved:
         if moved.over is not None and moved.over.id in known.annotated and moved.over.fingerprint is not None:
-            new = {change.file.path for change in (*plan.new, *plan.replaced)}
+            new = {change.file.path for change in plan.new} | {change.file.path for change in plan.replaced}
             assert moved.over.fingerprint not in {disk[path].content for path in new}
 
 

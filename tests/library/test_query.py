@@ -57,7 +57,8 @@ def test_words_and_operators_stand_in_any_order() -> None:
     ],
 )
 def test_lengths(typed: str, low: float | None, high: float | None) -> None:
-    assert filters(typed).duration == Bounds(low and pytest.approx(low), high and pytest.approx(high))
+    duration = filters(typed).duration
+    assert (duration.low, duration.high) == (low and pytest.approx(low), high and pytest.approx(high))
 
 
 def test_resolutions() -> None:

@@ -4,7 +4,7 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cret_desktop.clips import Match, SearchAnswer, Sort
+from cret_desktop.clips import Features, Match, SearchAnswer, Sort
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.library import searcher as searcher_module
 from cret_desktop.library.moments import Hit, merge
@@ -24,6 +24,18 @@ from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import COLOURS, KEY, fit_picture
 from tests.library.conftest import REFERENCES, Bench
+
+
+def noting(
+    note: Callable[[Sequence[str]], None], encode: Callable[[Sequence[str]], Features]
+) -> Callable[[Sequence[str]], Features]:
+    """`encode`, with `note` called first."""
+
+    def noted(texts: Sequence[str]) -> Features:
+        note(texts)
+        return encode(texts)
+
+    return noted
 
 
 def test_every_colour_finds_its_own(bench: Bench) -> None:
@@ -68,7 +80,7 @@ def test_preparing_leaves_nothing_to_load(bench: Bench) -> None:
     bench.searcher.prepare()
     asked: list[int] = []
     encode = bench.model.text.encode
-    bench.model.text.encode = lambda texts: asked.append(len(texts)) or encode(texts)  # type: ignore[method-assign]
+    bench.model.text.encode = noting(lambda texts: asked.append(len(texts)), encode)  # type: ignore[method-assign, assignment]
     assert bench.searcher.search(parse("red"), 1).moments
     assert asked == [1]
 
@@ -117,7 +129,7 @@ def test_a_query_that_is_asked_again_is_not_encoded_again(bench: Bench) -> None:
     bench.searcher.prepare()
     asked: list[Sequence[str]] = []
     encode = bench.model.text.encode
-    bench.model.text.encode = lambda texts: asked.append(texts) or encode(texts)  # type: ignore[method-assign]
+    bench.model.text.encode = noting(asked.append, encode)  # type: ignore[method-assign, assignment]
     answers = [bench.searcher.search(parse("red"), 1, sort=sort) for sort in (Sort.RELEVANCE, Sort.NAME)]
     assert answers[0].moments == answers[1].moments
     assert asked == [["red"]]
@@ -137,7 +149,7 @@ def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: p
     )
     encoded: list[int] = []
     encode = bench.model.text.encode
-    monkeypatch.setattr(bench.model.text, "encode", lambda texts: encoded.append(len(texts)) or encode(texts))
+    monkeypatch.setattr(bench.model.text, "encode", noting(lambda texts: encoded.append(len(texts)), encode))
     assert again.search(parse("red"), 1).moments[0].relevance == pytest.approx(first)
     assert encoded == [1]
 

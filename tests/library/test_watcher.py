@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -299,7 +300,7 @@ def test_a_reader_that_died_is_noticed_and_the_root_watched_anew(
         patch.setattr(InotifyFD, "handle_event", dies)
         (tmp_path / "a" / "1.mp4").touch()
         assert died.wait(WAIT)
-    reader = native._observers[str(tmp_path / "a")][0]._inotify_fd
+    reader = native._observers[str(tmp_path / "a")][0]._inotify_fd  # type: ignore[attr-defined]  # Linux's has one
     reader.join(WAIT)
     with pytest.raises(OSError, match="ended"):
         native.check(str(tmp_path / "a"))
@@ -322,7 +323,7 @@ def test_watches_that_run_out_below_a_root_are_noticed(tmp_path: Path, monkeypat
         (tmp_path / "videos" / str(number)).mkdir(parents=True)
     add, left = inotify_c.inotify_add_watch, [40]
 
-    def runs_out(*arguments: object) -> int:
+    def runs_out(*arguments: Any) -> int:
         left[0] -= 1
         if left[0] < 0:
             ctypes.set_errno(errno.ENOSPC)

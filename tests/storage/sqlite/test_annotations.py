@@ -13,6 +13,7 @@ from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.listing import Listing
 from cret_desktop.storage.sqlite.texts import Texts
+from tests.narrowing import found
 from tests.storage.sqlite.test_catalog import indexed
 
 
@@ -25,18 +26,18 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 def test_what_people_say_is_flushed_and_indexing_is_not(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     file_id, _ = indexed(catalog, "a.mp4", 1)
     levels = []
-    assert catalog._writer is not None
-    catalog._writer.set_trace_callback(
+    writer = found(catalog._writer)
+    writer.set_trace_callback(
         lambda sql: (
-            levels.append(catalog._writer.execute("PRAGMA synchronous").fetchone()[0])
+            levels.append(writer.execute("PRAGMA synchronous").fetchone()[0])
             if sql.startswith("UPDATE files SET favourite")
             else None
         )
     )
     Annotations(catalog).set_favourite([file_id], True)
-    catalog._writer.set_trace_callback(None)
+    writer.set_trace_callback(None)
     assert levels == [2], "FULL"
-    assert catalog._writer.execute("PRAGMA synchronous").fetchone() == (1,)
+    assert writer.execute("PRAGMA synchronous").fetchone() == (1,)
 
 
 def test_reading_only_says_so(catalog: Catalog) -> None:

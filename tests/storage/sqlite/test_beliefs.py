@@ -23,7 +23,7 @@ from cret_desktop.filters import Bounds, Filters
 from cret_desktop.library.identity import apply_scan
 from cret_desktop.media.sprites import tile_size
 from cret_desktop.messages import Message
-from cret_desktop.records import ClipFiles, Line, SaidOfFile, SavedSearch, Sidecar
+from cret_desktop.records import ClipFiles, Line, RootCounts, SaidOfFile, SavedSearch, Sidecar
 from cret_desktop.storage.sqlite import beliefs, recovery
 from cret_desktop.storage.sqlite.annotation_records import merge_records, read_records
 from cret_desktop.storage.sqlite.annotations import Annotations
@@ -159,8 +159,8 @@ def readers(catalog: Catalog) -> list[Callable[[], object]]:
     ]  # fmt: skip
 
 
-def finite(counts: list[object]) -> None:
-    assert all(math.isfinite(count.seconds) for count in counts)  # type: ignore[attr-defined]
+def finite(counts: list[RootCounts]) -> None:
+    assert all(math.isfinite(count.seconds) for count in counts)
 
 
 def writers(catalog: Catalog) -> list[Callable[[], object]]:
@@ -191,7 +191,7 @@ def writers(catalog: Catalog) -> list[Callable[[], object]]:
         lambda: changes.commit_file(1, video("/videos/a walk.mp4"), INFO, b"elsewhere", [clip(0), clip(1)], 1),
         lambda: changes.index_as_copy(2, video("/videos/b.mp4"), b"elsewhere", 1), changes.retry_failures,
         lambda: changes.fail_file(2, video("/videos/b.mp4"), Message("file.empty")), lambda: catalog.add_root("/"),
-        lambda: [catalog.place_root(root) for root in catalog.roots()], lambda: catalog.remove_root(1),
+        lambda: list(map(catalog.place_root, catalog.roots())), lambda: catalog.remove_root(1),
         lambda: catalog.restore_root("/videos"), lambda: changes.purge(1e18), catalog.follow_nothing, catalog.compact,
     ]  # fmt: skip
 

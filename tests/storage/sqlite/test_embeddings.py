@@ -106,7 +106,8 @@ def test_damaged_embeddings_are_passed_over_and_the_others_found(
     sizes = {"globals": GLOBALS, "centers": CENTERS}
     shutil.copyfile(once_filled, folder / "catalog.sqlite")
     with Catalog.open(folder / "catalog.sqlite") as catalog:
-        sound = dict(zip(*map(list, Embeddings(catalog).vectors("print-1", 9, ids=range(1, CLIPS + 1))), strict=True))
+        ids, rows = Embeddings(catalog).vectors("print-1", 9, ids=range(1, CLIPS + 1))
+        sound = dict(zip(ids.tolist(), rows, strict=True))
         with catalog.write() as db:
             for clip, (column, data) in damage.items():
                 value = data.draw(strange(sizes[column]))
@@ -127,7 +128,7 @@ def test_damaged_embeddings_are_passed_over_and_the_others_found(
             assert clip in spoiled or np.array_equal(vector, sound[clip])
         assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max(initial=0) < 1e-5
         index = VectorIndex.open(folder / "graphs", embeddings, "print-1", 9, Limits(tail=2), key=KEY)
-        assert len(index) == len(index.search(np.ones(9), CLIPS)[0]) == len(found)
+        assert len(index) == len(index.search(np.ones(9, np.float32), CLIPS)[0]) == len(found)
         index.close()
         assert embeddings.clip_ids("print-1").tolist() == list(range(1, CLIPS + 1))
         assert embeddings.count_embedded() == {"print-1": CLIPS}
@@ -242,7 +243,7 @@ def test_what_the_catalog_names_elsewhere_stays(tmp_path: Path) -> None:
         for _ in range(2):
             index = VectorIndex.open(tmp_path / "library" / "graphs", embeddings, "print-1", 9, Limits(tail=2), key=KEY)
             index.build()
-            assert len(index.search(np.ones(9), CLIPS)[0]) == CLIPS
+            assert len(index.search(np.ones(9, np.float32), CLIPS)[0]) == CLIPS
             index.close()
         assert [graph.generation in (5, 6) for graph in embeddings.graphs("print-1")] == [False, False]
     assert [path.name for path in outside.iterdir()] == [precious.name]

@@ -218,7 +218,7 @@ def test_where_no_repair_can_be_written_the_damaged_one_stays(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(recovery.shutil, "copyfileobj", full)
+        patch.setattr(shutil, "copyfileobj", full)
         with pytest.raises(StorageError, match="no space left"):
             Catalog.open(path)
     assert path.read_bytes() == damaged

@@ -24,6 +24,7 @@ from cret_desktop.storage.vectors.graph_builder import (
     build_graph,
     load_graph,
 )
+from cret_desktop.storage.vectors.graph_file import BadGraph, GraphFile
 from tests.said import said
 
 ROOT = Path(__file__).parents[3]

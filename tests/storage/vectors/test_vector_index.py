@@ -15,6 +15,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import astuple, fields, replace
 from pathlib import Path
+from typing import Any
 
 import hnswlib
 import numpy as np
@@ -27,6 +28,7 @@ from cret_desktop.errors import EngineError
 from cret_desktop.storage.vectors import graph_builder, vector_index
 from cret_desktop.storage.vectors.manifest import GraphManifest
 from cret_desktop.storage.vectors.vector_index import GraphStore, Limits, VectorIndex
+from tests.narrowing import found
 
 ROOT = Path(__file__).parents[3]
 WIDTH = 32
@@ -510,7 +512,8 @@ def spoil(path: Path, how: str) -> None:
 def test_a_damaged_graph_is_set_aside_and_built_again(folder: Path, store: Store, how: str) -> None:
     store.put(np.arange(1, 401), clustered(400))
     reopened(folder, store).build()
-    spoil(*graph_files(folder), how)
+    (graph,) = graph_files(folder)
+    spoil(graph, how)
     index = reopened(folder, store)
     assert graph_files(folder) == []
     assert store.graphs(MODEL) == []
@@ -559,7 +562,7 @@ def test_an_old_generation_under_a_new_name_is_refused(index: VectorIndex, folde
     ids=lambda claim: next(iter(claim)),
 )
 def test_a_graph_of_another_kind_is_refused(
-    folder: Path, store: Store, claim: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    folder: Path, store: Store, claim: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.put(np.arange(1, 401), clustered(400))
     reopened(folder, store).build()
@@ -588,7 +591,8 @@ def test_another_width_of_the_same_model_starts_anew(folder: Path, store: Store)
 @pytest.mark.parametrize("how", ["whole", "zeroed"])
 def test_a_reader_without_the_lock_touches_nothing(index: VectorIndex, folder: Path, store: Store, how: str) -> None:
     index.start_build()  # so that there is a build's folder too
-    spoil(*graph_files(folder), how)
+    (graph,) = graph_files(folder)
+    spoil(graph, how)
     before = {path: path.stat().st_mtime_ns for path in graph_files(folder)}
     manifests = store.graphs(MODEL)
     reader = VectorIndex.open(folder, store, MODEL, WIDTH, Limits(tail=10), read_only=True, key=KEY)
@@ -732,7 +736,7 @@ def test_without_a_key_nothing_is_believed_built_or_touched(index: VectorIndex, 
     st.integers(0, 2**63 - 1) | st.text(max_size=12),
     st.binary(min_size=1, max_size=40),
 )
-def test_a_proof_holds_for_one_record_and_one_key(column: str, value: int | str, key: bytes) -> None:
+def test_a_proof_holds_for_one_record_and_one_key(column: str, value: Any, key: bytes) -> None:
     manifest = GraphManifest(5, "a-5.hnsw", 10, "d" * 64, 9, 8, 9, "ip", 16, 200, MODEL, "hnswlib 0.8")
     other = replace(manifest, **{column: value})
     proof = vector_index._proof(manifest, KEY)
@@ -783,7 +787,7 @@ def test_closing_ends_a_build(index: VectorIndex, folder: Path, store: Store) ->
     index.start_build()
     (child,) = multiprocessing.active_children()
     index.close()
-    assert not psutil.pid_exists(child.pid)
+    assert not psutil.pid_exists(found(child.pid))
     assert multiprocessing.active_children() == []
     assert not list(folder.glob("*.build"))
     assert_exact(reopened(folder, store), store)
@@ -798,7 +802,7 @@ def test_closing_ends_a_build_that_another_thread_waits_for(index: VectorIndex, 
     builder.start()
     index.close()
     builder.join()
-    assert not psutil.pid_exists(child.pid)
+    assert not psutil.pid_exists(found(child.pid))
     assert not list(folder.glob("*.build"))
     assert_exact(reopened(folder, store), store)
 
@@ -855,6 +859,7 @@ def test_killed_at_any_point_nothing_is_lost(tmp_path: Path, folder: Path, store
     store.put(np.arange(1, 301), clustered(300))
     body = """
 import itertools
+from tests.narrowing import found
 print("open", flush=True)
 start = int(store.clip_ids(MODEL)[-1]) + 1
 for start in itertools.count(start, 40):
