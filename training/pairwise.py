@@ -143,7 +143,7 @@ class PairScorer(nn.Module):
         padding = padding.repeat(len(frames), 1)  # [V * T, S]
         for layer in self.layers:
             pairs = layer(pairs, padding, patches)
-        scores = self.head(self.norm(pairs[:, :, -count:])).squeeze(-1)  # [V, T, M]
+        scores: Tensor = self.head(self.norm(pairs[:, :, -count:])).squeeze(-1)  # [V, T, M]
         return scores.transpose(0, 1).to(torch.promote_types(scores.dtype, torch.float32))
 
 

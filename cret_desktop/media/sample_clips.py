@@ -60,7 +60,8 @@ def picture_of(codec: str) -> NDArray[np.uint8]:
     form = FORMATS[codec]
     y, x = np.mgrid[:HEIGHT, :WIDTH] - np.array([HEIGHT / 2, WIDTH / 2])[:, None, None]
     one, other = np.array(form.colours, np.uint8)
-    return np.where(form.pattern(x, y)[..., None] > 0, one, other)
+    shown: NDArray[np.uint8] = np.where(form.pattern(x, y)[..., None] > 0, one, other)
+    return shown
 
 
 def _write(path: Path, form: Format, codec: str) -> str:

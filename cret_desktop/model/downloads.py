@@ -245,7 +245,7 @@ def _describe_all(config: CRETConfig, offer: Offer, known: pins.Pin) -> list[_Re
 def _describe(source: str, config: CRETConfig, commit: str, pinned: str) -> _Remote:
     """Asks the hub for a file's size and digest. Raises: ModelError."""
     from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import hf_raise_for_status
+    from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]  # it is in its __all__
 
     owner, repository, file = source.removeprefix("hub:").split("/", 2)
     url = hf_hub_url(f"{owner}/{repository}", file, revision=commit or None)

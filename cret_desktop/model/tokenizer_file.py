@@ -407,8 +407,9 @@ class _Check:
         _require(isinstance(unknown, str) and unknown in vocabulary, Message("tokenizer.unknown-word"))
         return len(vocabulary)
 
-    def _vocabulary(self, value: Any) -> Mapping[str, int]:
-        _valid(isinstance(value, dict) and bool(value), "vocab")
+    def _vocabulary(self, vocabulary: Any) -> Mapping[str, int]:
+        _valid(isinstance(vocabulary, dict) and bool(vocabulary), "vocab")
+        value: dict[str, Any] = vocabulary
         most = self._config.vocabulary
         for word, number in value.items():
             if type(number) is not int or not 0 <= number < most:
