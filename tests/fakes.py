@@ -319,7 +319,7 @@ def open_library_slow_pictures(library: Path, model: str, device: str, read_only
     from cret_desktop.media import still_picture
 
     still_picture._run_child = _read_for_ever
-    pictures.PictureReader = partial(still_picture.PictureReader, seconds=2.0)  # type: ignore[misc, assignment, attr-defined]
+    pictures.PictureReader = partial(still_picture.PictureReader, seconds=2.0)  # type: ignore[assignment, attr-defined]
     return open_library(library, model, device, read_only)
 
 

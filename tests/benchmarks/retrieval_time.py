@@ -67,7 +67,7 @@ def _patches(model: CRETConfig) -> int:
 
     encoder = SpatialEncoder(model.video).eval()
     with torch.inference_mode():
-        return encoder(torch.zeros(1, 3, model.frames.size, model.frames.size))[1].shape[1]
+        return int(encoder(torch.zeros(1, 3, model.frames.size, model.frames.size))[1].shape[1])
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:

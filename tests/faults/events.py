@@ -70,8 +70,8 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
             log.write(f"{within}\n")
         return look(self, root, within, run)  # type: ignore[arg-type]
 
-    Indexer._scan = noted  # type: ignore[assignment, method-assign]
-    watching.Watcher = partial(Watcher, pace=Pace(poll=0.5, poll_longest=2.0))  # type: ignore[misc, assignment, attr-defined]
+    Indexer._scan = noted  # type: ignore[method-assign]
+    watching.Watcher = partial(Watcher, pace=Pace(poll=0.5, poll_longest=2.0))  # type: ignore[assignment, attr-defined]
     return wire(library, ColourModel(), lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.5)
 
 

@@ -77,7 +77,7 @@ def open_starter(library: Path, model: str, device: str, read_only: bool) -> Ope
     opened = open_library(library, "starter", device, read_only)
     opened.still_seconds = 0.0
     original = opened.open_decoder
-    opened.open_decoder = lambda: _Logged(original(), begun_of(library))  # type: ignore[assignment]
+    opened.open_decoder = lambda: _Logged(original(), begun_of(library))
     _wrap(opened.model.video, "encode", "encoding")
     return opened
 
@@ -167,8 +167,8 @@ def _arm(library: Path) -> None:
     _wrap(VectorIndex, "_start_build", "", "graph: begun")
     _wrap(VectorIndex, "_take_over", "graph: built")
     _wrap(VectorIndex, "_keep_generations", "graph: older ones")
-    Path.write_bytes = _halves(Path.write_bytes)  # type: ignore[method-assign, assignment, arg-type]
-    Path.replace = _naming(Path.replace)  # type: ignore[method-assign, assignment, arg-type]
+    Path.write_bytes = _halves(Path.write_bytes)  # type: ignore[method-assign, assignment]
+    Path.replace = _naming(Path.replace)  # type: ignore[method-assign, assignment]
     _wrap(Path, "rename", "repair: naming")
     _wrap(recovery, "_insert", "repair: copying")
     _wrap(migrations, "copy_catalog", "migration: backup")

@@ -334,7 +334,7 @@ def read_settings(content: bytes) -> None:
     path = _file("settings.json", content)
     settings, _ = load(Settings, path)
     save(settings, path)
-    assert load(Settings, path) == (settings, "")
+    assert load(Settings, path) == (settings, None)
 
 
 def read_query(content: bytes) -> None:

@@ -141,7 +141,7 @@ def _named(place: Place, name: str) -> Path:
 def _strip(place: Place) -> Path:
     with sql(place) as db:
         row = db.execute(f"SELECT sprite FROM clips WHERE file_id = {BLUE}").fetchone()
-    return place.library / "thumbnails" / row[0]
+    return place.library / "thumbnails" / str(row[0])
 
 
 def _link(place: Place, path: Path) -> None:

@@ -354,7 +354,7 @@ def command(*arguments: str) -> Callable[[], int]:
         def chosen(*given: Any, **more: Any) -> EngineConfig:
             return replace(client.chosen_config(*given, **more), factory=FACTORY)
 
-        options.chosen_config = chosen
+        options.chosen_config = chosen  # type: ignore[attr-defined]
         _fork_engines()
         for console in (cli.terminal.out, cli.terminal.err):
             console.file = sys.stdout if console is cli.terminal.out else sys.stderr

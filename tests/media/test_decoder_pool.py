@@ -30,7 +30,7 @@ from cret_desktop.clips import (
 )
 from cret_desktop.errors import DecoderFailed
 from cret_desktop.library.ports import Decoder
-from cret_desktop.media import decoder_pool, ring
+from cret_desktop.media import decoder_pool
 from cret_desktop.media.decoder import decode_file
 from cret_desktop.media.decoder_child import HANDED_OVER
 from cret_desktop.media.decoder_pool import DecoderPool, PoolLimits
@@ -341,7 +341,7 @@ def test_a_child_cannot_take_pages_away_under_its_reader() -> None:
 
 def test_memory_with_a_name_is_shared_and_goes_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on systems other than Linux."""
-    monkeypatch.setattr(ring.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     memory = make_memory(1 << 20)
     monkeypatch.undo()
     assert memory.descriptor is None

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from cret_desktop.clips import VideoFile
-from cret_desktop.media import scan as module
 from cret_desktop.media.scan import ScanProblem, fingerprint, scan, video_file
 from tests.said import said
 
@@ -110,14 +109,14 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     if os.geteuid() == 0:
         # Root reads everything: refuse what the mode refuses.
         real_scandir = os.scandir
-        monkeypatch.setattr(module.os, "access", lambda path, mode: os.stat(path).st_mode & 0o400 != 0)
+        monkeypatch.setattr(os, "access", lambda path, mode: os.stat(path).st_mode & 0o400 != 0)
 
         def refusing(path: str) -> object:
             if os.stat(path).st_mode & 0o500 == 0:
                 raise PermissionError(13, "Permission denied", path)
             return real_scandir(path)
 
-        monkeypatch.setattr(module.os, "scandir", refusing)
+        monkeypatch.setattr(os, "scandir", refusing)
     told = problems(tmp_path)
     assert told == {
         "closed": "The folder cannot be listed: permission denied.",

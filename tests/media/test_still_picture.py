@@ -276,7 +276,7 @@ def test_it_can_be_stopped_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def _parent(pipe: multiprocessing.connection.Connection) -> None:
-    still_picture._run_child = _for_ever  # type: ignore[assignment]
+    still_picture._run_child = _for_ever
     child = still_picture._Child()
     pipe.send(child._process.pid)
     child.decode(PNG, 600)

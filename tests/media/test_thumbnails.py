@@ -67,7 +67,7 @@ def yuv_frame(code: NDArray[np.float64], matrix: int, bits: int, full: bool) -> 
 def stripes(frame: av.VideoFrame) -> NDArray[np.float64]:
     picture = Pictures((frame.width, frame.height), Orientation(), FORMAT).picture(frame)
     centers = (np.arange(frame.width // 32) + 0.5) * picture.shape[1] / (frame.width // 32)
-    return picture[picture.shape[0] // 2, centers.astype(int)].astype(float)
+    return np.asarray(picture[picture.shape[0] // 2, centers.astype(int)], float)
 
 
 @pytest.mark.parametrize("matrix", [1, 5, 9])

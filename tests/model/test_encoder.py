@@ -76,7 +76,7 @@ def test_frames_of_another_size_or_type_are_refused(model: Model) -> None:
     with pytest.raises(ValueError, match="32, 32, 3"):
         model.video.encode(np.zeros((1, 4, 16, 16, 3), np.uint8))
     with pytest.raises(ValueError, match="float32"):
-        model.video.encode(np.zeros((1, 4, 32, 32, 3), np.float32))  # type: ignore[arg-type]
+        model.video.encode(np.zeros((1, 4, 32, 32, 3), np.float32))
 
 
 def test_released_weights_come_back(model: Model) -> None:

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from cret_desktop.errors import ModelError, StorageError
-from cret_desktop.model import checkpoint, foreign, importing, trial
+from cret_desktop.model import checkpoint, foreign, trial
 from cret_desktop.model.config import CRETConfig
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.encoder import open_model
@@ -254,7 +254,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
     folder: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(folder)
-    monkeypatch.setattr(importing.shutil, "disk_usage", lambda _: usage._replace(free=10))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
     with pytest.raises(StorageError, match="Not enough space"):
         import_model(folder, models)
     assert not list(models.iterdir())

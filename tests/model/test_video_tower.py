@@ -9,7 +9,7 @@ from torch import nn
 
 from cret_desktop.errors import ModelError
 from cret_desktop.model import presets
-from cret_desktop.model.config import TemporalConfig
+from cret_desktop.model.config import CRETConfig, TemporalConfig
 from cret_desktop.model.video_tower import (
     SpatialEncoder,
     TemporalEncoder,
@@ -36,7 +36,7 @@ def test_cait_has_the_size_stated() -> None:
 
 @pytest.mark.parametrize("config", [tiny.paper(), tiny.aligned()], ids=lambda config: config.name)
 @pytest.mark.parametrize("frames", [1, 4])
-def test_shapes(config, frames: int) -> None:
+def test_shapes(config: CRETConfig, frames: int) -> None:
     features, local = VideoTower(config).eval()(torch.randn(2, frames, 3, 32, 32))
     assert features.shape == (2, frames, config.width)
     assert local.shape == (2, 4, config.video.local_width)  # 4 patches, however many frames

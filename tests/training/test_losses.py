@@ -61,7 +61,7 @@ def monte_carlo(own: int, mean: Tensor, scores: Tensor, draws: int = 200_000) ->
     factor = (scores - scores.mean(1, keepdim=True)) / scores.shape[1] ** 0.5  # [A, M]; factor @ factor.T: biased
     noise = normal(draws, scores.shape[1], seed=9)
     logits = mean + noise @ factor.T  # [draws, A]
-    return (torch.logsumexp(logits, 1) - logits[:, own]).mean().item()
+    return float((torch.logsumexp(logits, 1) - logits[:, own]).mean())
 
 
 def test_one_dimension_shows_which_forms_are_bounds() -> None:

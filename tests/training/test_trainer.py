@@ -29,7 +29,7 @@ from tests.training import worlds
 from training import logs, pairwise, recipes, synthetic, train, trainer
 from training.config import ConfigError, TrainConfig
 from training.distributed import World
-from training.losses import LossConfig
+from training.losses import LossConfig, Losses
 from training.trainer import StepSampler, linear_schedule, mix
 
 
@@ -337,7 +337,7 @@ def test_a_loss_that_is_no_number_stops_at_its_step_and_keeps_the_last_state(
 ) -> None:
     step = trainer.Trainer.backward
 
-    def breaks(self: trainer.Trainer, frames: torch.Tensor, texts: list[str]) -> trainer.Losses:
+    def breaks(self: trainer.Trainer, frames: torch.Tensor, texts: list[str]) -> Losses:
         losses = step(self, frames, texts)
         return losses._replace(total=losses.total * math.nan) if self.step == 4 else losses
 
