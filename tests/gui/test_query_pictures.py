@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -166,7 +167,7 @@ def test_a_drop_from_another_computer_is_answered(
 
 
 def test_windows_takes_no_path_of_another_computer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drops.sys, "platform", "win32")
+    monkeypatch.setattr(sys, "platform", "win32")
     for address in ("file://nas/share/a.mp4", "file:////nas/share/a.mp4", "file://localhost/c$/a.mp4"):
         assert drops.local_paths(urls(address)) == []
         assert drops.other_computer(urls(address)) in ("nas", "localhost")

@@ -73,5 +73,5 @@ def test_what_has_changed_is_read_again_and_nothing_else(
 
 
 def test_all_parts_are_covered() -> None:
-    (mark,) = test_what_has_changed_is_read_again_and_nothing_else.pytestmark  # type: ignore[attr-defined]
+    (mark,) = test_what_has_changed_is_read_again_and_nothing_else.pytestmark
     assert {part for part, _ in mark.args[1]} == set(LibraryPart)

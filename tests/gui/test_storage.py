@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
@@ -143,7 +144,7 @@ def test_tags_go_out_and_come_in(indexed: Application, tmp_path: Path, qtbot: Qt
 def test_a_copy_under_way_is_shown_and_cancelled(
     indexed: Application, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple] = []
+    asked: list[tuple[Any, ...]] = []
     monkeypatch.setattr(indexed.bridge, "request", lambda *request: asked.append(request))
     storage = indexed.window.storage
     dialog = open_dialog(indexed.window)

@@ -34,7 +34,7 @@ from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.storage.sqlite.catalog import Catalog
 from tests.gui.conftest import WAIT, DragPlace
-from tests.narrowing import found
+from tests.narrowing import found, of_type
 from tests.videos import write_colours
 
 
@@ -46,8 +46,7 @@ def search(application: Application, qtbot: QtBot, text: str) -> SearchAnswer:
         window.search.answered, timeout=WAIT, check_params_cb=lambda answer, _: answer.query == text
     ) as answered:
         qtbot.keyClicks(window.search_bar.line, text)
-    assert answered.args is not None
-    return answered.args[0]
+    return of_type(SearchAnswer, found(answered.args)[0])
 
 
 def moments(window: MainWindow) -> list[Moment]:
