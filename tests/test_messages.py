@@ -213,7 +213,7 @@ def test_a_message_is_immutable_and_equal_by_value() -> None:
     assert one != Message("reason.said", text="/b")
     assert {one: 1}[Message("reason.said", text="/a")] == 1
     with pytest.raises(AttributeError):
-        one._code = "other.code"  # type: ignore[misc]
+        one._code = "other.code"
     one.params["text"] = "changed"  # type: ignore[index]
     assert one.params == {"text": "/a"}
 

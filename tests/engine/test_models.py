@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -18,6 +18,8 @@ from tests.engine.test_engine import WAIT, Events, index
 from tests.hub import Hub, serve
 from tests.model import tiny
 from tests.videos import write_colours
+
+R = TypeVar("R")
 
 FACTORY = "tests.fakes:open_library_with_models"
 NAME = "tiny-published"
@@ -48,7 +50,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield hub
 
 
-def ask(client: EngineClient, body: protocol.Request[Any]) -> Any:
+def ask(client: EngineClient, body: protocol.Request[R]) -> R:
     return client.request(body).result(WAIT)
 
 

@@ -452,7 +452,7 @@ if __name__ == "__main__":
     parser.add_argument("--kill", action="store_true")
     arguments = parser.parse_args()
     Library.real_kills = arguments.kill
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Library,
         settings=settings(
             Library.TestCase.settings, max_examples=arguments.examples, stateful_step_count=arguments.steps

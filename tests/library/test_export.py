@@ -52,7 +52,8 @@ def edit(first: int, after: int, **what: object) -> Edit:
 
 def clips_of_edl(edl: bytes, rate: Fraction) -> list[otio.schema.Clip]:
     timeline = otio.adapters.read_from_string(edl.decode(), "cmx_3600", rate=float(rate))
-    return timeline.video_tracks()[0].find_clips()
+    clips: list[otio.schema.Clip] = timeline.video_tracks()[0].find_clips()
+    return clips
 
 
 # --- timecode -------------------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ def test_cancel_keeps_what_is_committed_and_goes_on_later(bench: Bench) -> None:
         if sum(isinstance(e, FileIndexed) for e in bench.events) >= 10:
             control.cancel()
 
-    bench.events = _Calling(cancel_after_ten)  # type: ignore[assignment]
+    bench.events = _Calling(cancel_after_ten)
     totals = bench.run(control)
     assert totals.cancelled
     assert 10 <= totals.files < 30

@@ -60,7 +60,9 @@ ACTION = st.one_of(
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(ACTION, max_size=12))
-def test_the_full_text_index_agrees_with_the_files(tmp_path_factory: pytest.TempPathFactory, actions: list) -> None:
+def test_the_full_text_index_agrees_with_the_files(
+    tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, int, str]]
+) -> None:
     with Catalog.open(tmp_path_factory.mktemp("library") / "catalog.sqlite") as catalog:
         names = ["a.mp4", "b.mp4", "c.mp4"]
         ids = [indexed(catalog, name, 1)[0] for name in names]

@@ -199,7 +199,7 @@ def test_what_is_deleted_is_overwritten_whatever_this_sqlite_is_built_for(
     connect = sqlite3.connect
 
     def careless(*arguments: Any, **more: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **more)
+        connection: sqlite3.Connection = connect(*arguments, **more)
         connection.execute("PRAGMA secure_delete = OFF")
         return connection
 

@@ -33,7 +33,8 @@ WIDTH = 24
 
 def unit_vectors(count: int, seed: int = 0) -> np.ndarray:
     vectors = np.random.default_rng(seed).standard_normal((count, WIDTH)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
 
 
 def request(folder: Path, ids: np.ndarray, vectors: np.ndarray, base: GraphFile | None = None) -> BuildRequest:

@@ -93,7 +93,8 @@ def clustered(count: int, seed: int = 0, width: int = WIDTH) -> np.ndarray:
     chance = np.random.default_rng(seed)
     clusters = np.random.default_rng(99).standard_normal((20, width))
     vectors = clusters[chance.integers(20, size=count)] + 0.6 * chance.standard_normal((count, width))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def exhaustive(
@@ -212,7 +213,7 @@ def test_a_filter_for_what_only_the_far_side_holds_is_answered(steady: Steady) -
 def test_any_k_gives_as_many_as_there_are(steady: Steady, k: int) -> None:
     ids, cosines = steady[0].search(clustered(1, seed=8)[0], k)
     assert len(ids) == len(cosines) == len(set(ids.tolist())) == min(k, 500)
-    assert (ids.dtype, cosines.dtype) == (np.int64, np.float32)
+    assert (ids.dtype, cosines.dtype) == (np.dtype(np.int64), np.dtype(np.float32))
 
 
 def test_an_empty_index_answers_and_has_nothing_to_build(folder: Path, store: Store) -> None:
@@ -341,7 +342,8 @@ def test_everything_may_go(index: VectorIndex, folder: Path, store: Store) -> No
     assert index.needs_build()
     index.build()
     assert not index.needs_build()
-    assert graph_files(folder) == store.graphs(MODEL) == []
+    assert graph_files(folder) == []
+    assert store.graphs(MODEL) == []
     again = reopened(folder, store)
     assert len(again) == len(again.search(clustered(1)[0], 5)[0]) == 0
 
