@@ -83,7 +83,10 @@ def is_same_person(connection: Connection) -> bool:
 
 
 def cut(connection: Connection, how: int = socket.SHUT_RDWR) -> None:
-    """End a connection under whoever reads from it or writes to it on another thread. `how`: which directions, as in `shutdown`."""
+    """End a connection under whoever reads from it or writes to it on another thread.
+
+    `how`: which directions, as in `socket.shutdown`.
+    """
     with suppress(OSError):  # it has ended already
         if sys.platform == "win32":
             if how == socket.SHUT_RDWR:

@@ -36,6 +36,7 @@ from cret_desktop.library.ports import VideoEncoder
 from cret_desktop.library.query import parse
 from cret_desktop.library.score import score, unit
 from cret_desktop.library.searcher import CANDIDATES, Searcher
+from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.records import NewClip
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -138,7 +139,7 @@ class WorldModel:
 
     info: ModelInfo
     text: KnownTexts
-    device_lost: str = ""
+    device_lost: Message | None = None
 
     @property
     def video(self) -> VideoEncoder:

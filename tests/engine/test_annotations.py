@@ -209,6 +209,7 @@ def test_clients_hear_that_a_video_has_its_tags_again(config: EngineConfig, vide
         events = Events(client)
         client.request(protocol.AddFolders((str(folder),))).result(WAIT)
         indexed = events.until(lambda event: isinstance(event, FileIndexed))
+        assert isinstance(indexed, FileIndexed)
         assert indexed.path == str(folder / "first.mp4")
         assert hears_of_tags(events)
         assert client.request(protocol.GetTags()).result(WAIT) == (("Zoo", 1),)

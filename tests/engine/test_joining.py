@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -21,11 +22,12 @@ from typing import Any
 import pytest
 
 from cret_desktop import paths
-from cret_desktop.engine import adoption, client, joining, listening, local_socket, protocol, sessions
+from cret_desktop.engine import adoption, joining, listening, local_socket, protocol, sessions
 from cret_desktop.engine.client import EngineClient, EngineConfig, Superseded
 from cret_desktop.engine.joining import Hello, Refused
 from cret_desktop.engine.listening import Door
 from cret_desktop.errors import LibraryLocked, StorageError
+from cret_desktop.messages import Message
 from tests.engine.test_sessions import Peer
 from tests.videos import write_colours
 
@@ -182,7 +184,7 @@ def test_an_engine_without_the_key_is_not_joined(config: EngineConfig, owner: En
         connection.send_bytes(bytes(32))
         connection.send_bytes(connection.recv_bytes())
 
-    ours, theirs = client.multiprocessing.Pipe()
+    ours, theirs = multiprocessing.Pipe()
     thread = threading.Thread(target=pretend, args=[theirs])
     thread.start()
     with pytest.raises(Refused, match="key"):
@@ -311,10 +313,10 @@ def test_a_client_that_does_not_read_delays_nobody(
 
 def test_a_guest_that_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "MOST_WAITING", 1000)
-    ours, theirs = client.multiprocessing.Pipe()
+    ours, theirs = multiprocessing.Pipe()
     guest = sessions.Guest(theirs)
     for _ in range(20):
-        guest.send(protocol.DeviceLost("x" * 100_000))
+        guest.send(protocol.DeviceLost(Message("reason.other", text="x" * 100_000)))
     with pytest.raises((EOFError, OSError)):
         guest.receive()
     guest.close()

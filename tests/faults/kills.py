@@ -41,6 +41,7 @@ from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex
 from tests.fakes import COLOURS, INFO
 from tests.faults.killed import POINTS, TAIL, Plan, begun_of
+from tests.said import said
 from tests.videos import write_colours, write_unlike
 
 WAIT = 300
@@ -187,7 +188,7 @@ class Killing:
             event = events.get(timeout=WAIT)
             if isinstance(event, protocol.EngineLost):
                 assert event.final
-                assert "exit code -9" in event.message, event.message
+                assert "exit code -9" in said(event.message), event.message
                 return True
             if isinstance(event, FileIndexed) and not event.reason:
                 self._indexed.add(fingerprint(event.path))

@@ -32,7 +32,7 @@ CHECKED, PARTLY, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.PartiallyCheck
 
 def file(id: int, tags: tuple[str, ...] = (), favourite: bool = False, note: str = "") -> LibraryFile:
     return LibraryFile(
-        id, f"/videos/{id}.mp4", 1, 0.0, "indexed", "", 1.0, 16, 9, 25.0, 1, False, False, favourite, tags, note
+        id, f"/videos/{id}.mp4", 1, 0.0, "indexed", None, 1.0, 16, 9, 25.0, 1, False, False, favourite, tags, note
     )
 
 

@@ -80,7 +80,9 @@ class Known:
 
 
 def row_of(row_id: int, file: VideoFile) -> FileRow:
-    return FileRow(row_id, 1, file.path, file.size, file.mtime_ns, "pending", "", None, False, file.device, file.inode)
+    return FileRow(
+        row_id, 1, file.path, file.size, file.mtime_ns, "pending", None, None, False, file.device, file.inode
+    )
 
 
 @st.composite
@@ -91,7 +93,7 @@ def catalogs(draw: st.DrawFn) -> Known:
         size = CONTENTS[content] if content else draw(st.sampled_from([1, 2]))
         state = "indexed" if content else draw(st.sampled_from(["pending", "failed"]))
         rows[number] = FileRow(
-            number, 1, path, size, draw(st.integers(1, 2)), state, "", None, draw(st.booleans()), 1,
+            number, 1, path, size, draw(st.integers(1, 2)), state, None, None, draw(st.booleans()), 1,
             draw(st.integers(0, 3)), draw(st.booleans()), content,
         )  # fmt: skip
     return Known(rows, frozenset(draw(st.sets(st.sampled_from(sorted(rows))) if rows else st.just(set()))))
@@ -182,7 +184,7 @@ def test_an_annotated_file_is_only_moved_over_where_its_content_is_nowhere(known
 
 def test_each_kind_of_change_is_told_from_the_others() -> None:
     def row(number: int, path: str, content: bytes, missing: bool = False, away: bool = False) -> FileRow:
-        return FileRow(number, 1, f"/v/{path}", 1, 1, "indexed", "", 1.0, missing, 1, number, away, content)
+        return FileRow(number, 1, f"/v/{path}", 1, 1, "indexed", None, 1.0, missing, 1, number, away, content)
 
     def file(path: str, inode: int, mtime_ns: int = 1) -> VideoFile:
         return VideoFile(f"/v/{path}", 1, mtime_ns, 1, inode)
@@ -204,14 +206,14 @@ def test_each_kind_of_change_is_told_from_the_others() -> None:
 
 
 def test_a_file_that_was_away_and_comes_back_under_another_name_has_moved() -> None:
-    before = FileRow(1, 1, "/v/stick/a", 1, 1, "indexed", "", 1.0, False, 1, 1, True, b"1")
+    before = FileRow(1, 1, "/v/stick/a", 1, 1, "indexed", None, 1.0, False, 1, 1, True, b"1")
     seen = [VideoFile("/v/stick/b", 1, 1, 1, 1)]
     plan = plan_changes({before.path: before}, seen, {"/v/stick/b": b"1"}, [before], {before.path})
     assert [(moved.row.id, moved.file.path) for moved in plan.moved] == [(1, "/v/stick/b")]
 
 
 def test_a_file_that_comes_back_beside_a_copy_of_it_stays_where_it_was() -> None:
-    before = FileRow(1, 1, "/v/a", 1, 1, "indexed", "", 1.0, True, 1, 1, False, b"1")
+    before = FileRow(1, 1, "/v/a", 1, 1, "indexed", None, 1.0, True, 1, 1, False, b"1")
     seen = [VideoFile("/v/a", 1, 1, 1, 1), VideoFile("/v/b", 1, 1, 1, 2)]
     plan = plan_changes({before.path: before}, seen, {"/v/b": b"1"}, [before])
     assert [kept.row.id for kept in plan.kept] == [1]

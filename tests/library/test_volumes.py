@@ -17,7 +17,7 @@ def held(root: Path, *names: str, device: int = 0, missing: bool = False) -> dic
     rows = {}
     for number, name in enumerate(names):
         path = str(root / name)
-        rows[path] = FileRow(number, 1, path, len(name), 0, "indexed", "", 1.0, missing, device)
+        rows[path] = FileRow(number, 1, path, len(name), 0, "indexed", None, 1.0, missing, device)
     return rows
 
 

@@ -17,10 +17,8 @@ import pytest
 from cret_desktop.messages import Message
 from cret_desktop.storage.vectors import graph_builder, graph_file
 from cret_desktop.storage.vectors.graph_builder import (
-    BadGraph,
     BuildReport,
     BuildRequest,
-    GraphFile,
     build_graph,
     load_graph,
 )
