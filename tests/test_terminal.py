@@ -121,7 +121,7 @@ def test_commands_print_names_by_say_and_cell_alone() -> None:
         "paths.version()", "what:<28", "count", "parts", "found.files", "found.clips", "clock(found.seconds)",
         "found.pending", "found.failed", "totals.files", "totals.clips", "clock(totals.video_seconds)",
         "totals.wall_seconds:.1f", "totals.skipped", "totals.failed", "answer.took_ms:.0f", "steps", "table",
-        "escape(note)",
+        "escape(error.details)", "_NAMES[kind]:<16",
     }  # fmt: skip
     printed = set()
     for path in (Path(cret_desktop.__file__).parent / "cli").glob("*.py"):

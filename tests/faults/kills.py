@@ -195,7 +195,7 @@ class Killing:
             elif isinstance(event, protocol.Optimising):
                 building = event.running
             elif isinstance(event, protocol.IndexFinished):
-                assert not event.error, event.error
+                assert event.error is None, event.error
                 finished = True
                 if point.startswith("removal") and not removed:
                     removed, finished = True, False

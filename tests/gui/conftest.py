@@ -102,7 +102,7 @@ def indexed_library(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         client.subscribe(lambda event: finished.put(event) if isinstance(event, IndexFinished) else None)
         client.request(AddFolders((str(videos),))).result(WAIT / 1000)
         outcome = finished.get(timeout=WAIT / 1000)
-    assert (outcome.error, outcome.totals.clips) == ("", 3)
+    assert (outcome.error, outcome.totals.clips) == (None, 3)
     return folder
 
 

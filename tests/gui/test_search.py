@@ -154,7 +154,7 @@ def test_every_usual_value_is_understood() -> None:
         assert operator_words(operator)
         for value, _ in choices(operator):
             (parsed,) = query.tokens(query.to_text([token(operator, value)]))
-            assert (parsed.operator, parsed.value, parsed.problem) == (operator, value, "")
+            assert (parsed.operator, parsed.value, parsed.problem) == (operator, value, None)
 
 
 def test_completions_are_taken_by_keys(bar: SearchBar, qtbot: QtBot) -> None:

@@ -378,7 +378,7 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
         from cret_desktop.clips import Sort
         from cret_desktop.engine import protocol
         from cret_desktop.engine.client import EngineClient, EngineConfig
-        from cret_desktop.errors import CretError, EngineError
+        from cret_desktop.errors import CretError, Defect, EngineError
 
         _fork_engines()
         asked: list[protocol.Request[Any]] = [
@@ -408,10 +408,12 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
                         _answered(client, body)
                     except CretError as error:
                         if type(error) is EngineError:
-                            sys.stderr.write(f"{str(body)[:100]}: {error}\n{getattr(error, '__notes__', '')}\n")
+                            sys.stderr.write(f"{str(body)[:100]}: {error}\n{getattr(error, 'details', '')}\n")
                             status = 1
         except CretError as error:
-            sys.stderr.write("\n".join([f"cret-desktop: {error}", *getattr(error, "__notes__", ()), ""]))
+            sys.stderr.write(
+                "\n".join([f"cret-desktop: {error}", *([error.details] if isinstance(error, Defect) else []), ""])
+            )
             return error.exit_status
         return status
 

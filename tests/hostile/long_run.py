@@ -33,6 +33,7 @@ from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.library.progress import IndexTotals
 from cret_desktop.paths import LibraryPaths
 from tests import fakes
+from tests.said import said
 
 if TYPE_CHECKING:
     from cret_desktop.engine.assemble import OpenLibrary
@@ -149,7 +150,7 @@ class Run:
     def _wait(self) -> IndexTotals:
         event = self._finished.get(timeout=WAIT)
         if event.error:
-            raise SystemExit(event.error)
+            raise SystemExit(said(event.error))
         return event.totals
 
     def _rest(self) -> Rest:

@@ -144,7 +144,7 @@ def _index(client: EngineClient, corpus: Path, seconds: float, outcome: Outcome)
     if isinstance(event, protocol.EngineLost):
         outcome.faults.append(f"the engine fell: {event.message}")
     elif event.error:
-        outcome.faults.append(f"indexing ended with: {event.error}")
+        outcome.faults.append(f"indexing ended with: {said(event.error)}")
 
 
 def _search(client: EngineClient, entries: Sequence[Entry], corpus: Path, outcome: Outcome) -> None:
