@@ -184,7 +184,7 @@ def _write_strip(path: Path, number: int) -> None:
             x, y, w, h = random.integers(0, (TILE[0], TILE[1], 60, 60))
             painter.fillRect(tile * TILE[0] + int(x), int(y), int(w), int(h), QColor.fromHsv(int(x), 150, int(y) + 60))
     painter.end()
-    if not image.save(str(path), b"jpg", 85):
+    if not image.save(str(path), quality=85):
         raise OSError(f"{path} could not be written")
 
 

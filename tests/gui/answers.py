@@ -30,7 +30,7 @@ def write_strip(path: Path, tiles: Sequence[str] = TILES) -> Path:
     for number, colour in enumerate(tiles):
         painter.fillRect(number * TILE[0], 0, *TILE, QColor(colour))
     painter.end()
-    assert image.save(str(path), b"jpg", 95)
+    assert image.save(str(path), quality=95)
     return path
 
 
