@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cret_desktop.clips import Sort
 from cret_desktop.records import Merged, SaidOfFile, SavedSearch
-from cret_desktop.storage.sqlite.annotation_rows import KEPT_KINDS, SEARCH_KINDS, add_tags
+from cret_desktop.storage.sqlite.annotation_rows import SEARCH_KINDS, add_tags, both_notes, keep
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.rows import joined_path
 from cret_desktop.tags import checked_tag, storable
@@ -73,7 +73,7 @@ def merge_records(catalog: Catalog, said: Sequence[SaidOfFile], searches: Sequen
                 joined += _say(db, file_id, record, tags)
             elif record.fingerprint:
                 waiting += 1
-                joined += _keep(db, record, tags)
+                joined += keep(db, record.fingerprint, record.favourite, storable(record.note), tags)
             else:
                 unknown += 1
         for search in searches:
@@ -109,30 +109,10 @@ def _say(db: sqlite3.Connection, file_id: int, record: SaidOfFile, tags: Sequenc
     """Add to what is said of a file. Whether two notes were joined."""
     rows = db.execute("SELECT note FROM files WHERE id = ?", (file_id,)).fetchall()
     (before,) = next(believed(rows, "files.note"), ("",))
-    note = _both(before, storable(record.note))
+    note = both_notes(before, storable(record.note))
     db.execute("UPDATE files SET favourite = favourite OR ?, note = ? WHERE id = ?", (record.favourite, note, file_id))
     add_tags(db, [file_id], tags)
     return before not in ("", note)
-
-
-def _keep(db: sqlite3.Connection, record: SaidOfFile, tags: Sequence[str]) -> bool:
-    """Add to what is kept for content that is not there. Whether two notes were joined."""
-    rows = db.execute("SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (record.fingerprint,))
-    favourite, before, names = next(believed(rows.fetchall(), KEPT_KINDS), (0, "", "[]"))
-    note = _both(before, storable(record.note))
-    every = list(dict.fromkeys([*json.loads(names), *tags]))
-    db.execute(
-        "INSERT OR REPLACE INTO kept_annotations (fingerprint, favourite, note, tags) VALUES (?, ?, ?, ?)",
-        (record.fingerprint, favourite or record.favourite, note, json.dumps(every)),
-    )
-    return before not in ("", note)
-
-
-def _both(note: str, other: str) -> str:
-    """Two notes as one; the second below the first, unless it is in it already."""
-    if not note or other in note:
-        return note or other
-    return f"{note}\n\n{other}"
 
 
 def _save(db: sqlite3.Connection, search: SavedSearch) -> bool:

@@ -36,20 +36,38 @@ def keep_annotations(db: sqlite3.Connection, condition: str, value: float) -> No
         named = db.execute(
             "SELECT g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id WHERE t.file_id = ?", (file_id,)
         )
-        tags = [name for (name,) in believed(named, "tags.name")]
-        db.execute(
-            "INSERT OR REPLACE INTO kept_annotations (fingerprint, favourite, note, tags) VALUES (?, ?, ?, ?)",
-            (fingerprint, favourite, note, json.dumps(tags)),
-        )
+        keep(db, fingerprint, favourite, note, [name for (name,) in believed(named, "tags.name")])
+
+
+def keep(db: sqlite3.Connection, fingerprint: bytes, favourite: bool, note: str, tags: Sequence[str]) -> bool:
+    """Add to what waits for a content that is not there; return whether two notes were joined."""
+    rows = db.execute("SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
+    was_favourite, before, names = next(believed(rows.fetchall(), KEPT_KINDS), (False, "", "[]"))
+    joined = both_notes(before, note)
+    every = list(dict.fromkeys([*json.loads(names), *tags]))
+    db.execute(
+        "INSERT OR REPLACE INTO kept_annotations (fingerprint, favourite, note, tags) VALUES (?, ?, ?, ?)",
+        (fingerprint, was_favourite or favourite, joined, json.dumps(every)),
+    )
+    return before not in ("", joined)
+
+
+def both_notes(note: str, other: str) -> str:
+    """Two notes as one; the second below the first, unless it is in it already."""
+    if not note or other in note:
+        return note or other
+    return f"{note}\n\n{other}"
 
 
 def give_back_annotations(db: sqlite3.Connection, file_id: int, fingerprint: bytes) -> None:
     """When content is indexed: what was set aside for it is its file's again, beside what was said meanwhile."""
     rows = db.execute("SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
     for favourite, note, tags in believed(rows.fetchall(), KEPT_KINDS):
+        found = db.execute("SELECT note FROM files WHERE id = ?", (file_id,)).fetchall()
+        (said,) = next(believed(found, "files.note"), ("",))
         db.execute(
-            "UPDATE files SET favourite = favourite OR ?, note = CASE WHEN note = '' THEN ? ELSE note END WHERE id = ?",
-            (favourite, note, file_id),
+            "UPDATE files SET favourite = favourite OR ?, note = ? WHERE id = ?",
+            (favourite, both_notes(said, note), file_id),
         )
         add_tags(db, [file_id], json.loads(tags))
     db.execute("DELETE FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
