@@ -114,6 +114,7 @@ CHILDREN = textwrap.dedent(
     from cret_desktop.storage.vectors.vector_index import _Build
     from cret_desktop.media.decoder_pool import DecoderPool
     from cret_desktop.media.scan import video_file
+    from cret_desktop.messages import render
 
     if __name__ == "__main__":
         video, folder = sys.argv[1:]
@@ -121,7 +122,7 @@ CHILDREN = textwrap.dedent(
             assert isinstance(list(pool.decode([video_file(video)]))[-1], FileDecoded)
         assert Exporter(lambda _: None).run(ExportClips((Passage(video, 0.0, 0.5),), folder)).paths
         build = _Build.start(BuildRequest(None, folder, "none", "none", 1, 4, folder + "/graph"), 1)
-        assert "no such file" in said(build.finish().reason)
+        assert "no such file" in render(build.finish().reason)
     """
 )
 

@@ -43,7 +43,8 @@ class Door:
             self._place = local_socket.address(library)
             self._listener = _listen(self._place)
         except (OSError, StorageError) as error:
-            log.warning("Other programs cannot join this engine: %s", error)
+            # No more than before there were guests: nobody who searches or indexes need hear of it.
+            log.info("Other programs cannot join this engine: %s", error)
 
     def open(self, key: bytes, engine: Hello, welcome: Welcome) -> None:
         """Let guests in that hold the library's key, from now on."""

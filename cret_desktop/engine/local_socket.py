@@ -85,7 +85,7 @@ def is_same_person(connection: Connection) -> bool:
 def cut(connection: Connection, how: int = socket.SHUT_RDWR) -> None:
     """End a connection under whoever reads from it or writes to it on another thread.
 
-    `how`: which directions, as in `socket.shutdown`.
+    `how`: which directions, as for `shutdown` of a socket.
     """
     with suppress(OSError):  # it has ended already
         if sys.platform == "win32":

@@ -27,7 +27,7 @@ from tests.videos import write_colours
 def test_backup_and_restore(tmp_path: Path) -> None:
     library, copy = make_library(tmp_path / "library", "old"), tmp_path / "copy"
     assert "(3 videos, 3 clips)" in cret("backup", str(copy), library=library).stdout
-    assert "there already" in cret("backup", str(copy), library=library, status=2).stderr
+    assert "exists already" in cret("backup", str(copy), library=library, status=2).stderr
     shutil.rmtree(library)
     make_library(library, "new", videos=2)
     restored = cret("restore", str(copy), library=library).stdout
@@ -124,7 +124,7 @@ def test_a_check_names_what_is_damaged_and_changes_nothing(tmp_path: Path) -> No
     db.close()
     found = cret("check", library=library, status=3).stderr
     assert "Damaged: embedding of /videos/old 1.mp4" in found
-    assert "1 stored items are damaged" in found
+    assert "Damaged items found: 1" in found
     assert cret("check", library=library, status=3).stderr == found, "it has changed nothing"
     parts = [cret("check", "--subset", "50%", library=library, status=None) for _ in range(2)]
     assert all(part.returncode in (0, 3) for part in parts)

@@ -88,7 +88,7 @@ def test_a_library_that_is_open_stays(old: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(errno.EXDEV, "another disk"), (errno.EACCES, os.strerror(errno.EACCES))]
+    ("number", "words"), [(errno.EXDEV, "cross-device link"), (errno.EACCES, "permission denied")]
 )
 def test_a_move_that_fails_half_way_leaves_all_as_it_was(
     old: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str

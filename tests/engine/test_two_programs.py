@@ -144,7 +144,7 @@ def foreign(config: EngineConfig, tmp_path: Path) -> Iterator[LibraryPaths]:
 @posix
 def test_a_library_of_another_user_is_read_and_never_written(foreign: LibraryPaths) -> None:
     def work() -> None:
-        with pytest.raises(StorageError, match="cannot be used: Permission denied"):
+        with pytest.raises(StorageError, match="cannot be used: permission denied"):
             WriterLock(foreign.lock).acquire()
         with pytest.raises(StorageError, match=str(foreign.root)):
             Catalog.open(foreign.catalog)

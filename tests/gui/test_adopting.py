@@ -33,7 +33,7 @@ def strange(closed_application: Application, config: EngineConfig, indexed_libra
 def asked(application: Application, qtbot: QtBot) -> QMessageBox:
     """The question that the banner's button opens."""
     banner = application.window.banner
-    assert "made on another computer or by somebody else" in banner.text
+    assert "made on another computer or by another person" in banner.text
     qtbot.mouseClick(banner.findChild(QPushButton), Qt.MouseButton.LeftButton)
     (question,) = application.window.findChildren(QMessageBox)
     return question

@@ -289,4 +289,4 @@ def test_a_launcher_starts_the_window_without_the_command_line(tmp_path: Path) -
     assert done.stdout.strip() == f"{tmp_path / 'library'} ['{tmp_path / 'a video.mp4'}'] False", done.stderr
     refused = start(PYTHONPATH=str(Path.cwd()), **{paths.DEVICE_VARIABLE: "abacus"})
     assert refused.returncode == 2
-    assert refused.stderr.strip() == "There is no device 'abacus'; choose one of auto, cuda, mps, cpu."
+    assert refused.stderr.strip() == "There is no device “abacus”. Choose one of auto, cuda, mps, cpu."

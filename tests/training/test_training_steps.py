@@ -30,7 +30,7 @@ def test_rows_are_kept_and_the_rest_is_measured_by_the_same_command(
     ):
         training_steps.main(arguments(out))
     assert list(json.loads(out.read_text())["rows"]) == ["plain, M = 2"]
-    too_much = TrainingError("Step 1 does not fit")
+    too_much = TrainingError("training.batch")
     with mock.patch.object(training_steps, "cost", side_effect=[nce, gees, too_much, gees, nce]) as cost:
         assert training_steps.main(arguments(out)) == 0
     configs = [call.args[0] for call in cost.call_args_list]
@@ -43,7 +43,7 @@ def test_rows_are_kept_and_the_rest_is_measured_by_the_same_command(
     assert "| plain, M = 4 | 0.200 | 0.300 | 1.500 | 13.3 | 1.0% | 2.0% | 8.0 | 3.0 | 4.0 |" in lines
     assert "| compile, M = 4 | 0.300 | 0.200 | 0.667 | 20.0 | 2.0% | 1.0% | 9.0 | 4.0 | 3.0 |" in lines
     assert any(line.replace("|", "").strip() == "compile, M = 2" for line in lines)
-    assert lines[-1] == "compile, M = 2: Step 1 does not fit"
+    assert lines[-1] == f"compile, M = 2: {too_much}"
 
 
 def test_rows_of_another_machine_or_batch_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
