@@ -125,7 +125,7 @@ def prepare(root: Path, truly: bool = False) -> World:
     `truly`: of real videos, by the real command and a real model, whose numbers are random.
     """
     world = World(root)
-    for name in ("home", "work", "outside"):
+    for name in ("home/.cache", "work", "outside"):  # a home has a place for caches
         (world.template / name).mkdir(parents=True)
     for folder, colours in ((world.videos, ("red", "green", "blue")), (world.more, ("yellow",))):
         folder.mkdir()
