@@ -87,9 +87,7 @@ def test_a_library_that_is_open_stays(old: Path) -> None:
     assert not paths.default_library().exists()
 
 
-@pytest.mark.parametrize(
-    ("number", "words"), [(errno.EXDEV, "cross-device link"), (errno.EACCES, "permission denied")]
-)
+@pytest.mark.parametrize(("number", "words"), [(errno.EXDEV, "cross-device link"), (errno.EACCES, "permission denied")])
 def test_a_move_that_fails_half_way_leaves_all_as_it_was(
     old: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
 ) -> None:
