@@ -398,9 +398,10 @@ def test_children_that_cannot_start_are_an_error_not_a_bad_file(
     films: list[VideoFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_pool, "_run_child", _die)
+    others = set(multiprocessing.active_children())
     with DecoderPool(FORMAT, workers=1) as pool, pytest.raises(DecoderFailed, match="does not start"):
         list(pool.decode(films))
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= others
 
 
 def _die(*_: object) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
+import psutil
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -189,8 +189,9 @@ def train_synthetic(
 
     def struck(self: Trainer, frames: Tensor, texts: Sequence[str]) -> dict[str, float]:
         if self.step == killed_at and self.world.rank == self.world.size - 1:
-            for worker in multiprocessing.active_children():
-                os.kill(worker.pid or 0, by)
+            # Its own alone: a fork inherits what multiprocessing knows of its parent's.
+            for worker in psutil.Process().children():
+                worker.send_signal(by)
             os.kill(os.getpid(), by)
         return step(self, frames, texts)
 
