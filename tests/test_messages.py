@@ -227,9 +227,9 @@ def test_numbers_are_written_as_the_language_writes_them(monkeypatch: pytest.Mon
 
 
 def test_a_text_is_changed_inside_of_reasons_too() -> None:
-    inner = Message("reason.said", text="/tmp/x/config.json")
-    outer = Message("reason.other", kind="/tmp/x", text=inner)
-    changed = outer.mapped(lambda text: text.replace("/tmp/x", "/mine"))
+    inner = Message("reason.said", text="/theirs/config.json")
+    outer = Message("reason.other", kind="/theirs", text=inner)
+    changed = outer.mapped(lambda text: text.replace("/theirs", "/mine"))
     assert changed == Message("reason.other", kind="/mine", text=Message("reason.said", text="/mine/config.json"))
 
 
