@@ -378,7 +378,7 @@ def open_library_checked_whole(library: Path, model: str, device: str, read_only
     """`EngineConfig.factory`: as `open_library`, but what an idle engine checks of it is all."""
     from cret_desktop.engine.services import upkeep
 
-    upkeep.CHECKED_SHARE = 1.0
+    upkeep.CHECKED_SHARE, upkeep.QUIET_SECONDS = 1.0, 0.1
     return open_library(library, model, device, read_only)
 
 

@@ -123,9 +123,8 @@ class EngineClient:
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
-        self.notice: tuple[
-            Message, ...
-        ] = ()  # on what was done to the library when it was last opened, or why it is only read
+        # On what was done to the library when it was last opened, or why it is only read.
+        self.notice: tuple[Message, ...] = ()
         self.is_strange = False  # it is neither made here nor adopted, and only read
         self.paused = config.paused  # as the engine has said last; handed to the one that takes its place
         self._context = multiprocessing.get_context("spawn")

@@ -40,7 +40,7 @@ from cret_desktop.engine.services.indexing import IndexingService
 from cret_desktop.engine.services.models import ModelService
 from cret_desktop.engine.services.pictures import PictureService
 from cret_desktop.engine.services.searching import SearchService
-from cret_desktop.engine.services.upkeep import PURGE_SECONDS, UpkeepService
+from cret_desktop.engine.services.upkeep import UpkeepService
 from cret_desktop.engine.sessions import Guest, Session, Sessions
 from cret_desktop.engine.watching import Watching
 from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, StorageError
@@ -319,10 +319,13 @@ class Engine:
                 self._upkeep.redraw(self._is_not_idle)
             with living_on("forgetting what is gone"):
                 self._upkeep.purge_if_due()
-            job = self._jobs.take(PURGE_SECONDS)
+            job = self._jobs.take(self._upkeep.rest_seconds())
             if job is not None:
                 with living_on("indexing"):
                     self._do(job)
+            else:
+                with living_on("checking what is stored"):
+                    self._upkeep.check_if_due(self._is_not_idle)
 
     def _is_not_idle(self) -> bool:
         jobs, conditions = self._jobs, self._conditions

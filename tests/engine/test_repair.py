@@ -14,9 +14,14 @@ import pytest
 
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
+from cret_desktop.engine.graph_building import GraphBuilding
+from cret_desktop.engine.jobs import JobQueue
+from cret_desktop.engine.services import upkeep
+from cret_desktop.engine.services.upkeep import UpkeepService
 from cret_desktop.errors import EngineError, LibraryDamaged
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.storage.sqlite.store import SqliteStore
+from tests import fakes
 from tests.said import said
 from tests.videos import write_colours
 
@@ -170,3 +175,17 @@ def test_an_idle_engine_notices_changed_bits_and_makes_what_they_damaged_again(l
     with SqliteStore.open(damaged, read_only=True) as store:
         report = store.checks.check(1.0)
         assert (report.damaged, report.unknown) == ((), 0)
+
+
+def test_a_check_that_work_interrupted_is_due_again(library: Path, tmp_path: Path) -> None:
+    """The window asks for a scan as it starts: a check that began before must not count as that day's."""
+    place = Path(shutil.copytree(library, tmp_path / "library"))
+    with closing(fakes.open_library(place, "", "", False)) as opened:
+        service = UpkeepService(
+            opened, EngineConfig(place), JobQueue(), GraphBuilding(opened, lambda _: None), lambda _: None
+        )
+        answers = iter([False, True])  # idle when it begins, and no longer after the first item
+        service.check_if_due(lambda: next(answers))
+        assert service.rest_seconds() == upkeep.QUIET_SECONDS
+        service.check_if_due(lambda: False)
+        assert service.rest_seconds() == upkeep.PURGE_SECONDS

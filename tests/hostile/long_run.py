@@ -80,12 +80,10 @@ SLACK = {
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
     """`EngineConfig.factory`: as `tests.fakes.open_library`, but graphs are built of few clips already, and what is
     gone is forgotten at once."""
-    from cret_desktop.engine import server
     from cret_desktop.engine.services import upkeep
     from cret_desktop.storage.vectors.vector_index import Limits
 
     vars(upkeep).update(KEEP_SECONDS=0.0, PURGE_SECONDS=FORGET_SECONDS)
-    vars(server).update(PURGE_SECONDS=FORGET_SECONDS)
     opened = fakes.open_library(library, model, device, read_only)
     opened.index._limits = Limits(tail=LARGEST_TAIL)
     return opened

@@ -27,6 +27,7 @@ from cret_desktop.storage.sqlite.forgetting import drop_forgotten_words, forget_
 
 log = logging.getLogger(__name__)
 
+QUIET_SECONDS = 30.0  # without a job, after which what is stored is checked: a command's engine has ended by then
 CHECKED_SHARE = 0.05  # of what is stored, each day
 PURGE_SECONDS = 86400.0  # between two times of forgetting what is gone for good
 _FORGOTTEN = frozenset(
@@ -46,7 +47,7 @@ class UpkeepService:
         self._graphs = graphs
         self._publish = publish
         self._thumbnails = ThumbnailFolder(library.store)
-        self._purged = -math.inf  # when, by the monotonic clock
+        self._purged = self._checked = -math.inf  # when, by the monotonic clock
 
     @handles(protocol.FreeSpace)
     def free(self, _: protocol.FreeSpace, __: Call) -> LibrarySize:
@@ -94,13 +95,26 @@ class UpkeepService:
             self._library.catalog.compact_if_due(forgotten=bool(clips))
         except CretError as error:
             log.warning("Videos that are gone for long still take up space: %s", error)
-        self._check_some()
 
-    def _check_some(self) -> None:
-        """Check a share of what is stored, another one each day, and have what is damaged made again."""
+    def check_if_due(self, stop: Callable[[], bool]) -> None:
+        """Once a day, check a share of what is stored, another one each time, and have what is damaged made again.
+
+        A check that `stop` ends is due again the next time that there is nothing else to do.
+        """
+        if not self._is_check_due() or stop():
+            return
         checks, day = self._library.store.checks, int(time.time() // PURGE_SECONDS)
+        stopped = False
+
+        def stops() -> bool:
+            nonlocal stopped
+            stopped = stopped or stop()
+            return stopped
+
         try:
-            report = checks.check(CHECKED_SHARE, lambda: self._jobs.closed or self._jobs.has_waiting, turn=day)
+            report = checks.check(CHECKED_SHARE, stops, turn=day)
+            if not stopped:
+                self._checked = time.monotonic()
             if report.damaged or report.unknown:
                 self._library.remove(np.asarray(checks.mend(report), np.int64))
             if report.damaged:
@@ -108,6 +122,13 @@ class UpkeepService:
                 self._resume()
         except CretError as error:
             log.warning("What is stored could not be checked: %s", error)
+
+    def rest_seconds(self) -> float:
+        """Return how long the indexing thread waits for a job before it looks what else is due."""
+        return QUIET_SECONDS if self._is_check_due() else PURGE_SECONDS
+
+    def _is_check_due(self) -> bool:
+        return not self._config.read_only and time.monotonic() - self._checked >= PURGE_SECONDS
 
     def tidy_thumbnails(self) -> None:
         catalog = self._library.catalog
