@@ -44,7 +44,7 @@ def adopt(
 def _folders_of(config: EngineConfig) -> list[str] | None:
     """The folders that a library of somebody else's names; None for one's own.
 
-    One that cannot be read before it is made anew, of an older version or with a journal to undo, names none.
+    A library that only a writer can open, such as one of an older version, names none.
     """
     from cret_desktop.engine.adoption import Origin, standing
 

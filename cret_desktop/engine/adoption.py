@@ -100,8 +100,8 @@ def key_in(library: Path) -> bytes:
 def remember(catalog: Catalog, adopted: bool = False) -> bytes:
     """Count a library that is open for writing among this person's own; returns its key. Raises: StorageError.
 
-    Its folders are looked at where they were added on this computer, or the library is `adopted` with them. One of an
-    older version, which is known by its place or its files, is remembered with its folders as well.
+    Folders are scanned if they were added on this computer, or if the library is `adopted` with them. A library of an
+    older version, recognised by its place or its files, keeps its folders.
     """
     library = catalog.path.parent
     with _Records.changed() as records:

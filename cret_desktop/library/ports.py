@@ -491,7 +491,7 @@ class Checks(Protocol):
         ...
 
     def mend(self, report: CheckReport) -> list[int]:
-        """Have what is damaged made again, and take checksums that are missing; return the ids of clips that are gone.
+        """Have damaged items rebuilt and compute missing checksums; return the ids of removed clips.
 
         A video with a damaged embedding is indexed again, a thumbnail is drawn again, subtitles are read again; a graph
         or a calibration is deleted, and rebuilt when it is next needed. A damaged catalog is repaired at its opening.

@@ -27,7 +27,7 @@ from cret_desktop.storage.sqlite.forgetting import drop_forgotten_words, forget_
 
 log = logging.getLogger(__name__)
 
-QUIET_SECONDS = 30.0  # without a job, after which what is stored is checked: a command's engine has ended by then
+QUIET_SECONDS = 30.0  # without a job, before stored data is checked; the engine of a command has ended by then
 CHECKED_SHARE = 0.05  # of what is stored, each day
 PURGE_SECONDS = 86400.0  # between two times of forgetting what is gone for good
 _FORGOTTEN = frozenset(
@@ -97,9 +97,9 @@ class UpkeepService:
             log.warning("Videos that are gone for long still take up space: %s", error)
 
     def check_if_due(self, stop: Callable[[], bool]) -> None:
-        """Once a day, check a share of what is stored, another one each time, and have what is damaged made again.
+        """Check a share of the stored data once a day, another share each day, and rebuild damaged items.
 
-        A check that `stop` ends is due again the next time that there is nothing else to do.
+        A check that `stop` ends early is due again when the engine is next idle.
         """
         if not self._is_check_due() or stop():
             return
@@ -124,7 +124,7 @@ class UpkeepService:
             log.warning("What is stored could not be checked: %s", error)
 
     def rest_seconds(self) -> float:
-        """Return how long the indexing thread waits for a job before it looks what else is due."""
+        """Return how long the indexing thread waits for a job before it checks the stored data."""
         return QUIET_SECONDS if self._is_check_due() else PURGE_SECONDS
 
     def _is_check_due(self) -> bool:

@@ -49,7 +49,7 @@ class Catalog:
     def __init__(self, path: Path, writer: sqlite3.Connection | None) -> None:
         self.path = path
         self.notices: list[Message] = []
-        self._key = b""  # by which a root is known to have been added here
+        self._key = b""  # proves which roots were added on this computer
         self.unclean = False
         self._writer = writer
         self._lock = threading.RLock()
@@ -171,16 +171,16 @@ class Catalog:
             return Root(new, path, False)
 
     def _follow(self, db: sqlite3.Connection, root_id: int) -> None:
-        """Have a root looked at, as one that was added here."""
+        """Mark a root as added on this computer, so that it is scanned."""
         for volume, within, path in db.execute("SELECT volume, within, path FROM roots WHERE id = ?", (root_id,)):
             proof = _proof_of_root(self._key, path, volume, within)
             db.execute("UPDATE roots SET followed = ? WHERE id = ?", (proof, root_id))
 
     def trust_roots(self, key: bytes, as_they_are: bool = False) -> list[str]:
-        """Follow no root that was not added with this key, and return the paths of those that no longer are followed.
+        """Stop following the roots that were not added with this key, and return their paths.
 
-        Whoever changes a catalog elsewhere cannot have this computer look into other folders: the key is not in it.
-        `as_they_are`: count all that are followed as added with the key. The roots that are added later get its proof.
+        A changed catalog cannot make this computer scan other folders, because the key is not in the catalog.
+        `as_they_are`: give every followed root a proof instead. Roots that are added later get one.
         """
         self._key = key
         rows = self.reader().execute("SELECT id, path, volume, within, followed FROM roots WHERE followed <> 0")
@@ -492,7 +492,7 @@ def _has_numbers_left(db: sqlite3.Connection) -> bool:
 
 
 def _proof_of_root(key: bytes, path: bytes, volume: str, within: bytes) -> int:
-    """A number that only who has the key can find: no other root, and none on another drive, has it."""
+    """Return the proof that a root was added with `key`: 62 bits of an HMAC over its path, volume and place on it."""
     parts = (path, volume.encode("utf-8", "surrogatepass"), within)
     digest = hmac.digest(key, b"".join(b"%d:%b" % (len(part), part) for part in parts), "sha256")
     return int.from_bytes(digest[:8], "big") >> 2 | 2  # neither 0 nor 1, and within SQLite's integers

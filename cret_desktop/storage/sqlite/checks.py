@@ -1,4 +1,4 @@
-"""Looks whether stored bytes are as they were written, and has what is damaged made again.
+"""Compare stored bytes with their checksums, and have damaged items rebuilt.
 
 Embeddings, thumbnails and subtitle lines have a checksum each, graphs a digest, calibrations those of their archive;
 SQLite compares its tables with their indices, and the words of files with the text that searches go by.

@@ -1,4 +1,4 @@
-"""What a catalog says of where it comes from, read without opening it as a library, and a foreign one written anew."""
+"""Read where a catalog comes from without opening it as a library, and rewrite a foreign catalog."""
 
 from __future__ import annotations
 
