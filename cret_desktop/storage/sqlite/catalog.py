@@ -177,17 +177,19 @@ class Catalog:
             db.execute("UPDATE roots SET followed = ? WHERE id = ?", (proof, root_id))
 
     def trust_roots(self, key: bytes, as_they_are: bool = False) -> list[str]:
-        """Stop following the roots that were not added with this key, and return their paths.
+        """Stop following the roots that were not added with this key; return the paths of those in the library now.
 
         A changed catalog cannot make this computer scan other folders, because the key is not in the catalog.
         `as_they_are`: give every followed root a proof instead. Roots that are added later get one.
         """
         self._key = key
-        rows = self.reader().execute("SELECT id, path, volume, within, followed FROM roots WHERE followed <> 0")
-        kinds = "roots.id roots.path roots.volume roots.within roots.followed"
+        rows = self.reader().execute(
+            "SELECT id, path, volume, within, followed, removed_at FROM roots WHERE followed <> 0"
+        )
+        kinds = "roots.id roots.path roots.volume roots.within roots.followed roots.removed_at"
         foreign = {
-            root_id: os.fsdecode(path)
-            for root_id, path, volume, within, followed in believed(rows.fetchall(), kinds)
+            root_id: os.fsdecode(path) if removed_at is None else ""
+            for root_id, path, volume, within, followed, removed_at in believed(rows.fetchall(), kinds)
             if followed != _proof_of_root(key, path, volume, within)
         }
         if foreign:
@@ -197,7 +199,7 @@ class Catalog:
                         self._follow(db, root_id)
                     else:
                         db.execute("UPDATE roots SET followed = 0, offline = 1 WHERE id = ?", (root_id,))
-        return [] if as_they_are else list(foreign.values())
+        return [] if as_they_are else [path for path in foreign.values() if path]
 
     def follow_nothing(self) -> None:
         """Leave all folders unlooked at until they are added again; what is known of them stays."""
