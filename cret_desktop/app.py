@@ -26,15 +26,16 @@ from PySide6.QtWidgets import QApplication
 
 from cret_desktop import environment, errors, paths
 from cret_desktop.engine.client import EngineClient, EngineConfig, chosen_config
-from cret_desktop.gui import actions, i18n, window_state
-from cret_desktop.gui.engine_bridge import EngineBridge
-from cret_desktop.gui.main_window import MainWindow
+from cret_desktop.gui.appearance import i18n
+from cret_desktop.gui.appearance.theme import Scheme, Theme
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.shortcuts import Shortcuts
-from cret_desktop.gui.single_instance import SingleInstance
-from cret_desktop.gui.theme import Scheme, Theme
-from cret_desktop.gui.tray import Tray
-from cret_desktop.gui.window_state import WindowState
+from cret_desktop.gui.shell import other_programs, window_state
+from cret_desktop.gui.shell.main_window import MainWindow
+from cret_desktop.gui.shell.single_instance import SingleInstance
+from cret_desktop.gui.shell.tray import Tray
+from cret_desktop.gui.shell.window_state import WindowState
 from cret_desktop.messages import render
 from cret_desktop.settings import Settings, load, save
 
@@ -142,7 +143,7 @@ class Application(QObject):
 
     def dispose(self) -> None:
         """Destroy the window and its parts, in Qt's order. Left to Python's last collection they would outlive Qt."""
-        actions.leave_clipboard()
+        other_programs.leave_clipboard()
         self.window.deleteLater()
         self.deleteLater()
         self.qt.sendPostedEvents(None, QEvent.Type.DeferredDelete)
@@ -281,7 +282,7 @@ def _offer_older_profile(qt: QApplication, library: Path) -> bool:
     if library != paths.data_folder() / "library" or library.exists():
         return True
     from cret_desktop.engine import older_profile  # a first start alone needs it
-    from cret_desktop.gui.older_profile import offer
+    from cret_desktop.gui.shell.older_profile import offer
 
     profile = older_profile.find()
     if profile is None:

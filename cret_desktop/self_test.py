@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cret_desktop.clips import Moment, Picture
 from cret_desktop.confinement import no_new_privileges
+from cret_desktop.domain.clips import Moment, Picture
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CretError
-from cret_desktop.library.progress import FileIndexed
+from cret_desktop.library.indexing.progress import FileIndexed
 from cret_desktop.messages import clauses, render
 from cret_desktop.paths import LIBRARIES_VARIABLE
 
@@ -191,7 +191,7 @@ def _pictures() -> dict[str, Picture]:
 
 
 def _read_pictures(paths: list[str]) -> list[tuple[int, int]]:
-    from cret_desktop.gui.trial import read_pictures
+    from cret_desktop.gui.playing.trial import read_pictures
 
     return read_pictures(paths)
 
@@ -199,7 +199,7 @@ def _read_pictures(paths: list[str]) -> list[tuple[int, int]]:
 def _photograph_window(config: EngineConfig, picture: Path) -> int:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     from cret_desktop import app
-    from cret_desktop.gui.trial import count_colours
+    from cret_desktop.gui.playing.trial import count_colours
 
     app.screenshot(config, QUERY, picture)
     return count_colours(str(picture))
@@ -207,7 +207,7 @@ def _photograph_window(config: EngineConfig, picture: Path) -> int:
 
 def _play(path: str) -> str:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    from cret_desktop.gui.trial import play
+    from cret_desktop.gui.playing.trial import play
 
     return play(path, PLAYED)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from cret_desktop.clips import DEVICES, USUAL_SAMPLING
+from cret_desktop.domain.clips import DEVICES, USUAL_SAMPLING
 from cret_desktop.errors import StorageError
 from cret_desktop.foreign import Unusable, reason_of
 from cret_desktop.messages import Message

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cret_desktop.clips import (
+from cret_desktop.domain.clips import (
     USUAL_SAMPLING,
     ClipDecoded,
     DecodedClip,

@@ -47,7 +47,7 @@ def test_an_import_inside_a_function_is_found(tmp_path: Path) -> None:
 def test_every_lazy_import_of_the_app_is_a_module_that_is_there() -> None:
     names = contents.lazy_imports()
     assert "torch" in names
-    assert "cret_desktop.gui.trial" in names
+    assert "cret_desktop.gui.playing.trial" in names
     assert [name for name in names if importlib.util.find_spec(name) is None] == []
 
 
@@ -60,7 +60,7 @@ def archive(tmp_path: Path) -> Path:
     """All of the app's modules but one, and of its lazy imports those of others, as PyInstaller packs them."""
     from PyInstaller.archive.writers import ZlibArchiveWriter
 
-    names = sorted({*contents.own_modules(), *contents.lazy_imports()} - {"cret_desktop.gui.trial", "cv2"})
+    names = sorted({*contents.own_modules(), *contents.lazy_imports()} - {"cret_desktop.gui.playing.trial", "cv2"})
     code = compile("", "nothing", "exec")
     codes: dict[str, CodeType] = dict.fromkeys(names, code)
     file = tmp_path / "PYZ.pyz"
@@ -72,8 +72,8 @@ def test_a_module_dropped_from_the_archive_is_noticed(archive: Path) -> None:
     from PyInstaller.archive.readers import ZlibArchiveReader
 
     found = ZlibArchiveReader(str(archive))
-    assert check_archive.dropped_modules(found, []) == ["cret_desktop.gui.trial", "cv2"]
-    beside = ["cret_desktop/gui/trial.py", "cv2/__init__.py"]  # some packages lie in the folder as they are
+    assert check_archive.dropped_modules(found, []) == ["cret_desktop.gui.playing.trial", "cv2"]
+    beside = ["cret_desktop/gui/playing/trial.py", "cv2/__init__.py"]  # some packages lie in the folder as they are
     assert check_archive.dropped_modules(found, beside) == []
 
 

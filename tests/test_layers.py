@@ -15,16 +15,16 @@ LINT_IMPORTS = Path(sysconfig.get_path("scripts"), "lint-imports")
 
 # Contract's id -> a module, and an import that must not stand in it.
 VIOLATIONS = {
-    "layers": ("cret_desktop/clips.py", "import cret_desktop.paths"),
+    "layers": ("cret_desktop/domain/clips.py", "import cret_desktop.paths"),
     "qt": ("cret_desktop/engine/client.py", "import PySide6.QtCore"),
     "torch": ("cret_desktop/media/decoder.py", "import torch"),
-    "hnswlib": ("cret_desktop/library/searcher.py", "import hnswlib"),
-    "storage": ("cret_desktop/library/searcher.py", "import cret_desktop.storage.sqlite.catalog"),
+    "hnswlib": ("cret_desktop/library/searching/searcher.py", "import hnswlib"),
+    "storage": ("cret_desktop/library/searching/searcher.py", "import cret_desktop.storage.sqlite.catalog"),
     "sqlite": ("cret_desktop/engine/adoption.py", "import sqlite3"),
     "vectors": ("cret_desktop/storage/vectors/vector_index.py", "import cret_desktop.storage.sqlite.catalog"),
     "decoders": ("cret_desktop/storage/sqlite/catalog.py", "import cv2"),
-    "window": ("cret_desktop/gui/main_window.py", "import cret_desktop.media.decoder"),
-    "ports": ("cret_desktop/library/searcher.py", "import cret_desktop.model.encoder"),
+    "window": ("cret_desktop/gui/shell/main_window.py", "import cret_desktop.media.decoder"),
+    "ports": ("cret_desktop/library/searching/searcher.py", "import cret_desktop.model.encoder"),
     "training": ("training/__init__.py", "import cret_desktop.storage.sqlite.catalog"),
     "trainer": ("cret_desktop/model/cret.py", "import training"),
 }

@@ -259,7 +259,8 @@ def test_every_dependency_has_a_notice() -> None:
 
 # What the core is used through: the rest of its tests run beside these in any case, and know no Qt either.
 WITHOUT_QT = (
-    *("tests/library/test_indexer.py", "tests/library/test_searcher.py", "tests/library/test_annotation_file.py"),
+    *("tests/library/indexing/test_indexer.py", "tests/library/searching/test_searcher.py"),
+    "tests/library/keeping/test_annotation_file.py",
     *("tests/storage/test_annotations.py", "tests/storage/test_clips.py", "tests/storage/test_scans.py"),
     *("tests/storage/vectors/test_vector_index.py", "tests/storage/sqlite/test_recovery.py"),
 )

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cret_desktop import paths
-from cret_desktop.library import volumes
-from cret_desktop.library.volumes import Mount, Volumes
+from cret_desktop.library.indexing import volumes
+from cret_desktop.library.indexing.volumes import Mount, Volumes
 
 NAMES = st.text("abcXYZ 19.-$", min_size=1, max_size=8)
 PREFIXES = ("\\\\", "\\\\?\\UNC\\", "\\\\.\\UNC\\", "\\??\\UNC\\", "\\\\?\\GLOBALROOT\\Device\\Mup\\")

@@ -107,7 +107,7 @@ CHILDREN = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from cret_desktop.clips import FileDecoded, FrameFormat
+    from cret_desktop.domain.clips import FileDecoded, FrameFormat
     from cret_desktop.engine.exports import Exporter
     from cret_desktop.engine.protocol import ExportClips, Passage
     from cret_desktop.storage.vectors.graph_builder import BuildRequest

@@ -122,7 +122,7 @@ def test_statements_are_made_of_known_parts() -> None:
 # looks at it; a new one belongs here once somebody has seen where it comes from.
 PATH_PARTS = {
     "engine/adoption.py kept",
-    "engine/services/copies.py f'.{target.name}.part'",
+    "engine/services/backups.py f'.{target.name}.part'",
     "engine/exports.py f'{stem}{addition}{suffix or unfinished.suffix}'",
     "storage/sqlite/backup.py aside",
     "storage/sqlite/backup.py f'.{target.name}.unfinished'",
@@ -134,10 +134,10 @@ PATH_PARTS = {
     "storage/sqlite/rows.py relative",  # a video's, seen by `beliefs`
     "storage/vectors/vector_index.py graph_file_name(self._model, generation)",
     "storage/vectors/vector_index.py manifest.file",  # seen by `rows.graph_manifest`
-    "library/caches.py name",
-    "library/indexer.py name",  # a folder's own, while videos are looked for
-    "library/volumes.py os.path.relpath(row.path, before)",
-    "library/volumes.py root.within",
+    "library/keeping/caches.py name",
+    "library/indexing/indexer.py name",  # a folder's own, while videos are looked for
+    "library/indexing/volumes.py os.path.relpath(row.path, before)",
+    "library/indexing/volumes.py root.within",
 }
 PLACES = re.compile(
     r"(^|[._])(library|folder|root|directory|place|path|scratch|target|unfinished|data|graphs|thumbnails|calibration"
@@ -201,14 +201,15 @@ def is_fixed(text: ast.expr) -> bool:
 
 # Labels and tool tips that only ever say words of our own, though they are not written where they are made.
 OUR_OWN = {
-    "gui/about_dialog.py title", "gui/about_dialog.py self.versions", "gui/drop_cover.py self._words",
-    "gui/error_dialog.py (no name)", "gui/export/export_dialog.py about", "gui/library/failures_dialog.py heading",
+    "gui/shell/about_dialog.py title", "gui/shell/about_dialog.py self.versions", "gui/shell/drop_cover.py self._words",
+    "gui/appearance/error_dialog.py (no name)", "gui/export/export_dialog.py about",
+    "gui/library/failures_dialog.py heading",
     "gui/library/storage_dialog.py heading", "gui/library/storage_dialog.py caption",
     "gui/models/model_dialog.py self.purpose", "gui/models/model_dialog.py heading",
     "gui/playing/seek_bar.py self._words", "gui/settings/settings_dialog.py caption",
-    "gui/about_dialog.py updates.setToolTip", "gui/results/results_page.py self._sort_button.setToolTip",
+    "gui/shell/about_dialog.py updates.setToolTip", "gui/results/results_page.py self._sort_button.setToolTip",
     "gui/search/search_bar.py button.setToolTip", "gui/settings/shortcuts.py action.setToolTip",
-    "gui/tray.py self.icon.setToolTip",
+    "gui/shell/tray.py self.icon.setToolTip",
 }  # fmt: skip
 
 

@@ -17,11 +17,11 @@ import cret_desktop
 from cret_desktop import cli
 from cret_desktop.cli import examine, export, index, search, terminal
 from cret_desktop.cli.terminal import Terminal, cell
-from cret_desktop.clips import Match, Moment, Reason
+from cret_desktop.domain.clips import Match, Moment, Reason
 from cret_desktop.engine import protocol
 from cret_desktop.errors import UsageError
 from cret_desktop.foreign import read_json, visible
-from cret_desktop.library.progress import IndexTotals
+from cret_desktop.library.indexing.progress import IndexTotals
 from cret_desktop.messages import Message
 
 HOSTILE = "a\x1b]0;title\x07\n\rTotal: 0 failed\x9b2J\u202egpj.\u2028\udcff[red]x[/red].mp4"

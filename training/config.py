@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from cret_desktop.clips import ScoreConfig
+from cret_desktop.domain.clips import ScoreConfig
 from cret_desktop.errors import UsageError
 from cret_desktop.messages import Message
 from cret_desktop.model.config import CRETConfig, differences, flat, from_json

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cret_desktop.clips import FrameFormat, ScoreConfig
+from cret_desktop.domain.clips import FrameFormat, ScoreConfig
 from cret_desktop.errors import CretError, UsageError
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.encoder import choose_device

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cret_desktop.clips import Frames
+from cret_desktop.domain.clips import Frames
 
 STEPS, TIMES, VALIDATIONS, SAMPLES = "log.csv", "times.csv", "validation.csv", "samples"
 _PACKAGES = ("torch", "timm", "tokenizers", "safetensors", "numpy", "opencv-python", "av")

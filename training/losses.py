@@ -35,7 +35,7 @@ class LossConfig:
     temperature: open: 0.05. The variance grows with its inverse square: keep it at 0.05 or above.
     variance_weight: lambda, the weight of the variance. Stated: 1. variance_warmup: the share of all steps over which
         it rises from 0. Open: 0.1.
-    unbiased: variance with M - 1 in the denominator. Open: no, as at inference (`library.score`).
+    unbiased: variance with M - 1 in the denominator. Open: no, as at inference (`library.searching.score`).
     directions: stated: each video against the texts. Open: both.
     center_weight: of CCM's loss, which is plain NCE (stated). Equal weights: open. Without centers it counts nothing.
     center_temperature: open: as above.

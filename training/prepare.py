@@ -28,7 +28,7 @@ import av
 import cv2
 from rich.progress import MofNCompleteColumn, Progress
 
-from cret_desktop.clips import FrameFormat
+from cret_desktop.domain.clips import FrameFormat
 from cret_desktop.errors import BadFile, CretError, PathError
 from cret_desktop.media.probe import OpenVideo, decode_packet, open_video, read_packets
 from cret_desktop.media.scan import VIDEO_SUFFIXES

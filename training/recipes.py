@@ -13,7 +13,7 @@ import dataclasses
 import difflib
 from collections.abc import Callable
 
-from cret_desktop.clips import FrameFormat, ScoreConfig
+from cret_desktop.domain.clips import FrameFormat, ScoreConfig
 from cret_desktop.model import presets
 from cret_desktop.model.config import CorrespondenceConfig, CRETConfig, TemporalConfig, TextConfig, VideoConfig
 from training import synthetic

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from cret_desktop.clips import Frames
+from cret_desktop.domain.clips import Frames
 from cret_desktop.errors import CretError, PathError
 from cret_desktop.foreign import reason_of
 

@@ -20,7 +20,7 @@ from cret_desktop.errors import CopyCancelled, LibraryMissing
 from cret_desktop.settings import Settings, load, save
 
 if TYPE_CHECKING:
-    from cret_desktop.records import Contents
+    from cret_desktop.domain.records import Contents
 
 
 def backup(

@@ -20,7 +20,7 @@ from cret_desktop.cli.terminal import clock, err, out
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
 from cret_desktop.errors import CretError, EngineError, PathError
-from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
+from cret_desktop.library.indexing.progress import FileIndexed, IndexProgress, IndexTotals
 from cret_desktop.messages import render
 from cret_desktop.paths import is_inside
 

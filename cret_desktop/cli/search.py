@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cret_desktop.cli.options import Device, Library, Model, reading
 from cret_desktop.cli.terminal import cell, clock, err, out
-from cret_desktop.clips import Sort
+from cret_desktop.domain.clips import Sort
 from cret_desktop.engine import protocol
 from cret_desktop.errors import QueryError, UsageError
 from cret_desktop.foreign import reason_of, visible

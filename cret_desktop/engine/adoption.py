@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock
 
 from cret_desktop import paths
-from cret_desktop.clips import VideoFile
+from cret_desktop.domain.clips import VideoFile
 from cret_desktop.errors import LibraryDamaged, LibraryStrange, StorageError, StoreFault
 from cret_desktop.foreign import reason_of, visible
 from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, GRAPHS, RESTORED, THUMBNAILS, LibraryFiles

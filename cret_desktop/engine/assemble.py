@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import FrameFormat, Picture, Sampling
+from cret_desktop.domain.clips import FrameFormat, Picture, Sampling
 from cret_desktop.engine import adoption
-from cret_desktop.library.budget import Budget
-from cret_desktop.library.indexer import STILL_SECONDS, Indexer
+from cret_desktop.library.indexing.indexer import STILL_SECONDS, Indexer
+from cret_desktop.library.indexing.progress import Listener
+from cret_desktop.library.keeping.budget import Budget
+from cret_desktop.library.keeping.shrinking import shrink_thumbnails
 from cret_desktop.library.ports import Backup, Checks, Decoder, Model
-from cret_desktop.library.progress import Listener
-from cret_desktop.library.searcher import Searcher
-from cret_desktop.library.shrinking import shrink_thumbnails
+from cret_desktop.library.searching.searcher import Searcher
 from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.model.encoder import open_model
 from cret_desktop.model.installed import with_fingerprint
@@ -84,14 +84,14 @@ class OpenLibrary:
         return self.before or Answering(self.model, self.index, self.searcher)
 
     def indexer(self, listener: Listener, leave_out: Sequence[str], sampling: Sampling, budget: float) -> Indexer:
-        """`budget`: see `library.budget`, the others as `Indexer`."""
+        """`budget`: see `library.keeping.budget`, the others as `Indexer`."""
         return Indexer(
             self.store, self, self.model, self.open_decoder, self.paths.files, listener, leave_out,
             self.still_seconds, sampling=sampling, keeps_pace=True, budget=Budget(self.store.backup.measure, budget),
         )  # fmt: skip
 
     def shrink_thumbnails(self, sampling: Sampling, stop: Callable[[], bool]) -> None:
-        """See `library.shrinking`. Raises: StorageError."""
+        """See `library.keeping.shrinking`. Raises: StorageError."""
         shrink_thumbnails(self.store, _shrink, sampling.tile_width, stop)
 
     # The index as the indexer knows it (library.ports.VectorStore): what is gone is gone from every search.

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cret_desktop import confinement, environment, errors, paths
-from cret_desktop.clips import DEVICES, USUAL_SAMPLING, Sampling
+from cret_desktop.domain.clips import DEVICES, USUAL_SAMPLING, Sampling
 from cret_desktop.engine import codec, joining, local_socket, protocol
 from cret_desktop.messages import Message
 from cret_desktop.settings import Settings

@@ -31,7 +31,7 @@ from cret_desktop.cancellation import CancelToken
 from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, ExportProgress, Passage
 from cret_desktop.errors import BadFile, CretError, DecoderFailed, ExportCancelled, ExportError
 from cret_desktop.foreign import reason_of, visible
-from cret_desktop.library import export as lists
+from cret_desktop.library.exporting import timelines as lists
 from cret_desktop.media.timecode import EditSource
 from cret_desktop.messages import Message
 

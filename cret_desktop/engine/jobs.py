@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cret_desktop.cancellation import CancelToken
+from cret_desktop.domain.records import Root
 from cret_desktop.engine.handlers import Call, Work
-from cret_desktop.records import Root
 
 
 @dataclass(frozen=True, slots=True, eq=False)

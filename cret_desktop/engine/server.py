@@ -33,7 +33,7 @@ from cret_desktop.engine.lock import WriterLock
 from cret_desktop.engine.log_lines import guard_standard_error
 from cret_desktop.engine.protocol import Lane
 from cret_desktop.engine.services.annotations import AnnotationService
-from cret_desktop.engine.services.copies import CopyService
+from cret_desktop.engine.services.backups import CopyService
 from cret_desktop.engine.services.exports import ExportService
 from cret_desktop.engine.services.folders import FolderService
 from cret_desktop.engine.services.indexing import IndexingService
@@ -45,8 +45,8 @@ from cret_desktop.engine.sessions import Guest, Session, Sessions
 from cret_desktop.engine.watching import Watching
 from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, StorageError
 from cret_desktop.foreign import short
-from cret_desktop.library.control import Conditions
-from cret_desktop.library.searcher import Abandoned
+from cret_desktop.library.indexing.control import Conditions
+from cret_desktop.library.searching.searcher import Abandoned
 from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 

@@ -9,10 +9,10 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 
-from cret_desktop.library.progress import FolderScanned
-from cret_desktop.library.watcher import Watcher
+from cret_desktop.domain.records import Root
+from cret_desktop.library.indexing.progress import FolderScanned
+from cret_desktop.library.indexing.watcher import Watcher
 from cret_desktop.paths import is_inside
-from cret_desktop.records import Root
 from cret_desktop.storage.sqlite.catalog import Catalog
 
 KEEP_SECONDS = 30 * 86400.0  # that a file which is gone can be brought back with all that was known and said of it

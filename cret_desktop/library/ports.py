@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import (
+from cret_desktop.domain.clips import (
     USUAL_SAMPLING,
     DecodeEvent,
     Features,
@@ -31,9 +31,8 @@ from cret_desktop.clips import (
     VideoFile,
     VideoInfo,
 )
-from cret_desktop.filters import Filters
-from cret_desktop.messages import Message
-from cret_desktop.records import (
+from cret_desktop.domain.filters import Filters
+from cret_desktop.domain.records import (
     CheckReport,
     ClipFiles,
     ClipRow,
@@ -55,6 +54,7 @@ from cret_desktop.records import (
     Sidecar,
     ThumbnailRow,
 )
+from cret_desktop.messages import Message
 
 CopyProgress = Callable[[int, int], None]  # bytes done, bytes in all; what it raises ends the copying
 

@@ -19,7 +19,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from cret_desktop.clips import (
+from cret_desktop.domain.clips import (
     USUAL_SAMPLING,
     ClipDecoded,
     DecodedClip,

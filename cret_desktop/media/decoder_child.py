@@ -17,7 +17,8 @@ from collections import deque
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from cret_desktop.clips import (
+from cret_desktop.confinement import confine
+from cret_desktop.domain.clips import (
     ClipDecoded,
     DecodeEvent,
     FileDecoded,
@@ -27,7 +28,6 @@ from cret_desktop.clips import (
     Sampling,
     VideoFile,
 )
-from cret_desktop.confinement import confine
 from cret_desktop.messages import Message
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from typing import Any, Self
 import psutil
 
 from cret_desktop import confinement
-from cret_desktop.clips import (
+from cret_desktop.domain.clips import (
     USUAL_SAMPLING,
     ClipDecoded,
     DecodedClip,

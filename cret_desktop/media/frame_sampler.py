@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cret_desktop.clips import USUAL_SAMPLING
+from cret_desktop.domain.clips import USUAL_SAMPLING
 
 MIN_SHOT = 0.2  # seconds; what is shorter is no shot of its own
 _FRESH_SPACING = 0.1  # between candidates, while the shot they belong to may turn out to be short

@@ -21,7 +21,7 @@ import av.logging
 import av.stream
 import av.video.stream
 
-from cret_desktop.clips import VideoInfo
+from cret_desktop.domain.clips import VideoInfo
 from cret_desktop.errors import BadFile
 from cret_desktop.foreign import reason_of
 from cret_desktop.media.thumbnails import Orientation

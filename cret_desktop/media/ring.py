@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cret_desktop.clips import DecodedClip, FrameFormat
+from cret_desktop.domain.clips import DecodedClip, FrameFormat
 from cret_desktop.media.sprites import MAX_TILE_HEIGHT, MAX_TILE_WIDTH
 
 

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from cret_desktop.clips import VideoFile
+from cret_desktop.domain.clips import VideoFile
 from cret_desktop.foreign import reason_of
 from cret_desktop.messages import Message
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import LONGEST_PICTURE, Picture
+from cret_desktop.domain.clips import LONGEST_PICTURE, Picture
 from cret_desktop.media.still_picture import kind_of
 
 _OPAQUE = ("jpeg", "bmp")

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from multiprocessing import connection
 from typing import Any
 
-from cret_desktop.clips import LONGEST_PICTURE, Picture
 from cret_desktop.confinement import confine
+from cret_desktop.domain.clips import LONGEST_PICTURE, Picture
 from cret_desktop.errors import CretError, DecoderFailed, PathError
 from cret_desktop.foreign import Unusable, reason_of
 from cret_desktop.media.memory import bound_memory

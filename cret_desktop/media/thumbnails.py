@@ -15,7 +15,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from cret_desktop.clips import FrameFormat, Sprite
+from cret_desktop.domain.clips import FrameFormat, Sprite
 from cret_desktop.media import sprites, tone_mapping
 from cret_desktop.media.shots import THUMB
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from cret_desktop.clips import FrameFormat, ScoreConfig
+from cret_desktop.domain.clips import FrameFormat, ScoreConfig
 from cret_desktop.errors import ModelError
 from cret_desktop.messages import Message
 
@@ -198,7 +198,7 @@ class CRETConfig:
     mean, std: of the pixels in [0, 1], per RGB channel, as the backbone was trained.
     normalise: whether global features leave as unit vectors, so that inner products are cosines. Open: yes.
         Centers always do (stated: the similarity is a mean of cosines).
-    score: how features become a score at inference (`library.score`). No feature depends on it.
+    score: how features become a score at inference (`library.searching.score`). No feature depends on it.
     """
 
     name: str

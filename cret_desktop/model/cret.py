@@ -2,7 +2,7 @@
 
 A clip becomes M frame features, the samples of a Gaussian in the joint space (GEES), and C centers (CCM); a text
 becomes one feature and C centers. Nothing here compares the two: losses are in `training.losses`, the score in
-`library.score`.
+`library.searching.score`.
 
 Departures from the paper, all of them open there: see the fields of `model.config`.
 """

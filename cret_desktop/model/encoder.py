@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cret_desktop import paths
-from cret_desktop.clips import DEVICES, Features, Frames, ModelInfo
+from cret_desktop.domain.clips import DEVICES, Features, Frames, ModelInfo
 from cret_desktop.errors import ModelError
 from cret_desktop.messages import Message
 from cret_desktop.model import checkpoint, foreign, trial

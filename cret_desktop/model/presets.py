@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cret_desktop.clips import FrameFormat, ScoreConfig
+from cret_desktop.domain.clips import FrameFormat, ScoreConfig
 from cret_desktop.errors import ModelError
 from cret_desktop.model.config import CorrespondenceConfig, CRETConfig, TemporalConfig, TextConfig, VideoConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from cret_desktop.clips import FrameFormat
+from cret_desktop.domain.clips import FrameFormat
 from cret_desktop.model import checkpoint, presets
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.config import CRETConfig

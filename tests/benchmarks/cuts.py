@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cret_desktop.clips import ClipDecoded, FileDecoded, FileFailed, FrameFormat
+from cret_desktop.domain.clips import ClipDecoded, FileDecoded, FileFailed, FrameFormat
 from cret_desktop.media.decoder import decode_file
 from cret_desktop.media.scan import video_file
 from cret_desktop.messages import render

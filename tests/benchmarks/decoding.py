@@ -20,7 +20,7 @@ import av
 import cv2
 import numpy as np
 
-from cret_desktop.clips import ClipDecoded, FileDecoded, FrameFormat, VideoFile
+from cret_desktop.domain.clips import ClipDecoded, FileDecoded, FrameFormat, VideoFile
 from cret_desktop.media.decoder import decode_file
 from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.media.probe import decode_packet, open_video

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
+from cret_desktop.domain.clips import Features, FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
+from cret_desktop.domain.records import Line, NewClip, Sidecar
 from cret_desktop.engine.assemble import fit_picture
-from cret_desktop.library.identity import apply_scan
-from cret_desktop.library.query import parse
-from cret_desktop.library.searcher import Searcher
+from cret_desktop.library.indexing.identity import apply_scan
+from cret_desktop.library.searching.query import parse
+from cret_desktop.library.searching.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import resource
-from cret_desktop.records import Line, NewClip, Sidecar
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.embeddings import Embeddings

@@ -28,17 +28,17 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from cret_desktop.clip_vectors import query_vector
-from cret_desktop.clips import Features, FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
+from cret_desktop.domain.clip_vectors import query_vector
+from cret_desktop.domain.clips import Features, FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
+from cret_desktop.domain.records import NewClip
 from cret_desktop.engine.assemble import fit_picture
-from cret_desktop.library.identity import apply_scan
+from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.ports import VideoEncoder
-from cret_desktop.library.query import parse
-from cret_desktop.library.score import score, unit
-from cret_desktop.library.searcher import CANDIDATES, Searcher
+from cret_desktop.library.searching.query import parse
+from cret_desktop.library.searching.score import score, unit
+from cret_desktop.library.searching.searcher import CANDIDATES, Searcher
 from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
-from cret_desktop.records import NewClip
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import Match, Moment
+from cret_desktop.domain.clips import Match, Moment
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from tests.benchmarks import media_folder

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from cret_desktop import paths
-from cret_desktop.clips import ClipDecoded, Frames
+from cret_desktop.domain.clips import ClipDecoded, Frames
 from cret_desktop.media.decoder import decode_file
 from cret_desktop.media.scan import video_file
 from cret_desktop.model import checkpoint, presets

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cret_desktop.clips import ScoreConfig
+from cret_desktop.domain.clips import ScoreConfig
 from cret_desktop.model.config import CRETConfig
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.transforms import Tokenizer, normalise_pixels

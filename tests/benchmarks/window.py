@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cret_desktop.library.identity import apply_scan
+from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.storage.sqlite.scans import Scans
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -44,7 +44,8 @@ from PySide6.QtWidgets import QApplication
 
 from cret_desktop import paths
 from cret_desktop.app import Application, build_application
-from cret_desktop.clips import VideoFile, VideoInfo
+from cret_desktop.domain.clips import VideoFile, VideoInfo
+from cret_desktop.domain.records import NewClip
 from cret_desktop.engine.assemble import open_library
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import Prepare
@@ -52,7 +53,6 @@ from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.media.demo import make_demo_videos
 from cret_desktop.media.scan import scan
 from cret_desktop.model.encoder import open_model
-from cret_desktop.records import NewClip
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges

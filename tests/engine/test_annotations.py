@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cret_desktop.clips import LibraryFile, Match, Picture, Sort
+from cret_desktop.domain.clips import LibraryFile, Match, Picture, Sort
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import FolderState, LibraryPart
 from cret_desktop.errors import PathError, QueryError, StorageError
-from cret_desktop.library.progress import FileIndexed
+from cret_desktop.library.indexing.progress import FileIndexed
 from tests.engine.test_engine import FACTORY, WAIT, Events, index
 from tests.fakes import COLOURS
 from tests.narrowing import found

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cret_desktop import messages
-from cret_desktop.clips import Match, Moment, SearchAnswer
+from cret_desktop.domain.clips import Match, Moment, SearchAnswer
 from cret_desktop.engine import codec, protocol
 from cret_desktop.engine.codec import Message, Undecodable
 from tests.engine.test_handlers import requests

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from cret_desktop.domain.records import Contents, Merged
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CopyCancelled, LibraryMissing, PathError, StorageError, UsageError
-from cret_desktop.records import Contents, Merged
 from tests.engine.test_annotations import files
 from tests.engine.test_engine import FACTORY, WAIT, Events, index
 from tests.said import said

@@ -6,7 +6,7 @@ import queue
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cret_desktop.clips import Features, Frames
+from cret_desktop.domain.clips import Features, Frames
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.messages import Message

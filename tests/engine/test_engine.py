@@ -14,7 +14,7 @@ import pytest
 from cret_desktop.engine import host, joining, protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import EngineError, LibraryLocked, LibraryMissing, LibraryTooNew, PathError, QueryError
-from cret_desktop.library.progress import FileIndexed
+from cret_desktop.library.indexing.progress import FileIndexed
 from tests.said import said
 from tests.videos import write_colours
 

@@ -22,7 +22,7 @@ from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.exports import Exporter
 from cret_desktop.engine.protocol import CancelExport, ExportClips, ExportList, ExportProgress, Passage
 from cret_desktop.errors import ExportCancelled, ExportError
-from cret_desktop.library import export as lists
+from cret_desktop.library.exporting import timelines as lists
 from cret_desktop.media.edit_source import read_edit_source
 from tests.media.conftest import numbered_frame
 from tests.said import said

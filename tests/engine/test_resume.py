@@ -11,8 +11,8 @@ import pytest
 
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.library.indexer import FILES_IN_FLIGHT
-from cret_desktop.library.progress import FileIndexed, IndexTotals
+from cret_desktop.library.indexing.indexer import FILES_IN_FLIGHT
+from cret_desktop.library.indexing.progress import FileIndexed, IndexTotals
 from tests.videos import write_colours, write_unlike
 
 FILES = 24

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from cret_desktop.domain.records import LibrarySize
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import PathError, StorageError
 from cret_desktop.media.sprites import tile_size
-from cret_desktop.records import LibrarySize
 from tests.engine.test_engine import FACTORY, WAIT, Events, index
 from tests.videos import write_colours
 

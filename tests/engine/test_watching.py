@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from cret_desktop.clips import LibraryFile
+from cret_desktop.domain.clips import LibraryFile
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.watching import KEEP_SECONDS
-from cret_desktop.library.progress import FileIndexed
+from cret_desktop.library.indexing.progress import FileIndexed
 from tests.videos import write_colours
 
 WAIT = 120  # seconds until a test gives up; nothing is asserted about time

@@ -33,12 +33,12 @@ from typing import Any
 import numpy as np
 import psutil
 
-from cret_desktop.clip_vectors import query_vector
+from cret_desktop.domain.clip_vectors import query_vector
 from cret_desktop.engine import protocol
 from cret_desktop.engine.adoption import key_of
 from cret_desktop.engine.assemble import OpenLibrary, wire
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.library.progress import FileIndexed
+from cret_desktop.library.indexing.progress import FileIndexed
 from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.embeddings import Embeddings
@@ -60,8 +60,8 @@ _LOOKS = "looks.log"
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
     """`EngineConfig.factory`: the colours' library, which notes each of its looks, and polls more often than people."""
     from cret_desktop.engine import watching
-    from cret_desktop.library.indexer import Indexer
-    from cret_desktop.library.watcher import Pace, Watcher
+    from cret_desktop.library.indexing.indexer import Indexer
+    from cret_desktop.library.indexing.watcher import Pace, Watcher
 
     look = Indexer._scan
 

@@ -32,7 +32,7 @@ from cret_desktop.storage.sqlite.store import SqliteStore
 from tests.faults import replay
 
 if TYPE_CHECKING:
-    from cret_desktop.records import SavedSearch
+    from cret_desktop.domain.records import SavedSearch
 
 SHIM = Path(__file__).with_name("shim.c")
 MODES = {"count": 0, "input/output error": 1, "disk full from then on": 2, "short write": 3}
@@ -81,9 +81,9 @@ class _Shim:
 def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
     """Everything that changes a library, one thing after the other; each may fail. Returns the sentences of errors."""
     from cret_desktop.errors import CretError
-    from cret_desktop.library.control import Control
-    from cret_desktop.library.indexer import Indexer
-    from cret_desktop.library.progress import FileIndexed
+    from cret_desktop.library.indexing.control import Control
+    from cret_desktop.library.indexing.indexer import Indexer
+    from cret_desktop.library.indexing.progress import FileIndexed
     from cret_desktop.library_files import LibraryFiles
     from cret_desktop.storage.sqlite.annotations import Annotations
     from cret_desktop.storage.sqlite.catalog import Catalog
@@ -156,8 +156,8 @@ def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
 
 
 def _saved_search() -> SavedSearch:
-    from cret_desktop.clips import Sort
-    from cret_desktop.records import SavedSearch
+    from cret_desktop.domain.clips import Sort
+    from cret_desktop.domain.records import SavedSearch
 
     return SavedSearch("mine", "red", "", Sort.NAME, False)
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cret_desktop.clips import USUAL_SAMPLING, ClipDecoded, DecodeEvent, Sampling, VideoFile
+from cret_desktop.domain.clips import USUAL_SAMPLING, ClipDecoded, DecodeEvent, Sampling, VideoFile
 from tests.fakes import ColourModel, FakeDecoder
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def end() -> None:
 
 def _arm(library: Path) -> None:
     global _plan
-    from cret_desktop.library import indexer
+    from cret_desktop.library.indexing import indexer
     from cret_desktop.storage.sqlite import catalog, migrations, recovery
     from cret_desktop.storage.sqlite.annotations import Annotations
     from cret_desktop.storage.sqlite.catalog import Catalog

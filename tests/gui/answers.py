@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PySide6.QtGui import QColor, QImage, QPainter
 
-from cret_desktop.clips import LibraryFile, Match, Moment, Reason, Thumbnail
+from cret_desktop.domain.clips import LibraryFile, Match, Moment, Reason, Thumbnail
 from cret_desktop.engine.protocol import SearchAnswer
 
 TILES = ("red", "lime", "blue", "yellow")  # of a strip, from left to right

@@ -22,8 +22,8 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.app import Application, build_application
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import AddFolders, IndexFinished
-from cret_desktop.gui import actions
 from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.shell import other_programs
 from cret_desktop.settings import Settings
 from tests.videos import write_colours
 
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _clipboard_left(qapp: QApplication) -> Iterator[None]:
     """As the app does at its end; what tests have copied would crash the last of Python."""
     yield
-    actions.leave_clipboard()
+    other_programs.leave_clipboard()
 
 
 @pytest.fixture(scope="session")

@@ -28,20 +28,20 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 
 from cret_desktop.app import Application, build_application
-from cret_desktop.clips import Moment, Sort
+from cret_desktop.domain.clips import Moment, Sort
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.engine.protocol import AddFolders, EngineLost, ExportProgress, IndexFinished, Optimising
 from cret_desktop.errors import Defect, EngineError
 from cret_desktop.gui.annotations.note_editor import NoteEditor
 from cret_desktop.gui.annotations.tags_editor import TagsEditor
-from cret_desktop.gui.error_dialog import ErrorDialog
+from cret_desktop.gui.appearance.error_dialog import ErrorDialog
+from cret_desktop.gui.appearance.theme import Scheme
 from cret_desktop.gui.export.export_dialog import ExportDialog
 from cret_desktop.gui.library.failures_dialog import FailuresDialog
 from cret_desktop.gui.search.pictures import to_picture
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.settings_dialog import INDEXING_PAGE
-from cret_desktop.gui.theme import Scheme
-from cret_desktop.library.progress import IndexProgress, IndexTotals, Phase
+from cret_desktop.library.indexing.progress import IndexProgress, IndexTotals, Phase
 from cret_desktop.media.demo import make_demo_videos
 from cret_desktop.messages import Message
 from cret_desktop.settings import Settings

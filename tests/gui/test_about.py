@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from cret_desktop import paths
-from cret_desktop.gui.about_dialog import AboutDialog
+from cret_desktop.gui.shell.about_dialog import AboutDialog
 
 
 def buttons(dialog: AboutDialog) -> dict[str, QPushButton]:

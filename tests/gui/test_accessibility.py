@@ -27,8 +27,8 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.gui.main_window import MainWindow
-from cret_desktop.gui.theme import DARK, LIGHT, Colors
+from cret_desktop.gui.appearance.theme import DARK, LIGHT, Colors
+from cret_desktop.gui.shell.main_window import MainWindow
 from tests.gui.conftest import WAIT
 from tests.gui.test_parts import contrast
 from tests.narrowing import found

@@ -16,14 +16,14 @@ from PySide6.QtWidgets import QDialogButtonBox
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.clips import LibraryFile
+from cret_desktop.domain.clips import LibraryFile
 from cret_desktop.engine.protocol import ChangeTags, EngineLost, GetFile, SetFavourite, SetNote
 from cret_desktop.errors import StorageError
 from cret_desktop.gui.annotations.annotations import Annotations
 from cret_desktop.gui.annotations.note_editor import NoteEditor
 from cret_desktop.gui.annotations.tags_editor import TagsEditor
-from cret_desktop.gui.engine_bridge import EngineBridge
-from cret_desktop.gui.main_window import MainWindow
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge
+from cret_desktop.gui.shell.main_window import MainWindow
 from tests.gui.conftest import WAIT
 from tests.narrowing import found
 

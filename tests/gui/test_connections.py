@@ -24,10 +24,10 @@ from pytestqt.qtbot import QtBot
 import cret_desktop
 from cret_desktop.app import Application
 from cret_desktop.engine import protocol
-from cret_desktop.gui.background import Deliveries
-from cret_desktop.gui.connections import connect_for
-from cret_desktop.gui.tray import Tray
-from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals, Phase
+from cret_desktop.gui.bridge.background import Deliveries
+from cret_desktop.gui.bridge.connections import connect_for
+from cret_desktop.gui.shell.tray import Tray
+from cret_desktop.library.indexing.progress import FileIndexed, IndexProgress, IndexTotals, Phase
 from cret_desktop.messages import Message
 from cret_desktop.settings import Settings
 from tests.gui.conftest import WAIT

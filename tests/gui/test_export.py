@@ -13,9 +13,9 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
 from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, Passage
-from cret_desktop.gui import actions
 from cret_desktop.gui.export.export_dialog import ExportChoice, ExportDialog
 from cret_desktop.gui.export.export_line import ExportLine
+from cret_desktop.gui.shell import other_programs
 from cret_desktop.messages import Message
 from tests.gui.conftest import WAIT
 
@@ -107,7 +107,7 @@ def test_chosen_moments_are_exported_by_keys_alone(
     assert "green 0m00s-0m02s.mp4" in window.export_line.text
     assert indexed.preferences.settings.export_mode == "exact"
     shown: list[str] = []
-    monkeypatch.setattr(actions, "open_file", shown.append)
+    monkeypatch.setattr(other_programs, "open_file", shown.append)
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()))
     window.export_line.reveal.click()
     window.export_line.done.click()

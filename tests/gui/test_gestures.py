@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.gui import drops
 from cret_desktop.gui.results.results_delegate import CardDelegate
+from cret_desktop.gui.shell import drops
 from tests.gui.conftest import WAIT
 from tests.gui.test_search import answered, names
 from tests.narrowing import of_type

@@ -19,10 +19,10 @@ from pytestqt.qtbot import QtBot
 from cret_desktop import app, paths
 from cret_desktop.app import build_application
 from cret_desktop.engine.client import EngineConfig
-from cret_desktop.gui import i18n, wording
-from cret_desktop.gui.menus import MENUS
+from cret_desktop.gui.appearance import formatting, i18n
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.shortcuts import COMMANDS
+from cret_desktop.gui.shell.menus import MENUS
 from cret_desktop.settings import Settings
 
 ROOT = Path(app.__file__).parent.parent
@@ -149,7 +149,7 @@ def german(qapp: QApplication) -> Iterator[None]:
 
 
 def test_the_window_speaks_german(german: None, qtbot: QtBot) -> None:
-    assert (wording.videos(1), wording.videos(1234)) == ("1 Video", "1234 Videos")
+    assert (formatting.videos(1), formatting.videos(1234)) == ("1 Video", "1234 Videos")
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
     qtbot.addWidget(buttons)
     assert buttons.button(QDialogButtonBox.StandardButton.Cancel).text() == "Abbrechen", "Qt's own words as well"

@@ -21,8 +21,8 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop import app, paths
 from cret_desktop.app import Application
-from cret_desktop.gui import single_instance
-from cret_desktop.gui.single_instance import SingleInstance
+from cret_desktop.gui.shell import single_instance
+from cret_desktop.gui.shell.single_instance import SingleInstance
 from tests.gui.conftest import FACTORY, WAIT
 
 

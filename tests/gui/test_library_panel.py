@@ -11,10 +11,10 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
 from cret_desktop.engine.protocol import Folder, FolderState, LibraryStatus, PrioritiseFolder, SavedSearch
+from cret_desktop.gui.appearance.theme import Scheme, Theme
 from cret_desktop.gui.library.library_model import Kind, LibraryModel, Role
 from cret_desktop.gui.library.library_panel import LibraryPanel
 from cret_desktop.gui.search.operators import token
-from cret_desktop.gui.theme import Scheme, Theme
 from tests.gui.conftest import WAIT
 from tests.gui.test_annotations import file_named
 from tests.gui.test_search import answered, names

@@ -10,7 +10,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from cret_desktop.engine.older_profile import OlderProfile
-from cret_desktop.gui.older_profile import OlderProfileQuestion, offer
+from cret_desktop.gui.shell.older_profile import OlderProfileQuestion, offer
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.engine.client import Superseded
 from cret_desktop.engine.protocol import SearchAnswer
 from cret_desktop.errors import QueryError
-from cret_desktop.gui import actions, drops, wording
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import DARK, LIGHT, Colors, Scheme, Theme
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge
 from cret_desktop.gui.search.search_bar import SearchBar
 from cret_desktop.gui.search.search_controller import SearchController
-from cret_desktop.gui.theme import DARK, LIGHT, Colors, Scheme, Theme
+from cret_desktop.gui.shell import drops, other_programs
 from tests.gui.conftest import WAIT
 
 
@@ -77,14 +78,14 @@ def test_the_theme_follows_a_choice(qapp: QApplication) -> None:
     [(42, 49, "0:42–0:49"), (0, 4.0, "0:00–0:04"), (3.2, 3.9, "0:03–0:04"), (3661, 3671.5, "1:01:01–1:01:12")],
 )
 def test_times(start: float, end: float, said: str) -> None:
-    assert wording.span(start, end) == said
+    assert formatting.span(start, end) == said
 
 
 def test_names_are_never_markup_and_always_drawable() -> None:
-    assert wording.file_name("/videos/a\nb.mp4") == "a\ufffdb.mp4"
-    assert wording.file_name(os.fsdecode(b"/videos/\xff.mp4")).endswith(".mp4")
-    assert "&lt;img" in wording.tooltip("/videos/<img src=x>.mp4")
-    assert wording.file_name("/videos/Holidays/") == "Holidays"
+    assert formatting.file_name("/videos/a\nb.mp4") == "a\ufffdb.mp4"
+    assert formatting.file_name(os.fsdecode(b"/videos/\xff.mp4")).endswith(".mp4")
+    assert "&lt;img" in formatting.tooltip("/videos/<img src=x>.mp4")
+    assert formatting.file_name("/videos/Holidays/") == "Holidays"
 
 
 @pytest.mark.parametrize("name", [b"plain.mp4", "Größe 100% #1?.mp4".encode(), b"\xff not utf-8.mp4"])
@@ -92,7 +93,7 @@ def test_names_are_never_markup_and_always_drawable() -> None:
 def test_a_path_survives_the_way_through_a_url(name: bytes) -> None:
     path = os.fsdecode(b"/tmp/" + name)
     data = QMimeData()
-    data.setUrls([actions.file_url(path), QUrl("https://example.org/video.mp4")])
+    data.setUrls([other_programs.file_url(path), QUrl("https://example.org/video.mp4")])
     assert drops.local_paths(data) == [path]
 
 

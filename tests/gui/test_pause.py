@@ -21,10 +21,10 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.app import Application, build_application
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineConfig
+from cret_desktop.gui.appearance.theme import Scheme, Theme
 from cret_desktop.gui.library.progress_line import ProgressLine
-from cret_desktop.gui.theme import Scheme, Theme
-from cret_desktop.gui.tray import Tray
-from cret_desktop.library.progress import IndexProgress, IndexTotals, Phase
+from cret_desktop.gui.shell.tray import Tray
+from cret_desktop.library.indexing.progress import IndexProgress, IndexTotals, Phase
 from tests.gui.conftest import WAIT
 from tests.gui.test_window import drop, mime
 from tests.videos import write_colours

@@ -15,17 +15,17 @@ from PySide6.QtWidgets import QApplication, QPushButton, QStackedWidget, QWidget
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.clips import LibraryFile, Match, Moment, Picture, Stretch
+from cret_desktop.domain.clips import LibraryFile, Match, Moment, Picture, Stretch
 from cret_desktop.engine.protocol import GetFile, Passage
-from cret_desktop.gui.main_window import MainWindow
+from cret_desktop.gui.appearance.theme import Scheme, Theme
+from cret_desktop.gui.bridge.thumbnail_cache import ThumbnailCache
 from cret_desktop.gui.playing.player_controls import CommandButton
 from cret_desktop.gui.playing.player_page import PlayerPage
 from cret_desktop.gui.playing.preview_panel import PreviewPanel
 from cret_desktop.gui.playing.video_surface import VideoSurface
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.shortcuts import Shortcuts
-from cret_desktop.gui.theme import Scheme, Theme
-from cret_desktop.gui.thumbnail_cache import ThumbnailCache
+from cret_desktop.gui.shell.main_window import MainWindow
 from tests.gui.conftest import WAIT
 from tests.narrowing import found
 

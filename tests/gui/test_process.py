@@ -55,12 +55,12 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QGuiApplication
 from cret_desktop import app
 from cret_desktop.engine.client import EngineConfig
-from cret_desktop.gui import actions
+from cret_desktop.gui.shell import other_programs
 if __name__ == "__main__":
     open_window = app.Application.open
     def open_and_copy(application):
         open_window(application)
-        actions.copy_paths(["/videos/a cat.mp4"])
+        other_programs.copy_paths(["/videos/a cat.mp4"])
         QTimer.singleShot(0, application.close)
     app.Application.open = open_and_copy
     status = app.run(EngineConfig(Path(sys.argv[1]), factory="tests.fakes:open_library"))

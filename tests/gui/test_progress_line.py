@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QApplication, QProgressBar, QPushButton
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.engine.protocol import IndexFinished, Optimising
-from cret_desktop.gui import wording
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import Scheme, Theme
 from cret_desktop.gui.library.progress_line import ProgressLine
-from cret_desktop.gui.theme import Scheme, Theme
-from cret_desktop.library.progress import IndexProgress, IndexTotals, Phase
+from cret_desktop.library.indexing.progress import IndexProgress, IndexTotals, Phase
 from tests.narrowing import found
 
 
@@ -66,7 +66,7 @@ def test_an_estimate_before_the_first_file_is_done(line: ProgressLine) -> None:
     ],
 )  # fmt: skip
 def test_estimates_are_rough(seconds: float, said: str) -> None:
-    assert wording.roughly(seconds) == said
+    assert formatting.roughly(seconds) == said
 
 
 def test_ready_to_search_while_the_index_is_optimised(line: ProgressLine, qtbot: QtBot) -> None:

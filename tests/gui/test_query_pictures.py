@@ -15,9 +15,9 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
 from cret_desktop.engine.client import EngineConfig
-from cret_desktop.gui import drops
+from cret_desktop.gui.bridge.thumbnail_cache import Place, prepare, read_strip
 from cret_desktop.gui.search.pictures import holds_picture, picture_paths
-from cret_desktop.gui.thumbnail_cache import Place, prepare, read_strip
+from cret_desktop.gui.shell import drops
 from tests.gui.answers import strip_path, write_strip
 from tests.gui.conftest import WAIT
 from tests.gui.test_search import answered, chips, names

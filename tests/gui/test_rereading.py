@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from cret_desktop.engine import protocol
 from cret_desktop.engine.protocol import LibraryChanged, LibraryPart, Request
 from cret_desktop.gui.annotations.annotations import Annotations
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge
 from cret_desktop.gui.library.library_controller import LibraryController
 from cret_desktop.gui.search.saved_searches import SavedSearches
 from cret_desktop.gui.search.search_controller import SearchController

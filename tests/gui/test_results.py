@@ -13,10 +13,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from cret_desktop.clips import Match, Moment, Sort, Stretch
+from cret_desktop.domain.clips import Match, Moment, Sort, Stretch
 from cret_desktop.engine.protocol import GetFilmstrip
 from cret_desktop.errors import Defect, EngineError
-from cret_desktop.gui import actions, drops
+from cret_desktop.gui.appearance.theme import Scheme, Theme
+from cret_desktop.gui.bridge.thumbnail_cache import ThumbnailCache
 from cret_desktop.gui.results.filmstrip_view import FilmstripDelegate
 from cret_desktop.gui.results.results_delegate import USUAL, CardDelegate, CellDelegate, check_rect
 from cret_desktop.gui.results.results_model import PAGE, Column
@@ -24,8 +25,7 @@ from cret_desktop.gui.results.results_page import ResultsPage
 from cret_desktop.gui.results.results_view import ResultsView
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.shortcuts import Shortcuts
-from cret_desktop.gui.theme import Scheme, Theme
-from cret_desktop.gui.thumbnail_cache import ThumbnailCache
+from cret_desktop.gui.shell import drops, other_programs
 from cret_desktop.messages import Message
 from tests.gui.answers import answer, browsed, library_file, moment, thumbnails, write_strip
 from tests.gui.conftest import WAIT
@@ -260,7 +260,7 @@ def test_the_menu_does_what_it_says(page: ResultsPage, qtbot: QtBot, monkeypatch
     assert exported.args is not None
     assert [(wanted.file_id, wanted.start, wanted.end) for wanted in exported.args[0]] == [(1, 0, 60), (2, 0, 60)]
     shown: list[str] = []
-    monkeypatch.setattr(actions, "reveal", shown.append)
+    monkeypatch.setattr(other_programs, "reveal", shown.append)
     page.selection["reveal"].trigger()
     assert shown == [FILES[2].path], "the one that was chosen last"
     page.step(1)

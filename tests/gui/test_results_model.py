@@ -11,9 +11,9 @@ from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from cret_desktop.clips import Match, Reason
-from cret_desktop.gui import drops
+from cret_desktop.domain.clips import Match, Reason
 from cret_desktop.gui.results.results_model import PAGE, Column, ResultsModel, Role
+from cret_desktop.gui.shell import drops
 from cret_desktop.messages import Message
 from tests.gui.answers import answer, browsed, library_file, moment
 

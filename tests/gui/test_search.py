@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QApplication, QDialogButtonBox, QInputDialog
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.clips import LONGEST_PICTURE, Match, Picture, Sort
+from cret_desktop.domain.clips import LONGEST_PICTURE, Match, Picture, Sort
 from cret_desktop.engine.protocol import SavedSearch, SearchAnswer
+from cret_desktop.gui.appearance.theme import Scheme, Theme
 from cret_desktop.gui.library.library_model import Kind
 from cret_desktop.gui.search.chips import Chip
 from cret_desktop.gui.search.flow_layout import FlowLayout
@@ -22,8 +23,7 @@ from cret_desktop.gui.search.operators import choices, operator_words, token
 from cret_desktop.gui.search.pictures import holds_picture, to_image, to_picture
 from cret_desktop.gui.search.search_bar import SearchBar
 from cret_desktop.gui.search.suggestions import Vocabulary, suggest
-from cret_desktop.gui.theme import Scheme, Theme
-from cret_desktop.library import query
+from cret_desktop.library.searching import query
 from tests.gui.conftest import WAIT
 from tests.gui.test_window import drop, moments
 from tests.narrowing import found, of_type

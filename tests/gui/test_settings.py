@@ -18,12 +18,12 @@ from cret_desktop import app, paths
 from cret_desktop.app import Application, build_application
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.errors import StorageError
-from cret_desktop.gui import actions
-from cret_desktop.gui.about_dialog import AboutDialog
+from cret_desktop.gui.appearance.theme import DARK, LIGHT
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.settings_dialog import MODEL_PAGE, SettingsDialog
 from cret_desktop.gui.settings.shortcuts_dialog import ShortcutsDialog
-from cret_desktop.gui.theme import DARK, LIGHT
+from cret_desktop.gui.shell import other_programs
+from cret_desktop.gui.shell.about_dialog import AboutDialog
 from cret_desktop.settings import Settings
 from tests.gui.conftest import WAIT
 from tests.narrowing import found
@@ -301,7 +301,7 @@ def test_the_chosen_player_gets_the_file(tmp_path: Path, qtbot: QtBot) -> None:
     player, told = tmp_path / "player", tmp_path / "told"
     player.write_text(f'#!/bin/sh\nprintf %s "$1" > "{told}.part"; mv "{told}.part" "{told}"\n', encoding="utf-8")
     player.chmod(0o700)
-    assert actions.open_with("/videos/a; 'b' $(c).mp4", str(player))
+    assert other_programs.open_with("/videos/a; 'b' $(c).mp4", str(player))
     qtbot.waitUntil(told.exists, timeout=WAIT)
     assert told.read_text(encoding="utf-8") == "/videos/a; 'b' $(c).mp4"
-    assert not actions.open_with("/videos/a.mp4", str(tmp_path / "no such player"))
+    assert not other_programs.open_with("/videos/a.mp4", str(tmp_path / "no such player"))

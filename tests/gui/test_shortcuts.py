@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
-from cret_desktop.gui.menus import MENUS
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.settings.shortcuts import COMMANDS, Command, Scope, Shortcuts
 from cret_desktop.gui.settings.shortcuts_dialog import ShortcutsDialog
+from cret_desktop.gui.shell.menus import MENUS
 from cret_desktop.settings import Settings
 
 FEW = (

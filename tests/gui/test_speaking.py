@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication
 
 from cret_desktop.engine.protocol import FailedFile
 from cret_desktop.errors import PathError, StorageError
-from cret_desktop.gui import i18n
+from cret_desktop.gui.appearance import i18n
 from cret_desktop.gui.library.failures_dialog import FailuresModel
 from cret_desktop.messages import Message
 

@@ -16,7 +16,7 @@ from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import BackUpLibrary, CancelCopy, CopyProgress
 from cret_desktop.errors import CopyCancelled
 from cret_desktop.gui.library.storage_dialog import StorageDialog
-from cret_desktop.gui.main_window import MainWindow
+from cret_desktop.gui.shell.main_window import MainWindow
 from cret_desktop.storage.sqlite.backup import check
 from tests.gui.conftest import WAIT
 from tests.gui.test_annotations import file_named, stored

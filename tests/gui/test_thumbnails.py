@@ -10,9 +10,9 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
-from cret_desktop.clips import Thumbnail
-from cret_desktop.gui import thumbnail_cache
-from cret_desktop.gui.thumbnail_cache import Place, ThumbnailCache, prepare
+from cret_desktop.domain.clips import Thumbnail
+from cret_desktop.gui.bridge import thumbnail_cache
+from cret_desktop.gui.bridge.thumbnail_cache import Place, ThumbnailCache, prepare
 from tests.gui.answers import TILE, thumbnails, write_strip
 from tests.gui.conftest import WAIT
 

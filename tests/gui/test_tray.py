@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application
 from cret_desktop.engine.protocol import IndexFinished
-from cret_desktop.gui.tray import Tray
-from cret_desktop.library.progress import IndexProgress, IndexTotals, Phase
+from cret_desktop.gui.shell.tray import Tray
+from cret_desktop.library.indexing.progress import IndexProgress, IndexTotals, Phase
 from tests.gui.conftest import WAIT
 
 

@@ -20,16 +20,16 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from cret_desktop.app import Application, build_application
-from cret_desktop.clips import Moment
+from cret_desktop.domain.clips import Moment
 from cret_desktop.engine import adoption
 from cret_desktop.engine.client import EngineConfig
 from cret_desktop.engine.protocol import ChangeTags, DeviceLost, Folder, LibraryPart, SearchAnswer
 from cret_desktop.errors import Defect
-from cret_desktop.gui.error_dialog import ErrorDialog
+from cret_desktop.gui.appearance.error_dialog import ErrorDialog
 from cret_desktop.gui.library.failures_dialog import FailuresDialog
 from cret_desktop.gui.library.library_model import Kind, Role
-from cret_desktop.gui.main_window import MainWindow
-from cret_desktop.library.progress import Phase
+from cret_desktop.gui.shell.main_window import MainWindow
+from cret_desktop.library.indexing.progress import Phase
 from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.storage.sqlite.catalog import Catalog

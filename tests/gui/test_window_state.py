@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cret_desktop.gui.window_state import WindowState
+from cret_desktop.gui.shell.window_state import WindowState
 from cret_desktop.messages import render
 from cret_desktop.settings import load, save
-from tests.library.test_caches import ODD_TEXTS, values
+from tests.library.keeping.test_caches import ODD_TEXTS, values
 
 NAMES = [name for name in WindowState.__dataclass_fields__ if name != "unknown"]
 

@@ -36,14 +36,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from cret_desktop.clips import ClipDecoded
+from cret_desktop.domain.clips import ClipDecoded
 from cret_desktop.errors import LibraryDamaged
-from cret_desktop.library.query import parse
+from cret_desktop.library.searching.query import parse
 from tests.fakes import ColourModel, FakeDecoder
 from tests.hostile.kinds import CATALOG, Kind, Place, kinds
 
 if TYPE_CHECKING:
-    from cret_desktop.clips import DecodeEvent
+    from cret_desktop.domain.clips import DecodeEvent
     from cret_desktop.engine.assemble import OpenLibrary
     from cret_desktop.engine.client import EngineConfig
 
@@ -164,9 +164,9 @@ def _index_truly(world: World) -> None:
 
 
 def _index_in_tests(world: World) -> None:
-    from cret_desktop.clips import USUAL_SAMPLING, Sort
-    from cret_desktop.library.control import Control
-    from cret_desktop.records import SavedSearch
+    from cret_desktop.domain.clips import USUAL_SAMPLING, Sort
+    from cret_desktop.domain.records import SavedSearch
+    from cret_desktop.library.indexing.control import Control
 
     for folder, opening in (("library", open_library_with_graph), ("outside/innocent", open_library)):
         opened = opening(world.template / folder, "", "", False)
@@ -375,7 +375,7 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
     """All that a window asks of an engine; each is answered, or refused in a sentence."""
 
     def action() -> int:
-        from cret_desktop.clips import Sort
+        from cret_desktop.domain.clips import Sort
         from cret_desktop.engine import protocol
         from cret_desktop.engine.client import EngineClient, EngineConfig
         from cret_desktop.errors import CretError, Defect, EngineError
@@ -476,7 +476,7 @@ def _read(library: Path) -> dict[str, list[str]]:
 
 def _found(opened: OpenLibrary) -> dict[str, list[str]]:
     """Search, and ask for all else that a window shows."""
-    from cret_desktop.clips import Sort
+    from cret_desktop.domain.clips import Sort
     from cret_desktop.storage.sqlite import backup
     from cret_desktop.storage.sqlite.annotation_records import read_records
 
@@ -508,13 +508,13 @@ def CretErrors() -> type[Exception]:  # noqa: N802
 
 
 def _index(library: Path, more: Path | None, adopt: bool = False) -> dict[str, list[str]]:
-    from cret_desktop.clips import USUAL_SAMPLING
+    from cret_desktop.domain.clips import USUAL_SAMPLING
     from cret_desktop.engine import adoption
     from cret_desktop.engine.lock import WriterLock
     from cret_desktop.errors import LibraryDamaged
-    from cret_desktop.library.control import Control
-    from cret_desktop.library.thumbnails import ThumbnailFolder
-    from cret_desktop.library.volumes import Volumes, add_root
+    from cret_desktop.library.indexing.control import Control
+    from cret_desktop.library.indexing.volumes import Volumes, add_root
+    from cret_desktop.library.keeping.thumbnails import ThumbnailFolder
     from cret_desktop.paths import LibraryPaths
 
     with WriterLock(LibraryPaths(library).lock).held():

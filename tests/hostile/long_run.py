@@ -30,7 +30,7 @@ import psutil
 
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.library.progress import IndexTotals
+from cret_desktop.library.indexing.progress import IndexTotals
 from cret_desktop.paths import LibraryPaths
 from tests import fakes
 from tests.said import said

@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from cret_desktop.domain.records import FileRow
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.paths import LibraryPaths
-from cret_desktop.records import FileRow
 from cret_desktop.storage.sqlite.catalog import Catalog
 from tests.fakes import COLOURS, INFO
 from tests.hostile.corpus import CORPUS, ELSEWHERE, FORBIDDEN, MANIFEST, Entry, read_manifest

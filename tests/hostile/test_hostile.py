@@ -90,7 +90,8 @@ def test_a_file_that_leads_elsewhere_is_opened_and_what_it_names_is_not(tmp_path
     out = tmp_path / "hostile"
     entries = corpus.make(out, kinds=["elsewhere"])
     script = (
-        "import sys\nfrom cret_desktop.clips import FrameFormat\nfrom cret_desktop.media.decoder import decode_file\n"
+        "import sys\nfrom cret_desktop.domain.clips import FrameFormat\n"
+        "from cret_desktop.media.decoder import decode_file\n"
         "from cret_desktop.media.scan import video_file\n"
         "for path in sys.argv[1:]:\n    list(decode_file(video_file(path), FrameFormat(2, 32)))\n"
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cret_desktop.library.control import Control
-from cret_desktop.library.indexer import Indexer
+from cret_desktop.library.indexing.control import Control
+from cret_desktop.library.indexing.indexer import Indexer
+from cret_desktop.library.indexing.progress import IndexTotals
 from cret_desktop.library.ports import Decoder
-from cret_desktop.library.progress import IndexTotals
-from cret_desktop.library.query import parse
-from cret_desktop.library.searcher import Searcher
+from cret_desktop.library.searching.query import parse
+from cret_desktop.library.searching.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.store import SqliteStore

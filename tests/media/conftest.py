@@ -17,7 +17,7 @@ import pytest
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
-from cret_desktop.clips import VideoFile
+from cret_desktop.domain.clips import VideoFile
 from cret_desktop.media.scan import video_file
 from tests.videos import add_video_stream
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cret_desktop.clips import ClipDecoded, FileDecoded, FileFailed, FrameFormat, VideoFile
+from cret_desktop.domain.clips import ClipDecoded, FileDecoded, FileFailed, FrameFormat, VideoFile
 from cret_desktop.errors import BadFile
 from cret_desktop.media import decoder
 from cret_desktop.media.decoder import decode_file

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cret_desktop import confinement
-from cret_desktop.clips import DecodeEvent, FileDecoded, FileFailed, FrameFormat, VideoFile
+from cret_desktop.domain.clips import DecodeEvent, FileDecoded, FileFailed, FrameFormat, VideoFile
 from cret_desktop.engine import exports
 from cret_desktop.engine.protocol import ExportClips, Passage
 from cret_desktop.errors import ExportError

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cret_desktop.clips import (
+from cret_desktop.domain.clips import (
     ClipDecoded,
     DecodedClip,
     DecodeEvent,

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cret_desktop.clips import (
+from cret_desktop.domain.clips import (
     ClipDecoded,
     DecodeEvent,
     FileDecoded,
@@ -251,7 +251,7 @@ def test_a_child_is_refused_more_memory_than_it_may_have(tmp_path: Path) -> None
     script = textwrap.dedent(
         """
         import sys
-        from cret_desktop.clips import FrameFormat
+        from cret_desktop.domain.clips import FrameFormat
         from cret_desktop.media.decoder import decode_file
         from cret_desktop.media.memory import bound_memory
         from cret_desktop.media.scan import video_file
@@ -302,7 +302,7 @@ def run_apart(script: str, *arguments: str) -> subprocess.Popen[str]:
 ENDLESS = textwrap.dedent(
     """
     import multiprocessing, sys
-    from cret_desktop.clips import FrameFormat
+    from cret_desktop.domain.clips import FrameFormat
     from cret_desktop.media.decoder_pool import DecoderPool
     from cret_desktop.media.scan import video_file
     pool = DecoderPool(FrameFormat(size=64), workers=1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cret_desktop.clips import USUAL_SAMPLING
+from cret_desktop.domain.clips import USUAL_SAMPLING
 from cret_desktop.media.frame_sampler import MIN_SHOT, ClipSampler, SampledClip, middles, nearest
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cret_desktop.clips import FileDecoded, FileFailed
+from cret_desktop.domain.clips import FileDecoded, FileFailed
 from cret_desktop.media import decoder_pool
 from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.media.scan import video_file

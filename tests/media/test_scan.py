@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cret_desktop.clips import VideoFile
+from cret_desktop.domain.clips import VideoFile
 from cret_desktop.media.scan import ScanProblem, fingerprint, scan, video_file
 from tests.said import said
 

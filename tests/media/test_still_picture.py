@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cret_desktop.clips import LONGEST_PICTURE, Picture
+from cret_desktop.domain.clips import LONGEST_PICTURE, Picture
 from cret_desktop.errors import DecoderFailed, PathError
 from cret_desktop.media import still_decoder, still_picture
 from cret_desktop.media.still_picture import MOST_BYTES, PictureReader, kind_of

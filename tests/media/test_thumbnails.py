@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cret_desktop.clips import ClipDecoded, FrameFormat
+from cret_desktop.domain.clips import ClipDecoded, FrameFormat
 from cret_desktop.media import sprites, thumbnails, tone_mapping
 from cret_desktop.media.decoder import decode_file
 from cret_desktop.media.ring import Ring

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cret_desktop import paths
-from cret_desktop.clips import ScoreConfig
+from cret_desktop.domain.clips import ScoreConfig
 from cret_desktop.errors import ModelError
 from cret_desktop.model import checkpoint, presets
 from cret_desktop.model.config import CRETConfig

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from cret_desktop.clips import Features, Frames
+from cret_desktop.domain.clips import Features, Frames
 from cret_desktop.errors import ModelError
 from cret_desktop.model import checkpoint, encoder
 from cret_desktop.model.cret import CRET

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from cret_desktop.clips import FrameFormat
+from cret_desktop.domain.clips import FrameFormat
 from cret_desktop.model import presets
 from cret_desktop.model.config import CRETConfig, TemporalConfig
 from cret_desktop.model.tiny import tiny_config

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cret_desktop.clips import FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
-from cret_desktop.library.identity import apply_scan
+from cret_desktop.domain.clips import FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
+from cret_desktop.domain.records import NewClip
+from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.ports import Store
-from cret_desktop.records import NewClip
 
 MODEL = ModelInfo("m", "M", "print-1", 8, 2, FrameFormat(4, 32), ScoreConfig())
 

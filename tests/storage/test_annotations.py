@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from cret_desktop.clips import LibraryFile, Sort
+from cret_desktop.domain.clips import LibraryFile, Sort
+from cret_desktop.domain.records import SavedSearch
+from cret_desktop.domain.tags import LONGEST_TAG
 from cret_desktop.errors import PathError, QueryError
-from cret_desktop.library.identity import apply_scan
+from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.ports import Store
 from cret_desktop.messages import Message
-from cret_desktop.records import SavedSearch
-from cret_desktop.tags import LONGEST_TAG
 from tests.storage.samples import MODEL, indexed, video
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cret_desktop.domain.records import Contents
 from cret_desktop.errors import CopyCancelled, LibraryMissing, PathError
 from cret_desktop.library.ports import Store
-from cret_desktop.records import Contents
 from tests.storage.samples import indexed, sprite
 
 JPEG = b"\xff\xd8 a strip \xff\xd9"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from dataclasses import replace
 
+from cret_desktop.domain.records import Line
 from cret_desktop.library.ports import Store
-from cret_desktop.records import Line
 from tests.storage.samples import INFO, MODEL, clip, indexed, sprite, video
 
 JPEG = b"\xff\xd8 a strip \xff\xd9"

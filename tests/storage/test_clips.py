@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cret_desktop.library.identity import apply_scan
+from cret_desktop.domain.records import ClipFiles, Line, Sidecar
+from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.ports import Store
 from cret_desktop.messages import Message
-from cret_desktop.records import ClipFiles, Line, Sidecar
 from tests.storage.samples import MODEL, indexed, sprite, video
 
 NONE_KNOWN = ClipFiles(np.empty(0, np.int64), np.empty(0, np.int64))

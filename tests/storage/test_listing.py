@@ -10,11 +10,11 @@ from datetime import datetime
 
 import pytest
 
-from cret_desktop.clips import Sort, VideoFile, VideoInfo
-from cret_desktop.filters import STATES, Filters
-from cret_desktop.library.identity import apply_scan
+from cret_desktop.domain.clips import Sort, VideoFile, VideoInfo
+from cret_desktop.domain.filters import STATES, Filters
+from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.ports import Store
-from cret_desktop.library.query import operator_text, parse
+from cret_desktop.library.searching.query import operator_text, parse
 from tests.storage.samples import MODEL, clip
 
 

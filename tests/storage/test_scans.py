@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cret_desktop.clips import VideoFile
-from cret_desktop.library.identity import apply_scan, may_be_known
+from cret_desktop.domain.clips import VideoFile
+from cret_desktop.domain.records import Root, ScanResult
+from cret_desktop.library.indexing.identity import apply_scan, may_be_known
 from cret_desktop.library.ports import Store
 from cret_desktop.messages import Message
-from cret_desktop.records import Root, ScanResult
 from tests.storage.conftest import BACK_ENDS
 from tests.storage.samples import INFO, MODEL, clip, indexed, sprite, video
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cret_desktop.clips import Frames
+from cret_desktop.domain.clips import Frames
 from cret_desktop.model import checkpoint
 from cret_desktop.model.cret import CRET
 from tests.model import tiny

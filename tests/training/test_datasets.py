@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from cret_desktop.clips import FrameFormat, Frames
+from cret_desktop.domain.clips import FrameFormat, Frames
 from cret_desktop.errors import PathError, UsageError
 from training.datasets import didemo, lsmdc, msrvtt, msvd
 from training.datasets.base import DataSet, FewerVideos, Split, Video, stem

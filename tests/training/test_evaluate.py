@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from cret_desktop.clips import ScoreConfig
+from cret_desktop.domain.clips import ScoreConfig
 from cret_desktop.errors import ModelError
-from cret_desktop.library.score import score as app_score
+from cret_desktop.library.searching.score import score as app_score
 from cret_desktop.model import checkpoint
 from cret_desktop.model.cret import CRET
 from cret_desktop.model.encoder import open_model

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cret_desktop import clips
-from cret_desktop.library import score
+from cret_desktop.domain import clips
+from cret_desktop.library.searching import score
 from cret_desktop.messages import render
 from training.losses import (
     Features,

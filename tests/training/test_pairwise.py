@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cret_desktop.clips import ScoreConfig
+from cret_desktop.domain.clips import ScoreConfig
 from cret_desktop.errors import ModelError, UsageError
 from cret_desktop.model.config import CRETConfig
 from tests.model import tiny

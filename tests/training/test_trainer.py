@@ -22,7 +22,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cret_desktop.clips import Frames
+from cret_desktop.domain.clips import Frames
 from cret_desktop.errors import ModelError
 from cret_desktop.model import checkpoint
 from tests.training import worlds

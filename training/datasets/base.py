@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cret_desktop.clips import Frames
+from cret_desktop.domain.clips import Frames
 from cret_desktop.errors import PathError, UsageError
 from cret_desktop.foreign import reason_of
 

@@ -13,7 +13,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from cret_desktop.clips import FrameFormat, Frames
+from cret_desktop.domain.clips import FrameFormat, Frames
 from cret_desktop.media.thumbnails import fit_frame
 from training.datasets.base import VideoTexts
 

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import Frames
+from cret_desktop.domain.clips import Frames
 from cret_desktop.errors import PathError, StorageError, UsageError
 from cret_desktop.foreign import reason_of
 from training.datasets.base import Split

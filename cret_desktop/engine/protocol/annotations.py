@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cret_desktop.clips import LibraryFile
+from cret_desktop.domain.clips import LibraryFile
+from cret_desktop.domain.records import Merged, SavedSearch
 from cret_desktop.engine.protocol.base import Lane, Request
-from cret_desktop.records import Merged, SavedSearch
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from cret_desktop.library.progress import FileIndexed, IndexProgress, IndexTotals
+from cret_desktop.library.indexing.progress import FileIndexed, IndexProgress, IndexTotals
 from cret_desktop.messages import Message
 
 

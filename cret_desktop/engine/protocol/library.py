@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cret_desktop.domain.records import LibrarySize
 from cret_desktop.engine.protocol.base import Lane, Request
 from cret_desktop.messages import Message
-from cret_desktop.records import LibrarySize
 
 
 class FolderState(StrEnum):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cret_desktop.clips import Picture, SearchAnswer, Sort, Stretch
+from cret_desktop.domain.clips import Picture, SearchAnswer, Sort, Stretch
 from cret_desktop.engine.protocol.base import Lane, Request
 
 
 @dataclass(frozen=True, slots=True)
 class Search(Request[SearchAnswer], lane=Lane.SEARCH):
-    """Find moments. `text` is what was typed, operators included (see `library.query`).
+    """Find moments. `text` is what was typed, operators included (see `library.searching.query`).
 
     `like` is a picture, or the id of a clip, to find similar moments by; `without` describes what they must not show.
     With neither words nor `like`, the files that the operators admit are listed, one moment a file. `limit` counts

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from cret_desktop.clips import LibraryFile
+from cret_desktop.domain.clips import LibraryFile
+from cret_desktop.domain.records import SavedSearch
 from cret_desktop.engine import protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.handlers import Call, handles
 from cret_desktop.engine.protocol import LibraryPart
 from cret_desktop.engine.sessions import Publish
 from cret_desktop.errors import PathError
-from cret_desktop.records import SavedSearch
 
 
 class AnnotationService:

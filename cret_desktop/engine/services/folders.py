@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from cret_desktop.domain.records import Root, RootCounts
 from cret_desktop.engine import protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.client import EngineConfig
@@ -19,9 +20,8 @@ from cret_desktop.engine.services.indexing import ANNOTATIONS, IndexingService
 from cret_desktop.engine.sessions import Publish
 from cret_desktop.engine.watching import Watching
 from cret_desktop.errors import PathError
-from cret_desktop.library.volumes import Volumes, add_root
+from cret_desktop.library.indexing.volumes import Volumes, add_root
 from cret_desktop.paths import is_inside
-from cret_desktop.records import Root, RootCounts
 
 
 class FolderService:

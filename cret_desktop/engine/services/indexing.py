@@ -17,8 +17,8 @@ from cret_desktop.engine.sessions import Publish
 from cret_desktop.engine.watching import Watching
 from cret_desktop.errors import CretError
 from cret_desktop.foreign import short
-from cret_desktop.library.control import Conditions, Control
-from cret_desktop.library.progress import FileIndexed, FilesMeasured, FolderScanned, IndexProgress, Phase
+from cret_desktop.library.indexing.control import Conditions, Control
+from cret_desktop.library.indexing.progress import FileIndexed, FilesMeasured, FolderScanned, IndexProgress, Phase
 from cret_desktop.messages import Message
 from cret_desktop.paths import is_inside
 

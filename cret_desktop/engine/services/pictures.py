@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cret_desktop.clips import Picture
+from cret_desktop.domain.clips import Picture
 from cret_desktop.engine import protocol
 from cret_desktop.engine.handlers import Call, Route, routes
 from cret_desktop.errors import DecoderFailed
-from cret_desktop.library.searcher import Abandoned
+from cret_desktop.library.searching.searcher import Abandoned
 from cret_desktop.media.still_picture import PictureReader
 
 

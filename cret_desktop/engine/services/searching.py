@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from cret_desktop.clips import SearchAnswer, Stretch
+from cret_desktop.domain.clips import SearchAnswer, Stretch
 from cret_desktop.engine import doctor, protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.handlers import Call, Route, handles, routes
 from cret_desktop.engine.protocol import Lane
-from cret_desktop.library.query import Query, parse
+from cret_desktop.library.searching.query import Query, parse
 
 
 class SearchService:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from cret_desktop.domain.records import LibrarySize
 from cret_desktop.engine import protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.client import EngineConfig
@@ -20,9 +21,8 @@ from cret_desktop.engine.protocol import LibraryChanged, LibraryPart
 from cret_desktop.engine.sessions import Publish
 from cret_desktop.engine.watching import KEEP_SECONDS
 from cret_desktop.errors import CretError
-from cret_desktop.library import forgetting
-from cret_desktop.library.thumbnails import ThumbnailFolder
-from cret_desktop.records import LibrarySize
+from cret_desktop.library.keeping import forgetting
+from cret_desktop.library.keeping.thumbnails import ThumbnailFolder
 from cret_desktop.storage.sqlite.forgetting import drop_forgotten_words, forget_gone
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
-from cret_desktop.clips import LibraryFile
+from cret_desktop.domain.clips import LibraryFile
 from cret_desktop.gui.annotations.annotations import Annotations
 
 

@@ -13,11 +13,11 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from cret_desktop.clips import LibraryFile
+from cret_desktop.domain.clips import LibraryFile
+from cret_desktop.domain.tags import fold_tag
 from cret_desktop.engine import protocol
 from cret_desktop.engine.protocol import ChangeTags, LibraryPart, SetFavourite, SetNote
-from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
-from cret_desktop.tags import fold_tag
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge, engine_is_lost
 
 READ_MS = 150  # several changes in one go are one reason to read the tags again
 MOST_UNDO = 100

@@ -6,9 +6,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
-from cret_desktop.clips import LibraryFile
-from cret_desktop.gui import wording
-from cret_desktop.gui.theme import SPACE
+from cret_desktop.domain.clips import LibraryFile
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import SPACE
 
 
 class NoteEditor(QDialog):
@@ -21,7 +21,7 @@ class NoteEditor(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Note"))
         self.resize(420, 260)
-        heading = QLabel(self.tr("Note on {video}").format(video=wording.file_name(file.path)), wordWrap=True)
+        heading = QLabel(self.tr("Note on {video}").format(video=formatting.file_name(file.path)), wordWrap=True)
         heading.setTextFormat(Qt.TextFormat.PlainText)
         heading.setProperty("kind", "heading")
         self.text = QPlainTextEdit(file.note)

@@ -21,10 +21,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cret_desktop.clips import LibraryFile
-from cret_desktop.gui import wording
-from cret_desktop.gui.theme import SPACE
-from cret_desktop.tags import fold_tag
+from cret_desktop.domain.clips import LibraryFile
+from cret_desktop.domain.tags import fold_tag
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import SPACE
 
 TAG = Qt.ItemDataRole.UserRole + 1
 BEFORE = Qt.ItemDataRole.UserRole + 2
@@ -42,7 +42,7 @@ class TagsEditor(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Tags"))
         self.resize(360, 420)
-        whose = wording.file_name(files[0].path) if len(files) == 1 else wording.videos(len(files))
+        whose = formatting.file_name(files[0].path) if len(files) == 1 else formatting.videos(len(files))
         heading = QLabel(self.tr("Tags of {videos}").format(videos=whose), wordWrap=True)
         heading.setTextFormat(Qt.TextFormat.PlainText)
         heading.setProperty("kind", "heading")
@@ -92,7 +92,7 @@ class TagsEditor(QDialog):
                 self._append(name, Qt.CheckState.Unchecked, Qt.CheckState.Unchecked)
 
     def _append(self, tag: str, state: Qt.CheckState, before: Qt.CheckState) -> QStandardItem:
-        item = QStandardItem(wording.shown(tag))
+        item = QStandardItem(formatting.shown(tag))
         item.setData(tag, TAG)
         item.setData(before, BEFORE)
         item.setCheckable(True)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QStandardPaths, Signal
 from PySide6.QtWidgets import QWidget
 
-from cret_desktop.clips import Moment
+from cret_desktop.domain.clips import Moment
 from cret_desktop.engine.protocol import CancelExport, ExportClips, Exported, ExportList, Passage
 from cret_desktop.errors import ExportCancelled
-from cret_desktop.gui import actions
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge
 from cret_desktop.gui.export.export_line import ExportLine
 from cret_desktop.gui.settings.preferences import Preferences
+from cret_desktop.gui.shell import other_programs
 
 if TYPE_CHECKING:
     from cret_desktop.gui.export.export_dialog import ExportChoice
@@ -43,7 +43,7 @@ class ExportController(QObject):
     def _connect_signals(self) -> None:
         self._bridge.export_progressed.connect(self._line.show_progress)
         self._line.cancel_wanted.connect(self.cancel)
-        self._line.reveal_wanted.connect(actions.reveal)
+        self._line.reveal_wanted.connect(other_programs.reveal)
 
     @property
     def busy(self) -> bool:

@@ -28,8 +28,8 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.engine.protocol import ExportClips, ExportList, Passage
-from cret_desktop.gui import wording
-from cret_desktop.gui.theme import SPACE, pad
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import SPACE, pad
 
 CLIPS = ("copy", "exact")
 LISTS = ("fcpxml", "edl", "csv")
@@ -172,7 +172,7 @@ class ExportDialog(QDialog):
         """The video's, where all moments are of one."""
         videos = {passage.path for passage in self._passages}
         if len(videos) == 1:
-            return os.path.splitext(wording.file_name(next(iter(videos))))[0]
+            return os.path.splitext(formatting.file_name(next(iter(videos))))[0]
         return self.tr("Moments")
 
     def _file_name(self) -> str:

@@ -11,9 +11,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from cret_desktop.engine.protocol import Exported, ExportProgress
-from cret_desktop.gui import i18n, wording
-from cret_desktop.gui.elided_label import ElidedLabel
-from cret_desktop.gui.theme import SPACE, Theme
+from cret_desktop.gui.appearance import formatting, i18n
+from cret_desktop.gui.appearance.elided_label import ElidedLabel
+from cret_desktop.gui.appearance.theme import SPACE, Theme
 
 _STEPS = 1000  # of the bar
 _MOST_SENTENCES = 3
@@ -89,16 +89,16 @@ class ExportLine(QFrame):
 
     def show_progress(self, progress: ExportProgress) -> None:
         self.bar.setValue(round(progress.done * _STEPS))
-        self._current.setText(wording.file_name(progress.path))
+        self._current.setText(formatting.file_name(progress.path))
 
     def show_finished(self, exported: Exported) -> None:
         """What was written, with the sentences about it; those of failures first."""
         self._paths = exported.paths
         files = len(exported.paths)
         if files == 1:
-            said = self.tr("\u201c{name}\u201d was written").format(name=wording.file_name(exported.paths[0]))
+            said = self.tr("\u201c{name}\u201d was written").format(name=formatting.file_name(exported.paths[0]))
         else:
-            folder = wording.file_name(os.path.dirname(exported.paths[0]))
+            folder = formatting.file_name(os.path.dirname(exported.paths[0]))
             said = self.tr("%n files were written to \u201c{folder}\u201d", "", files).format(folder=folder)
         self._words.setText(said)
         self._current.setText("")
@@ -110,7 +110,7 @@ class ExportLine(QFrame):
         if len(sentences) > _MOST_SENTENCES:
             shown.append(self.tr("\u2026 and {count} more like this.").format(count=len(sentences) - _MOST_SENTENCES))
         self._notes.setText("\n".join(shown))
-        self._notes.setToolTip(wording.tooltip("\n".join(sentences)) if len(sentences) > _MOST_SENTENCES else "")
+        self._notes.setToolTip(formatting.tooltip("\n".join(sentences)) if len(sentences) > _MOST_SENTENCES else "")
         self._notes.setVisible(bool(shown))
         self._mark.setVisible(failed)
         self._paint_mark()

@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.engine.protocol import FailedFile
-from cret_desktop.gui import i18n, wording
-from cret_desktop.gui.model_index import Index
-from cret_desktop.gui.theme import SPACE
+from cret_desktop.gui.appearance import formatting, i18n
+from cret_desktop.gui.appearance.theme import SPACE
+from cret_desktop.gui.bridge.model_index import Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,10 @@ class FailuresModel(QAbstractTableModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         failure = self._failures[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            folder = wording.shown(os.path.dirname(failure.path))
-            return (wording.file_name(failure.path), failure.reason, folder)[index.column()]
+            folder = formatting.shown(os.path.dirname(failure.path))
+            return (formatting.file_name(failure.path), failure.reason, folder)[index.column()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return wording.tooltip(f"{wording.shown(failure.path)}\n{failure.reason}")
+            return formatting.tooltip(f"{formatting.shown(failure.path)}\n{failure.reason}")
         return None
 
 
@@ -126,5 +126,5 @@ class FailuresDialog(QDialog):
 
     def _copy_rows(self) -> None:
         rows = [self._model.failure(index.row()) for index in self.table.selectionModel().selectedRows()]
-        lines = [f"{wording.shown(failure.path)}\t{failure.reason}" for failure in rows]
+        lines = [f"{formatting.shown(failure.path)}\t{failure.reason}" for failure in rows]
         QGuiApplication.clipboard().setText("\n".join(lines))

@@ -13,8 +13,8 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from cret_desktop.engine import protocol
 from cret_desktop.engine.protocol import LibraryPart
-from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
-from cret_desktop.library.progress import IndexProgress, Phase
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge, engine_is_lost
+from cret_desktop.library.indexing.progress import IndexProgress, Phase
 
 R = TypeVar("R")
 

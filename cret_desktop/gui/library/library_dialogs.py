@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QStandardPaths, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QMessageBox, QWidget
 
 from cret_desktop.engine.protocol import FailedFile, Folder
-from cret_desktop.gui import wording
+from cret_desktop.gui.appearance import formatting
 from cret_desktop.gui.library.library_controller import LibraryController
 
 FOLDERS_NAMED = 6
@@ -59,13 +59,13 @@ class LibraryDialogs(QObject):
         question.setTextFormat(Qt.TextFormat.PlainText)
         question.setWindowTitle(self.tr("Remove a folder"))
         question.setText(
-            self.tr("Remove \u201c{name}\u201d from the library?").format(name=wording.file_name(folder.path))
+            self.tr("Remove \u201c{name}\u201d from the library?").format(name=formatting.file_name(folder.path))
         )
         question.setInformativeText(
             self.tr(
                 "Search will no longer find its {videos}. The files themselves stay where they are; for 30 days, "
                 "adding the folder again brings all back."
-            ).format(videos=wording.videos(folder.files))
+            ).format(videos=formatting.videos(folder.files))
         )
         remove = question.addButton(self.tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
         keep = question.addButton(self.tr("Keep"), QMessageBox.ButtonRole.RejectRole)

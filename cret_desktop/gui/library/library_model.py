@@ -13,8 +13,8 @@ from typing import Any
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, Qt
 
 from cret_desktop.engine.protocol import Folder, FolderState, LibraryStatus, SavedSearch
-from cret_desktop.gui import wording
-from cret_desktop.gui.model_index import Index
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.bridge.model_index import Index
 
 
 class Kind(Enum):
@@ -123,7 +123,7 @@ class LibraryModel(QAbstractListModel):
             case Qt.ItemDataRole.AccessibleTextRole:
                 said = [entry.text, self._state_of(entry.thing) if isinstance(entry.thing, Folder) else ""]
                 if entry.count is not None:
-                    said.append(wording.videos(entry.count))
+                    said.append(formatting.videos(entry.count))
                 return ", ".join(filter(None, said))
         return None
 
@@ -147,12 +147,12 @@ class LibraryModel(QAbstractListModel):
         yield Entry(Kind.HEADING, self.tr("Folders"), thing=Section.FOLDERS)
         if Section.FOLDERS not in self._folded:
             for folder in status.folders:
-                yield Entry(Kind.FOLDER, wording.file_name(folder.path), None, "in", folder.path, folder)
+                yield Entry(Kind.FOLDER, formatting.file_name(folder.path), None, "in", folder.path, folder)
         if self._tags:
             yield Entry(Kind.HEADING, self.tr("Tags"), thing=Section.TAGS)
             if Section.TAGS not in self._folded:
                 for tag, count in self._tags:
-                    yield Entry(Kind.TAG, wording.shown(tag), count, "tag", tag)
+                    yield Entry(Kind.TAG, formatting.shown(tag), count, "tag", tag)
         if self._saved:
             yield Entry(Kind.HEADING, self.tr("Saved searches"), thing=Section.SAVED)
             if Section.SAVED not in self._folded:
@@ -170,7 +170,7 @@ class LibraryModel(QAbstractListModel):
             FolderState.READY: "",
         }[folder.state]
         parts = [state] if state else []
-        videos = wording.videos(folder.files)
+        videos = formatting.videos(folder.files)
         if folder.pending:  # both numbers in the room of one: the panel is narrow
             videos = self.tr("{done} of {videos}").format(done=folder.files - folder.pending, videos=videos)
         parts.append(videos)
@@ -186,16 +186,16 @@ class LibraryModel(QAbstractListModel):
 
     def _tooltip(self, entry: Entry) -> str | None:
         if isinstance(entry.thing, Folder):
-            lines = [wording.shown(entry.thing.path), self._state_of(entry.thing)]
+            lines = [formatting.shown(entry.thing.path), self._state_of(entry.thing)]
             if entry.thing.looked_at_every and not entry.thing.offline:
                 minutes = max(1, round(entry.thing.looked_at_every / 60))
                 lines.append(
                     self.tr("Changes are not told here: looked at every {minutes} min").format(minutes=minutes)
                 )
-            return wording.tooltip("\n".join(lines))
+            return formatting.tooltip("\n".join(lines))
         if isinstance(entry.thing, SavedSearch):
             parts = [entry.thing.text]
             if entry.thing.without:
                 parts.append(self.tr("Without: {words}").format(words=entry.thing.without))
-            return wording.tooltip("\n".join(parts))
+            return formatting.tooltip("\n".join(parts))
         return None

@@ -23,11 +23,11 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.engine.protocol import Folder, LibraryStatus, SavedSearch
-from cret_desktop.gui import wording
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import RADIUS, SPACE, Theme
+from cret_desktop.gui.bridge.model_index import Index
 from cret_desktop.gui.library.library_model import Entry, Kind, LibraryModel, Role, Section
-from cret_desktop.gui.model_index import Index
-from cret_desktop.gui.theme import RADIUS, SPACE, Theme
-from cret_desktop.library.query import Token
+from cret_desktop.library.searching.query import Token
 
 ICON = 18
 ICONS = {
@@ -230,10 +230,10 @@ class LibraryPanel(QFrame):
 
     def show_status(self, status: LibraryStatus) -> None:
         self.model.set_status(status)
-        parts = [wording.videos(status.files), wording.clips(status.clips), wording.clock(status.seconds)]
+        parts = [formatting.videos(status.files), formatting.clips(status.clips), formatting.clock(status.seconds)]
         self._totals.setText(" \u00b7 ".join(parts) if status.clips else "")
         self.failures.setVisible(status.failed > 0)
-        self.failures.setText(self.tr("{videos} could not be read").format(videos=wording.videos(status.failed)))
+        self.failures.setText(self.tr("{videos} could not be read").format(videos=formatting.videos(status.failed)))
         self._paint_failures()
 
     def show_filters(self, filters: Sequence[Token]) -> None:

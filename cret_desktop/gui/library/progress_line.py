@@ -12,10 +12,10 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from cret_desktop.engine.protocol import IndexFinished, Optimising
-from cret_desktop.gui import wording
-from cret_desktop.gui.elided_label import ElidedLabel
-from cret_desktop.gui.theme import SPACE, Theme
-from cret_desktop.library.progress import IndexProgress, Phase
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.elided_label import ElidedLabel
+from cret_desktop.gui.appearance.theme import SPACE, Theme
+from cret_desktop.library.indexing.progress import IndexProgress, Phase
 
 SAID_MS = 10_000  # a run that went well is told of for so long
 
@@ -90,7 +90,7 @@ class ProgressLine(QFrame):
         self._bar.setRange(0, progress.files_total if countable else 0)
         self._bar.setValue(progress.files_done)
         self._words.setText(self._sentence(progress))
-        self._current.setText(wording.file_name(progress.current) if progress.current else "")
+        self._current.setText(formatting.file_name(progress.current) if progress.current else "")
         self._show_buttons()
 
     def show_finished(self, finished: IndexFinished) -> None:
@@ -104,9 +104,9 @@ class ProgressLine(QFrame):
         if totals.cancelled:
             said = self.tr("Stopped; {files}, {clips} indexed in {time}")
         said = said.format(
-            files=wording.videos(totals.files),
-            clips=wording.clips(totals.clips),
-            time=wording.clock(totals.wall_seconds),
+            files=formatting.videos(totals.files),
+            clips=formatting.clips(totals.clips),
+            time=formatting.clock(totals.wall_seconds),
         )
         parts = [said, self._could_not(totals.failed)] if totals.failed else [said]
         self._words.setText(" \u00b7 ".join(parts))
@@ -158,12 +158,14 @@ class ProgressLine(QFrame):
 
     def _sentence(self, progress: IndexProgress) -> str:
         if progress.phase is Phase.SCANNING and progress.files_total:
-            videos = wording.videos(progress.files_total)
+            videos = formatting.videos(progress.files_total)
             return self.tr("Looking for videos\u2026 {videos} found").format(videos=videos)
         if progress.phase is Phase.SCANNING:
             return self.tr("Looking for videos\u2026")
         if progress.phase is Phase.MEASURING and not self._paused:
-            return self.tr("Reading the lengths of {videos}\u2026").format(videos=wording.videos(progress.files_total))
+            return self.tr("Reading the lengths of {videos}\u2026").format(
+                videos=formatting.videos(progress.files_total)
+            )
         if progress.phase is Phase.LOADING_MODEL and not self._paused:
             return self.tr("Loading the model\u2026")
         head = self.tr("Indexing")
@@ -174,22 +176,22 @@ class ProgressLine(QFrame):
         going_on = progress.phase is Phase.INDEXING and not self._paused
         parts = [
             self.tr("{phase} {done} of {files}").format(
-                phase=head, done=progress.files_done, files=wording.videos(progress.files_total)
+                phase=head, done=progress.files_done, files=formatting.videos(progress.files_total)
             ),
-            wording.clips(progress.clips_done),
+            formatting.clips(progress.clips_done),
         ]
         if going_on and progress.rate > 0:
-            parts.append(wording.rate(progress.rate))
+            parts.append(formatting.rate(progress.rate))
         if going_on and progress.remaining is not None:
-            parts.append(self.tr("{time} left").format(time=wording.roughly(progress.remaining)))
+            parts.append(self.tr("{time} left").format(time=formatting.roughly(progress.remaining)))
         if progress.failed:
             parts.append(self._could_not(progress.failed))
         if going_on and progress.space is not None:
-            parts.append(self.tr("needs {size} of disk").format(size=wording.download_size(round(progress.space))))
+            parts.append(self.tr("needs {size} of disk").format(size=formatting.download_size(round(progress.space))))
         return " \u00b7 ".join(parts)
 
     def _could_not(self, failed: int) -> str:
-        return self.tr("{videos} could not be read").format(videos=wording.videos(failed))
+        return self.tr("{videos} could not be read").format(videos=formatting.videos(failed))
 
     def _show_buttons(self, closable: bool = False) -> None:
         running = self._progress is not None

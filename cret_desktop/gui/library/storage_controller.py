@@ -12,11 +12,11 @@ from PySide6.QtCore import QObject, Signal
 
 from cret_desktop.engine import protocol
 from cret_desktop.errors import CopyCancelled
-from cret_desktop.gui import wording
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge
 
 if TYPE_CHECKING:
-    from cret_desktop.records import Contents, Merged
+    from cret_desktop.domain.records import Contents, Merged
 
 R = TypeVar("R")
 
@@ -63,7 +63,7 @@ class StorageController(QObject):
         def tell(contents: Contents) -> None:
             self.told.emit(
                 self.tr("Backed up to {folder}: {videos}.").format(
-                    videos=wording.videos(contents.videos), folder=wording.shown(folder)
+                    videos=formatting.videos(contents.videos), folder=formatting.shown(folder)
                 )
             )
 
@@ -80,7 +80,7 @@ class StorageController(QObject):
             self.library_wanted.emit(folder)
             self.told.emit(
                 self.tr("The library is in {folder} now. The old one is not used any more and can be deleted: {before}")
-                .format(folder=wording.shown(folder), before=wording.shown(before))
+                .format(folder=formatting.shown(folder), before=formatting.shown(before))
             )  # fmt: skip
 
         self._do(self.tr("Moving"), protocol.MoveLibrary(folder), go_there)
@@ -92,7 +92,7 @@ class StorageController(QObject):
     def export_tags(self, path: str) -> None:
         def tell(written: tuple[int, int]) -> None:
             words = self.tr("Tags, notes and favourites were written to {path}: {videos}.")
-            self.told.emit(words.format(videos=wording.videos(written[0]), path=wording.shown(path)))
+            self.told.emit(words.format(videos=formatting.videos(written[0]), path=formatting.shown(path)))
 
         self._do(self.tr("Writing"), protocol.ExportTags(path), tell)
 
@@ -121,19 +121,21 @@ class StorageController(QObject):
             self.failed.emit(error)
 
     def _merged(self, merged: Merged) -> str:
-        said = [self.tr("Known again: {videos}.").format(videos=wording.videos(merged.files))]
+        said = [self.tr("Known again: {videos}.").format(videos=formatting.videos(merged.files))]
         if merged.notes_joined:
             said.append(
                 self.tr("Note put below the one that was there: {videos}.").format(
-                    videos=wording.videos(merged.notes_joined)
+                    videos=formatting.videos(merged.notes_joined)
                 )
             )
         if merged.waiting:
             said.append(
-                self.tr("Not here, and kept until they come: {videos}.").format(videos=wording.videos(merged.waiting))
+                self.tr("Not here, and kept until they come: {videos}.").format(
+                    videos=formatting.videos(merged.waiting)
+                )
             )
         if merged.unknown:
             said.append(
-                self.tr("Not known here, and left out: {videos}.").format(videos=wording.videos(merged.unknown))
+                self.tr("Not known here, and left out: {videos}.").format(videos=formatting.videos(merged.unknown))
             )
         return " ".join(said)

@@ -26,13 +26,14 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.engine.protocol import CopyProgress
-from cret_desktop.gui import actions, i18n, wording
-from cret_desktop.gui.elided_label import ElidedLabel
+from cret_desktop.gui.appearance import formatting, i18n
+from cret_desktop.gui.appearance.elided_label import ElidedLabel
+from cret_desktop.gui.appearance.theme import SPACE, Theme
 from cret_desktop.gui.library.storage_controller import StorageController
-from cret_desktop.gui.theme import SPACE, Theme
+from cret_desktop.gui.shell import other_programs
 
 if TYPE_CHECKING:
-    from cret_desktop.records import LibrarySize
+    from cret_desktop.domain.records import LibrarySize
 
 _STEPS = 1000  # of the bar
 
@@ -49,7 +50,7 @@ class StorageDialog(QDialog):
         self.place = ElidedLabel()
         self.size_line = QLabel(textFormat=Qt.TextFormat.PlainText, wordWrap=True)
         self.size_line.setProperty("kind", "muted")
-        reveal = self._button(self.tr("Show in folder"), "folder", lambda: actions.open_file(controller.library))
+        reveal = self._button(self.tr("Show in folder"), "folder", lambda: other_programs.open_file(controller.library))
         self.with_thumbnails = QCheckBox(self.tr("With the pictures of the videos"))
         self.with_thumbnails.setChecked(True)
         self.with_thumbnails.setToolTip(self.tr("Without them, a restored library draws them anew from the videos"))
@@ -147,9 +148,9 @@ class StorageDialog(QDialog):
             self.back_up, self.restore, self.move_away, self.use_other, self.export_tags, self.import_tags,
         ):  # fmt: skip
             button.setEnabled(not working)
-        place = wording.shown(self._controller.library)
+        place = formatting.shown(self._controller.library)
         self.place.setText(place)
-        self.place.setToolTip(wording.tooltip(place))
+        self.place.setToolTip(formatting.tooltip(place))
         self._controller.read_size()
 
     def _show_size(self, size: LibrarySize) -> None:
@@ -157,11 +158,11 @@ class StorageDialog(QDialog):
             self.tr(
                 "{whole}: catalog {catalog}, pictures {thumbnails}, index {index}. {free} are free on its disk."
             ).format(
-                whole=wording.download_size(size.whole),
-                catalog=wording.download_size(size.catalog),
-                thumbnails=wording.download_size(size.thumbnails),
-                index=wording.download_size(size.graphs),
-                free=wording.download_size(size.free),
+                whole=formatting.download_size(size.whole),
+                catalog=formatting.download_size(size.catalog),
+                thumbnails=formatting.download_size(size.thumbnails),
+                index=formatting.download_size(size.graphs),
+                free=formatting.download_size(size.free),
             )
         )
 
@@ -170,8 +171,8 @@ class StorageDialog(QDialog):
         self.bar.setValue(round(_STEPS * progress.done / max(1, progress.total)))
         words = self.tr("{what}: {done} of {total}").format(
             what=self._controller.under_way,
-            done=wording.download_size(progress.done),
-            total=wording.download_size(progress.total),
+            done=formatting.download_size(progress.done),
+            total=formatting.download_size(progress.total),
         )
         self.doing.setText(words)
 
@@ -198,7 +199,7 @@ class StorageDialog(QDialog):
     def _ask_to_restore(self, folder: str) -> None:
         self._ask(
             self.tr("Restore"),
-            self.tr("Put \u201c{name}\u201d in the library\u2019s place?").format(name=wording.file_name(folder)),
+            self.tr("Put \u201c{name}\u201d in the library\u2019s place?").format(name=formatting.file_name(folder)),
             self.tr(
                 "What was typed and indexed since then is not in it. The present library is set aside, not deleted."
             ),
@@ -212,9 +213,9 @@ class StorageDialog(QDialog):
         folder = _free_name(parent, "CRET Desktop library")
         self._ask(
             self.tr("Move"),
-            self.tr("Move the library to \u201c{name}\u201d?").format(name=wording.file_name(parent)),
+            self.tr("Move the library to \u201c{name}\u201d?").format(name=formatting.file_name(parent)),
             self.tr("It is copied to {folder} and used there. Without that disk there is no library then.").format(
-                folder=wording.shown(folder)
+                folder=formatting.shown(folder)
             ),
             lambda: self._controller.move(folder),
         )
@@ -228,7 +229,7 @@ class StorageDialog(QDialog):
         else:
             self._show_outcome(
                 self.tr("There is no library in {folder}: one holds a file catalog.sqlite.").format(
-                    folder=wording.shown(folder)
+                    folder=formatting.shown(folder)
                 )
             )
 

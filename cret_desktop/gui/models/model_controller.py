@@ -20,7 +20,7 @@ from cret_desktop.engine.protocol import (
     RemoveModel,
 )
 from cret_desktop.errors import DownloadCancelled
-from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge, engine_is_lost
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.settings import Settings
 

@@ -23,10 +23,10 @@ from PySide6.QtWidgets import (
 )
 
 from cret_desktop.engine.protocol import DownloadProgress, ModelCard, ModelState
-from cret_desktop.gui import i18n, wording
+from cret_desktop.gui.appearance import formatting, i18n
+from cret_desktop.gui.appearance.formatting import translate
+from cret_desktop.gui.appearance.theme import SPACE, Theme
 from cret_desktop.gui.models.model_controller import ModelController
-from cret_desktop.gui.theme import SPACE, Theme
-from cret_desktop.gui.wording import translate
 
 _STEPS = 1000  # of the bar
 
@@ -124,7 +124,7 @@ class ModelFrame(QFrame):
             self.bar.setValue(round(_STEPS * progress.done / progress.total))
         if progress.stage == "fetching":
             words = self.tr("{done} of {total}").format(
-                done=wording.download_size(progress.done), total=wording.download_size(progress.total)
+                done=formatting.download_size(progress.done), total=formatting.download_size(progress.total)
             )
         elif progress.stage == "asking":
             words = self.tr("Asking for it\u2026")
@@ -135,7 +135,7 @@ class ModelFrame(QFrame):
 
     def _facts(self, card: ModelCard) -> str:
         languages = {"en": self.tr("English"), "many": self.tr("Many languages")}
-        size = wording.download_size(card.size) if card.size else ""
+        size = formatting.download_size(card.size) if card.size else ""
         if size and card.state is not ModelState.READY:
             size = self.tr("about {size}").format(size=size)
         facts = (size, languages.get(card.languages, ""), card.licence)
@@ -143,10 +143,10 @@ class ModelFrame(QFrame):
 
     def _state(self, card: ModelCard, answering: str) -> str:
         if card.state is ModelState.PARTIAL:
-            return self.tr("{fetched} of it are here already.").format(fetched=wording.download_size(card.fetched))
+            return self.tr("{fetched} of it are here already.").format(fetched=formatting.download_size(card.fetched))
         if card.state is ModelState.DOWNLOADING:
             return self.tr("Waiting for its turn\u2026")
-        indexed = self.tr("{clips} indexed with it").format(clips=wording.clips(card.clips)) if card.clips else ""
+        indexed = self.tr("{clips} indexed with it").format(clips=formatting.clips(card.clips)) if card.clips else ""
         if card.wanted and card.answers:
             return " \u00b7 ".join(part for part in (self.tr("In use"), indexed) if part)
         if card.wanted:
@@ -157,7 +157,7 @@ class ModelFrame(QFrame):
             return self.tr("In use until the other one's index is complete.")
         if card.clips:
             return self.tr("{clips} indexed with it, {size}").format(
-                clips=wording.clips(card.clips), size=wording.download_size(card.index_bytes)
+                clips=formatting.clips(card.clips), size=formatting.download_size(card.index_bytes)
             )
         return ""
 
@@ -228,7 +228,7 @@ class ModelDialog(QDialog):
         self.estimate.setText(
             self.tr(
                 "That is {length} of video here; how long it takes is told as soon as the first ones are done."
-            ).format(length=wording.clock(self._controller.video_seconds))
+            ).format(length=formatting.clock(self._controller.video_seconds))
         )
         self.estimate.setVisible(self._controller.video_seconds > 0)
         answering = next((card.title for card in cards if card.answers), "")
@@ -287,7 +287,7 @@ class ModelDialog(QDialog):
         question.setTextFormat(Qt.TextFormat.PlainText)
         question.setIcon(QMessageBox.Icon.Question)
         question.setWindowTitle(self.tr("Remove a model"))
-        frees = wording.download_size(card.fetched + card.index_bytes + (card.size if card.removable else 0))
+        frees = formatting.download_size(card.fetched + card.index_bytes + (card.size if card.removable else 0))
         question.setText(self.tr("Remove \u201c{title}\u201d and free {size}?").format(title=card.title, size=frees))
         question.setInformativeText(
             self.tr("What is indexed with it goes, too. Your videos, tags and notes stay as they are.")

@@ -6,8 +6,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from cret_desktop.engine.protocol import ModelCard
-from cret_desktop.gui import wording
-from cret_desktop.gui.theme import SPACE, Theme
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import SPACE, Theme
 
 
 class ModelOffer(QFrame):
@@ -46,7 +46,7 @@ class ModelOffer(QFrame):
         if card is not None:
             self._text.setText(
                 self.tr("A better model can be downloaded: {title}, about {size}.").format(
-                    title=card.title, size=wording.download_size(card.size)
+                    title=card.title, size=formatting.download_size(card.size)
                 )
             )
         self.setVisible(card is not None)

@@ -14,8 +14,9 @@ from math import inf
 from PySide6.QtCore import QLoggingCategory, QObject, QTimer, QUrl, Signal
 from PySide6.QtMultimedia import QAudioOutput, QMediaPlayer, QtAudio, QVideoFrame, QVideoSink
 
-from cret_desktop.gui import actions, wording
+from cret_desktop.gui.appearance import formatting
 from cret_desktop.gui.playing.frame_aim import FrameAim
+from cret_desktop.gui.shell import other_programs
 
 FASTEST = 8
 LOUDEST_SPEED = 2  # faster than this, sound is noise
@@ -90,7 +91,7 @@ class Playback(QObject):
         self._path = path
         self._next = (at, True)
         self._play_then = play
-        self._player.setSource(actions.file_url(path))
+        self._player.setSource(other_programs.file_url(path))
 
     def close(self) -> None:
         """Let the file go. Safe to call twice."""
@@ -297,7 +298,7 @@ class Playback(QObject):
         if not path:
             return
         self.close()
-        name = wording.file_name(path)
+        name = formatting.file_name(path)
         if os.path.exists(path):
             words = self.tr("\u201c{name}\u201d cannot be played here ({reason}). Another program may be able to.")
         else:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from cret_desktop import errors
-from cret_desktop.clips import LibraryFile, Moment, Picture
+from cret_desktop.domain.clips import LibraryFile, Moment, Picture
 from cret_desktop.engine.protocol import GetFile, GetFilmstrip, LibraryChanged, LibraryPart, SearchAnswer
-from cret_desktop.gui.engine_bridge import EngineBridge, is_defect
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge, is_defect
 from cret_desktop.gui.playing.preview_panel import PreviewPanel
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QFontDatabase, QFontMetrics, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QToolButton, QVBoxLayout, QWidget
 
-from cret_desktop.gui import wording
-from cret_desktop.gui.theme import SPACE, Theme
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import SPACE, Theme
 
 ICON = QSize(20, 20)
 VOLUME_WIDTH = 72
@@ -117,8 +117,8 @@ class PlayerControls(QWidget):
         return CommandButton(self._actions[command], icon, self._theme)
 
     def show_time(self, position: float, duration: float, frame_length: float) -> None:
-        place = wording.exact_clock(position)
-        self._clock.setText(f"{place} / {wording.clock(duration)}" if self.width() >= ROOMY else place)
+        place = formatting.exact_clock(position)
+        self._clock.setText(f"{place} / {formatting.clock(duration)}" if self.width() >= ROOMY else place)
         self._frame.setText(self.tr("frame {number}").format(number=round(position / frame_length)))
 
     def set_playing(self, speed: int) -> None:
@@ -130,12 +130,12 @@ class PlayerControls(QWidget):
         words = ""
         if start is not None and end is not None:
             words = self.tr("{start} to {end}, {length} s").format(
-                start=wording.exact_clock(start), end=wording.exact_clock(end), length=f"{end - start:.2f}"
+                start=formatting.exact_clock(start), end=formatting.exact_clock(end), length=f"{end - start:.2f}"
             )
         elif start is not None:
-            words = self.tr("from {start}").format(start=wording.exact_clock(start))
+            words = self.tr("from {start}").format(start=formatting.exact_clock(start))
         elif end is not None:
-            words = self.tr("to {end}").format(end=wording.exact_clock(end))
+            words = self.tr("to {end}").format(end=formatting.exact_clock(end))
         self._marks.setText(words)
 
     def show_sound(self, there: bool, volume: float, muted: bool) -> None:

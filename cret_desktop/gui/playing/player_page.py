@@ -20,19 +20,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cret_desktop.clips import LibraryFile, Moment, Stretch
+from cret_desktop.domain.clips import LibraryFile, Moment, Stretch
 from cret_desktop.engine.protocol import Passage
-from cret_desktop.gui import wording
-from cret_desktop.gui.banner import Banner
-from cret_desktop.gui.elided_label import ElidedLabel
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.banner import Banner
+from cret_desktop.gui.appearance.elided_label import ElidedLabel
+from cret_desktop.gui.appearance.theme import SPACE, Theme
+from cret_desktop.gui.bridge.thumbnail_cache import ThumbnailCache
 from cret_desktop.gui.playing.multimedia import make_playback
 from cret_desktop.gui.playing.player_controls import CommandButton, PlayerControls
 from cret_desktop.gui.playing.seek_bar import SeekBar, SeekPicture
 from cret_desktop.gui.playing.video_surface import VideoSurface
 from cret_desktop.gui.search.pictures import to_picture
 from cret_desktop.gui.settings.shortcuts import Shortcuts
-from cret_desktop.gui.theme import SPACE, Theme
-from cret_desktop.gui.thumbnail_cache import ThumbnailCache
 
 if TYPE_CHECKING:
     from PySide6.QtMultimedia import QVideoFrame
@@ -199,7 +199,7 @@ class PlayerPage(QWidget):
         self._path = path
         self._file = None
         self.moments, self._starts = [], []
-        self._name.setText(wording.file_name(path))
+        self._name.setText(formatting.file_name(path))
         self._about.clear()
         self.surface.clear()
         self._stage.setCurrentWidget(self.surface)
@@ -225,7 +225,7 @@ class PlayerPage(QWidget):
         if file.path != self._path:
             return
         self._file = file
-        self._about.setText(wording.about(file))
+        self._about.setText(formatting.about(file))
         self._star.show_icon("star-filled" if file.favourite else "star")
         for id in ("player_favourite", "player_tags"):
             self.actions_by_command[id].setEnabled(True)

@@ -11,13 +11,13 @@ from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from cret_desktop.clips import Match, Moment
-from cret_desktop.gui import wording
-from cret_desktop.gui.elided_label import ElidedLabel
+from cret_desktop.domain.clips import Match, Moment
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.elided_label import ElidedLabel
+from cret_desktop.gui.appearance.theme import RADIUS, SPACE, Theme
+from cret_desktop.gui.bridge.thumbnail_cache import Place, ThumbnailCache
 from cret_desktop.gui.playing.multimedia import make_playback
 from cret_desktop.gui.playing.video_surface import VideoSurface
-from cret_desktop.gui.theme import RADIUS, SPACE, Theme
-from cret_desktop.gui.thumbnail_cache import Place, ThumbnailCache
 
 if TYPE_CHECKING:
     from cret_desktop.gui.playing.playback import Playback
@@ -91,9 +91,9 @@ class PreviewPanel(QFrame):
         """Look at another moment; its thumbnail stands until the first frame is there."""
         self.moment = moment
         browsed = moment.match is Match.BROWSED
-        self._name.setText(wording.file_name(moment.path))
-        span = wording.span(moment.start, moment.end)
-        self._about.setText(span if browsed else f"{span} \u00b7 {wording.match(moment.match)}")
+        self._name.setText(formatting.file_name(moment.path))
+        span = formatting.span(moment.start, moment.end)
+        self._about.setText(span if browsed else f"{span} \u00b7 {formatting.match(moment.match)}")
         self._place()
         self.surface.clear()
         self._show_poster()

@@ -12,10 +12,10 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Si
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QAbstractSlider, QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from cret_desktop.clips import Match, Moment, Stretch, Thumbnail
-from cret_desktop.gui import wording
-from cret_desktop.gui.theme import RADIUS, SPACE, Theme
-from cret_desktop.gui.thumbnail_cache import Place, ThumbnailCache
+from cret_desktop.domain.clips import Match, Moment, Stretch, Thumbnail
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import RADIUS, SPACE, Theme
+from cret_desktop.gui.bridge.thumbnail_cache import Place, ThumbnailCache
 
 SIDE = 7  # room at both ends for the knob
 MARKERS = QRect(0, 0, 0, 8)  # the moments, above
@@ -231,7 +231,7 @@ class SeekPicture(QFrame):
         """`bottom`, in the parent, is where the middle of the lower edge goes to."""
         self._shown = self._pictures[max(0, bisect_right(self._times, time) - 1)] if self._pictures else None
         self._picture.setVisible(self._shown is not None)
-        self._words.setText(wording.clock(time))
+        self._words.setText(formatting.clock(time))
         self._draw()
         self.adjustSize()
         left = min(max(bottom.x() - self.width() // 2, 0), self._over.width() - self.width())

@@ -12,7 +12,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, QSizeF, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from cret_desktop.gui.theme import STAGE
+from cret_desktop.gui.appearance.theme import STAGE
 
 if TYPE_CHECKING:
     from PySide6.QtMultimedia import QVideoFrame

@@ -15,10 +15,12 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QStyle, QStyleOptionViewItem
 
 from cret_desktop import errors
-from cret_desktop.clips import LibraryFile, Picture, Stretch, Thumbnail
+from cret_desktop.domain.clips import LibraryFile, Picture, Stretch, Thumbnail
 from cret_desktop.engine.protocol import GetFilmstrip
-from cret_desktop.gui import wording
-from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import RADIUS, SPACE, Theme
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge, engine_is_lost
+from cret_desktop.gui.bridge.thumbnail_cache import Place, ThumbnailCache
 from cret_desktop.gui.results.results_delegate import (
     ASPECT,
     LEFT,
@@ -31,8 +33,6 @@ from cret_desktop.gui.results.results_delegate import (
     placeholder,
 )
 from cret_desktop.gui.results.results_model import Card, ResultsModel
-from cret_desktop.gui.theme import RADIUS, SPACE, Theme
-from cret_desktop.gui.thumbnail_cache import Place, ThumbnailCache
 
 KEPT = 300  # filmstrips; a screen shows about eight
 RELEVANCE_HEIGHT = 5
@@ -171,21 +171,21 @@ class FilmstripDelegate(CellDelegate):
         below = QRectF(picture.left(), picture.bottom() + 1 + SPACE / 2, picture.width(), RELEVANCE_HEIGHT)
         self._paint_relevance(painter, below, strip, duration)
         if share is not None:
-            self._paint_head(painter, picture, share, wording.clock(share * duration), option.font)
+            self._paint_head(painter, picture, share, formatting.clock(share * duration), option.font)
         if selected or self.is_hovered(row):
             self.paint_check(painter, check_rect(picture), selected)
 
     def _paint_words(self, painter: QPainter, cell: QRect, card: Card, font: QFont) -> None:
         colors, metrics = self._theme.colors, QFontMetrics(font)
         line = QRect(cell.left() + SPACE, cell.top() + SPACE + 2, cell.width() - 2 * SPACE, self._font_height)
-        about = " \u00b7 ".join(part for part in (wording.state(card.file), wording.about(card.file)) if part)
+        about = " \u00b7 ".join(part for part in (formatting.state(card.file), formatting.about(card.file)) if part)
         about = metrics.elidedText(about, Qt.TextElideMode.ElideRight, line.width() // 2)
         painter.setFont(font)
         painter.setPen(QColor(colors.muted))
         painter.drawText(line, RIGHT, about)
         room = line.width() - metrics.horizontalAdvance(about) - 2 * SPACE
         painter.setPen(QColor(colors.text))
-        name = metrics.elidedText(wording.file_name(card.file.path), Qt.TextElideMode.ElideMiddle, room)
+        name = metrics.elidedText(formatting.file_name(card.file.path), Qt.TextElideMode.ElideMiddle, room)
         painter.drawText(line, LEFT, name)
 
     def _paint_pictures(

@@ -15,12 +15,12 @@ from PySide6.QtCore import QPersistentModelIndex, QPoint, QPointF, QRect, QRectF
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from cret_desktop.clips import Match, Thumbnail
-from cret_desktop.gui import wording
-from cret_desktop.gui.model_index import Index
+from cret_desktop.domain.clips import Match, Thumbnail
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import FAVOURITE, ON_SCRIM, RADIUS, SCRIM, SPACE, Theme
+from cret_desktop.gui.bridge.model_index import Index
+from cret_desktop.gui.bridge.thumbnail_cache import Place, ThumbnailCache
 from cret_desktop.gui.results.results_model import Card, Fold, ResultsModel
-from cret_desktop.gui.theme import FAVOURITE, ON_SCRIM, RADIUS, SCRIM, SPACE, Theme
-from cret_desktop.gui.thumbnail_cache import Place, ThumbnailCache
 
 ASPECT = 16 / 9
 SMALLEST, USUAL, LARGEST = 136, 216, 440  # widths of cards that a person chooses among; cards grow to fill the row
@@ -221,7 +221,7 @@ class CellDelegate(QStyledItemDelegate):
     def _paint_divider(self, painter: QPainter, option: QStyleOptionViewItem, fold: Fold) -> None:
         colors, place = self._theme.colors, option.rect.adjusted(SPACE, SPACE, -SPACE, -SPACE)
         focused = bool(option.state & QStyle.StateFlag.State_HasFocus)
-        text = wording.weaker_matches(fold.videos)
+        text = formatting.weaker_matches(fold.videos)
         width = QFontMetrics(option.font).horizontalAdvance(text)
         icon = QRect(place.left(), place.center().y() - 8, 16, 16)
         self._theme.icon("chevron-down" if fold.is_open else "chevron-right", colors.muted).paint(painter, icon)
@@ -318,14 +318,14 @@ class CardDelegate(CellDelegate):
         inset, height = 5, QFontMetrics(_badge_font(font)).height() + 4
         bottom = picture.bottom() - height - inset + 1
         if time is not None:
-            words = wording.clock(time)
+            words = formatting.clock(time)
         elif moment.match is Match.BROWSED:
-            words = "" if file.duration is None else wording.clock(file.duration)
+            words = "" if file.duration is None else formatting.clock(file.duration)
         else:
-            words = wording.span(moment.start, moment.end)
+            words = formatting.span(moment.start, moment.end)
         if words:
             self.paint_badge(painter, QPoint(-(picture.right() - inset), bottom), words, font)
-        resolution = wording.resolution(file)
+        resolution = formatting.resolution(file)
         if resolution and picture.width() >= ROOMY:
             self.paint_badge(painter, QPoint(picture.left() + inset, bottom), resolution, font)
         right = picture.right() - inset
@@ -334,7 +334,7 @@ class CardDelegate(CellDelegate):
                 painter, QPoint(-right, picture.top() + inset), "", font, "star-filled", FAVOURITE
             )
             right -= 4
-        state = wording.state(file)
+        state = formatting.state(file)
         if state:
             icon = {"pending": "waiting", "failed": "warning"}.get(file.state, "offline")
             icon = "offline" if file.offline or file.missing else icon
@@ -356,7 +356,7 @@ class CardDelegate(CellDelegate):
 
     def _fold_words(self, card: Card) -> str:
         if card.others:
-            return wording.more_moments(card.others)
+            return formatting.more_moments(card.others)
         return self.tr("Show less") if card.is_open and card.place == 0 else ""
 
     def _paint_words(self, painter: QPainter, cell: QRect, picture: QRect, card: Card, font: QFont) -> None:
@@ -365,7 +365,7 @@ class CardDelegate(CellDelegate):
         first, second = self._lines(cell, picture)
         painter.setFont(font)
         painter.setPen(QColor(colors.text))
-        name = wording.file_name(card.file.path)
+        name = formatting.file_name(card.file.path)
         painter.drawText(first, LEFT, metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, first.width()))
         fold = self._fold_words(card)
         if fold:
@@ -373,14 +373,14 @@ class CardDelegate(CellDelegate):
             painter.drawText(second, RIGHT, fold)
             second = second.adjusted(0, 0, -metrics.horizontalAdvance(fold) - SPACE, 0)
         if moment.match is Match.BROWSED:
-            rest = " \u00b7 ".join((wording.size(card.file.size), wording.date(card.file.modified)))
+            rest = " \u00b7 ".join((formatting.size(card.file.size), formatting.date(card.file.modified)))
         else:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(colors.match(moment.match))
             painter.drawEllipse(QPointF(second.left() + 4, second.center().y() + 1), 3.5, 3.5)
             second = second.adjusted(14, 0, 0, 0)
-            rest = wording.reason(moment.reasons[0]) if moment.reasons else wording.match(moment.match)
-            folder = wording.file_name(os.path.dirname(card.file.path))
+            rest = formatting.reason(moment.reasons[0]) if moment.reasons else formatting.match(moment.match)
+            folder = formatting.file_name(os.path.dirname(card.file.path))
             if folder and not moment.reasons and card.place == 0:
                 rest = f"{rest} \u00b7 {folder}"
         painter.setPen(QColor(colors.muted))

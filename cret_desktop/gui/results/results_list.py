@@ -17,12 +17,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cret_desktop.clips import Sort
-from cret_desktop.gui.model_index import Index
+from cret_desktop.domain.clips import Sort
+from cret_desktop.gui.appearance.theme import SPACE, Theme
+from cret_desktop.gui.bridge.model_index import Index
+from cret_desktop.gui.bridge.thumbnail_cache import ThumbnailCache
 from cret_desktop.gui.results.results_delegate import CardDelegate, best_thumbnail, opening_time, placeholder
 from cret_desktop.gui.results.results_model import Card, Column, ResultsModel
-from cret_desktop.gui.theme import SPACE, Theme
-from cret_desktop.gui.thumbnail_cache import ThumbnailCache
 
 PICTURE = QSize(64, 36)
 SORTS = {

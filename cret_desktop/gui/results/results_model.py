@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QObject, Qt
 
-from cret_desktop.clips import LibraryFile, Match, Moment
+from cret_desktop.domain.clips import LibraryFile, Match, Moment
 from cret_desktop.engine.protocol import SearchAnswer
-from cret_desktop.gui import actions, i18n, wording
-from cret_desktop.gui.model_index import Index
+from cret_desktop.gui.appearance import formatting, i18n
+from cret_desktop.gui.bridge.model_index import Index
+from cret_desktop.gui.shell import other_programs
 
 PAGE = 100  # videos of a browsed library that are asked for at once
 
@@ -306,7 +307,7 @@ class ResultsModel(QAbstractTableModel):
         if card is None:
             fold = self.fold(index.row())
             words = (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole)
-            return wording.weaker_matches(fold.videos) if fold is not None and role in words else None
+            return formatting.weaker_matches(fold.videos) if fold is not None and role in words else None
         match role:
             case Role.MOMENT:
                 return card.moment
@@ -315,7 +316,7 @@ class ResultsModel(QAbstractTableModel):
             case Qt.ItemDataRole.DisplayRole:
                 return self._words(card, index.column())
             case Qt.ItemDataRole.ToolTipRole:
-                return wording.tooltip(self._described(card))
+                return formatting.tooltip(self._described(card))
             case Qt.ItemDataRole.AccessibleTextRole:
                 return self._read_out(card) if index.column() == 0 else self._words(card, index.column())
         return None
@@ -344,8 +345,8 @@ class ResultsModel(QAbstractTableModel):
         cards = [self.card(row) for row in sorted({index.row() for index in indexes})]
         paths = list(dict.fromkeys(card.file.path for card in cards if card is not None))
         data = QMimeData()
-        data.setUrls([actions.file_url(path) for path in paths])
-        data.setText("\n".join(wording.shown(path) for path in paths))
+        data.setUrls([other_programs.file_url(path) for path in paths])
+        data.setText("\n".join(formatting.shown(path) for path in paths))
         return data
 
     def supportedDragActions(self) -> Qt.DropAction:
@@ -355,21 +356,21 @@ class ResultsModel(QAbstractTableModel):
         file, moment = card.file, card.moment
         match column:
             case Column.NAME:
-                return wording.file_name(file.path)
+                return formatting.file_name(file.path)
             case Column.FOLDER:
-                return wording.shown(os.path.dirname(file.path))
+                return formatting.shown(os.path.dirname(file.path))
             case Column.TIME:
-                return "" if moment.match is Match.BROWSED else wording.span(moment.start, moment.end)
+                return "" if moment.match is Match.BROWSED else formatting.span(moment.start, moment.end)
             case Column.LENGTH:
-                return "" if file.duration is None else wording.clock(file.duration)
+                return "" if file.duration is None else formatting.clock(file.duration)
             case Column.RESOLUTION:
-                return wording.resolution(file)
+                return formatting.resolution(file)
             case Column.SIZE:
-                return wording.size(file.size)
+                return formatting.size(file.size)
             case Column.DATE:
-                return wording.date(file.modified)
+                return formatting.date(file.modified)
             case Column.MATCH:
-                return "" if moment.match is Match.BROWSED else wording.match(moment.match)
+                return "" if moment.match is Match.BROWSED else formatting.match(moment.match)
             case Column.TAGS:
                 return ", ".join(file.tags)
         return ""
@@ -377,12 +378,12 @@ class ResultsModel(QAbstractTableModel):
     def _described(self, card: Card) -> str:
         """The tool tip: what a card has no room for, each on a line of its own."""
         file, moment = card.file, card.moment
-        lines = [wording.shown(file.path), wording.about(file)]
+        lines = [formatting.shown(file.path), formatting.about(file)]
         if moment.match is not Match.BROWSED:
-            lines.append(f"{wording.span(moment.start, moment.end)} \u00b7 {wording.match(moment.match)}")
-        lines += [wording.reason(reason) for reason in moment.reasons]
+            lines.append(f"{formatting.span(moment.start, moment.end)} \u00b7 {formatting.match(moment.match)}")
+        lines += [formatting.reason(reason) for reason in moment.reasons]
         lines += [
-            wording.state(file),
+            formatting.state(file),
             i18n.said(file.reason) if file.reason is not None else "",
             ", ".join(file.tags),
             file.note,
@@ -391,14 +392,14 @@ class ResultsModel(QAbstractTableModel):
 
     def _read_out(self, card: Card) -> str:
         file, moment = card.file, card.moment
-        name = wording.file_name(file.path)
+        name = formatting.file_name(file.path)
         if moment.match is Match.BROWSED:
-            parts = [name, wording.about(file)]
+            parts = [name, formatting.about(file)]
         else:
             words = self.tr("{name}, {start} to {end}, {match} match")
-            parts = [words.format(name=name, start=wording.clock(moment.start), end=wording.clock(moment.end),
-                                  match=wording.match(moment.match))]  # fmt: skip
-        parts += [wording.state(file), self.tr("favourite") if file.favourite else ""]
+            parts = [words.format(name=name, start=formatting.clock(moment.start), end=formatting.clock(moment.end),
+                                  match=formatting.match(moment.match))]  # fmt: skip
+        parts += [formatting.state(file), self.tr("favourite") if file.favourite else ""]
         return ", ".join(part for part in parts if part)
 
     def _changed(self, first: int, last: int) -> None:

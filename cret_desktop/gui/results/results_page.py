@@ -24,18 +24,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cret_desktop.clips import LibraryFile, Moment, Picture, Sort
+from cret_desktop.domain.clips import LibraryFile, Moment, Picture, Sort
 from cret_desktop.engine.protocol import SearchAnswer
-from cret_desktop.gui import wording
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import SPACE, Theme
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge
+from cret_desktop.gui.bridge.thumbnail_cache import ThumbnailCache
 from cret_desktop.gui.results.results_delegate import LARGEST, SMALLEST, USUAL, CardDelegate
 from cret_desktop.gui.results.results_model import PAGE, ResultsModel
 from cret_desktop.gui.results.results_view import ResultsView
 from cret_desktop.gui.results.selection_actions import SelectionActions
 from cret_desktop.gui.settings.shortcuts import Shortcuts
-from cret_desktop.gui.theme import SPACE, Theme
-from cret_desktop.gui.thumbnail_cache import ThumbnailCache
-from cret_desktop.library import query as query_language
+from cret_desktop.library.searching import query as query_language
 
 if TYPE_CHECKING:
     from cret_desktop.gui.results.filmstrip_view import FilmstripDelegate, Filmstrips
@@ -397,11 +397,11 @@ class ResultsPage(QWidget):
     def _show_sort(self) -> None:
         by = Sort.DATE if self.model.browsed and self._sort is Sort.RELEVANCE else self._sort
         for sort, action in self._sort_actions.items():
-            action.setText(wording.sort(sort))
+            action.setText(formatting.sort(sort))
             action.setVisible(sort is not Sort.RELEVANCE or not self.model.browsed)
             action.setChecked(sort is by)
         self._reverse_action.setChecked(self._reverse)
-        words = wording.sort(by)
+        words = formatting.sort(by)
         self._sort_button.setText(f"{words} {chr(0x2191)}" if self._reverse else words)
         self._sort_button.setToolTip(self.tr("Order: {order}").format(order=words))
         if "list" in self._views:
@@ -470,9 +470,9 @@ class ResultsPage(QWidget):
         if not model.rowCount():
             self.line.clear()
             return
-        parts = [wording.videos(model.total if model.browsed else model.videos_shown())]
+        parts = [formatting.videos(model.total if model.browsed else model.videos_shown())]
         if not model.browsed:
-            parts.append(wording.moments(model.moments_shown()))
+            parts.append(formatting.moments(model.moments_shown()))
         count = len(self.rows.selectedRows())
         if count > 1:
             parts.append(self.tr("{count} selected").format(count=self.locale().toString(count)))
@@ -513,5 +513,5 @@ class ResultsPage(QWidget):
 
 
 def _short(query: str, most: int = 80) -> str:
-    query = wording.shown(query)
+    query = formatting.shown(query)
     return query if len(query) <= most else f"{query[: most - 1]}\u2026"

@@ -34,12 +34,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QStyle, QStyleOptionViewItem, QWidget
 
-from cret_desktop.gui.model_index import Index
+from cret_desktop.gui.appearance.theme import Theme
+from cret_desktop.gui.bridge.model_index import Index
+from cret_desktop.gui.bridge.thumbnail_cache import ThumbnailCache
 from cret_desktop.gui.results.grid_geometry import GridGeometry
 from cret_desktop.gui.results.results_delegate import CellDelegate, Spot
 from cret_desktop.gui.results.results_model import ResultsModel
-from cret_desktop.gui.theme import Theme
-from cret_desktop.gui.thumbnail_cache import ThumbnailCache
 
 WHEEL_LINES = 3
 

@@ -11,12 +11,12 @@ from PySide6.QtCore import QItemSelectionModel, QObject, QPoint, Signal, SignalI
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
-from cret_desktop.clips import LibraryFile, Match, Moment
-from cret_desktop.gui import actions
+from cret_desktop.domain.clips import LibraryFile, Match, Moment
 from cret_desktop.gui.results.results_delegate import opening_time
 from cret_desktop.gui.results.results_model import Card, ResultsModel
 from cret_desktop.gui.settings.shortcuts import Shortcuts
-from cret_desktop.library.query import operator_text
+from cret_desktop.gui.shell import other_programs
+from cret_desktop.library.searching.query import operator_text
 
 
 class SelectionActions(QObject):
@@ -172,10 +172,10 @@ class SelectionActions(QObject):
 
     def _reveal(self) -> None:
         if (card := self.card()) is not None:
-            actions.reveal(card.file.path)
+            other_programs.reveal(card.file.path)
 
     def _copy(self) -> None:
-        actions.copy_paths([file.path for file in self.files()])
+        other_programs.copy_paths([file.path for file in self.files()])
 
     def _search_folder(self) -> None:
         if (card := self.card()) is not None:

@@ -9,10 +9,10 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QKeyEvent, QPainter, QPaintEvent, QPixmap, QTransform
 from PySide6.QtWidgets import QPushButton, QWidget
 
-from cret_desktop.gui import wording
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import RADIUS, Theme
 from cret_desktop.gui.search.operators import operator_words, value_words
-from cret_desktop.gui.theme import RADIUS, Theme
-from cret_desktop.library.query import Token
+from cret_desktop.library.searching.query import Token
 
 LONGEST = 28  # characters of a value that are shown
 PICTURE = QSize(36, 24)
@@ -35,7 +35,7 @@ class Chip(QPushButton):
     def say(self, text: str, description: str) -> None:
         self.setText(text.replace("&", "&&"))  # not a mnemonic
         self.setAccessibleName(description)
-        self.setToolTip(wording.tooltip(description))
+        self.setToolTip(formatting.tooltip(description))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
@@ -60,7 +60,7 @@ class FilterChip(Chip):
         remove = self.tr("Remove the filter {filter}: {value}")
         self.say(
             pattern.format(filter=name, value=short),
-            remove.format(filter=name, value=wording.shown(token.value)),
+            remove.format(filter=name, value=formatting.shown(token.value)),
         )
 
 

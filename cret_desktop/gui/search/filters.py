@@ -24,10 +24,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cret_desktop.gui import wording
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.gui.appearance.theme import SPACE, Theme
 from cret_desktop.gui.search.operators import choices, operator_words, token, value_words
-from cret_desktop.gui.theme import SPACE, Theme
-from cret_desktop.library.query import Token
+from cret_desktop.library.searching.query import Token
 
 WIDTH = 380
 TAGS_HEIGHT = 150
@@ -123,7 +123,7 @@ class Filters(QFrame):
         return self._states[value]
 
     def set_folders(self, folders: Sequence[str]) -> None:
-        self._choices["in"].offer([(path, wording.file_name(path)) for path in folders])
+        self._choices["in"].offer([(path, formatting.file_name(path)) for path in folders])
 
     def set_tags(self, tags: Sequence[tuple[str, int]]) -> None:
         """The library's tags, each with its number of files."""

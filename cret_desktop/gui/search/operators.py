@@ -1,14 +1,14 @@
 """The operators of the query language in words: what chips say, what the filters' form and completions offer.
 
-What an operator means is `library.query`'s; here are its names for people and its usual values.
+What an operator means is `library.searching.query`'s; here are its names for people and its usual values.
 """
 
 from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
-from cret_desktop.gui import wording
-from cret_desktop.library.query import Token
+from cret_desktop.gui.appearance import formatting
+from cret_desktop.library.searching.query import Token
 
 EXTENSIONS = ("mp4", "mov", "mkv", "avi", "webm", "m4v", "mxf", "mts", "wmv")
 
@@ -72,5 +72,5 @@ def choices(operator: str) -> tuple[tuple[str, str], ...]:
 def value_words(operator: str, value: str) -> str:
     """A value as it is shown: known ones in words, folders by their names, others as they were typed."""
     if operator == "in":
-        return wording.file_name(value)
+        return formatting.file_name(value)
     return dict(choices(operator)).get(value) or value

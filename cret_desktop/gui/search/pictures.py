@@ -11,12 +11,12 @@ import os
 from PySide6.QtCore import QMimeData, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter
 
-from cret_desktop.clips import LONGEST_PICTURE, Picture
+from cret_desktop.domain.clips import LONGEST_PICTURE, Picture
 from cret_desktop.engine.client import Superseded
 from cret_desktop.engine.protocol import ReadPicture
 from cret_desktop.errors import PathError
-from cret_desktop.gui import drops
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge
+from cret_desktop.gui.shell import drops
 
 # Names of pictures, also of kinds that are not read: a person who drops one means to search by it, and is told.
 ENDINGS = frozenset(

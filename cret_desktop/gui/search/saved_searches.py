@@ -15,7 +15,7 @@ from cret_desktop.engine.protocol import (
     SaveSearch,
     Search,
 )
-from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge, engine_is_lost
 
 
 class SavedSearches(QObject):

@@ -13,8 +13,9 @@ from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from cret_desktop.clips import Picture
+from cret_desktop.domain.clips import Picture
 from cret_desktop.engine.protocol import SavedSearch
+from cret_desktop.gui.appearance.theme import SPACE, Theme
 from cret_desktop.gui.search import operators
 from cret_desktop.gui.search.chips import Chip, FilterChip, PictureChip
 from cret_desktop.gui.search.flow_layout import FlowLayout
@@ -22,9 +23,8 @@ from cret_desktop.gui.search.history import History
 from cret_desktop.gui.search.search_frame import SearchFrame
 from cret_desktop.gui.search.search_line import SearchLine
 from cret_desktop.gui.search.without_box import DEBOUNCE_MS, WithoutBox
-from cret_desktop.gui.theme import SPACE, Theme
-from cret_desktop.library import query
-from cret_desktop.library.query import Token
+from cret_desktop.library.searching import query
+from cret_desktop.library.searching.query import Token
 
 LINE_WIDTH = 180  # pixels that chips leave to the line at least, before they take a row of their own
 ROW = 34  # pixels; what stands beside the first row of the flow is as high

@@ -11,7 +11,7 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from cret_desktop import errors
-from cret_desktop.clips import Picture
+from cret_desktop.domain.clips import Picture
 from cret_desktop.engine.client import Superseded
 from cret_desktop.engine.protocol import (
     EngineStarted,
@@ -24,8 +24,8 @@ from cret_desktop.engine.protocol import (
     SearchAnswer,
     Sort,
 )
-from cret_desktop.gui.engine_bridge import EngineBridge, engine_is_lost
-from cret_desktop.library.progress import FileIndexed
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge, engine_is_lost
+from cret_desktop.library.indexing.progress import FileIndexed
 
 LIMIT = 100  # videos asked for at a time
 SLOW_MS = 300  # an answer that takes longer (a model being loaded) deserves a word

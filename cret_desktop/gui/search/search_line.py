@@ -18,11 +18,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cret_desktop.gui.model_index import Index
+from cret_desktop.gui.appearance.theme import RADIUS, SPACE, Theme
+from cret_desktop.gui.bridge.model_index import Index
 from cret_desktop.gui.search.history import History
 from cret_desktop.gui.search.pictures import holds_picture
 from cret_desktop.gui.search.suggestions import Suggestion, Vocabulary, suggest
-from cret_desktop.gui.theme import RADIUS, SPACE, Theme
 
 SUGGESTION = Qt.ItemDataRole.UserRole + 1
 POPUP_WIDTH = 420

@@ -11,9 +11,11 @@ from PySide6.QtCore import QMimeData, QObject, Qt, Signal
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QInputDialog, QWidget
 
-from cret_desktop.clips import Moment, Picture, Thumbnail
+from cret_desktop.domain.clips import Moment, Picture, Thumbnail
 from cret_desktop.engine.protocol import LibraryStatus, SavedSearch
-from cret_desktop.gui.engine_bridge import EngineBridge
+from cret_desktop.gui.appearance.theme import Theme
+from cret_desktop.gui.bridge.engine_bridge import EngineBridge
+from cret_desktop.gui.bridge.thumbnail_cache import Place, ThumbnailCache
 from cret_desktop.gui.search.chips import PICTURE
 from cret_desktop.gui.search.filters import Filters
 from cret_desktop.gui.search.pictures import PictureLoader, picture_paths, to_image
@@ -21,9 +23,7 @@ from cret_desktop.gui.search.saved_searches import SavedSearches
 from cret_desktop.gui.search.search_bar import SearchBar
 from cret_desktop.gui.search.search_controller import SearchController
 from cret_desktop.gui.search.suggestions import Vocabulary
-from cret_desktop.gui.theme import Theme
-from cret_desktop.gui.thumbnail_cache import Place, ThumbnailCache
-from cret_desktop.library import query
+from cret_desktop.library.searching import query
 
 
 class Searching(QObject):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cret_desktop.gui import wording
+from cret_desktop.gui.appearance import formatting
 from cret_desktop.gui.search.operators import choices, operator_words
-from cret_desktop.library import query
+from cret_desktop.library.searching import query
 
 MOST = 8
 
@@ -62,7 +62,8 @@ def _values(operator: str, vocabulary: Vocabulary) -> list[tuple[str, str, tuple
         return [(tag, "", (tag,)) for tag in vocabulary.tags]
     if operator == "in":
         return [
-            (folder, wording.file_name(folder), (wording.file_name(folder), folder)) for folder in vocabulary.folders
+            (folder, formatting.file_name(folder), (formatting.file_name(folder), folder))
+            for folder in vocabulary.folders
         ]
     return [(value, hint, (value, hint)) for value, hint in choices(operator)]
 

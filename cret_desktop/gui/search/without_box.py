@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidget
 
+from cret_desktop.gui.appearance.theme import SPACE, Theme
 from cret_desktop.gui.search.search_frame import SearchFrame
-from cret_desktop.gui.theme import SPACE, Theme
 
 DEBOUNCE_MS = 10  # no longer: the engine gives a search up as soon as the next one comes
 

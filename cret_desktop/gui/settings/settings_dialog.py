@@ -30,16 +30,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cret_desktop.clips import DEVICES
+from cret_desktop.domain.clips import DEVICES
 from cret_desktop.engine.protocol import Device, ModelCard
-from cret_desktop.gui import i18n, wording
+from cret_desktop.gui.appearance import formatting, i18n
+from cret_desktop.gui.appearance.theme import SPACE, pad
 from cret_desktop.gui.settings.preferences import Preferences
-from cret_desktop.gui.theme import SPACE, pad
-from cret_desktop.gui.tray import Tray
+from cret_desktop.gui.shell.tray import Tray
 from cret_desktop.settings import CLIP_SECONDS, THUMBNAIL_WIDTHS, Settings
 
 if TYPE_CHECKING:  # all that it is kept in would be loaded with it
-    from cret_desktop.records import LibrarySize
+    from cret_desktop.domain.records import LibrarySize
 
 INDEXING_PAGE = 1
 MODEL_PAGE = 2
@@ -358,9 +358,9 @@ class SettingsDialog(QDialog):
         words = self.tr("Thumbnails take {thumbnails}, all else that is known of the videos {rest}; {free} are free.")
         self.space.setText(
             words.format(
-                thumbnails=wording.size(size.thumbnails),
-                rest=wording.size(size.catalog + size.graphs),
-                free=wording.size(size.free),
+                thumbnails=formatting.size(size.thumbnails),
+                rest=formatting.size(size.catalog + size.graphs),
+                free=formatting.size(size.free),
             )
         )
 

@@ -15,7 +15,7 @@ from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QObject, Qt, Sig
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
-from cret_desktop.gui.connections import connect_for
+from cret_desktop.gui.bridge.connections import connect_for
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.settings import Settings
 

@@ -21,9 +21,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from cret_desktop.gui.model_index import Index
+from cret_desktop.gui.appearance.theme import SPACE
+from cret_desktop.gui.bridge.model_index import Index
 from cret_desktop.gui.settings.shortcuts import Command, Scope, Shortcuts
-from cret_desktop.gui.theme import SPACE
 
 
 class CommandsModel(QAbstractTableModel):

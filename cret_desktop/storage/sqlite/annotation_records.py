@@ -10,12 +10,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cret_desktop.clips import Sort
-from cret_desktop.records import Merged, SaidOfFile, SavedSearch
+from cret_desktop.domain.clips import Sort
+from cret_desktop.domain.records import Merged, SaidOfFile, SavedSearch
+from cret_desktop.domain.tags import checked_tag, storable
 from cret_desktop.storage.sqlite.annotation_rows import SEARCH_KINDS, add_tags, both_notes, keep
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.rows import joined_path
-from cret_desktop.tags import checked_tag, storable
 
 if TYPE_CHECKING:
     from cret_desktop.storage.sqlite.catalog import Catalog

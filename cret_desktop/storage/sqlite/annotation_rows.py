@@ -6,8 +6,8 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from cret_desktop.domain.tags import fold_tag
 from cret_desktop.storage.sqlite.beliefs import believed
-from cret_desktop.tags import fold_tag
 
 SEARCH_KINDS = " ".join(f"saved_searches.{column}" for column in ("name", "text", "without", "sort", "reverse"))
 

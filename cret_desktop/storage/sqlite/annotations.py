@@ -10,13 +10,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cret_desktop.clips import Sort
+from cret_desktop.domain.clips import Sort
+from cret_desktop.domain.records import Merged, SaidOfFile, SavedSearch
+from cret_desktop.domain.tags import checked_tag, fold_tag, storable
 from cret_desktop.errors import PathError, QueryError
-from cret_desktop.records import Merged, SaidOfFile, SavedSearch
 from cret_desktop.storage.sqlite.annotation_records import merge_records, read_records
 from cret_desktop.storage.sqlite.annotation_rows import SEARCH_KINDS, add_tags, drop_unused_tags
 from cret_desktop.storage.sqlite.beliefs import believed
-from cret_desktop.tags import checked_tag, fold_tag, storable
 
 if TYPE_CHECKING:
     from cret_desktop.storage.sqlite.catalog import Catalog

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from cret_desktop.domain.records import Contents, LibrarySize
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, PathError, StorageError
 from cret_desktop.foreign import short
 from cret_desktop.library_files import (
@@ -28,7 +29,6 @@ from cret_desktop.library_files import (
 )
 from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
-from cret_desktop.records import Contents, LibrarySize
 from cret_desktop.storage.flush import flush_folder
 from cret_desktop.storage.sqlite.beliefs import COLUMNS
 from cret_desktop.storage.sqlite.connections import connect_to_read, difference

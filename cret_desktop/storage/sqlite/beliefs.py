@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from cret_desktop.clips import Sort
+from cret_desktop.domain.clips import Sort
 from cret_desktop.library_files import is_sprite_name
 
 Row = tuple[Any, ...]

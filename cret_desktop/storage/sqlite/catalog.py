@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cret_desktop.domain.records import FileRow, Root, RootCounts
 from cret_desktop.errors import CretError, LibraryDamaged, LibraryMissing, StorageError, StoreFault, ValueRefused
 from cret_desktop.foreign import short
 from cret_desktop.library_files import CATALOG, MARK, LibraryFiles
 from cret_desktop.messages import Message, render
 from cret_desktop.paths import is_inside
-from cret_desktop.records import FileRow, Root, RootCounts
 from cret_desktop.storage.flush import flush_folder
 from cret_desktop.storage.sqlite import recovery
 from cret_desktop.storage.sqlite.beliefs import believed, fits

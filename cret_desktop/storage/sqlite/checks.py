@@ -14,8 +14,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from cret_desktop.domain.records import CheckReport, Damage
 from cret_desktop.library_files import CALIBRATION, GRAPHS, THUMBNAILS, LibraryFiles, is_sprite_name
-from cret_desktop.records import CheckReport, Damage
 from cret_desktop.storage.sqlite.beliefs import fits
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.checksums import checksum_of, checksum_of_line

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from cret_desktop.clips import VideoFile
-from cret_desktop.records import ClipFiles, ClipRow, ShownSprite, ThumbnailRow
+from cret_desktop.domain.clips import VideoFile
+from cret_desktop.domain.records import ClipFiles, ClipRow, ShownSprite, ThumbnailRow
 from cret_desktop.storage.sqlite.beliefs import MOST_FRAMES, believed
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.rows import CLIP_COLUMNS, clip_rows, joined_path, parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from cret_desktop.records import ScanResult
+from cret_desktop.domain.records import ScanResult
 from cret_desktop.storage.sqlite.annotation_rows import give_back_annotations
 
 # Of a file's row, what follows from its content alone: a copy has it too.

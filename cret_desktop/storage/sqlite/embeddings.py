@@ -15,8 +15,8 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clip_vectors import index_vectors
-from cret_desktop.clips import Features, ModelInfo
+from cret_desktop.domain.clip_vectors import index_vectors
+from cret_desktop.domain.clips import Features, ModelInfo
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.rows import BEHIND, GRAPH_COLUMNS, graph_manifest, parts
 from cret_desktop.storage.vectors.manifest import GraphManifest

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import VideoFile, VideoInfo
+from cret_desktop.domain.clips import VideoFile, VideoInfo
+from cret_desktop.domain.records import NewClip, ScanResult
 from cret_desktop.messages import Message
 from cret_desktop.paths import is_inside
-from cret_desktop.records import NewClip, ScanResult
 from cret_desktop.storage.sqlite.annotation_rows import drop_unused_tags, give_back_annotations, keep_annotations
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog

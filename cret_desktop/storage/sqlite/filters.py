@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cret_desktop.filters import Bounds, Filters
+from cret_desktop.domain.filters import Bounds, Filters
 from cret_desktop.paths import is_inside
 
 _STATES: dict[str, str] = {

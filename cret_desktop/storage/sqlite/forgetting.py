@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 
+from cret_desktop.domain.records import Gone
 from cret_desktop.paths import is_inside
-from cret_desktop.records import Gone
 from cret_desktop.storage.sqlite.annotation_rows import drop_unused_tags
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.rows import joined_path, parts, unused_sprites

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cret_desktop.clips import LibraryFile, Sort
-from cret_desktop.filters import Filters
+from cret_desktop.domain.clips import LibraryFile, Sort
+from cret_desktop.domain.filters import Filters
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.filters import Condition, condition

@@ -196,7 +196,7 @@ STEPS = (
     END;
     """,
     """
-    -- What a root is known by when its path is not there, or something else is (see library.volumes).
+    -- What a root is known by when its path is not there, or something else is (see library.indexing.volumes).
     ALTER TABLE roots ADD COLUMN volume TEXT NOT NULL DEFAULT '';       -- '' where it cannot be told
     ALTER TABLE roots ADD COLUMN within BLOB NOT NULL DEFAULT x'';      -- os.fsencode, from where the volume is mounted
     ALTER TABLE roots ADD COLUMN device INTEGER NOT NULL DEFAULT 0;

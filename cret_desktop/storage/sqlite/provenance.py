@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cret_desktop.clips import VideoFile
+from cret_desktop.domain.clips import VideoFile
 from cret_desktop.errors import LibraryDamaged, StorageError, StoreFault
 from cret_desktop.library_files import CATALOG, LibraryFiles
 from cret_desktop.storage.sqlite import recovery

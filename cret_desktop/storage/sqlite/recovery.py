@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cret_desktop.domain.tags import fold_tag
 from cret_desktop.errors import LibraryTooNew
 from cret_desktop.library_files import CATALOG, HEAD, MARK, LibraryFiles
 from cret_desktop.messages import Message, all_of, clauses, enumerated
@@ -29,7 +30,6 @@ from cret_desktop.storage.flush import flush_folder
 from cret_desktop.storage.sqlite.beliefs import fits
 from cret_desktop.storage.sqlite.connections import connect_to_read, difference, forbid_what_differs
 from cret_desktop.storage.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION, check_version, name_sort_key, prepare
-from cret_desktop.tags import fold_tag
 
 _RECOVERING, _RECOVERED, _MENDED = (f"catalog.{stage}.sqlite" for stage in ("recovering", "recovered", "mended"))
 _SUFFIXES = ("-journal", "-wal", "-shm", "")  # the logs first: beside a new catalog, SQLite would take them for its own

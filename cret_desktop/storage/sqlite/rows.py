@@ -10,8 +10,8 @@ from dataclasses import fields
 
 import numpy as np
 
+from cret_desktop.domain.records import ClipRow, FileRow
 from cret_desktop.library_files import is_sprite_name
-from cret_desktop.records import ClipRow, FileRow
 from cret_desktop.storage.sqlite.beliefs import LONGEST_PRINT, Row, believed
 from cret_desktop.storage.sqlite.reasons import reason_in
 from cret_desktop.storage.vectors.manifest import GraphManifest, graph_file_name

@@ -8,8 +8,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from cret_desktop.clips import VideoFile
-from cret_desktop.records import Away, FileRow, Kept, Missing, Moved, New, Problem, Replaced, Root, ScanPlan, ScanResult
+from cret_desktop.domain.clips import VideoFile
+from cret_desktop.domain.records import (
+    Away,
+    FileRow,
+    Kept,
+    Missing,
+    Moved,
+    New,
+    Problem,
+    Replaced,
+    Root,
+    ScanPlan,
+    ScanResult,
+)
 from cret_desktop.storage.sqlite.annotation_rows import IS_ANNOTATED, is_annotated, keep_annotations
 from cret_desktop.storage.sqlite.catalog import Catalog, files_of
 from cret_desktop.storage.sqlite.copies import clip_ids, copy_from, drop_clips

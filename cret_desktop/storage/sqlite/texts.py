@@ -10,8 +10,8 @@ import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from cret_desktop.domain.records import FileHit, Line, LineHit, Sidecar
 from cret_desktop.messages import Message
-from cret_desktop.records import FileHit, Line, LineHit, Sidecar
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.checksums import checksum_of_line

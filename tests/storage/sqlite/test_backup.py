@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cret_desktop.domain.records import Contents
 from cret_desktop.engine import adoption
 from cret_desktop.errors import (
     CopyCancelled,
@@ -23,7 +24,6 @@ from cret_desktop.errors import (
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
-from cret_desktop.records import Contents
 from cret_desktop.storage.sqlite import backup
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.backup import check, copy_library, finish, take_in

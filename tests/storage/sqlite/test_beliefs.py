@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cret_desktop.clips import Sort
+from cret_desktop.domain.clips import Sort
+from cret_desktop.domain.filters import Bounds, Filters
+from cret_desktop.domain.records import ClipFiles, Line, RootCounts, SaidOfFile, SavedSearch, Sidecar
 from cret_desktop.errors import CretError, LibraryDamaged, ValueRefused
-from cret_desktop.filters import Bounds, Filters
-from cret_desktop.library.identity import apply_scan
+from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.media.sprites import tile_size
 from cret_desktop.messages import Message
-from cret_desktop.records import ClipFiles, Line, RootCounts, SaidOfFile, SavedSearch, Sidecar
 from cret_desktop.storage.sqlite import beliefs, recovery
 from cret_desktop.storage.sqlite.annotation_records import merge_records, read_records
 from cret_desktop.storage.sqlite.annotations import Annotations

@@ -12,12 +12,12 @@ import numpy as np
 import psutil
 import pytest
 
-from cret_desktop.clips import Sort
+from cret_desktop.domain.clips import Sort
+from cret_desktop.domain.filters import Filters
+from cret_desktop.domain.records import Root
 from cret_desktop.errors import LibraryDamaged, LibraryMissing, LibraryTooNew, StorageError, StoreFault, ValueRefused
-from cret_desktop.filters import Filters
-from cret_desktop.library.identity import apply_scan
-from cret_desktop.library.one_file import is_of_a_file
-from cret_desktop.records import Root
+from cret_desktop.library.indexing.file_faults import is_of_a_file
+from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.storage.sqlite import migrations
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog

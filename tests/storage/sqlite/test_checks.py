@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cret_desktop.library.query import parse
+from cret_desktop.domain.records import Damage
+from cret_desktop.library.searching.query import parse
 from cret_desktop.library_files import CALIBRATION, GRAPHS, THUMBNAILS
-from cret_desktop.records import Damage
 from cret_desktop.storage.sqlite import migrations
 from cret_desktop.storage.sqlite.store import SqliteStore
 from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex

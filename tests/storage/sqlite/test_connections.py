@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from cret_desktop.domain.records import Contents
 from cret_desktop.errors import LibraryDamaged, StorageError
-from cret_desktop.records import Contents
 from cret_desktop.storage.sqlite.backup import check
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.clips import Clips

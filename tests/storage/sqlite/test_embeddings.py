@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cret_desktop.clips import FrameFormat, ModelInfo, ScoreConfig
+from cret_desktop.domain.clips import FrameFormat, ModelInfo, ScoreConfig
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.rows import GRAPH_COLUMNS, graph_manifest

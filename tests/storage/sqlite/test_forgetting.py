@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cret_desktop.clips import Sort
-from cret_desktop.library import forgetting
-from cret_desktop.records import Line, SavedSearch, Sidecar
+from cret_desktop.domain.clips import Sort
+from cret_desktop.domain.records import Line, SavedSearch, Sidecar
+from cret_desktop.library.keeping import forgetting
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.file_changes import FileChanges

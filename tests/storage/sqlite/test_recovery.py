@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cret_desktop.clips import Sort
+from cret_desktop.domain.clips import Sort
+from cret_desktop.domain.filters import Filters
+from cret_desktop.domain.records import SavedSearch
 from cret_desktop.errors import LibraryDamaged, StorageError
-from cret_desktop.filters import Filters
 from cret_desktop.library_files import MARK
-from cret_desktop.records import SavedSearch
 from cret_desktop.storage.sqlite import migrations, recovery
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.catalog import Catalog

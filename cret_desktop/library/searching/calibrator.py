@@ -1,0 +1,179 @@
+"""Keeps what relevance is measured against: the references' features and the library's calibration, made when needed.
+
+Words and pictures are judged each in their own way (see `relevance`), since texts lie far from pictures in any model's
+space.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cret_desktop.domain.clips import Features, Vector
+from cret_desktop.library.keeping.caches import read_cache
+from cret_desktop.library.ports import Model, Store
+from cret_desktop.library.searching.relevance import SAMPLE_CLIPS, Calibration, Likeness, standing
+from cret_desktop.library.searching.score import score, unit
+from cret_desktop.library_files import CALIBRATION, LibraryFiles
+
+log = logging.getLogger(__name__)
+
+REFIT_GROWTH = 1.25  # a calibration is made anew when the library has grown or shrunk by this factor
+_LONGEST = 1e4  # a value of a text's features, at most: a model's own are near 1
+_ABOUT_AN_ARRAY = 4096  # bytes of an .npz, at most, that are not an array's values
+LIKENESS_CLIPS = 300  # compared with each other, to tell what pictures have in common by chance
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What clips are compared with, as one row of features: globals [1, D], centers [1, C, D]."""
+
+    features: Features
+    is_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Clips [N] with their features, and the videos they are of."""
+
+    ids: NDArray[np.int64]
+    file_ids: NDArray[np.int64]
+    features: Features
+
+    def only(self, rows: NDArray[np.int64]) -> Judged:
+        features = Features(self.features.globals[rows], self.features.centers[rows])
+        return Judged(self.ids[rows], self.file_ids[rows], features)
+
+
+def clip_as_query(clip: Features) -> Features:
+    """One clip's features (globals [1, M, D]) as a query's: the direction of its frames' mean."""
+    return Features(unit(clip.globals.mean(axis=1)), clip.centers)
+
+
+class Calibrator:
+    """Judges scores over one library with one model, in any number of threads; each calibration is made by one."""
+
+    def __init__(self, store: Store, model: Model, references: Sequence[str], files: LibraryFiles) -> None:
+        self._store = store
+        self._model = model
+        self._texts = tuple(references)
+        self._library = files
+        self._file = f"{CALIBRATION}/{model.info.fingerprint[:32]}.npz"
+        self._lock = threading.RLock()  # held while what is below is made; a reader of `_compared` takes it whole
+        self._references: Features | None = None
+        self._text_calibration: tuple[int, Calibration] | None = None
+        self._likeness: tuple[int, Likeness] | None = None
+        self._compared: tuple[Judged, Vector] | None = None  # the references' scores of the clips judged last
+
+    def steps(self, probe: Probe, scores: Vector, clips: Judged, library: int) -> NDArray[np.float64]:
+        """Where the scores [N] of clips stand between possible (0) and strong (1), in a library of so many clips."""
+        if not probe.is_text:
+            return self._calibrate_likeness(library).steps(scores)
+        calibration = self._calibrate_texts(library)
+        compared = self._compared
+        if compared is None or compared[0] is not clips:
+            compared = self._compared = clips, score(self.references(), clips.features, self._model.info.score)
+        return calibration.steps(standing(scores, compared[1]))
+
+    def prepare(self, library: int) -> None:
+        """Have everything ready that a query in words needs."""
+        self.references()
+        if library:
+            self._calibrate_texts(library)
+
+    def references(self) -> Features:
+        """The bank's features: encoded once a model, then kept in a file beside the catalog (a cache)."""
+        with self._lock:
+            if self._references is None:
+                self._references = self._load_references() or self._encode_references()
+            return self._references
+
+    def _load_references(self) -> Features | None:
+        info, count = self._model.info, len(self._texts)
+        texts = np.array(self._texts)
+        wanted = {
+            "texts": texts,
+            "globals": np.empty((count, info.width), np.float32),
+            "centers": np.empty((count, info.centers, info.width), np.float32),
+        }
+        largest = sum(array.nbytes for array in wanted.values()) + len(wanted) * _ABOUT_AN_ARRAY
+
+        def read(content: bytes) -> Features | None:
+            stored = _arrays(content, wanted)
+            if stored is None or not np.array_equal(stored["texts"], texts):
+                return None  # of another version's references
+            features = Features(stored["globals"], stored["centers"])
+            if not all(np.abs(values).max(initial=0.0) <= _LONGEST for values in (features.globals, features.centers)):
+                raise ValueError("it holds values that no model gives")  # what is not finite is not below that
+            return features
+
+        return read_cache(self._library, self._file, largest, read)
+
+    def _encode_references(self) -> Features:
+        features = self._model.text.encode(self._texts)
+        try:
+            content = io.BytesIO()
+            np.savez(content, texts=np.array(self._texts), globals=features.globals, centers=features.centers)
+            self._library.write(self._file, content.getvalue())
+        except OSError as error:  # a library that may only be read is searched all the same
+            log.info("The reference queries' features are not kept: %s", error)
+        return features
+
+    def _calibrate_texts(self, library: int) -> Calibration:
+        with self._lock:
+            if self._text_calibration is None or not _near(self._text_calibration[0], library):
+                clips = self._sample(SAMPLE_CLIPS)
+                calibration = Calibration.fit(score(self.references(), clips.features, self._model.info.score))
+                self._text_calibration = library, calibration
+            return self._text_calibration[1]
+
+    def _calibrate_likeness(self, library: int) -> Likeness:
+        with self._lock:
+            if self._likeness is None or not _near(self._likeness[0], library):
+                config, clips = self._model.info.score, self._sample(LIKENESS_CLIPS)
+                scores = score(clip_as_query(clips.features), clips.features, config)
+                first = Features(clips.features.globals[:, 0], clips.features.centers)
+                own = np.diagonal(score(first, clips.features, config))
+                self._likeness = library, Likeness.fit(scores, clips.file_ids[:, None] != clips.file_ids, own)
+            return self._likeness[1]
+
+    def _sample(self, count: int) -> Judged:
+        wanted = self._store.clips.sample_clips(count)
+        ids, features = self._store.features.features(self._model.info, [i for i, _ in wanted])
+        files = dict(wanted)
+        return Judged(ids, np.array([files[int(i)] for i in ids], np.int64), features)
+
+
+def _arrays(content: bytes, wanted: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:
+    """The arrays of an .npz as `np.savez` writes it, None where they have another form than those wanted.
+
+    Their form is read before they are, and packed ones are not: a few bytes could unpack to any number. Raises: what
+    zipfile and numpy do.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        for name, like in wanted.items():
+            member = packed.getinfo(f"{name}.npy")
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > like.nbytes + _ABOUT_AN_ARRAY:
+                return None
+            stored = io.BytesIO(packed.read(member))
+            if np.lib.format.read_magic(stored) != (1, 0):
+                return None
+            shape, in_columns, kind = np.lib.format.read_array_header_1_0(stored, max_header_size=_ABOUT_AN_ARRAY)
+            if (shape, kind) != (like.shape, like.dtype) or (in_columns and like.ndim > 1):
+                return None
+            stored.seek(0)
+            found[name] = np.lib.format.read_array(stored, allow_pickle=False)
+    return found
+
+
+def _near(fitted: int, library: int) -> bool:
+    return fitted / REFIT_GROWTH <= library <= fitted * REFIT_GROWTH

@@ -1,0 +1,120 @@
+"""From clips that were hit to the moments that are shown: neighbours merged, thumbnails placed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cret_desktop.domain.clips import LibraryFile, Match, Moment, Thumbnail
+from cret_desktop.domain.records import ClipRow
+from cret_desktop.library.ports import BlobStore
+from cret_desktop.library.searching.relevance import classify
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A clip that was found. `best_frame` is the one that matched, an index into its times."""
+
+    clip: ClipRow
+    score: float
+    relevance: float
+    best_frame: int
+
+
+def merge(hits: Sequence[Hit]) -> list[list[Hit]]:
+    """Hits best first -> groups best first. Clips that follow each other in one shot and match alike are one moment.
+
+    Cuts are never merged over: the moment a person means is the shot. Weak hits stay apart: most clips are weak, and
+    the best of them would be hidden in a moment as long as its shot.
+    """
+    by_place = {(hit.clip.file_id, hit.clip.ordinal): hit for hit in hits}
+    taken: set[int] = set()
+    groups: list[list[Hit]] = []
+    for hit in hits:
+        if hit.clip.id in taken:
+            continue
+        group = [hit]
+        for step in (1, -1):
+            at = hit.clip.ordinal + step
+            while (
+                (next_hit := by_place.get((hit.clip.file_id, at))) is not None
+                and next_hit.clip.id not in taken
+                and next_hit.clip.shot == hit.clip.shot
+                and classify(next_hit.relevance) is classify(hit.relevance) is not Match.WEAK
+            ):
+                group.append(next_hit)
+                at += step
+        taken.update(member.clip.id for member in group)
+        groups.append(group)
+    return groups
+
+
+def moment_of(group: Sequence[Hit], blobs: BlobStore) -> Moment:
+    """One moment of hits that touch; the best hit leads, the thumbnails run in time order."""
+    best = group[0]
+    in_order = sorted(group, key=lambda hit: hit.clip.ordinal)
+    tiles: list[Thumbnail] = []
+    chosen = 0
+    for hit in in_order:
+        if hit is best:
+            chosen = len(tiles) + hit.best_frame
+        tiles += clip_thumbnails(hit.clip, blobs)
+    return Moment(
+        file_id=best.clip.file_id,
+        clip_id=best.clip.id,
+        path=best.clip.path,
+        start=in_order[0].clip.start,
+        end=in_order[-1].clip.end,
+        score=best.score,
+        relevance=best.relevance,
+        match=classify(best.relevance),
+        thumbnails=tuple(tiles),
+        best=chosen,
+    )
+
+
+def spoken_moment(clip: ClipRow, start: float, end: float, relevance: float, blobs: BlobStore) -> Moment:
+    """The time of a subtitle line, in the clip that holds it."""
+    return Moment(
+        file_id=clip.file_id,
+        clip_id=clip.id,
+        path=clip.path,
+        start=start,
+        end=max(start, end),
+        score=0.0,
+        relevance=relevance,
+        match=classify(relevance),
+        thumbnails=clip_thumbnails(clip, blobs),
+        best=min(range(len(clip.times)), key=lambda i: abs(clip.times[i] - start)),
+    )
+
+
+def whole_file(file: LibraryFile, clips: Sequence[ClipRow], blobs: BlobStore, relevance: float | None = None) -> Moment:
+    """A file as one moment, with the posters of some of its clips. Without clips yet: `clip_id` 0, no thumbnails.
+
+    The picture a third in stands for it: the beginning is often a title. `relevance` is None where it was only listed.
+    """
+    posters = tuple(_poster(clip, blobs) for clip in clips)
+    best = len(posters) // 3
+    return Moment(
+        file_id=file.id,
+        clip_id=clips[best].id if clips else 0,
+        path=file.path,
+        start=0.0,
+        end=file.duration or 0.0,
+        score=0.0,
+        relevance=relevance or 0.0,
+        match=Match.BROWSED if relevance is None else classify(relevance),
+        thumbnails=posters,
+        best=best,
+    )
+
+
+def clip_thumbnails(clip: ClipRow, blobs: BlobStore) -> tuple[Thumbnail, ...]:
+    path, width, height = blobs.sprite_path(clip.sprite), clip.tile_width, clip.tile_height
+    return tuple(Thumbnail(path, (i * width, 0, width, height), time) for i, time in enumerate(clip.times))
+
+
+def _poster(clip: ClipRow, blobs: BlobStore) -> Thumbnail:
+    path, width, height = blobs.sprite_path(clip.sprite), clip.tile_width, clip.tile_height
+    return Thumbnail(path, (clip.poster * width, 0, width, height), clip.times[clip.poster])
