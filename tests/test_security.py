@@ -240,7 +240,7 @@ def test_tool_tips_are_escaped_or_words_of_our_own() -> None:
         for module, name, call in calls(GUI)
         if name == "setToolTip"
     ]
-    unknown = {place for place, text in given if not is_fixed(text) and "wording.tooltip(" not in ast.unparse(text)}
+    unknown = {place for place, text in given if not is_fixed(text) and "formatting.tooltip(" not in ast.unparse(text)}
     assert unknown - OUR_OWN == set()
 
 

@@ -1896,6 +1896,93 @@ Renders/*</translation>
     </message>
 </context>
 <context>
+    <name>formatting</name>
+    <message>
+        <source>Best match</source>
+        <translation>Bester Treffer</translation>
+    </message>
+    <message>
+        <source>Could not be read</source>
+        <translation>Nicht lesbar</translation>
+    </message>
+    <message>
+        <source>Date</source>
+        <translation>Datum</translation>
+    </message>
+    <message>
+        <source>In the name: {text}</source>
+        <translation>Im Namen: {text}</translation>
+    </message>
+    <message>
+        <source>In the note: {text}</source>
+        <translation>In der Notiz: {text}</translation>
+    </message>
+    <message>
+        <source>Length</source>
+        <translation>Länge</translation>
+    </message>
+    <message>
+        <source>Missing</source>
+        <translation>Fehlt</translation>
+    </message>
+    <message>
+        <source>Name</source>
+        <translation>Name</translation>
+    </message>
+    <message>
+        <source>Offline</source>
+        <translation>Offline</translation>
+    </message>
+    <message>
+        <source>Possible</source>
+        <translation>Möglich</translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation>Größe</translation>
+    </message>
+    <message>
+        <source>Strong</source>
+        <translation>Stark</translation>
+    </message>
+    <message>
+        <source>Subtitle: {text}</source>
+        <translation>Untertitel: {text}</translation>
+    </message>
+    <message>
+        <source>Tag: {text}</source>
+        <translation>Tag: {text}</translation>
+    </message>
+    <message>
+        <source>Waiting</source>
+        <translation>Wartet</translation>
+    </message>
+    <message>
+        <source>Weak</source>
+        <translation>Schwach</translation>
+    </message>
+    <message>
+        <source>about {count} days</source>
+        <translation>etwa {count} Tage</translation>
+    </message>
+    <message>
+        <source>about {count} h</source>
+        <translation>etwa {count} h</translation>
+    </message>
+    <message>
+        <source>about {count} min</source>
+        <translation>etwa {count} min</translation>
+    </message>
+    <message>
+        <source>less than a minute</source>
+        <translation>weniger als eine Minute</translation>
+    </message>
+    <message>
+        <source>{rate}× real time</source>
+        <translation>{rate}× Echtzeit</translation>
+    </message>
+</context>
+<context>
     <name>menus</name>
     <message>
         <source>&amp;Edit</source>
@@ -2285,93 +2372,6 @@ Renders/*</translation>
     <message>
         <source>Sound &amp;off or on</source>
         <translation>T&amp;on aus oder an</translation>
-    </message>
-</context>
-<context>
-    <name>wording</name>
-    <message>
-        <source>Best match</source>
-        <translation>Bester Treffer</translation>
-    </message>
-    <message>
-        <source>Could not be read</source>
-        <translation>Nicht lesbar</translation>
-    </message>
-    <message>
-        <source>Date</source>
-        <translation>Datum</translation>
-    </message>
-    <message>
-        <source>In the name: {text}</source>
-        <translation>Im Namen: {text}</translation>
-    </message>
-    <message>
-        <source>In the note: {text}</source>
-        <translation>In der Notiz: {text}</translation>
-    </message>
-    <message>
-        <source>Length</source>
-        <translation>Länge</translation>
-    </message>
-    <message>
-        <source>Missing</source>
-        <translation>Fehlt</translation>
-    </message>
-    <message>
-        <source>Name</source>
-        <translation>Name</translation>
-    </message>
-    <message>
-        <source>Offline</source>
-        <translation>Offline</translation>
-    </message>
-    <message>
-        <source>Possible</source>
-        <translation>Möglich</translation>
-    </message>
-    <message>
-        <source>Size</source>
-        <translation>Größe</translation>
-    </message>
-    <message>
-        <source>Strong</source>
-        <translation>Stark</translation>
-    </message>
-    <message>
-        <source>Subtitle: {text}</source>
-        <translation>Untertitel: {text}</translation>
-    </message>
-    <message>
-        <source>Tag: {text}</source>
-        <translation>Tag: {text}</translation>
-    </message>
-    <message>
-        <source>Waiting</source>
-        <translation>Wartet</translation>
-    </message>
-    <message>
-        <source>Weak</source>
-        <translation>Schwach</translation>
-    </message>
-    <message>
-        <source>about {count} days</source>
-        <translation>etwa {count} Tage</translation>
-    </message>
-    <message>
-        <source>about {count} h</source>
-        <translation>etwa {count} h</translation>
-    </message>
-    <message>
-        <source>about {count} min</source>
-        <translation>etwa {count} min</translation>
-    </message>
-    <message>
-        <source>less than a minute</source>
-        <translation>weniger als eine Minute</translation>
-    </message>
-    <message>
-        <source>{rate}× real time</source>
-        <translation>{rate}× Echtzeit</translation>
     </message>
 </context>
 </TS>

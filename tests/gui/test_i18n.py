@@ -172,5 +172,5 @@ def test_a_german_window_goes_back_when_it_closes(qapp: QApplication, tmp_path: 
     application.window.deleteLater()
     application.deleteLater()
     assert QCoreApplication.translate("menus", "&Library") == "&Library"
-    assert qapp.findChildren(QTranslator) == [] or QCoreApplication.translate("wording", "Weak") == "Weak"
+    assert qapp.findChildren(QTranslator) == [] or QCoreApplication.translate("formatting", "Weak") == "Weak"
     QLocale.setDefault(QLocale.system())

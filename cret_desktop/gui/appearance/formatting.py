@@ -28,12 +28,12 @@ def roughly(seconds: float) -> str:
     """'about 5 min', 'about 2 h', 'about 3 days': how long something will still take, as far as anybody can know."""
     minutes = ceil(seconds / 60)
     if seconds < 60:
-        return translate("wording", "less than a minute")
+        return translate("formatting", "less than a minute")
     if minutes < 90:
-        return translate("wording", "about {count} min").format(count=minutes)
+        return translate("formatting", "about {count} min").format(count=minutes)
     if minutes < 36 * 60:
-        return translate("wording", "about {count} h").format(count=round(minutes / 60))
-    return translate("wording", "about {count} days").format(count=round(minutes / 1440))
+        return translate("formatting", "about {count} h").format(count=round(minutes / 60))
+    return translate("formatting", "about {count} days").format(count=round(minutes / 1440))
 
 
 def exact_clock(seconds: float) -> str:
@@ -48,7 +48,7 @@ def span(start: float, end: float) -> str:
 
 
 def rate(seconds_per_second: float) -> str:
-    return translate("wording", "{rate}\u00d7 real time").format(rate=f"{seconds_per_second:.1f}")
+    return translate("formatting", "{rate}\u00d7 real time").format(rate=f"{seconds_per_second:.1f}")
 
 
 class _Counts(QObject):
@@ -83,20 +83,20 @@ weaker_matches = _counts.weaker_matches
 
 def match(value: Match) -> str:
     return {
-        Match.STRONG: translate("wording", "Strong"),
-        Match.POSSIBLE: translate("wording", "Possible"),
-        Match.WEAK: translate("wording", "Weak"),
+        Match.STRONG: translate("formatting", "Strong"),
+        Match.POSSIBLE: translate("formatting", "Possible"),
+        Match.WEAK: translate("formatting", "Weak"),
     }[value]
 
 
 def sort(value: Sort) -> str:
     """An order, as it is chosen."""
     return {
-        Sort.RELEVANCE: translate("wording", "Best match"),
-        Sort.NAME: translate("wording", "Name"),
-        Sort.DATE: translate("wording", "Date"),
-        Sort.LENGTH: translate("wording", "Length"),
-        Sort.SIZE: translate("wording", "Size"),
+        Sort.RELEVANCE: translate("formatting", "Best match"),
+        Sort.NAME: translate("formatting", "Name"),
+        Sort.DATE: translate("formatting", "Date"),
+        Sort.LENGTH: translate("formatting", "Length"),
+        Sort.SIZE: translate("formatting", "Size"),
     }[value]
 
 
@@ -134,21 +134,21 @@ def about(file: LibraryFile) -> str:
 def state(file: LibraryFile) -> str:
     """What keeps a file from being watched or found; '' where nothing does."""
     if file.offline:
-        return translate("wording", "Offline")
+        return translate("formatting", "Offline")
     if file.missing:
-        return translate("wording", "Missing")
+        return translate("formatting", "Missing")
     if file.state == "pending":
-        return translate("wording", "Waiting")
-    return translate("wording", "Could not be read") if file.state == "failed" else ""
+        return translate("formatting", "Waiting")
+    return translate("formatting", "Could not be read") if file.state == "failed" else ""
 
 
 def reason(value: Reason) -> str:
     """What besides the picture speaks for a moment."""
     words = {
-        "name": translate("wording", "In the name: {text}"),
-        "tag": translate("wording", "Tag: {text}"),
-        "note": translate("wording", "In the note: {text}"),
-        "subtitle": translate("wording", "Subtitle: {text}"),
+        "name": translate("formatting", "In the name: {text}"),
+        "tag": translate("formatting", "Tag: {text}"),
+        "note": translate("formatting", "In the note: {text}"),
+        "subtitle": translate("formatting", "Subtitle: {text}"),
     }
     return words[value.kind].format(text=shown(value.text))
 
