@@ -139,6 +139,10 @@ class Catalog(Protocol):
         """Take a root out of the library; return the ids of its clips. All it held is missing until `purge`."""
         ...
 
+    def was_removed(self, path: str) -> bool:
+        """Return whether a root of this path was removed, and can still be restored."""
+        ...
+
     def restore_root(self, path: str) -> list[int] | None:
         """Bring a removed root back with all it held; return the ids of its clips. None where none was removed."""
         ...

@@ -25,7 +25,9 @@ def test_a_removed_root_comes_back_as_it_was_until_it_is_purged(store: Store) ->
     _, ids = indexed(store, "a.mp4", 2)
     (root,) = store.catalog.roots()
     for _ in range(2):
+        assert not store.catalog.was_removed(root.path)
         assert store.catalog.remove_root(root.id) == ids
+        assert store.catalog.was_removed(root.path)
         assert (store.catalog.roots(), store.catalog.counts(MODEL.fingerprint)) == ([], [])
         assert len(embeddings.clip_ids(MODEL.fingerprint)) == 0
         assert apply_scan(store.scans, root, [], []).missing == 0, "a look that was under way changes nothing"
@@ -35,6 +37,7 @@ def test_a_removed_root_comes_back_as_it_was_until_it_is_purged(store: Store) ->
     store.catalog.remove_root(root.id)
     assert changes.purge(time.time() + 1) == (ids, [sprite(0), sprite(1)])
     assert store.catalog.restore_root(root.path) is None
+    assert not store.catalog.was_removed(root.path), "it is forgotten"
     assert (store.catalog.roots(), store.features.embedding_bytes(MODEL.fingerprint)) == ([], 0)
 
 

@@ -85,12 +85,14 @@ class FolderService:
 
     @handles(protocol.RemoveFolder)
     def remove(self, request: protocol.RemoveFolder, _: Call) -> None:
+        """Remove a folder; one that was removed already is no error, for the reply may have been lost in a crash."""
         catalog = self._library.catalog
         root = next((root for root in catalog.roots() if root.path == request.path), None)
         try:
-            if root is None:
+            if root is not None:
+                self._library.remove(np.asarray(catalog.remove_root(root.id), np.int64))
+            elif not catalog.was_removed(request.path):
                 raise PathError("library.foreign-folder", path=request.path)
-            self._library.remove(np.asarray(catalog.remove_root(root.id), np.int64))
             self._graphs.build_if_due()  # what was removed must not stay in the graph's file
             self._watching.roots_changed()
             self._publish(protocol.LibraryChanged.of(LibraryPart.FOLDERS, LibraryPart.FILES))
@@ -127,8 +129,9 @@ class FolderService:
         back = {path: clips for path in paths if (clips := catalog.restore_root(path)) is not None}
         for clips in back.values():
             self._library.restore(clips)
+        known = {*back, *(root.path for root in catalog.roots())}
         for path in paths:
-            if path not in back and not os.path.lexists(path):
+            if path not in known and not os.path.lexists(path):
                 raise PathError("library.no-such-path", path=path)
         volumes = Volumes()
         self._jobs.put(Run(tuple((add_root(catalog, path, volumes), path) for path in paths)))

@@ -233,6 +233,13 @@ class Catalog:
             db.execute("UPDATE files SET missing_since = ? WHERE root_id = ? AND missing_since IS NULL", (now, root_id))
             return gone
 
+    def was_removed(self, path: str) -> bool:
+        """Return whether a root of this path (absolute) was removed, and can still be restored."""
+        rows = self.reader().execute(
+            "SELECT 1 FROM roots WHERE path = ? AND removed_at IS NOT NULL", (os.fsencode(path),)
+        )
+        return rows.fetchone() is not None
+
     def restore_root(self, path: str) -> list[int] | None:
         """Bring a removed root back as it was, be it there or not; returns the ids of its clips, which can be found
         again. None where no root of this path (absolute) was removed, or all of it has been forgotten."""
