@@ -8,7 +8,11 @@
         <translation>Über CRET Desktop</translation>
     </message>
     <message>
-        <source>Finds moments in your own videos by what they show. Everything happens on this computer: nothing is sent, nothing listens, nobody counts. Only a model that you choose yourself is ever fetched.</source>
+        <source>Check for a newer version</source>
+        <translation>Nach einer neueren Version sehen</translation>
+    </message>
+    <message>
+        <source>Find moments in your own videos by describing them. Everything runs on this computer: nothing is sent, nothing is tracked. Nothing is downloaded except a model that you choose.</source>
         <translation>Findet Momente in den eigenen Videos nach dem, was zu sehen ist. Alles geschieht auf diesem Rechner: Nichts wird gesendet, nichts hört mit, niemand zählt. Geholt wird höchstens ein Modell, das ausdrücklich gewählt wurde.</translation>
     </message>
     <message>
@@ -18,10 +22,6 @@
     <message>
         <source>Licences (in English)</source>
         <translation>Lizenzen (auf Englisch)</translation>
-    </message>
-    <message>
-        <source>Look for a newer version</source>
-        <translation>Nach einer neueren Version sehen</translation>
     </message>
     <message>
         <source>Opens {page} in your browser</source>
@@ -125,7 +125,7 @@
         <translation>Etwas ist schiefgegangen</translation>
     </message>
     <message>
-        <source>This is a mistake in the program, not in what you did. Your library is kept safe on disk. The details below help to repair it; nothing is sent by itself.</source>
+        <source>This is a fault in the program. Your library is safe on disk. The details below help to fix it; nothing is sent automatically.</source>
         <translation>Das ist ein Fehler im Programm, kein Bedienfehler. Die Bibliothek liegt sicher auf der Platte. Die Einzelheiten unten helfen, den Fehler zu beheben; von selbst wird nichts gesendet.</translation>
     </message>
 </context>
@@ -134,6 +134,10 @@
     <message>
         <source> s</source>
         <translation> s</translation>
+    </message>
+    <message>
+        <source>&amp;Copy (fast)</source>
+        <translation>Clips, &amp;kopiert</translation>
     </message>
     <message>
         <source>&amp;EDL list</source>
@@ -152,10 +156,6 @@
         <translation>&amp;Name</translation>
     </message>
     <message>
-        <source>Added before and after each moment, where the video has it.</source>
-        <translation>Vor und nach jedem Moment angefügt, soweit das Video reicht.</translation>
-    </message>
-    <message>
         <source>C&amp;SV table</source>
         <translation>C&amp;SV-Tabelle</translation>
     </message>
@@ -170,14 +170,6 @@
     <message>
         <source>Choose the folder</source>
         <translation>Ordner auswählen</translation>
-    </message>
-    <message>
-        <source>Clips, &amp;copied</source>
-        <translation>Clips, &amp;kopiert</translation>
-    </message>
-    <message>
-        <source>Clips, e&amp;xact</source>
-        <translation>Clips, bild&amp;genau</translation>
     </message>
     <message>
         <source>Export</source>
@@ -195,11 +187,15 @@
         <translation>1 Moment exportieren</translation>
     </message>
     <message>
+        <source>Extra time before and after each moment, where the video has it.</source>
+        <translation>Vor und nach jedem Moment angefügt, soweit das Video reicht.</translation>
+    </message>
+    <message>
         <source>F&amp;older</source>
         <translation>&amp;Ordner</translation>
     </message>
     <message>
-        <source>Fast and without loss. Each begins at the nearest keyframe before its moment.</source>
+        <source>Fast and lossless. Each clip starts at the last keyframe before its moment.</source>
         <translation>Schnell und verlustfrei. Jeder beginnt am letzten Keyframe vor seinem Moment.</translation>
     </message>
     <message>
@@ -207,16 +203,20 @@
         <translation>Ordner</translation>
     </message>
     <message>
-        <source>For Final Cut Pro and DaVinci Resolve. Points to the videos and copies nothing.</source>
+        <source>For Final Cut Pro and DaVinci Resolve. Refers to the videos without copying them.</source>
         <translation>Für Final Cut Pro und DaVinci Resolve. Verweist auf die Videos und kopiert nichts.</translation>
     </message>
     <message>
-        <source>For nearly every editing program, old ones too. One frame rate, names cut short.</source>
+        <source>For almost every editing program, old ones included. One frame rate; names are shortened.</source>
         <translation>Für fast jedes Schnittprogramm, auch alte. Eine Bildrate, gekürzte Namen.</translation>
     </message>
     <message>
         <source>For spreadsheets and scripts: times, timecodes, names and paths.</source>
         <translation>Für Tabellen und Skripte: Zeiten, Timecodes, Namen und Pfade.</translation>
+    </message>
+    <message>
+        <source>Frame-accurate. Re-encodes to H.264 in MP4; slower.</source>
+        <translation>Auf das Bild genau. Wird neu kodiert, als H.264 in MP4; das dauert länger.</translation>
     </message>
     <message>
         <source>Handles</source>
@@ -231,8 +231,8 @@
         <translation>Name</translation>
     </message>
     <message>
-        <source>Right to the frame. Encoded anew as H.264 in MP4, which takes longer.</source>
-        <translation>Auf das Bild genau. Wird neu kodiert, als H.264 in MP4; das dauert länger.</translation>
+        <source>Re-encode (e&amp;xact)</source>
+        <translation>Clips, bild&amp;genau</translation>
     </message>
 </context>
 <context>
@@ -295,7 +295,7 @@
         <translation>Kopieren</translation>
     </message>
     <message>
-        <source>These files are left alone until they change or you try again. All others are indexed.</source>
+        <source>These files are skipped until they change or you try again. All others are indexed.</source>
         <translation>Diese Dateien bleiben liegen, bis sie sich ändern oder ein neuer Versuch beginnt. Alle anderen sind indiziert.</translation>
     </message>
     <message>
@@ -390,7 +390,7 @@
         <translation>Diese Bibliothek übernehmen, damit sie hier geändert werden kann?</translation>
     </message>
     <message>
-        <source>Index its folders where they are on this computer</source>
+        <source>Index those of its folders that are on this computer</source>
         <translation>Ihre Ordner indizieren, soweit es sie auf diesem Rechner gibt</translation>
     </message>
     <message>
@@ -398,7 +398,7 @@
         <translation>Sie nennt diese Ordner:</translation>
     </message>
     <message>
-        <source>It was made on another computer or by somebody else. Its catalog is checked and written anew; the one that is there now is kept beside it.</source>
+        <source>It was made on another computer or by someone else. Its catalog is checked and rebuilt; the current one is kept beside it.</source>
         <translation>Sie wurde auf einem anderen Rechner oder von jemand anderem angelegt. Ihr Katalog wird geprüft und neu geschrieben; der jetzige bleibt daneben erhalten.</translation>
     </message>
     <message>
@@ -422,7 +422,7 @@
         <translation>„{name}“ aus der Bibliothek entfernen?</translation>
     </message>
     <message>
-        <source>Search will no longer find its {videos}. The files themselves stay where they are; for 30 days, adding the folder again brings all back.</source>
+        <source>Search will no longer find its {videos}. The files stay where they are. Add the folder again within 30 days to restore everything.</source>
         <translation>Die Suche findet {videos} daraus nicht mehr. Die Dateien selbst bleiben, wo sie sind; wird der Ordner binnen 30 Tagen wieder hinzugefügt, ist alles wieder da.</translation>
     </message>
     <message numerus="yes">
@@ -440,10 +440,6 @@
         <translation>Alle Videos</translation>
     </message>
     <message>
-        <source>Changes are not told here: looked at every {minutes} min</source>
-        <translation>Änderungen werden hier nicht gemeldet: alle {minutes} min wird nachgesehen</translation>
-    </message>
-    <message>
         <source>Could not be read</source>
         <translation>Nicht lesbar</translation>
     </message>
@@ -458,6 +454,10 @@
     <message>
         <source>Indexing</source>
         <translation>Wird indiziert</translation>
+    </message>
+    <message>
+        <source>No change notifications here: rescanned every {minutes} min</source>
+        <translation>Änderungen werden hier nicht gemeldet: alle {minutes} min wird nachgesehen</translation>
     </message>
     <message>
         <source>Offline</source>
@@ -535,7 +535,7 @@
         <translation>Suchen</translation>
     </message>
     <message>
-        <source>Search in it</source>
+        <source>Search here</source>
         <translation>Darin suchen</translation>
     </message>
     <message>
@@ -550,7 +550,7 @@
         <translation>Übernehmen …</translation>
     </message>
     <message>
-        <source>Another program is writing to this library. You can search it; to add or remove folders, close the other program and start again.</source>
+        <source>Another program is writing to this library. You can search it. To add or remove folders, close the other program and restart this one.</source>
         <translation>Ein anderes Programm schreibt gerade in diese Bibliothek. Suchen geht; um Ordner hinzuzufügen oder zu entfernen, das andere Programm beenden und neu starten.</translation>
     </message>
     <message>
@@ -560,6 +560,10 @@
     <message>
         <source>Details…</source>
         <translation>Einzelheiten…</translation>
+    </message>
+    <message>
+        <source>Files on another computer ({name}) cannot be dropped here. Use “Add folder” in the Library menu.</source>
+        <translation>Was auf einem anderen Computer ({name}) liegt, lässt sich hier nicht ablegen. Dafür gibt es „Ordner hinzufügen“ im Menü Bibliothek.</translation>
     </message>
     <message>
         <source>Paus&amp;e indexing</source>
@@ -586,18 +590,14 @@
         <translation>Startmodell verwenden</translation>
     </message>
     <message>
-        <source>What lies on another computer ({name}) cannot be dropped here. Use “Add folder” in the Library menu.</source>
-        <translation>Was auf einem anderen Computer ({name}) liegt, lässt sich hier nicht ablegen. Dafür gibt es „Ordner hinzufügen“ im Menü Bibliothek.</translation>
-    </message>
-    <message>
-        <source>“{name}” could not be opened: no program is set for such files.</source>
+        <source>“{name}” could not be opened: no program is set for this file type.</source>
         <translation>„{name}“ lässt sich nicht öffnen: Für solche Dateien ist kein Programm festgelegt.</translation>
     </message>
 </context>
 <context>
     <name>ModelDialog</name>
     <message>
-        <source>A model compares pictures with words, on this computer. With another one all videos are indexed anew; search goes on meanwhile, and the old index is kept. Nothing is downloaded unless you say so.</source>
+        <source>A model compares pictures with words, on this computer. Another model re-indexes all videos; you can keep searching meanwhile, and the old index is kept. Nothing is downloaded until you choose it.</source>
         <translation>Ein Modell vergleicht Bilder mit Wörtern, auf diesem Computer. Mit einem anderen werden alle Videos neu indexiert; gesucht werden kann währenddessen weiter, und der alte Index bleibt erhalten. Nichts wird ungefragt heruntergeladen.</translation>
     </message>
     <message>
@@ -613,12 +613,20 @@
         <translation>Importieren</translation>
     </message>
     <message>
-        <source>Import a model&apos;s folder</source>
+        <source>Import a model from a folder</source>
         <translation>Ordner eines Modells importieren</translation>
     </message>
     <message>
-        <source>Import a model&apos;s zip</source>
+        <source>Import a model from a zip file</source>
         <translation>Zip-Datei eines Modells importieren</translation>
+    </message>
+    <message>
+        <source>Import a model that was downloaded on another computer, or trained</source>
+        <translation>Ein Modell übernehmen, das ein anderer Computer heruntergeladen hat oder das trainiert wurde</translation>
+    </message>
+    <message>
+        <source>Its index is removed as well. Your videos, tags and notes are kept.</source>
+        <translation>Was damit indexiert ist, wird mit entfernt. Videos, Tags und Notizen bleiben, wie sie sind.</translation>
     </message>
     <message>
         <source>Keep</source>
@@ -641,31 +649,19 @@
         <translation>„{title}“ entfernen und {size} freigeben?</translation>
     </message>
     <message>
-        <source>Take in a model that another computer has downloaded, or that was trained</source>
-        <translation>Ein Modell übernehmen, das ein anderer Computer heruntergeladen hat oder das trainiert wurde</translation>
-    </message>
-    <message>
-        <source>That is {length} of video here; how long it takes is told as soon as the first ones are done.</source>
+        <source>Your library has {length} of video. You will see an estimate once indexing has started.</source>
         <translation>Das sind hier {length} Video; wie lange es dauert, steht da, sobald die ersten fertig sind.</translation>
-    </message>
-    <message>
-        <source>What is indexed with it goes, too. Your videos, tags and notes stay as they are.</source>
-        <translation>Was damit indexiert ist, wird mit entfernt. Videos, Tags und Notizen bleiben, wie sie sind.</translation>
     </message>
 </context>
 <context>
     <name>ModelFrame</name>
     <message>
-        <source>Asking for it…</source>
-        <translation>Wird angefragt…</translation>
-    </message>
-    <message>
         <source>Cancel</source>
         <translation>Abbrechen</translation>
     </message>
     <message>
-        <source>Checking what came…</source>
-        <translation>Wird geprüft…</translation>
+        <source>Contacting the server…</source>
+        <translation>Wird angefragt…</translation>
     </message>
     <message>
         <source>Download</source>
@@ -676,16 +672,16 @@
         <translation>Englisch</translation>
     </message>
     <message>
-        <source>Go on</source>
-        <translation>Fortsetzen</translation>
-    </message>
-    <message>
         <source>In use</source>
         <translation>In Gebrauch</translation>
     </message>
     <message>
-        <source>In use until the other one&apos;s index is complete.</source>
+        <source>In use until the new index is complete.</source>
         <translation>In Gebrauch, bis der Index des anderen vollständig ist.</translation>
+    </message>
+    <message>
+        <source>Indexing your videos with it; searches use {title} until that is done.</source>
+        <translation>Die Videos werden damit indexiert; bis das fertig ist, wird mit {title} gesucht.</translation>
     </message>
     <message>
         <source>Many languages</source>
@@ -696,20 +692,24 @@
         <translation>Fortschritt des Herunterladens</translation>
     </message>
     <message>
+        <source>Queued…</source>
+        <translation>Wartet, bis es an der Reihe ist…</translation>
+    </message>
+    <message>
         <source>Remove…</source>
         <translation>Entfernen…</translation>
+    </message>
+    <message>
+        <source>Resume</source>
+        <translation>Fortsetzen</translation>
     </message>
     <message>
         <source>Use</source>
         <translation>Verwenden</translation>
     </message>
     <message>
-        <source>Waiting for its turn…</source>
-        <translation>Wartet, bis es an der Reihe ist…</translation>
-    </message>
-    <message>
-        <source>Your videos are being indexed with it; until that is done, searches use {title}.</source>
-        <translation>Die Videos werden damit indexiert; bis das fertig ist, wird mit {title} gesucht.</translation>
+        <source>Verifying the download…</source>
+        <translation>Wird geprüft…</translation>
     </message>
     <message>
         <source>about {size}</source>
@@ -728,7 +728,7 @@
         <translation>{done} von {total}</translation>
     </message>
     <message>
-        <source>{fetched} of it are here already.</source>
+        <source>{fetched} already downloaded.</source>
         <translation>{fetched} davon sind schon hier.</translation>
     </message>
 </context>
@@ -739,7 +739,7 @@
         <translation>Ein besseres Modell kann heruntergeladen werden: {title}, etwa {size}.</translation>
     </message>
     <message>
-        <source>Do not tell this again</source>
+        <source>Do not show this again</source>
         <translation>Nicht mehr darauf hinweisen</translation>
     </message>
     <message>
@@ -750,6 +750,10 @@
 <context>
     <name>NoteEditor</name>
     <message>
+        <source>Anything worth remembering; search finds these words too</source>
+        <translation>Was zu merken lohnt; die Suche findet auch diese Wörter</translation>
+    </message>
+    <message>
         <source>Note</source>
         <translation>Notiz</translation>
     </message>
@@ -757,34 +761,26 @@
         <source>Note on {video}</source>
         <translation>Notiz zu {video}</translation>
     </message>
-    <message>
-        <source>What is worth remembering; search finds these words too</source>
-        <translation>Was zu merken lohnt; die Suche findet auch diese Wörter</translation>
-    </message>
 </context>
 <context>
     <name>OlderProfileQuestion</name>
-    <message>
-        <source>A library of an older version</source>
-        <translation>Eine Bibliothek einer älteren Version</translation>
-    </message>
     <message>
         <source>An older version of CRET Desktop kept its library elsewhere. Move it here?</source>
         <translation>Eine ältere Version von CRET Desktop hatte ihre Bibliothek an anderer Stelle. Hierher verschieben?</translation>
     </message>
     <message>
-        <source>Begin anew</source>
-        <translation>Neu beginnen</translation>
-    </message>
-    <message>
         <source>From: {old}
 To: {new}
 
-Your videos stay where they are. If you begin anew, the old library stays, too, and you will not be asked again.</source>
+Your videos stay where they are. If you start empty, the old library is kept, and you will not be asked again.</source>
         <translation>Von: {old}
 Nach: {new}
 
 Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliothek, und diese Frage kommt nicht wieder.</translation>
+    </message>
+    <message>
+        <source>Library of an older version</source>
+        <translation>Eine Bibliothek einer älteren Version</translation>
     </message>
     <message>
         <source>Move the library</source>
@@ -793,6 +789,10 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
     <message>
         <source>Quit</source>
         <translation>Beenden</translation>
+    </message>
+    <message>
+        <source>Start empty</source>
+        <translation>Neu beginnen</translation>
     </message>
 </context>
 <context>
@@ -809,19 +809,19 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
 <context>
     <name>Playback</name>
     <message>
-        <source>it holds no picture that can be decoded here</source>
+        <source>it has no video that can be decoded here</source>
         <translation>sie enthält kein Bild, das hier dekodiert werden kann</translation>
     </message>
     <message>
-        <source>no picture could be decoded</source>
+        <source>no frame could be decoded</source>
         <translation>kein Bild konnte dekodiert werden</translation>
     </message>
     <message>
-        <source>“{name}” cannot be played here ({reason}). Another program may be able to.</source>
+        <source>“{name}” cannot be played here ({reason}). Try another program.</source>
         <translation>„{name}“ lässt sich hier nicht abspielen ({reason}). Ein anderes Programm kann es vielleicht.</translation>
     </message>
     <message>
-        <source>“{name}” is not where it was. If it is on a drive, connect that drive.</source>
+        <source>“{name}” was not found. If it is on a drive, connect that drive.</source>
         <translation>„{name}“ ist nicht mehr an seinem Platz. Liegt die Datei auf einem Laufwerk, dieses bitte anschließen.</translation>
     </message>
 </context>
@@ -855,7 +855,7 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
         <translation>In anderem Programm öffnen</translation>
     </message>
     <message>
-        <source>This file keeps no index of its pictures: moments are shown near their place, not to the frame.</source>
+        <source>This file has no seek index: moments are shown approximately, not to the frame.</source>
         <translation>Diese Datei hat kein Verzeichnis ihrer Bilder: Momente werden ungefähr getroffen, nicht auf das Bild genau.</translation>
     </message>
     <message>
@@ -917,7 +917,7 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
         <translation>Videos werden gesucht … {videos} gefunden</translation>
     </message>
     <message>
-        <source>Optimising the index; search is ready meanwhile</source>
+        <source>Optimising the index; search is ready</source>
         <translation>Der Index wird optimiert; gesucht werden kann schon</translation>
     </message>
     <message>
@@ -949,7 +949,7 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
         <translation>Wartet auf Netzstrom</translation>
     </message>
     <message>
-        <source>needs {size} of disk</source>
+        <source>needs {size} of disk space</source>
         <translation>braucht {size} Speicherplatz</translation>
     </message>
     <message>
@@ -1019,7 +1019,7 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
 <context>
     <name>ResultsPage</name>
     <message>
-        <source>Change one of them, or look at the whole library.</source>
+        <source>Change a filter, or show the whole library.</source>
         <translation>Einen davon ändern oder die ganze Bibliothek ansehen.</translation>
     </message>
     <message>
@@ -1027,7 +1027,7 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
         <translation>Filter zurücksetzen</translation>
     </message>
     <message>
-        <source>No video fits these filters</source>
+        <source>No video matches these filters</source>
         <translation>Kein Video passt zu diesen Filtern</translation>
     </message>
     <message>
@@ -1051,20 +1051,12 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
         <translation>Nichts in der Bibliothek passt zu „{query}“.</translation>
     </message>
     <message>
-        <source>Nothing looks much like this picture. The nearest moments, all weak:</source>
+        <source>Nothing looks much like this picture. The closest moments, all weak matches:</source>
         <translation>Nichts sieht diesem Bild recht ähnlich. Die nächsten Momente, alle schwach:</translation>
     </message>
     <message>
-        <source>Nothing matches “{query}” well. The nearest moments, all weak:</source>
+        <source>Nothing matches “{query}” well. The closest moments, all weak matches:</source>
         <translation>Nichts passt gut zu „{query}“. Die nächstliegenden Momente, alle schwach:</translation>
-    </message>
-    <message>
-        <source>Order</source>
-        <translation>Reihenfolge</translation>
-    </message>
-    <message>
-        <source>Order: {order}</source>
-        <translation>Reihenfolge: {order}</translation>
     </message>
     <message>
         <source>Results as a grid</source>
@@ -1087,7 +1079,15 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
         <translation>Suche läuft…</translation>
     </message>
     <message>
-        <source>Size of the pictures</source>
+        <source>Sort by</source>
+        <translation>Reihenfolge</translation>
+    </message>
+    <message>
+        <source>Sort: {order}</source>
+        <translation>Reihenfolge: {order}</translation>
+    </message>
+    <message>
+        <source>Thumbnail size</source>
         <translation>Größe der Bilder</translation>
     </message>
     <message>
@@ -1110,12 +1110,12 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
         <translation>Einen Moment beschreiben: ein Hund rennt am Strand</translation>
     </message>
     <message>
-        <source>Filters</source>
-        <translation>Filter</translation>
+        <source>Exclude moments that show something</source>
+        <translation>Momente ausschließen, die etwas Bestimmtes zeigen</translation>
     </message>
     <message>
-        <source>Leave out moments that show something</source>
-        <translation>Momente ausschließen, die etwas Bestimmtes zeigen</translation>
+        <source>Filters</source>
+        <translation>Filter</translation>
     </message>
     <message>
         <source>Save this search</source>
@@ -1151,7 +1151,7 @@ Die Videos bleiben, wo sie sind. Wird neu begonnen, bleibt auch die alte Bibliot
 <context>
     <name>SeekBar</name>
     <message>
-        <source>Place in the video</source>
+        <source>Position in the video</source>
         <translation>Stelle im Video</translation>
     </message>
 </context>
@@ -1172,24 +1172,20 @@ Renders/*</source>
 Renders/*</translation>
     </message>
     <message>
-        <source>Added before and after each moment, where the video has it.</source>
-        <translation>Vor und nach jedem Moment angefügt, soweit das Video reicht.</translation>
-    </message>
-    <message>
-        <source>All shortcuts, and other keys for them.</source>
-        <translation>Alle Tastenkürzel, und andere Tasten dafür.</translation>
+        <source>Appearance</source>
+        <translation>Farben</translation>
     </message>
     <message>
         <source>Apple GPU (mps)</source>
         <translation>Apple-GPU (mps)</translation>
     </message>
     <message>
-        <source>As much as it needs</source>
-        <translation>So viel wie nötig</translation>
+        <source>Applies to newly indexed videos; “Free space” shrinks existing thumbnails.</source>
+        <translation>Gilt für Videos, die von nun an indiziert werden; „Platz schaffen“ verkleinert auch die anderen.</translation>
     </message>
     <message>
-        <source>As the system has it</source>
-        <translation>Wie im System</translation>
+        <source>Available: {devices}.</source>
+        <translation>Gefunden: {devices}.</translation>
     </message>
     <message>
         <source>Choose a folder for exports</source>
@@ -1208,6 +1204,10 @@ Renders/*</translation>
         <translation>Verlauf löschen</translation>
     </message>
     <message>
+        <source>Clip export</source>
+        <translation>Exportierte Momente</translation>
+    </message>
+    <message>
         <source>Clips</source>
         <translation>Clips</translation>
     </message>
@@ -1216,15 +1216,11 @@ Renders/*</translation>
         <translation>Grob: höchstens 20 Sekunden</translation>
     </message>
     <message>
-        <source>Colours</source>
-        <translation>Farben</translation>
-    </message>
-    <message>
-        <source>Compares pictures with words. Another one needs an index of its own.</source>
+        <source>Compares pictures with words. Each model needs its own index.</source>
         <translation>Vergleicht Bilder mit Worten. Ein anderes braucht einen eigenen Index.</translation>
     </message>
     <message>
-        <source>Copied: fast, starts at a keyframe</source>
+        <source>Copy (fast): starts at a keyframe</source>
         <translation>Kopiert: schnell, ab einem Keyframe</translation>
     </message>
     <message>
@@ -1232,28 +1228,36 @@ Renders/*</translation>
         <translation>Dunkel</translation>
     </message>
     <message>
+        <source>Default: at most 10 seconds</source>
+        <translation>Üblich: höchstens 10 Sekunden</translation>
+    </message>
+    <message>
+        <source>Devices could not be listed: {reason}</source>
+        <translation>Das ließ sich nicht feststellen: {reason}</translation>
+    </message>
+    <message>
         <source>Disk space</source>
         <translation>Speicherplatz</translation>
     </message>
     <message>
-        <source>Exact to a frame: slower</source>
-        <translation>Bildgenau: langsamer</translation>
+        <source>Exclude</source>
+        <translation>Auslassen</translation>
     </message>
     <message>
         <source>Export to</source>
         <translation>Exportieren nach</translation>
     </message>
     <message>
-        <source>Exported moments are</source>
-        <translation>Exportierte Momente</translation>
+        <source>Extra time before and after each moment, where the video has it.</source>
+        <translation>Vor und nach jedem Moment angefügt, soweit das Video reicht.</translation>
+    </message>
+    <message>
+        <source>Fastest available</source>
+        <translation>Dem schnellsten, das da ist</translation>
     </message>
     <message>
         <source>Fine: at most 5 seconds</source>
         <translation>Fein: höchstens 5 Sekunden</translation>
-    </message>
-    <message>
-        <source>Found: {devices}.</source>
-        <translation>Gefunden: {devices}.</translation>
     </message>
     <message>
         <source>Free space</source>
@@ -1268,8 +1272,8 @@ Renders/*</translation>
         <translation>Allgemein</translation>
     </message>
     <message>
-        <source>Go on in the tray</source>
-        <translation>Im Infobereich weiterlaufen</translation>
+        <source>Give other programs priority</source>
+        <translation>Anderen Programmen den Vortritt lassen</translation>
     </message>
     <message>
         <source>Handles</source>
@@ -1280,32 +1284,24 @@ Renders/*</translation>
         <translation>Verlauf</translation>
     </message>
     <message>
-        <source>Holds for videos indexed from now on; freeing space makes the others as small.</source>
-        <translation>Gilt für Videos, die von nun an indiziert werden; „Platz schaffen“ verkleinert auch die anderen.</translation>
-    </message>
-    <message>
-        <source>Holds from the next start on.</source>
-        <translation>Gilt ab dem nächsten Start.</translation>
-    </message>
-    <message>
-        <source>In the tray, new videos are still found and indexed while the window is closed.</source>
-        <translation>Im Infobereich werden neue Videos auch bei geschlossenem Fenster gefunden und indiziert.</translation>
-    </message>
-    <message>
         <source>Indexing</source>
         <translation>Indizieren</translation>
     </message>
     <message>
-        <source>Indexing goes on by itself when the computer is plugged in.</source>
+        <source>Indexing resumes when the computer is plugged in.</source>
         <translation>Geht von selbst weiter, sobald der Rechner am Netz hängt.</translation>
     </message>
     <message>
-        <source>Indexing stops when the library has grown to this. Nothing is deleted.</source>
+        <source>Indexing stops at this library size. Nothing is deleted.</source>
         <translation>Das Indizieren hält an, wenn die Bibliothek so groß geworden ist. Gelöscht wird nichts.</translation>
     </message>
     <message>
         <source>Indexing takes longer while the computer is busy.</source>
         <translation>Das Indizieren dauert länger, solange der Rechner beschäftigt ist.</translation>
+    </message>
+    <message>
+        <source>Keep running in the tray</source>
+        <translation>Im Infobereich weiterlaufen</translation>
     </message>
     <message>
         <source>Kept on this computer only.</source>
@@ -1328,28 +1324,20 @@ Renders/*</translation>
         <translation>Groß</translation>
     </message>
     <message>
-        <source>Leave out</source>
-        <translation>Auslassen</translation>
-    </message>
-    <message>
-        <source>Let other programs go first</source>
-        <translation>Anderen Programmen den Vortritt lassen</translation>
+        <source>Last used folder</source>
+        <translation>Der zuletzt benutzte</translation>
     </message>
     <message>
         <source>Light</source>
         <translation>Hell</translation>
     </message>
     <message>
-        <source>Looking for what there is…</source>
+        <source>Looking for devices…</source>
         <translation>Es wird nachgesehen…</translation>
     </message>
     <message>
-        <source>Looking how much space it takes…</source>
+        <source>Measuring disk usage…</source>
         <translation>Belegter Platz wird ermittelt…</translation>
-    </message>
-    <message>
-        <source>Makes larger thumbnails as small as chosen, and takes away what nothing shows</source>
-        <translation>Verkleinert größere Vorschaubilder auf die gewählte Größe und entfernt, was nicht mehr gebraucht wird</translation>
     </message>
     <message>
         <source>Medium</source>
@@ -1368,7 +1356,19 @@ Renders/*</translation>
         <translation>NVIDIA-GPU (cuda)</translation>
     </message>
     <message>
-        <source>One pattern a line, of files or folders; * stands for any letters.</source>
+        <source>New videos are still found and indexed while the window is closed.</source>
+        <translation>Im Infobereich werden neue Videos auch bei geschlossenem Fenster gefunden und indiziert.</translation>
+    </message>
+    <message>
+        <source>No limit</source>
+        <translation>So viel wie nötig</translation>
+    </message>
+    <message>
+        <source>No system tray here, so closing the window quits.</source>
+        <translation>Dieses System hat keinen Infobereich dafür.</translation>
+    </message>
+    <message>
+        <source>One file or folder pattern per line; * matches any characters.</source>
         <translation>Ein Muster je Zeile, für Dateien oder Ordner; * steht für beliebige Zeichen.</translation>
     </message>
     <message>
@@ -1376,15 +1376,15 @@ Renders/*</translation>
         <translation>Anderer Player</translation>
     </message>
     <message>
-        <source>Pages of the settings</source>
-        <translation>Seiten der Einstellungen</translation>
+        <source>Pause while on battery</source>
+        <translation>Im Akkubetrieb warten</translation>
     </message>
     <message>
-        <source>Playing and export</source>
+        <source>Playback and export</source>
         <translation>Abspielen und Export</translation>
     </message>
     <message>
-        <source>Plays a video outside of this window.</source>
+        <source>Plays videos outside this window.</source>
         <translation>Spielt ein Video außerhalb dieses Fensters ab.</translation>
     </message>
     <message>
@@ -1404,7 +1404,11 @@ Renders/*</translation>
         <translation>Beenden</translation>
     </message>
     <message>
-        <source>Remember what was searched</source>
+        <source>Re-encode (exact): slower</source>
+        <translation>Bildgenau: langsamer</translation>
+    </message>
+    <message>
+        <source>Remember my searches</source>
         <translation>Gesuchtes merken</translation>
     </message>
     <message>
@@ -1416,56 +1420,52 @@ Renders/*</translation>
         <translation>Läuft auf</translation>
     </message>
     <message>
+        <source>Same as system</source>
+        <translation>Wie im System</translation>
+    </message>
+    <message>
         <source>Settings</source>
         <translation>Einstellungen</translation>
     </message>
     <message>
-        <source>Shorter clips find briefer moments, but take longer to index and more space. Holds for videos indexed from now on; “Index again” in a folder&apos;s menu does it for the others.</source>
+        <source>Settings pages</source>
+        <translation>Seiten der Einstellungen</translation>
+    </message>
+    <message>
+        <source>Shorter clips find briefer moments, but take longer to index and use more space. Applies to newly indexed videos; for the others, use “Index again” in a folder&apos;s menu.</source>
         <translation>Kürzere Clips finden kürzere Momente, brauchen aber mehr Zeit und Platz. Gilt für Videos, die von nun an indiziert werden; für die anderen gibt es „Neu indizieren“ im Menü eines Ordners.</translation>
+    </message>
+    <message>
+        <source>Shrink thumbnails to the chosen size, and delete unused ones</source>
+        <translation>Verkleinert größere Vorschaubilder auf die gewählte Größe und entfernt, was nicht mehr gebraucht wird</translation>
     </message>
     <message>
         <source>Small</source>
         <translation>Klein</translation>
     </message>
     <message>
-        <source>The fastest there is</source>
-        <translation>Dem schnellsten, das da ist</translation>
-    </message>
-    <message>
-        <source>The folder that an export begins with.</source>
-        <translation>Der Ordner, den ein Export vorschlägt.</translation>
-    </message>
-    <message>
-        <source>The one used last</source>
-        <translation>Der zuletzt benutzte</translation>
-    </message>
-    <message>
-        <source>The system&apos;s own</source>
+        <source>System default</source>
         <translation>Der des Systems</translation>
     </message>
     <message>
-        <source>This system has no tray to go on in.</source>
-        <translation>Dieses System hat keinen Infobereich dafür.</translation>
+        <source>Takes effect after a restart.</source>
+        <translation>Gilt ab dem nächsten Start.</translation>
+    </message>
+    <message>
+        <source>The default folder for exports.</source>
+        <translation>Der Ordner, den ein Export vorschlägt.</translation>
     </message>
     <message>
         <source>Thumbnails</source>
         <translation>Vorschaubilder</translation>
     </message>
     <message>
-        <source>Thumbnails take {thumbnails}, all else that is known of the videos {rest}; {free} are free.</source>
+        <source>Thumbnails: {thumbnails}. Other index data: {rest}. Free: {free}.</source>
         <translation>Vorschaubilder belegen {thumbnails}, alles andere Wissen über die Videos {rest}; {free} sind frei.</translation>
     </message>
     <message>
-        <source>Usual: at most 10 seconds</source>
-        <translation>Üblich: höchstens 10 Sekunden</translation>
-    </message>
-    <message>
-        <source>Wait while on battery</source>
-        <translation>Im Akkubetrieb warten</translation>
-    </message>
-    <message>
-        <source>What there is could not be found out: {reason}</source>
-        <translation>Das ließ sich nicht feststellen: {reason}</translation>
+        <source>View and change shortcuts.</source>
+        <translation>Alle Tastenkürzel, und andere Tasten dafür.</translation>
     </message>
     <message>
         <source>When the window is closed</source>
@@ -1474,6 +1474,10 @@ Renders/*</translation>
 </context>
 <context>
     <name>ShortcutsDialog</name>
+    <message>
+        <source>Already used by “{command}”. Remove them there first.</source>
+        <translation>Sie gehören jetzt zu „{command}“. Erst dort freigeben.</translation>
+    </message>
     <message>
         <source>Click into the field and press the keys.</source>
         <translation>In das Feld klicken und die Tasten drücken.</translation>
@@ -1507,19 +1511,15 @@ Renders/*</translation>
         <translation>Alle zurücksetzen</translation>
     </message>
     <message>
-        <source>The keys that the command came with</source>
+        <source>Restore the default keys</source>
         <translation>Die ursprünglichen Tasten des Befehls</translation>
-    </message>
-    <message>
-        <source>They belong to “{command}” now. Free them there first.</source>
-        <translation>Sie gehören jetzt zu „{command}“. Erst dort freigeben.</translation>
     </message>
     <message>
         <source>Use these keys</source>
         <translation>Diese Tasten nehmen</translation>
     </message>
     <message>
-        <source>{keys} belongs to “{command}”. Press others, or free them there first.</source>
+        <source>{keys} is already used by “{command}”. Press other keys, or remove it there first.</source>
         <translation>{keys} gehört zu „{command}“. Andere drücken oder erst dort freigeben.</translation>
     </message>
 </context>
@@ -1534,10 +1534,6 @@ Renders/*</translation>
         <translation>Einen Ordner hierher ziehen</translation>
     </message>
     <message>
-        <source>Its videos become searchable by what can be seen in them. Nothing leaves this computer.</source>
-        <translation>Seine Videos werden durchsuchbar nach dem, was darin zu sehen ist. Nichts verlässt diesen Rechner.</translation>
-    </message>
-    <message>
         <source>Looking for videos…</source>
         <translation>Videos werden gesucht…</translation>
     </message>
@@ -1550,11 +1546,15 @@ Renders/*</translation>
         <translation>Die Bibliothek wird geöffnet…</translation>
     </message>
     <message>
-        <source>The folders in this library hold no video that could be read. Add another one.</source>
+        <source>The folders in this library contain no readable video. Add another folder.</source>
         <translation>Die Ordner dieser Bibliothek enthalten kein lesbares Video. Einen weiteren hinzufügen?</translation>
     </message>
     <message>
-        <source>They appear here at once, and can be searched as soon as the first one is indexed.</source>
+        <source>Then search its videos by describing what they show. Nothing leaves this computer.</source>
+        <translation>Seine Videos werden durchsuchbar nach dem, was darin zu sehen ist. Nichts verlässt diesen Rechner.</translation>
+    </message>
+    <message>
+        <source>They appear here right away, and can be searched as soon as the first one is indexed.</source>
         <translation>Sie erscheinen hier sofort und sind durchsuchbar, sobald das erste indiziert ist.</translation>
     </message>
 </context>
@@ -1569,7 +1569,7 @@ Renders/*</translation>
         <translation>Sicherung</translation>
     </message>
     <message>
-        <source>Known again: {videos}.</source>
+        <source>Matched: {videos}.</source>
         <translation>Wiedererkannt: {videos}.</translation>
     </message>
     <message>
@@ -1577,15 +1577,11 @@ Renders/*</translation>
         <translation>Verschieben</translation>
     </message>
     <message>
-        <source>Not here, and kept until they come: {videos}.</source>
+        <source>Not in the library yet, kept for later: {videos}.</source>
         <translation>Für nicht vorhandene ({videos}) wird es aufbewahrt, bis sie kommen.</translation>
     </message>
     <message>
-        <source>Not known here, and left out: {videos}.</source>
-        <translation>Hier nicht bekannt und ausgelassen: {videos}.</translation>
-    </message>
-    <message>
-        <source>Note put below the one that was there: {videos}.</source>
+        <source>Note appended to an existing one: {videos}.</source>
         <translation>Unter eine vorhandene Notiz gesetzt: {videos}.</translation>
     </message>
     <message>
@@ -1601,8 +1597,12 @@ Renders/*</translation>
         <translation>Tags, Notizen und Favoriten wurden nach {path} geschrieben: {videos}.</translation>
     </message>
     <message>
-        <source>The library is in {folder} now. The old one is not used any more and can be deleted: {before}</source>
+        <source>The library is now in {folder}. The old one is no longer used and can be deleted: {before}</source>
         <translation>Die Bibliothek liegt jetzt in {folder}. Die alte wird nicht mehr gebraucht und kann gelöscht werden: {before}</translation>
+    </message>
+    <message>
+        <source>Unknown, and skipped: {videos}.</source>
+        <translation>Hier nicht bekannt und ausgelassen: {videos}.</translation>
     </message>
     <message>
         <source>Writing</source>
@@ -1612,20 +1612,16 @@ Renders/*</translation>
 <context>
     <name>StorageDialog</name>
     <message>
-        <source>A backup is a whole library. Keep it on another disk. Your videos are not in it.</source>
-        <translation>Eine Sicherung ist eine ganze Bibliothek und gehört auf ein anderes Laufwerk. Die Videos sind nicht darin.</translation>
-    </message>
-    <message>
         <source>All files (*)</source>
         <translation>Alle Dateien (*)</translation>
     </message>
     <message>
-        <source>All of it (*.json)</source>
-        <translation>Alles (*.json)</translation>
-    </message>
-    <message>
         <source>Back up…</source>
         <translation>Sichern…</translation>
+    </message>
+    <message>
+        <source>Backs up the whole library, without your videos. Keep it on another disk.</source>
+        <translation>Eine Sicherung ist eine ganze Bibliothek und gehört auf ein anderes Laufwerk. Die Videos sind nicht darin.</translation>
     </message>
     <message>
         <source>Backup</source>
@@ -1644,12 +1640,16 @@ Renders/*</translation>
         <translation>Kopieren abbrechen</translation>
     </message>
     <message>
-        <source>Choose the backup’s folder</source>
+        <source>Choose the backup folder</source>
         <translation>Ordner der Sicherung wählen</translation>
     </message>
     <message>
         <source>Choose the folder of a library</source>
         <translation>Ordner einer Bibliothek wählen</translation>
+    </message>
+    <message>
+        <source>Complete (*.json)</source>
+        <translation>Alles (*.json)</translation>
     </message>
     <message>
         <source>Export tags and notes</source>
@@ -1664,6 +1664,10 @@ Renders/*</translation>
         <translation>Exportieren…</translation>
     </message>
     <message>
+        <source>For example to another disk. The library here is kept until you delete it.</source>
+        <translation>Etwa auf ein anderes Laufwerk. Die Bibliothek hier bleibt, bis sie gelöscht wird.</translation>
+    </message>
+    <message>
         <source>For spreadsheets (*.csv)</source>
         <translation>Für Tabellenprogramme (*.csv)</translation>
     </message>
@@ -1676,8 +1680,24 @@ Renders/*</translation>
         <translation>Importieren…</translation>
     </message>
     <message>
-        <source>It is copied to {folder} and used there. Without that disk there is no library then.</source>
+        <source>Include thumbnails</source>
+        <translation>Mit den Vorschaubildern</translation>
+    </message>
+    <message>
+        <source>It is copied to {folder} and used there. The library then needs that disk to be connected.</source>
         <translation>Sie wird nach {folder} kopiert und dort benutzt. Ohne dieses Laufwerk gibt es dann keine Bibliothek.</translation>
+    </message>
+    <message>
+        <source>It lacks what was typed and indexed since then. The current library is set aside, not deleted.</source>
+        <translation>Was seitdem eingegeben und indiziert wurde, ist nicht darin. Die jetzige Bibliothek wird beiseitegelegt, nicht gelöscht.</translation>
+    </message>
+    <message>
+        <source>Library location</source>
+        <translation>Die Bibliothek liegt in</translation>
+    </message>
+    <message>
+        <source>Location</source>
+        <translation>Ort</translation>
     </message>
     <message>
         <source>Move</source>
@@ -1692,19 +1712,19 @@ Renders/*</translation>
         <translation>Verschieben…</translation>
     </message>
     <message>
-        <source>One file that can be read without this program. Importing it replaces nothing.</source>
-        <translation>Eine Datei, die auch ohne dieses Programm gelesen werden kann. Beim Importieren wird nichts ersetzt.</translation>
+        <source>No library in {folder}. A library folder contains catalog.sqlite.</source>
+        <translation>In {folder} liegt keine Bibliothek: Eine solche enthält eine Datei catalog.sqlite.</translation>
     </message>
     <message>
-        <source>Place</source>
-        <translation>Ort</translation>
+        <source>One file, readable without this program. Importing it overwrites nothing.</source>
+        <translation>Eine Datei, die auch ohne dieses Programm gelesen werden kann. Beim Importieren wird nichts ersetzt.</translation>
     </message>
     <message>
         <source>Progress of the copy</source>
         <translation>Fortschritt des Kopierens</translation>
     </message>
     <message>
-        <source>Put “{name}” in the library’s place?</source>
+        <source>Replace the library with “{name}”?</source>
         <translation>„{name}“ an die Stelle der Bibliothek setzen?</translation>
     </message>
     <message>
@@ -1724,24 +1744,8 @@ Renders/*</translation>
         <translation>Tags, Notizen, Favoriten und gespeicherte Suchen</translation>
     </message>
     <message>
-        <source>The library lies in</source>
-        <translation>Die Bibliothek liegt in</translation>
-    </message>
-    <message>
-        <source>There is no library in {folder}: one holds a file catalog.sqlite.</source>
-        <translation>In {folder} liegt keine Bibliothek: Eine solche enthält eine Datei catalog.sqlite.</translation>
-    </message>
-    <message>
-        <source>To another disk, for example. The library here stays until you delete it.</source>
-        <translation>Etwa auf ein anderes Laufwerk. Die Bibliothek hier bleibt, bis sie gelöscht wird.</translation>
-    </message>
-    <message>
         <source>Use another…</source>
         <translation>Andere benutzen…</translation>
-    </message>
-    <message>
-        <source>What was typed and indexed since then is not in it. The present library is set aside, not deleted.</source>
-        <translation>Was seitdem eingegeben und indiziert wurde, ist nicht darin. Die jetzige Bibliothek wird beiseitegelegt, nicht gelöscht.</translation>
     </message>
     <message>
         <source>Where to move the library</source>
@@ -1752,11 +1756,7 @@ Renders/*</translation>
         <translation>Wohin mit der Sicherung</translation>
     </message>
     <message>
-        <source>With the pictures of the videos</source>
-        <translation>Mit den Vorschaubildern</translation>
-    </message>
-    <message>
-        <source>Without them, a restored library draws them anew from the videos</source>
+        <source>Without them, a restored library rebuilds them from the videos</source>
         <translation>Ohne sie zeichnet eine wiederhergestellte Bibliothek sie aus den Videos neu</translation>
     </message>
     <message>
@@ -1764,7 +1764,7 @@ Renders/*</translation>
         <translation>{what}: {done} von {total}</translation>
     </message>
     <message>
-        <source>{whole}: catalog {catalog}, pictures {thumbnails}, index {index}. {free} are free on its disk.</source>
+        <source>{whole}: catalog {catalog}, thumbnails {thumbnails}, index {index}. {free} free on its disk.</source>
         <translation>{whole}: Katalog {catalog}, Vorschaubilder {thumbnails}, Index {index}. {free} sind auf dem Laufwerk frei.</translation>
     </message>
 </context>
@@ -1825,11 +1825,11 @@ Renders/*</translation>
 <context>
     <name>WithoutBox</name>
     <message>
-        <source>Leave nothing out</source>
+        <source>Exclude nothing</source>
         <translation>Nichts ausschließen</translation>
     </message>
     <message>
-        <source>What the moments must not show: people</source>
+        <source>What moments must not show, for example people</source>
         <translation>Was nicht zu sehen sein soll: Menschen</translation>
     </message>
     <message>
@@ -2008,11 +2008,11 @@ Renders/*</translation>
 <context>
     <name>models</name>
     <message>
-        <source>A model that was imported.</source>
+        <source>An imported model.</source>
         <translation>Ein importiertes Modell.</translation>
     </message>
     <message>
-        <source>CRET as it was published, for research: train it, then import it.</source>
+        <source>CRET as published, for research: train it, then import it.</source>
         <translation>CRET, wie es veröffentlicht wurde, für die Forschung: erst trainieren, dann importieren.</translation>
     </message>
     <message>
@@ -2020,19 +2020,19 @@ Renders/*</translation>
         <translation>Findet mehr, braucht zum Indexieren aber ohne GPU ein Mehrfaches der Zeit.</translation>
     </message>
     <message>
-        <source>Finds most of all. For computers with a fast GPU.</source>
-        <translation>Findet am meisten. Für Computer mit schneller GPU.</translation>
-    </message>
-    <message>
-        <source>Knows objects and scenes. It is there from the first minute.</source>
+        <source>Knows objects and scenes. Included, and ready from the first minute.</source>
         <translation>Kennt Gegenstände und Szenen. Von der ersten Minute an da.</translation>
     </message>
     <message>
-        <source>Understands many languages, and sees smaller things.</source>
+        <source>The most accurate. For computers with a fast GPU.</source>
+        <translation>Findet am meisten. Für Computer mit schneller GPU.</translation>
+    </message>
+    <message>
+        <source>Understands many languages, and recognises smaller things.</source>
         <translation>Versteht viele Sprachen und sieht kleinere Dinge.</translation>
     </message>
     <message>
-        <source>Understands many languages; the faster one of the two that do.</source>
+        <source>Understands many languages. The faster of the two that do.</source>
         <translation>Versteht viele Sprachen; das schnellere der beiden, die das können.</translation>
     </message>
     <message>
@@ -2055,7 +2055,7 @@ Renders/*</translation>
         <translation>30 Sekunden bis 2 Minuten</translation>
     </message>
     <message>
-        <source>4K and more</source>
+        <source>4K or more</source>
         <translation>4K und mehr</translation>
     </message>
     <message>
@@ -2079,12 +2079,24 @@ Renders/*</translation>
         <translation>Ordner</translation>
     </message>
     <message>
-        <source>Full HD (1080p) and more</source>
+        <source>Full HD (1080p) or more</source>
         <translation>Full HD (1080p) und mehr</translation>
     </message>
     <message>
-        <source>HD (720p) and more</source>
+        <source>HD (720p) or more</source>
         <translation>HD (720p) und mehr</translation>
+    </message>
+    <message>
+        <source>Last 12 months</source>
+        <translation>Die letzten 12 Monate</translation>
+    </message>
+    <message>
+        <source>Last 30 days</source>
+        <translation>Die letzten 30 Tage</translation>
+    </message>
+    <message>
+        <source>Last 7 days</source>
+        <translation>Die letzten 7 Tage</translation>
     </message>
     <message>
         <source>Length</source>
@@ -2121,18 +2133,6 @@ Renders/*</translation>
     <message>
         <source>Tag</source>
         <translation>Tag</translation>
-    </message>
-    <message>
-        <source>The last 12 months</source>
-        <translation>Die letzten 12 Monate</translation>
-    </message>
-    <message>
-        <source>The last 30 days</source>
-        <translation>Die letzten 30 Tage</translation>
-    </message>
-    <message>
-        <source>The last 7 days</source>
-        <translation>Die letzten 7 Tage</translation>
     </message>
     <message>
         <source>Under 30 seconds</source>
@@ -2278,7 +2278,7 @@ Renders/*</translation>
         <translation>Als &amp;Filmstreifen</translation>
     </message>
     <message>
-        <source>E&amp;xport what is marked…</source>
+        <source>E&amp;xport the marked range…</source>
         <translation>Markiertes e&amp;xportieren…</translation>
     </message>
     <message>
@@ -2290,7 +2290,7 @@ Renders/*</translation>
         <translation>Voll&amp;bild</translation>
     </message>
     <message>
-        <source>La&amp;rger pictures</source>
+        <source>La&amp;rger thumbnails</source>
         <translation>&amp;Größere Bilder</translation>
     </message>
     <message>
@@ -2338,19 +2338,23 @@ Renders/*</translation>
         <translation>Abspielen, nochmals für s&amp;chneller</translation>
     </message>
     <message>
+        <source>Quieter</source>
+        <translation>Leiser</translation>
+    </message>
+    <message>
         <source>Repea&amp;t</source>
         <translation>&amp;Wiederholen</translation>
     </message>
     <message>
-        <source>S&amp;maller pictures</source>
+        <source>S&amp;maller thumbnails</source>
         <translation>&amp;Kleinere Bilder</translation>
     </message>
     <message>
-        <source>Sa&amp;ve or forget this search</source>
+        <source>Sa&amp;ve or remove this search</source>
         <translation>Diese Suche &amp;merken oder vergessen</translation>
     </message>
     <message>
-        <source>Search by the &amp;picture that was copied</source>
+        <source>Search by copied &amp;picture</source>
         <translation>Mit dem kopierten &amp;Bild suchen</translation>
     </message>
     <message>
@@ -2362,12 +2366,8 @@ Renders/*</translation>
         <translation>&amp;Alle Videos zeigen</translation>
     </message>
     <message>
-        <source>Show or &amp;hide its other moments</source>
+        <source>Show or &amp;hide the video&apos;s other moments</source>
         <translation>&amp;Weitere Momente zeigen oder verbergen</translation>
-    </message>
-    <message>
-        <source>Softer</source>
-        <translation>Leiser</translation>
     </message>
     <message>
         <source>Sound &amp;off or on</source>

@@ -350,7 +350,7 @@ def watching(at: Photographer) -> None:
     at.take("34-player-inexact-narrow")
     player.word.hide()
     at.take("32-player-narrow")
-    words = playback.tr("“{name}” cannot be played here ({reason}). Another program may be able to.")
+    words = playback.tr("“{name}” cannot be played here ({reason}). Try another program.")
     player.show_trouble(words.format(name="city_street.mp4", reason="Could not open file"))
     at.take("33-player-trouble")
     window.resize(*USUAL)

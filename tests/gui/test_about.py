@@ -19,7 +19,7 @@ def test_without_a_page_there_is_no_button(qtbot: QtBot, monkeypatch: pytest.Mon
     monkeypatch.setattr(paths, "releases_page", lambda: "")
     dialog = AboutDialog()
     qtbot.addWidget(dialog)
-    assert "Look for a newer version" not in buttons(dialog)
+    assert "Check for a newer version" not in buttons(dialog)
 
 
 def test_the_page_is_opened_when_asked_and_not_before(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,5 +29,5 @@ def test_the_page_is_opened_when_asked_and_not_before(qtbot: QtBot, monkeypatch:
     dialog = AboutDialog()
     qtbot.addWidget(dialog)
     assert opened == []
-    buttons(dialog)["Look for a newer version"].click()
+    buttons(dialog)["Check for a newer version"].click()
     assert opened == ["https://example.org/releases"]

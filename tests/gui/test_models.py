@@ -70,7 +70,7 @@ def test_download_cancel_go_on_use(application: Application, page: ModelDialog, 
     assert " of " in frame.state.text()
     press(frame.cancel)
     until(qtbot, page, ModelState.PARTIAL)
-    assert (frame.download.text(), page.problem.isVisible()) == ("Go on", False)
+    assert (frame.download.text(), page.problem.isVisible()) == ("Resume", False)
     hub.hold = None
     press(frame.download)
     until(qtbot, page, ModelState.READY)
@@ -129,7 +129,7 @@ def test_what_a_card_says(qtbot: QtBot) -> None:
     assert frame.state.text() == "3 clips indexed with it, 2 MB"
     assert (frame.use.isHidden(), frame.remove.isHidden()) == (False, False)
     frame.show_card(ModelCard("mine", "Mine", ModelState.READY, wanted=True), "Starter")
-    assert frame.state.text().endswith("searches use Starter.")
+    assert frame.state.text().endswith("searches use Starter until that is done.")
     assert (frame.use.isHidden(), frame.remove.isHidden()) == (True, True)
     frame.show_card(ModelCard("mine", "Mine", ModelState.READY, answers=True, clips=3, removable=True), "Mine")
     assert "until" in frame.state.text()

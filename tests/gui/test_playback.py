@@ -217,8 +217,8 @@ def test_what_cannot_be_played_is_told_in_a_sentence(watched: Watched, tmp_path:
     write_noise_audio(tmp_path / "only sound.m4a")
     for name, words in {
         "words.mp4": "cannot be played here",
-        "only sound.m4a": "no picture",
-        "gone.mp4": "is not where it was",
+        "only sound.m4a": "no video",
+        "gone.mp4": "was not found",
     }.items():
         with qtbot.waitSignal(playback.failed, timeout=WAIT) as failed:
             playback.open(str(tmp_path / name), 0.0, play=True)

@@ -118,7 +118,7 @@ def test_keys_play_step_and_shuttle(player: PlayerPage, qtbot: QtBot) -> None:
 def test_a_word_where_moments_cannot_be_shown_exactly(player: PlayerPage, qtbot: QtBot) -> None:
     assert not player.word.isVisible()
     playback_of(player).inexact.emit()
-    assert "near their place" in player.word.text
+    assert "shown approximately" in player.word.text
     with qtbot.waitSignal(player.external_wanted) as wanted:
         qtbot.mouseClick(player.word.findChild(QPushButton), Qt.MouseButton.LeftButton)
     assert wanted.args == [player.moments[0].path]
@@ -231,7 +231,7 @@ def test_what_is_gone_is_told_in_the_picture_s_place(player: PlayerPage, qtbot: 
     player.open("/nowhere/gone.mp4", 0.0)
     qtbot.waitUntil(lambda: player.trouble != "", timeout=WAIT)
     assert "gone.mp4" in player.trouble
-    assert "is not where it was" in player.trouble
+    assert "was not found" in player.trouble
     press(player, qtbot, Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
     assert wanted == ["/nowhere/gone.mp4"]
 
@@ -340,4 +340,4 @@ def test_from_the_preview_into_the_player(window: MainWindow, qtbot: QtBot) -> N
     assert playback_of(window.player).position > 0.1
     gone = replace(current(window), path="/nowhere/gone.mp4")
     window.playback.play(gone, gone.start)
-    qtbot.waitUntil(lambda: "is not where it was" in window.player.trouble, timeout=WAIT)
+    qtbot.waitUntil(lambda: "was not found" in window.player.trouble, timeout=WAIT)

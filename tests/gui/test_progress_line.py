@@ -76,7 +76,7 @@ def test_ready_to_search_while_the_index_is_optimised(line: ProgressLine, qtbot:
     line.show_finished(finished(3))
     assert words(line) == "3 videos, 3 clips indexed in 0:30 | Ready to search; the index is being optimised"
     line._leave.timeout.emit()
-    assert words(line) == "Optimising the index; search is ready meanwhile"
+    assert words(line) == "Optimising the index; search is ready"
     assert bar(line).isHidden()
     assert [b.text() for b in line.findChildren(QPushButton) if not b.isHidden()] == ["Close"]
     line.show_optimising(Optimising(False))
@@ -88,7 +88,7 @@ def test_a_run_that_finds_nothing_new_leaves_the_quiet_line(line: ProgressLine) 
     assert not line.isHidden()
     line.show_progress(progress(Phase.SCANNING, 0))
     line.show_finished(finished(0))
-    assert words(line) == "Optimising the index; search is ready meanwhile"
+    assert words(line) == "Optimising the index; search is ready"
     line.show_optimising(Optimising(False))
     assert line.isHidden()
     line.show_finished(finished(0))

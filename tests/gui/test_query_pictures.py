@@ -160,7 +160,7 @@ def test_a_drop_from_another_computer_is_answered(
     drop(application.window, urls("file://nas/videos/"))
     assert added == []
     assert application.window.banner.text == (
-        "What lies on another computer (nas) cannot be dropped here. Use \u201cAdd folder\u201d in the Library menu."
+        "Files on another computer (nas) cannot be dropped here. Use \u201cAdd folder\u201d in the Library menu."
     )
     drop(application.window, urls("file:///videos", "file://nas/videos/"))
     assert added == [["/videos"]]

@@ -395,7 +395,7 @@ def test_pictures_grow_and_shrink_by_key_and_wheel(page: ResultsPage, qtbot: QtB
 
 def test_orders(page: ResultsPage, qtbot: QtBot) -> None:
     page.show_answer(answer(moment(FILES[0])))
-    button = next(b for b in page.findChildren(QToolButton) if b.accessibleName() == "Order")
+    button = next(b for b in page.findChildren(QToolButton) if b.accessibleName() == "Sort by")
     entries = {action.objectName(): action for action in button.menu().actions()}
     assert entries["action_sort_relevance"].isVisible()
     assert entries["action_sort_relevance"].isChecked()
@@ -421,7 +421,7 @@ def test_orders(page: ResultsPage, qtbot: QtBot) -> None:
 def test_empty_answers_say_why(page: ResultsPage, qtbot: QtBot) -> None:
     page.set_query("dur:>2h", None)
     page.show_answer(browsed([]))
-    assert page.empty_title.text() == "No video fits these filters"
+    assert page.empty_title.text() == "No video matches these filters"
     with qtbot.waitSignal(page.clear_filters_wanted, timeout=WAIT):
         qtbot.mouseClick(page.clear_filters, Qt.MouseButton.LeftButton)
     page.set_query("a dog", None)

@@ -59,7 +59,7 @@ def choose(combo: QComboBox, value: Any, qtbot: QtBot) -> None:
 
 def test_colours_change_at_once(application: Application, dialog: SettingsDialog, qtbot: QtBot) -> None:
     assert application.theme.colors is DARK
-    choose(control(dialog, QComboBox, "Colours"), "light", qtbot)
+    choose(control(dialog, QComboBox, "Appearance"), "light", qtbot)
     assert application.theme.colors is LIGHT
 
 
@@ -67,8 +67,8 @@ def test_the_dialog_shows_what_is_chosen_elsewhere(
     application: Application, dialog: SettingsDialog, qtbot: QtBot
 ) -> None:
     application.preferences.change(theme="light", history=False, export_handles=1.5)
-    assert control(dialog, QComboBox, "Colours").currentData() == "light"
-    assert not control(dialog, QCheckBox, "Remember what was searched").isChecked()
+    assert control(dialog, QComboBox, "Appearance").currentData() == "light"
+    assert not control(dialog, QCheckBox, "Remember my searches").isChecked()
     assert control(dialog, QDoubleSpinBox, "Handles").value() == 1.5
 
 
@@ -80,7 +80,7 @@ def test_the_engine_starts_anew_with_what_it_needs_to_know(
     started: list[bool] = []
     application.bridge.started.connect(lambda event: started.append(event.restarted))
     with qtbot.waitSignal(application.bridge.finished, timeout=WAIT, check_params_cb=lambda end: end.totals.files == 2):
-        qtbot.keyClick(control(dialog, QCheckBox, "Let other programs go first"), Qt.Key.Key_Space)
+        qtbot.keyClick(control(dialog, QCheckBox, "Give other programs priority"), Qt.Key.Key_Space)
         application.window.library.add([str(videos)])  # asked while the engine is away: waits for it
     assert started == [True]
     assert application.bridge.client.pid != before
@@ -111,7 +111,7 @@ def test_patterns_are_taken_when_they_are_left(application: Application, dialog:
 
 def test_devices_that_are_not_there_cannot_be_chosen(dialog: SettingsDialog, qtbot: QtBot) -> None:
     dialog.pages.setCurrentRow(MODEL_PAGE)
-    qtbot.waitUntil(lambda: dialog.found.text().startswith("Found: "), timeout=WAIT)
+    qtbot.waitUntil(lambda: dialog.found.text().startswith("Available: "), timeout=WAIT)
     assert "cpu" in dialog.found.text()
     there = {"auto", "cpu"} | {name for name in ("cuda", "mps") if name in dialog.found.text()}
     model = dialog.device.model()
@@ -185,14 +185,14 @@ def test_space_is_told_and_freed(indexed: Application, qtbot: QtBot) -> None:
     indexed.window.actions_by_command["settings"].trigger()
     dialog = found(indexed.window.findChild(SettingsDialog))
     dialog.pages.setCurrentRow(1)
-    qtbot.waitUntil(lambda: dialog.space.text().startswith("Thumbnails take "), timeout=WAIT)
+    qtbot.waitUntil(lambda: dialog.space.text().startswith("Thumbnails: "), timeout=WAIT)
     with qtbot.waitSignal(indexed.bridge.started, timeout=WAIT):
         choose(control(dialog, QComboBox, "Thumbnails"), 240, qtbot)
     assert indexed.bridge.client.config.thumbnail_width == 240
     qtbot.mouseClick(dialog.free, Qt.MouseButton.LeftButton)
     assert not dialog.free.isEnabled()
     qtbot.waitUntil(dialog.free.isEnabled, timeout=WAIT)
-    assert dialog.space.text().startswith("Thumbnails take ")
+    assert dialog.space.text().startswith("Thumbnails: ")
     dialog.show_no_space(StorageError("library.read-only", library="/a"))
     assert dialog.space.text() == "The library /a is open for reading only."
 
@@ -201,7 +201,7 @@ def test_a_library_takes_up_no_more_than_allowed(
     application: Application, dialog: SettingsDialog, videos: Path, qtbot: QtBot
 ) -> None:
     dialog.pages.setCurrentRow(1)
-    assert dialog.budget.text() == "As much as it needs"
+    assert dialog.budget.text() == "No limit"
     dialog.budget.setFocus()
     dialog.budget.selectAll()
     qtbot.keyClicks(dialog.budget, "0.1")

@@ -151,7 +151,7 @@ def test_a_person_gives_a_command_other_keys(dialog: ShortcutsDialog, few: Short
     _choose(dialog, qtbot, "plain")
     press = dialog.keys.findChild(QLineEdit)
     qtbot.keyClick(press, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
-    assert "belongs to \u201cFind\u201d" in dialog.word.text()
+    assert "already used by \u201cFind\u201d" in dialog.word.text()
     assert not dialog.use.isEnabled()
     dialog.keys.clear()
     qtbot.keyClick(press, Qt.Key.Key_P, Qt.KeyboardModifier.ControlModifier)
@@ -170,7 +170,7 @@ def test_own_keys_that_another_has_meanwhile_are_not_taken_from_it(
     few.give("plain", [QKeySequence("Ctrl+F")])
     _choose(dialog, qtbot, "find")
     qtbot.mouseClick(dialog.own, Qt.MouseButton.LeftButton)
-    assert "belong to \u201cPlain\u201d" in dialog.word.text()
+    assert "Already used by \u201cPlain\u201d" in dialog.word.text()
     assert few.keys("find") == [QKeySequence("Ctrl+G")]
     qtbot.mouseClick(dialog.reset, Qt.MouseButton.LeftButton)
     assert few.keys("find") == [QKeySequence("Ctrl+F")]

@@ -113,7 +113,7 @@ def test_the_library_moves_and_is_remembered_there(
     qtbot.waitUntil(lambda: dialog.place.text() == str(place), timeout=WAIT)
     press(dialog.use_other, qtbot)
     choose(dialog, tmp_path)
-    assert "There is no library" in dialog.outcome.text()
+    assert "No library in" in dialog.outcome.text()
 
 
 def test_a_library_that_was_named_for_this_start_is_not_remembered(
@@ -137,7 +137,7 @@ def test_tags_go_out_and_come_in(indexed: Application, tmp_path: Path, qtbot: Qt
     set_note(indexed, "another", qtbot)
     with qtbot.waitSignal(storage.told, timeout=WAIT):
         storage.import_tags(str(tmp_path / "tags.csv"))
-    assert "below the one that was there" in window.banner.text, "the dialog is closed"
+    assert "appended to an existing one" in window.banner.text, "the dialog is closed"
     assert note(indexed, qtbot) == "another\n\nmine"
 
 

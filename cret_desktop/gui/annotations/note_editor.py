@@ -26,7 +26,7 @@ class NoteEditor(QDialog):
         heading.setProperty("kind", "heading")
         self.text = QPlainTextEdit(file.note)
         self.text.setAccessibleName(self.tr("Note"))
-        self.text.setPlaceholderText(self.tr("What is worth remembering; search finds these words too"))
+        self.text.setPlaceholderText(self.tr("Anything worth remembering; search finds these words too"))
         self.text.setTabChangesFocus(True)
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel)
         self._buttons.button(QDialogButtonBox.StandardButton.Save).setProperty("kind", "primary")

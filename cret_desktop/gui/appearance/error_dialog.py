@@ -22,8 +22,8 @@ class ErrorDialog(QDialog):
         heading = QLabel(self.tr("Something went wrong"))
         heading.setProperty("kind", "heading")
         words = self.tr(
-            "This is a mistake in the program, not in what you did. Your library is kept safe on disk. "
-            "The details below help to repair it; nothing is sent by itself."
+            "This is a fault in the program. Your library is safe on disk. The details below help to fix it; nothing "
+            "is sent automatically."
         )
         self._details = QPlainTextEdit(describe(error), readOnly=True)
         self._details.setAccessibleName(self.tr("Details of the error"))

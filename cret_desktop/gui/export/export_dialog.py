@@ -99,23 +99,23 @@ class ExportDialog(QDialog):
         return (
             (
                 "copy",
-                self.tr("Clips, &copied"),
-                self.tr("Fast and without loss. Each begins at the nearest keyframe before its moment."),
+                self.tr("&Copy (fast)"),
+                self.tr("Fast and lossless. Each clip starts at the last keyframe before its moment."),
             ),
             (
                 "exact",
-                self.tr("Clips, e&xact"),
-                self.tr("Right to the frame. Encoded anew as H.264 in MP4, which takes longer."),
+                self.tr("Re-encode (e&xact)"),
+                self.tr("Frame-accurate. Re-encodes to H.264 in MP4; slower."),
             ),
             (
                 "fcpxml",
                 self.tr("&FCPXML list"),
-                self.tr("For Final Cut Pro and DaVinci Resolve. Points to the videos and copies nothing."),
+                self.tr("For Final Cut Pro and DaVinci Resolve. Refers to the videos without copying them."),
             ),
             (
                 "edl",
                 self.tr("&EDL list"),
-                self.tr("For nearly every editing program, old ones too. One frame rate, names cut short."),
+                self.tr("For almost every editing program, old ones included. One frame rate; names are shortened."),
             ),
             ("csv", self.tr("C&SV table"), self.tr("For spreadsheets and scripts: times, timecodes, names and paths.")),
         )
@@ -125,7 +125,7 @@ class ExportDialog(QDialog):
         self.handles.setSuffix(self.tr(" s"))
         pad(self.handles)
         self.handles.setValue(start.handles)
-        self.handles.setToolTip(self.tr("Added before and after each moment, where the video has it."))
+        self.handles.setToolTip(self.tr("Extra time before and after each moment, where the video has it."))
         self.name = QLineEdit(self._first_name())
         self.folder = QLineEdit(start.folder)
         self._choose = QPushButton(self.tr("C&hoose\u2026"))

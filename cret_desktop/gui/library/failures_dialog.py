@@ -81,7 +81,7 @@ class FailuresDialog(QDialog):
         heading = QLabel(self.windowTitle())
         heading.setProperty("kind", "heading")
         words = QLabel(
-            self.tr("These files are left alone until they change or you try again. All others are indexed."),
+            self.tr("These files are skipped until they change or you try again. All others are indexed."),
             wordWrap=True,
         )
         words.setProperty("kind", "muted")

@@ -63,8 +63,8 @@ class LibraryDialogs(QObject):
         )
         question.setInformativeText(
             self.tr(
-                "Search will no longer find its {videos}. The files themselves stay where they are; for 30 days, "
-                "adding the folder again brings all back."
+                "Search will no longer find its {videos}. The files stay where they are. Add the folder again within "
+                "30 days to restore everything."
             ).format(videos=formatting.videos(folder.files))
         )
         remove = question.addButton(self.tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
@@ -84,10 +84,10 @@ class LibraryDialogs(QObject):
         question.setWindowTitle(self.tr("Adopt a library"))
         question.setText(self.tr("Adopt this library, so that it can be changed here?"))
         about = self.tr(
-            "It was made on another computer or by somebody else. Its catalog is checked and written anew; the one "
-            "that is there now is kept beside it."
+            "It was made on another computer or by someone else. Its catalog is checked and rebuilt; the current one "
+            "is kept beside it."
         )
-        follow = QCheckBox(self.tr("Index its folders where they are on this computer"))
+        follow = QCheckBox(self.tr("Index those of its folders that are on this computer"))
         if folders:
             named = "\n".join(folders[:FOLDERS_NAMED])
             more = self.tr("and %n more", "", len(folders) - FOLDERS_NAMED) if len(folders) > FOLDERS_NAMED else ""

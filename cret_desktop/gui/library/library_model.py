@@ -190,7 +190,7 @@ class LibraryModel(QAbstractListModel):
             if entry.thing.looked_at_every and not entry.thing.offline:
                 minutes = max(1, round(entry.thing.looked_at_every / 60))
                 lines.append(
-                    self.tr("Changes are not told here: looked at every {minutes} min").format(minutes=minutes)
+                    self.tr("No change notifications here: rescanned every {minutes} min").format(minutes=minutes)
                 )
             return formatting.tooltip("\n".join(lines))
         if isinstance(entry.thing, SavedSearch):

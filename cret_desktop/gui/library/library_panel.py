@@ -253,7 +253,7 @@ class LibraryPanel(QFrame):
                 menu.addAction(self.tr("Delete this search"), lambda: self.forget_wanted.emit(saved))
             case _ if entry.operator:
                 narrow = lambda: self.narrowed.emit(entry.operator, entry.value)  # noqa: E731
-                menu.addAction(self.tr("Search in it"), narrow)
+                menu.addAction(self.tr("Search here"), narrow)
             case _:
                 menu.deleteLater()
                 return None
@@ -261,7 +261,7 @@ class LibraryPanel(QFrame):
 
     def _fill_folder_menu(self, menu: QMenu, folder: Folder) -> None:
         path = folder.path
-        menu.addAction(self.tr("Search in it"), lambda: self.narrowed.emit("in", path))
+        menu.addAction(self.tr("Search here"), lambda: self.narrowed.emit("in", path))
         menu.addAction(self.tr("Open folder"), lambda: self.open_wanted.emit(path))
         menu.addSeparator()
         menu.addAction(self.tr("Look for new videos"), lambda: self.refresh_wanted.emit(path))

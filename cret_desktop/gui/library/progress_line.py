@@ -139,7 +139,7 @@ class ProgressLine(QFrame):
             self._words.setText(self.tr("Indexing is paused"))
             self._show_buttons()
         elif self._optimising:
-            self._words.setText(self.tr("Optimising the index; search is ready meanwhile"))
+            self._words.setText(self.tr("Optimising the index; search is ready"))
             self._show_buttons(closable=True)
         else:
             self._put_away()
@@ -187,7 +187,9 @@ class ProgressLine(QFrame):
         if progress.failed:
             parts.append(self._could_not(progress.failed))
         if going_on and progress.space is not None:
-            parts.append(self.tr("needs {size} of disk").format(size=formatting.download_size(round(progress.space))))
+            parts.append(
+                self.tr("needs {size} of disk space").format(size=formatting.download_size(round(progress.space)))
+            )
         return " \u00b7 ".join(parts)
 
     def _could_not(self, failed: int) -> str:

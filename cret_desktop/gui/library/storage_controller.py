@@ -79,7 +79,7 @@ class StorageController(QObject):
         def go_there(_: Contents) -> None:
             self.library_wanted.emit(folder)
             self.told.emit(
-                self.tr("The library is in {folder} now. The old one is not used any more and can be deleted: {before}")
+                self.tr("The library is now in {folder}. The old one is no longer used and can be deleted: {before}")
                 .format(folder=formatting.shown(folder), before=formatting.shown(before))
             )  # fmt: skip
 
@@ -121,21 +121,19 @@ class StorageController(QObject):
             self.failed.emit(error)
 
     def _merged(self, merged: Merged) -> str:
-        said = [self.tr("Known again: {videos}.").format(videos=formatting.videos(merged.files))]
+        said = [self.tr("Matched: {videos}.").format(videos=formatting.videos(merged.files))]
         if merged.notes_joined:
             said.append(
-                self.tr("Note put below the one that was there: {videos}.").format(
+                self.tr("Note appended to an existing one: {videos}.").format(
                     videos=formatting.videos(merged.notes_joined)
                 )
             )
         if merged.waiting:
             said.append(
-                self.tr("Not here, and kept until they come: {videos}.").format(
+                self.tr("Not in the library yet, kept for later: {videos}.").format(
                     videos=formatting.videos(merged.waiting)
                 )
             )
         if merged.unknown:
-            said.append(
-                self.tr("Not known here, and left out: {videos}.").format(videos=formatting.videos(merged.unknown))
-            )
+            said.append(self.tr("Unknown, and skipped: {videos}.").format(videos=formatting.videos(merged.unknown)))
         return " ".join(said)

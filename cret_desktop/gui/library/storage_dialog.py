@@ -51,9 +51,9 @@ class StorageDialog(QDialog):
         self.size_line = QLabel(textFormat=Qt.TextFormat.PlainText, wordWrap=True)
         self.size_line.setProperty("kind", "muted")
         reveal = self._button(self.tr("Show in folder"), "folder", lambda: other_programs.open_file(controller.library))
-        self.with_thumbnails = QCheckBox(self.tr("With the pictures of the videos"))
+        self.with_thumbnails = QCheckBox(self.tr("Include thumbnails"))
         self.with_thumbnails.setChecked(True)
-        self.with_thumbnails.setToolTip(self.tr("Without them, a restored library draws them anew from the videos"))
+        self.with_thumbnails.setToolTip(self.tr("Without them, a restored library rebuilds them from the videos"))
         self.back_up = self._button(self.tr("Back up\u2026"), "export", self._choose_backup)
         self.restore = self._button(self.tr("Restore\u2026"), "history", self._choose_restore)
         self.move_away = self._button(self.tr("Move\u2026"), "elsewhere", self._choose_move)
@@ -68,12 +68,12 @@ class StorageDialog(QDialog):
         column.setContentsMargins(SPACE * 2, SPACE * 2, SPACE * 2, SPACE * 2)
         column.setSpacing(SPACE // 2)
         column.addWidget(heading)
-        self._add_section(column, self.tr("The library lies in"), self.place, self.size_line, [reveal])
-        words = QLabel(self.tr("A backup is a whole library. Keep it on another disk. Your videos are not in it."))
+        self._add_section(column, self.tr("Library location"), self.place, self.size_line, [reveal])
+        words = QLabel(self.tr("Backs up the whole library, without your videos. Keep it on another disk."))
         self._add_section(column, self.tr("Backup"), words, self.with_thumbnails, [self.back_up, self.restore])
-        words = QLabel(self.tr("To another disk, for example. The library here stays until you delete it."))
-        self._add_section(column, self.tr("Place"), words, None, [self.move_away, self.use_other])
-        words = QLabel(self.tr("One file that can be read without this program. Importing it replaces nothing."))
+        words = QLabel(self.tr("For example to another disk. The library here is kept until you delete it."))
+        self._add_section(column, self.tr("Location"), words, None, [self.move_away, self.use_other])
+        words = QLabel(self.tr("One file, readable without this program. Importing it overwrites nothing."))
         caption = self.tr("Tags, notes, favourites and saved searches")
         self._add_section(column, caption, words, None, [self.export_tags, self.import_tags])
         column.addStretch()
@@ -156,7 +156,7 @@ class StorageDialog(QDialog):
     def _show_size(self, size: LibrarySize) -> None:
         self.size_line.setText(
             self.tr(
-                "{whole}: catalog {catalog}, pictures {thumbnails}, index {index}. {free} are free on its disk."
+                "{whole}: catalog {catalog}, thumbnails {thumbnails}, index {index}. {free} free on its disk."
             ).format(
                 whole=formatting.download_size(size.whole),
                 catalog=formatting.download_size(size.catalog),
@@ -194,15 +194,13 @@ class StorageDialog(QDialog):
         )
 
     def _choose_restore(self) -> None:
-        self._choose_folder(self.tr("Choose the backup\u2019s folder"), self._ask_to_restore)
+        self._choose_folder(self.tr("Choose the backup folder"), self._ask_to_restore)
 
     def _ask_to_restore(self, folder: str) -> None:
         self._ask(
             self.tr("Restore"),
-            self.tr("Put \u201c{name}\u201d in the library\u2019s place?").format(name=formatting.file_name(folder)),
-            self.tr(
-                "What was typed and indexed since then is not in it. The present library is set aside, not deleted."
-            ),
+            self.tr("Replace the library with \u201c{name}\u201d?").format(name=formatting.file_name(folder)),
+            self.tr("It lacks what was typed and indexed since then. The current library is set aside, not deleted."),
             lambda: self._controller.restore(folder),
         )
 
@@ -214,9 +212,9 @@ class StorageDialog(QDialog):
         self._ask(
             self.tr("Move"),
             self.tr("Move the library to \u201c{name}\u201d?").format(name=formatting.file_name(parent)),
-            self.tr("It is copied to {folder} and used there. Without that disk there is no library then.").format(
-                folder=formatting.shown(folder)
-            ),
+            self.tr(
+                "It is copied to {folder} and used there. The library then needs that disk to be connected."
+            ).format(folder=formatting.shown(folder)),
             lambda: self._controller.move(folder),
         )
 
@@ -228,7 +226,7 @@ class StorageDialog(QDialog):
             self._controller.use(folder)
         else:
             self._show_outcome(
-                self.tr("There is no library in {folder}: one holds a file catalog.sqlite.").format(
+                self.tr("No library in {folder}. A library folder contains catalog.sqlite.").format(
                     folder=formatting.shown(folder)
                 )
             )
@@ -236,7 +234,7 @@ class StorageDialog(QDialog):
     def _choose_export(self) -> None:
         dialog = self._file_dialog(self.tr("Export tags and notes"))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters([self.tr("All of it (*.json)"), self.tr("For spreadsheets (*.csv)")])
+        dialog.setNameFilters([self.tr("Complete (*.json)"), self.tr("For spreadsheets (*.csv)")])
         dialog.setDefaultSuffix("json")
         dialog.filterSelected.connect(lambda chosen: dialog.setDefaultSuffix("csv" if "csv" in chosen else "json"))
         dialog.selectFile(f"CRET Desktop {date.today().isoformat()}.json")

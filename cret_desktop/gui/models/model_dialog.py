@@ -34,16 +34,16 @@ _STEPS = 1000  # of the bar
 def purpose(name: str) -> str:
     """What a model is for, in plain words."""
     words = {
-        "starter": translate("models", "Knows objects and scenes. It is there from the first minute."),
+        "starter": translate("models", "Knows objects and scenes. Included, and ready from the first minute."),
         "pe-core-t16": translate("models", "Understands whole sentences. The smallest one, for slow computers."),
         "pe-core-s16": translate("models", "Understands whole sentences. The best choice for most computers."),
         "pe-core-b16": translate("models", "Finds more, but indexing takes several times as long without a GPU."),
-        "pe-core-l14": translate("models", "Finds most of all. For computers with a fast GPU."),
-        "siglip2-b32": translate("models", "Understands many languages; the faster one of the two that do."),
-        "siglip2-b16": translate("models", "Understands many languages, and sees smaller things."),
-        "paper": translate("models", "CRET as it was published, for research: train it, then import it."),
+        "pe-core-l14": translate("models", "The most accurate. For computers with a fast GPU."),
+        "siglip2-b32": translate("models", "Understands many languages. The faster of the two that do."),
+        "siglip2-b16": translate("models", "Understands many languages, and recognises smaller things."),
+        "paper": translate("models", "CRET as published, for research: train it, then import it."),
     }
-    return words.get(name, translate("models", "A model that was imported."))
+    return words.get(name, translate("models", "An imported model."))
 
 
 class ModelFrame(QFrame):
@@ -108,7 +108,7 @@ class ModelFrame(QFrame):
         words = self._state(card, answering)
         self.state.setText(words)
         self.state.setVisible(bool(words))
-        self.download.setText(self.tr("Go on") if partial else self.tr("Download"))
+        self.download.setText(self.tr("Resume") if partial else self.tr("Download"))
         self.download.setVisible(partial or card.state is ModelState.DOWNLOADABLE)
         self.cancel.setVisible(fetching)
         self.use.setVisible(here and not card.wanted)
@@ -127,9 +127,9 @@ class ModelFrame(QFrame):
                 done=formatting.download_size(progress.done), total=formatting.download_size(progress.total)
             )
         elif progress.stage == "asking":
-            words = self.tr("Asking for it\u2026")
+            words = self.tr("Contacting the server\u2026")
         else:
-            words = self.tr("Checking what came\u2026")
+            words = self.tr("Verifying the download\u2026")
         self.state.setText(words)
         self.state.show()
 
@@ -143,18 +143,18 @@ class ModelFrame(QFrame):
 
     def _state(self, card: ModelCard, answering: str) -> str:
         if card.state is ModelState.PARTIAL:
-            return self.tr("{fetched} of it are here already.").format(fetched=formatting.download_size(card.fetched))
+            return self.tr("{fetched} already downloaded.").format(fetched=formatting.download_size(card.fetched))
         if card.state is ModelState.DOWNLOADING:
-            return self.tr("Waiting for its turn\u2026")
+            return self.tr("Queued\u2026")
         indexed = self.tr("{clips} indexed with it").format(clips=formatting.clips(card.clips)) if card.clips else ""
         if card.wanted and card.answers:
             return " \u00b7 ".join(part for part in (self.tr("In use"), indexed) if part)
         if card.wanted:
-            return self.tr("Your videos are being indexed with it; until that is done, searches use {title}.").format(
+            return self.tr("Indexing your videos with it; searches use {title} until that is done.").format(
                 title=answering
             )
         if card.answers:
-            return self.tr("In use until the other one's index is complete.")
+            return self.tr("In use until the new index is complete.")
         if card.clips:
             return self.tr("{clips} indexed with it, {size}").format(
                 clips=formatting.clips(card.clips), size=formatting.download_size(card.index_bytes)
@@ -175,8 +175,8 @@ class ModelDialog(QDialog):
         heading.setProperty("kind", "heading")
         words = QLabel(
             self.tr(
-                "A model compares pictures with words, on this computer. With another one all videos are indexed "
-                "anew; search goes on meanwhile, and the old index is kept. Nothing is downloaded unless you say so."
+                "A model compares pictures with words, on this computer. Another model re-indexes all videos; you can "
+                "keep searching meanwhile, and the old index is kept. Nothing is downloaded until you choose it."
             ),
             wordWrap=True,
         )
@@ -197,7 +197,7 @@ class ModelDialog(QDialog):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(inside)
         self.take_in = QPushButton(self.tr("Import"))
-        self.take_in.setToolTip(self.tr("Take in a model that another computer has downloaded, or that was trained"))
+        self.take_in.setToolTip(self.tr("Import a model that was downloaded on another computer, or trained"))
         menu = QMenu(self.take_in)
         self.from_folder = menu.addAction(self.tr("From a folder\u2026"), self._choose_folder)
         self.from_zip = menu.addAction(self.tr("From a zip\u2026"), self._choose_zip)
@@ -226,9 +226,9 @@ class ModelDialog(QDialog):
 
     def _show(self, cards: tuple[ModelCard, ...]) -> None:
         self.estimate.setText(
-            self.tr(
-                "That is {length} of video here; how long it takes is told as soon as the first ones are done."
-            ).format(length=formatting.clock(self._controller.video_seconds))
+            self.tr("Your library has {length} of video. You will see an estimate once indexing has started.").format(
+                length=formatting.clock(self._controller.video_seconds)
+            )
         )
         self.estimate.setVisible(self._controller.video_seconds > 0)
         answering = next((card.title for card in cards if card.answers), "")
@@ -268,10 +268,10 @@ class ModelDialog(QDialog):
         self.problem.show()
 
     def _choose_folder(self) -> None:
-        self._choose(QFileDialog.FileMode.Directory, self.tr("Import a model's folder"))
+        self._choose(QFileDialog.FileMode.Directory, self.tr("Import a model from a folder"))
 
     def _choose_zip(self) -> None:
-        self._choose(QFileDialog.FileMode.ExistingFile, self.tr("Import a model's zip"))
+        self._choose(QFileDialog.FileMode.ExistingFile, self.tr("Import a model from a zip file"))
 
     def _choose(self, mode: QFileDialog.FileMode, title: str) -> None:
         self.problem.hide()
@@ -289,9 +289,7 @@ class ModelDialog(QDialog):
         question.setWindowTitle(self.tr("Remove a model"))
         frees = formatting.download_size(card.fetched + card.index_bytes + (card.size if card.removable else 0))
         question.setText(self.tr("Remove \u201c{title}\u201d and free {size}?").format(title=card.title, size=frees))
-        question.setInformativeText(
-            self.tr("What is indexed with it goes, too. Your videos, tags and notes stay as they are.")
-        )
+        question.setInformativeText(self.tr("Its index is removed as well. Your videos, tags and notes are kept."))
         remove = question.addButton(self.tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
         keep = question.addButton(self.tr("Keep"), QMessageBox.ButtonRole.RejectRole)
         question.setDefaultButton(keep)

@@ -215,7 +215,7 @@ class Playback(QObject):
 
     def _give_up(self) -> None:
         if not self._sink.videoFrame().isValid() and self.position == 0.0:
-            self._fail(self.tr("no picture could be decoded"))
+            self._fail(self.tr("no frame could be decoded"))
         else:
             self._settle()
 
@@ -260,7 +260,7 @@ class Playback(QObject):
 
     def _on_loaded(self) -> None:
         if not self._player.hasVideo():
-            self._fail(self.tr("it holds no picture that can be decoded here"))
+            self._fail(self.tr("it has no video that can be decoded here"))
             return
         self._loaded = True
         self.duration = self._player.duration() / 1000
@@ -300,9 +300,9 @@ class Playback(QObject):
         self.close()
         name = formatting.file_name(path)
         if os.path.exists(path):
-            words = self.tr("\u201c{name}\u201d cannot be played here ({reason}). Another program may be able to.")
+            words = self.tr("\u201c{name}\u201d cannot be played here ({reason}). Try another program.")
         else:
-            words = self.tr("\u201c{name}\u201d is not where it was. If it is on a drive, connect that drive.")
+            words = self.tr("\u201c{name}\u201d was not found. If it is on a drive, connect that drive.")
         self.failed.emit(words.format(name=name, reason=reason))
 
     def _set_speed(self, speed: int) -> None:

@@ -287,7 +287,7 @@ class PlayerPage(QWidget):
 
     def _tell_inexact(self) -> None:
         self.word.say(
-            self.tr("This file keeps no index of its pictures: moments are shown near their place, not to the frame."),
+            self.tr("This file has no seek index: moments are shown approximately, not to the frame."),
             self.tr("Open in another program"),
             self._open_elsewhere,
         )

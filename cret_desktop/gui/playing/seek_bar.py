@@ -50,7 +50,7 @@ class SeekBar(QAbstractSlider):
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(self.tr("Place in the video"))
+        self.setAccessibleName(self.tr("Position in the video"))
         theme.changed.connect(self.update)
         self.actionTriggered.connect(self._on_key)
 

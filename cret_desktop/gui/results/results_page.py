@@ -107,8 +107,8 @@ class ResultsPage(QWidget):
         self._size.setSingleStep(ZOOM_STEP)
         self._size.setPageStep(2 * ZOOM_STEP)
         self._size.setFixedWidth(SLIDER_WIDTH)
-        self._size.setAccessibleName(self.tr("Size of the pictures"))
-        self._size.setToolTip(self.tr("Size of the pictures"))
+        self._size.setAccessibleName(self.tr("Thumbnail size"))
+        self._size.setToolTip(self.tr("Thumbnail size"))
         bar = QHBoxLayout()
         bar.setContentsMargins(SPACE, 0, SPACE * 2, SPACE // 2)
         bar.setSpacing(SPACE // 2)
@@ -198,7 +198,7 @@ class ResultsPage(QWidget):
     def _build_sort(self) -> QToolButton:
         button = QToolButton(popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setAccessibleName(self.tr("Order"))
+        button.setAccessibleName(self.tr("Sort by"))
         self._theme.give_icon(button, "sort")
         menu, group = QMenu(button), QActionGroup(self)
         self._sort_actions: dict[Sort, QAction] = {}
@@ -403,7 +403,7 @@ class ResultsPage(QWidget):
         self._reverse_action.setChecked(self._reverse)
         words = formatting.sort(by)
         self._sort_button.setText(f"{words} {chr(0x2191)}" if self._reverse else words)
-        self._sort_button.setToolTip(self.tr("Order: {order}").format(order=words))
+        self._sort_button.setToolTip(self.tr("Sort: {order}").format(order=words))
         if "list" in self._views:
             self.list.show_sort(self._sort, self._reverse)
 
@@ -424,16 +424,16 @@ class ResultsPage(QWidget):
             self._stack.setCurrentWidget(self.views)
             if not answer.confident and not answer.browsed:
                 if alike:
-                    words = self.tr("Nothing looks much like this picture. The nearest moments, all weak:")
+                    words = self.tr("Nothing looks much like this picture. The closest moments, all weak matches:")
                 else:
-                    words = self.tr("Nothing matches \u201c{query}\u201d well. The nearest moments, all weak:")
+                    words = self.tr("Nothing matches \u201c{query}\u201d well. The closest moments, all weak matches:")
                 self.note.setText(words.format(query=query))
                 self.note.show()
         elif filtered and not answer.total:
             self._show_empty(
                 "filter",
-                self.tr("No video fits these filters"),
-                self.tr("Change one of them, or look at the whole library."),
+                self.tr("No video matches these filters"),
+                self.tr("Change a filter, or show the whole library."),
                 True,
             )
         elif answer.browsed:

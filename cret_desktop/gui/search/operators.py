@@ -44,16 +44,16 @@ def choices(operator: str) -> tuple[tuple[str, str], ...]:
             )
         case "res":
             return (
-                (">=720p", QCoreApplication.translate("operators", "HD (720p) and more")),
-                (">=1080p", QCoreApplication.translate("operators", "Full HD (1080p) and more")),
-                (">=4k", QCoreApplication.translate("operators", "4K and more")),
+                (">=720p", QCoreApplication.translate("operators", "HD (720p) or more")),
+                (">=1080p", QCoreApplication.translate("operators", "Full HD (1080p) or more")),
+                (">=4k", QCoreApplication.translate("operators", "4K or more")),
                 ("<720p", QCoreApplication.translate("operators", "Less than HD")),
             )
         case "date":
             return (
-                ("7d", QCoreApplication.translate("operators", "The last 7 days")),
-                ("30d", QCoreApplication.translate("operators", "The last 30 days")),
-                ("1y", QCoreApplication.translate("operators", "The last 12 months")),
+                ("7d", QCoreApplication.translate("operators", "Last 7 days")),
+                ("30d", QCoreApplication.translate("operators", "Last 30 days")),
+                ("1y", QCoreApplication.translate("operators", "Last 12 months")),
             )
         case "is":
             return (

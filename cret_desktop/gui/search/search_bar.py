@@ -68,7 +68,7 @@ class SearchBar(QWidget):
         self._lens = QLabel()
         self._lens.setFixedHeight(ROW)
         self.clear_button = self._button("close", self.tr("Clear the search"))
-        self.without_button = self._button("without", self.tr("Leave out moments that show something"))
+        self.without_button = self._button("without", self.tr("Exclude moments that show something"))
         self.without_button.setCheckable(True)
         self.save_button = self._button("bookmark", self.tr("Save this search"))
         self.filters_button = self._button("filter", self.tr("Filters"))

@@ -69,12 +69,12 @@ class SettingsDialog(QDialog):
         self.resize(760, 620)
         self.pages = QListWidget()
         self.pages.setProperty("kind", "pages")
-        self.pages.setAccessibleName(self.tr("Pages of the settings"))
+        self.pages.setAccessibleName(self.tr("Settings pages"))
         self._stack = QStackedWidget()
         self._add_page(self.tr("General"), self._general())
         self._add_page(self.tr("Indexing"), self._indexing())
         self._add_page(self.tr("Model"), self._model())
-        self._add_page(self.tr("Playing and export"), self._playing())
+        self._add_page(self.tr("Playback and export"), self._playing())
         self.pages.setFixedWidth(self.pages.sizeHintForColumn(0) + 7 * SPACE)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
@@ -107,36 +107,36 @@ class SettingsDialog(QDialog):
     # --- the pages --------------------------------------------------------------------------------------------
 
     def _general(self) -> QVBoxLayout:
-        themes = {"system": self.tr("As the system has it"), "light": self.tr("Light"), "dark": self.tr("Dark")}
+        themes = {"system": self.tr("Same as system"), "light": self.tr("Light"), "dark": self.tr("Dark")}
         own_names = {i18n.SOURCE: "English", "de": "Deutsch"}  # each in itself: nobody need read another to find it
-        languages = {"system": self.tr("As the system has it")}
+        languages = {"system": self.tr("Same as system")}
         languages |= {code: own_names.get(code, code) for code in i18n.available()}
-        closing = {"quit": self.tr("Quit"), "tray": self.tr("Go on in the tray")}
+        closing = {"quit": self.tr("Quit"), "tray": self.tr("Keep running in the tray")}
         closing_box = self._combo("closing", closing)
-        tray_words = self.tr("In the tray, new videos are still found and indexed while the window is closed.")
+        tray_words = self.tr("New videos are still found and indexed while the window is closed.")
         if not Tray.is_available():
             _enable(closing_box, "tray", False)
-            tray_words = self.tr("This system has no tray to go on in.")
-        history = self._check("history", self.tr("Remember what was searched"))
+            tray_words = self.tr("No system tray here, so closing the window quits.")
+        history = self._check("history", self.tr("Remember my searches"))
         clear = QPushButton(self.tr("Clear the history"))
         clear.clicked.connect(self.history_cleared)
         clear.clicked.connect(lambda: clear.setEnabled(False))
         keys = QPushButton(self.tr("Keyboard shortcuts\u2026"))
         keys.clicked.connect(self.shortcuts_wanted)
         page = QVBoxLayout()
-        _row(page, self.tr("Colours"), self._combo("theme", themes))
+        _row(page, self.tr("Appearance"), self._combo("theme", themes))
         _row(page, self.tr("Language"), self._combo("language", languages))
         page.addWidget(self._build_restart())
         _row(page, self.tr("When the window is closed"), closing_box, tray_words)
         _row(page, self.tr("History"), history, self.tr("Kept on this computer only."))
         page.addWidget(clear, alignment=Qt.AlignmentFlag.AlignLeft)
-        _row(page, self.tr("Keys"), keys, self.tr("All shortcuts, and other keys for them."))
+        _row(page, self.tr("Keys"), keys, self.tr("View and change shortcuts."))
         return page
 
     def _build_restart(self) -> QWidget:
         """The words of all windows are made when they are built: another language wants them built again."""
         spoken = i18n.chosen(self._preferences.settings.language)
-        words = QLabel(self.tr("Holds from the next start on."), textFormat=Qt.TextFormat.PlainText)
+        words = QLabel(self.tr("Takes effect after a restart."), textFormat=Qt.TextFormat.PlainText)
         words.setProperty("kind", "muted")
         self.restart = QPushButton(self.tr("Restart now"))
         self.restart.clicked.connect(self.restart_wanted)
@@ -154,7 +154,7 @@ class SettingsDialog(QDialog):
         self.patterns.installEventFilter(self)
         lengths = {
             5.0: self.tr("Fine: at most 5 seconds"),
-            10.0: self.tr("Usual: at most 10 seconds"),
+            10.0: self.tr("Default: at most 10 seconds"),
             20.0: self.tr("Coarse: at most 20 seconds"),
         }
         assert set(lengths) == set(CLIP_SECONDS)
@@ -166,47 +166,47 @@ class SettingsDialog(QDialog):
             self.tr("Clips"),
             self._combo("clip_seconds", lengths),
             self.tr(
-                "Shorter clips find briefer moments, but take longer to index and more space. Holds for videos indexed "
-                "from now on; \u201cIndex again\u201d in a folder's menu does it for the others."
+                "Shorter clips find briefer moments, but take longer to index and use more space. Applies to newly "
+                "indexed videos; for the others, use \u201cIndex again\u201d in a folder's menu."
             ),
         )
         _row(
             page,
             self.tr("Thumbnails"),
             self._combo("thumbnail_width", widths),
-            self.tr("Holds for videos indexed from now on; freeing space makes the others as small."),
+            self.tr("Applies to newly indexed videos; \u201cFree space\u201d shrinks existing thumbnails."),
         )
         page.addWidget(self._build_space())
         _row(
             page,
             self.tr("Disk space"),
             self._build_budget(),
-            self.tr("Indexing stops when the library has grown to this. Nothing is deleted."),
+            self.tr("Indexing stops at this library size. Nothing is deleted."),
         )
-        gentle = self._check("gentle", self.tr("Let other programs go first"))
+        gentle = self._check("gentle", self.tr("Give other programs priority"))
         _row(page, self.tr("Priority"), gentle, self.tr("Indexing takes longer while the computer is busy."))
-        battery = self._check("pause_on_battery", self.tr("Wait while on battery"))
-        _row(page, self.tr("Power"), battery, self.tr("Indexing goes on by itself when the computer is plugged in."))
+        battery = self._check("pause_on_battery", self.tr("Pause while on battery"))
+        _row(page, self.tr("Power"), battery, self.tr("Indexing resumes when the computer is plugged in."))
         _row(
             page,
-            self.tr("Leave out"),
+            self.tr("Exclude"),
             self.patterns,
-            self.tr("One pattern a line, of files or folders; * stands for any letters."),
+            self.tr("One file or folder pattern per line; * matches any characters."),
         )
         return page
 
     def _build_space(self) -> QWidget:
-        self.space = QLabel(self.tr("Looking how much space it takes\u2026"), textFormat=Qt.TextFormat.PlainText)
+        self.space = QLabel(self.tr("Measuring disk usage\u2026"), textFormat=Qt.TextFormat.PlainText)
         self.space.setProperty("kind", "muted")
         self.space.setWordWrap(True)
         self.free = QPushButton(self.tr("Free space"))
-        self.free.setToolTip(self.tr("Makes larger thumbnails as small as chosen, and takes away what nothing shows"))
+        self.free.setToolTip(self.tr("Shrink thumbnails to the chosen size, and delete unused ones"))
         self.free.clicked.connect(self._free)
         return _side_by_side(self.space, self.free)
 
     def _build_budget(self) -> QDoubleSpinBox:
         self.budget = QDoubleSpinBox(maximum=1e6, singleStep=5.0, decimals=1)
-        self.budget.setSpecialValueText(self.tr("As much as it needs"))
+        self.budget.setSpecialValueText(self.tr("No limit"))
         self.budget.setSuffix(self.tr(" GB"))
         pad(self.budget)
         self.budget.editingFinished.connect(self._take_budget)  # not at each step: the engine starts anew with it
@@ -227,7 +227,7 @@ class SettingsDialog(QDialog):
         models = QPushButton(self.tr("Models\u2026"))
         models.clicked.connect(self.models_wanted)
         devices = {
-            "auto": self.tr("The fastest there is"),
+            "auto": self.tr("Fastest available"),
             "cuda": self.tr("NVIDIA GPU (cuda)"),
             "mps": self.tr("Apple GPU (mps)"),
             "cpu": self.tr("Processor (cpu)"),
@@ -239,20 +239,20 @@ class SettingsDialog(QDialog):
             page,
             self.tr("Model"),
             _side_by_side(name, models),
-            self.tr("Compares pictures with words. Another one needs an index of its own."),
+            self.tr("Compares pictures with words. Each model needs its own index."),
         )
-        self.found = _row(page, self.tr("Runs on"), self.device, self.tr("Looking for what there is\u2026"))
+        self.found = _row(page, self.tr("Runs on"), self.device, self.tr("Looking for devices\u2026"))
         return page
 
     def _playing(self) -> QVBoxLayout:
         self.player = QLineEdit()
-        self.player.setPlaceholderText(self.tr("The system's own"))
+        self.player.setPlaceholderText(self.tr("System default"))
         self.player.editingFinished.connect(
             lambda: self._preferences.change(external_player=self.player.text().strip())
         )
         self._showers.append(lambda settings: self.player.setText(settings.external_player))
         self.folder = QLineEdit()
-        self.folder.setPlaceholderText(self.tr("The one used last"))
+        self.folder.setPlaceholderText(self.tr("Last used folder"))
         self.folder.editingFinished.connect(lambda: self._preferences.change(export_folder=self.folder.text().strip()))
         self._showers.append(lambda settings: self.folder.setText(settings.export_folder))
         handles = QDoubleSpinBox(minimum=0.0, maximum=60.0, singleStep=0.5, decimals=1)
@@ -260,21 +260,26 @@ class SettingsDialog(QDialog):
         pad(handles)
         handles.valueChanged.connect(lambda value: self._preferences.change(export_handles=round(value, 1)))
         self._showers.append(lambda settings: handles.setValue(settings.export_handles))
-        modes = {"copy": self.tr("Copied: fast, starts at a keyframe"), "exact": self.tr("Exact to a frame: slower")}
+        modes = {"copy": self.tr("Copy (fast): starts at a keyframe"), "exact": self.tr("Re-encode (exact): slower")}
         page = QVBoxLayout()
         _row(
             page,
             self.tr("Other player"),
             self._with_chooser(self.player, self._choose_player),
-            self.tr("Plays a video outside of this window."),
+            self.tr("Plays videos outside this window."),
         )
-        _row(page, self.tr("Exported moments are"), self._combo("export_mode", modes))
-        _row(page, self.tr("Handles"), handles, self.tr("Added before and after each moment, where the video has it."))
+        _row(page, self.tr("Clip export"), self._combo("export_mode", modes))
+        _row(
+            page,
+            self.tr("Handles"),
+            handles,
+            self.tr("Extra time before and after each moment, where the video has it."),
+        )
         _row(
             page,
             self.tr("Export to"),
             self._with_chooser(self.folder, self._choose_folder),
-            self.tr("The folder that an export begins with."),
+            self.tr("The default folder for exports."),
         )
         return page
 
@@ -344,10 +349,10 @@ class SettingsDialog(QDialog):
         names = [device.name for device in found]
         for name in DEVICES[1:]:
             _enable(self.device, name, name in names or name == self._preferences.settings.device)
-        self.found.setText(self.tr("Found: {devices}.").format(devices=", ".join(device.title for device in found)))
+        self.found.setText(self.tr("Available: {devices}.").format(devices=", ".join(device.title for device in found)))
 
     def show_no_devices(self, error: BaseException) -> None:
-        self.found.setText(self.tr("What there is could not be found out: {reason}").format(reason=i18n.said(error)))
+        self.found.setText(self.tr("Devices could not be listed: {reason}").format(reason=i18n.said(error)))
 
     def show_models(self, cards: Sequence[ModelCard]) -> None:
         self._titles = {card.name: card.title for card in cards}
@@ -355,7 +360,7 @@ class SettingsDialog(QDialog):
 
     def show_space(self, size: LibrarySize) -> None:
         self.free.setEnabled(True)
-        words = self.tr("Thumbnails take {thumbnails}, all else that is known of the videos {rest}; {free} are free.")
+        words = self.tr("Thumbnails: {thumbnails}. Other index data: {rest}. Free: {free}.")
         self.space.setText(
             words.format(
                 thumbnails=formatting.size(size.thumbnails),

@@ -107,7 +107,7 @@ class ShortcutsDialog(QDialog):
         self.use = QPushButton(self.tr("Use these keys"))
         self.none = QPushButton(self.tr("No keys"))
         self.own = QPushButton(self.tr("Reset"))
-        self.own.setToolTip(self.tr("The keys that the command came with"))
+        self.own.setToolTip(self.tr("Restore the default keys"))
         self.word = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
         self.word.setProperty("kind", "muted")
         row = QHBoxLayout()
@@ -166,9 +166,9 @@ class ShortcutsDialog(QDialog):
         self.use.setEnabled(command is not None and not key.isEmpty() and holder is None)
         words = self.tr("Click into the field and press the keys.")
         if holder is not None:
-            words = self.tr("{keys} belongs to \u201c{command}\u201d. Press others, or free them there first.").format(
-                keys=key.toString(QKeySequence.SequenceFormat.NativeText), command=holder.title
-            )
+            words = self.tr(
+                "{keys} is already used by \u201c{command}\u201d. Press other keys, or remove it there first."
+            ).format(keys=key.toString(QKeySequence.SequenceFormat.NativeText), command=holder.title)
         self.word.setText(words)
 
     def _use(self) -> None:
@@ -189,5 +189,5 @@ class ShortcutsDialog(QDialog):
             self._shortcuts.give(command.id, keys)
         else:
             self.word.setText(
-                self.tr("They belong to \u201c{command}\u201d now. Free them there first.").format(command=holder.title)
+                self.tr("Already used by \u201c{command}\u201d. Remove them there first.").format(command=holder.title)
             )

@@ -33,8 +33,8 @@ class AboutDialog(QDialog):
         self.versions.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.promise = QLabel(
             self.tr(
-                "Finds moments in your own videos by what they show. Everything happens on this computer: nothing is "
-                "sent, nothing listens, nobody counts. Only a model that you choose yourself is ever fetched."
+                "Find moments in your own videos by describing them. Everything runs on this computer: "
+                "nothing is sent, nothing is tracked. Nothing is downloaded except a model that you choose."
             ),
             wordWrap=True,
         )
@@ -46,7 +46,7 @@ class AboutDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         if page := paths.releases_page():
-            updates = buttons.addButton(self.tr("Look for a newer version"), QDialogButtonBox.ButtonRole.HelpRole)
+            updates = buttons.addButton(self.tr("Check for a newer version"), QDialogButtonBox.ButtonRole.HelpRole)
             updates.setToolTip(self.tr("Opens {page} in your browser").format(page=page))
             updates.clicked.connect(lambda: other_programs.open_url(QUrl(page)))
         names = QVBoxLayout()

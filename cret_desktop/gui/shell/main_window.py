@@ -310,8 +310,8 @@ class MainWindow(QMainWindow):
     def _on_locked_out(self) -> None:
         self.banner.say(
             self.tr(
-                "Another program is writing to this library. You can search it; "
-                "to add or remove folders, close the other program and start again."
+                "Another program is writing to this library. You can search it. To add or remove folders, close the "
+                "other program and restart this one."
             )
         )
 
@@ -393,7 +393,7 @@ class MainWindow(QMainWindow):
     def _open_elsewhere(self, path: str) -> None:
         if not other_programs.open_with(path, self._preferences.settings.external_player):
             self.banner.say(
-                self.tr("\u201c{name}\u201d could not be opened: no program is set for such files.").format(
+                self.tr("\u201c{name}\u201d could not be opened: no program is set for this file type.").format(
                     name=formatting.file_name(path)
                 )
             )
@@ -455,7 +455,7 @@ class MainWindow(QMainWindow):
         if host := drops.other_computer(data):
             self.banner.say(
                 self.tr(
-                    "What lies on another computer ({name}) cannot be dropped here. Use \u201cAdd folder\u201d in the "
+                    "Files on another computer ({name}) cannot be dropped here. Use \u201cAdd folder\u201d in the "
                     "Library menu."
                 ).format(name=formatting.shown(host))
             )

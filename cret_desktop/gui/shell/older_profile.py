@@ -17,17 +17,17 @@ class OlderProfileQuestion(QMessageBox):
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setIcon(QMessageBox.Icon.Warning if problem else QMessageBox.Icon.Question)
-        self.setWindowTitle(self.tr("A library of an older version"))
+        self.setWindowTitle(self.tr("Library of an older version"))
         self.setText(problem or self.tr("An older version of CRET Desktop kept its library elsewhere. Move it here?"))
         old, new = profile.moves[0]
         self.setInformativeText(
             self.tr(
-                "From: {old}\nTo: {new}\n\nYour videos stay where they are. If you begin anew, the old library stays, "
-                "too, and you will not be asked again."
+                "From: {old}\nTo: {new}\n\nYour videos stay where they are. If you start empty, the old library is "
+                "kept, and you will not be asked again."
             ).format(old=old, new=new)
         )
         self.move_button = self._add(self.tr("Move the library"), QMessageBox.ButtonRole.AcceptRole)
-        self.begin_anew = self._add(self.tr("Begin anew"), QMessageBox.ButtonRole.DestructiveRole)
+        self.begin_anew = self._add(self.tr("Start empty"), QMessageBox.ButtonRole.DestructiveRole)
         self.quit = self._add(self.tr("Quit"), QMessageBox.ButtonRole.RejectRole)
         self.setDefaultButton(self.move_button)
         self.setEscapeButton(self.quit)

@@ -55,7 +55,7 @@ class StartPage(QWidget):
             self._show(
                 "drop",
                 self.tr("Drop a folder here"),
-                self.tr("Its videos become searchable by what can be seen in them. Nothing leaves this computer."),
+                self.tr("Then search its videos by describing what they show. Nothing leaves this computer."),
                 True,
             )
         elif status.files:  # they are about to be shown
@@ -64,14 +64,14 @@ class StartPage(QWidget):
             self._show(
                 "film",
                 self.tr("Looking for videos\u2026"),
-                self.tr("They appear here at once, and can be searched as soon as the first one is indexed."),
+                self.tr("They appear here right away, and can be searched as soon as the first one is indexed."),
                 False,
             )
         else:
             self._show(
                 "film",
                 self.tr("No video found yet"),
-                self.tr("The folders in this library hold no video that could be read. Add another one."),
+                self.tr("The folders in this library contain no readable video. Add another folder."),
                 True,
             )
 
