@@ -25,6 +25,8 @@ VIOLATIONS = {
     "decoders": ("cret_desktop/storage/sqlite/catalog.py", "import cv2"),
     "window": ("cret_desktop/gui/shell/main_window.py", "import cret_desktop.media.decoder"),
     "ports": ("cret_desktop/library/searching/searcher.py", "import cret_desktop.model.encoder"),
+    "experts": ("cret_desktop/library/experts/names.py", "import cret_desktop.library.experts.subtitles"),
+    "fusion": ("cret_desktop/library/searching/fusion.py", "import cret_desktop.library.experts.visual"),
     "training": ("training/__init__.py", "import cret_desktop.storage.sqlite.catalog"),
     "trainer": ("cret_desktop/model/cret.py", "import training"),
 }

@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from cret_desktop.domain.clips import FrameFormat, Picture, Sampling
 from cret_desktop.engine import adoption
+from cret_desktop.library.experts.names import Names
+from cret_desktop.library.experts.subtitles import Subtitles
+from cret_desktop.library.experts.visual import Visual
 from cret_desktop.library.indexing.indexer import STILL_SECONDS, Indexer
 from cret_desktop.library.indexing.progress import Listener
 from cret_desktop.library.keeping.budget import Budget
 from cret_desktop.library.keeping.shrinking import shrink_thumbnails
-from cret_desktop.library.ports import Backup, Checks, Decoder, Model
+from cret_desktop.library.ports import Backup, Checks, Decoder, FitPicture, Model, Store, VectorSearch
 from cret_desktop.library.searching.searcher import Searcher
+from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.decoder_pool import DecoderPool
 from cret_desktop.model.encoder import open_model
 from cret_desktop.model.installed import with_fingerprint
@@ -168,8 +172,7 @@ def wire(
     def answering(model: Model) -> Answering:
         info = model.info
         index = VectorIndex.open(paths.graphs, embeddings, info.fingerprint, info.width + 1, None, read_only, key)
-        searcher = Searcher(store, index, model, paths.files, references, fit_picture)
-        return Answering(model, index, searcher)
+        return Answering(model, index, make_searcher(store, index, model, paths.files, references, fit_picture))
 
     try:
         with catalog.guarded():
@@ -183,6 +186,27 @@ def wire(
     return OpenLibrary(
         paths, store, now.index, model, now.searcher, open_decoder, still_seconds, before
     )  # fmt: skip
+
+
+def make_searcher(
+    store: Store,
+    index: VectorSearch,
+    model: Model,
+    files: LibraryFiles,
+    references: Sequence[str],
+    fit_picture: FitPicture,
+) -> Searcher:
+    """Wire the experts of a search. A further expert is one line here.
+
+    `references` are the queries that relevance is calibrated against; `files` caches their features.
+    """
+    visual = Visual(store, index, model, files, references, fit_picture)
+    experts = (
+        Names(store),
+        Subtitles(store),
+        visual,  # after those that find whole files, since it scores the clips of these files too
+    )
+    return Searcher(store, index, model, experts, visual)
 
 
 def _model_before(embeddings: Embeddings, wanted: str, reopen: Callable[[str], Model | None]) -> Model | None:

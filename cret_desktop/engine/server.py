@@ -46,7 +46,7 @@ from cret_desktop.engine.watching import Watching
 from cret_desktop.errors import CretError, EngineError, LibraryDamaged, LibraryMissing, StorageError
 from cret_desktop.foreign import short
 from cret_desktop.library.indexing.control import Conditions
-from cret_desktop.library.searching.searcher import Abandoned
+from cret_desktop.library.searching.steps import Abandoned
 from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 

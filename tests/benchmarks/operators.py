@@ -16,10 +16,9 @@ import numpy as np
 
 from cret_desktop.domain.clips import Features, FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
 from cret_desktop.domain.records import Line, NewClip, Sidecar
-from cret_desktop.engine.assemble import fit_picture
+from cret_desktop.engine.assemble import fit_picture, make_searcher
 from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.searching.query import parse
-from cret_desktop.library.searching.searcher import Searcher
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.paths import resource
 from cret_desktop.storage.sqlite.annotations import Annotations
@@ -118,7 +117,7 @@ def main() -> None:
         if index.needs_build():
             index.build()
         files = LibraryFiles(arguments.work)
-        searcher = Searcher(SqliteStore(catalog), index, model, files, references, fit_picture)  # type: ignore[arg-type]
+        searcher = make_searcher(SqliteStore(catalog), index, model, files, references, fit_picture)  # type: ignore[arg-type]
         searcher.prepare()
         took: dict[str, list[float]] = defaultdict(list)
         parts: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

@@ -31,12 +31,13 @@ from numpy.typing import NDArray
 from cret_desktop.domain.clip_vectors import query_vector
 from cret_desktop.domain.clips import Features, FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
 from cret_desktop.domain.records import NewClip
-from cret_desktop.engine.assemble import fit_picture
+from cret_desktop.engine.assemble import fit_picture, make_searcher
+from cret_desktop.library.experts.visual import CANDIDATES
 from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.ports import VideoEncoder
 from cret_desktop.library.searching.query import parse
 from cret_desktop.library.searching.score import score, unit
-from cret_desktop.library.searching.searcher import CANDIDATES, Searcher
+from cret_desktop.library.searching.searcher import Searcher
 from cret_desktop.messages import Message
 from cret_desktop.paths import LibraryPaths
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -263,7 +264,9 @@ def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: Li
     references = [f"text {number}" for number in range(len(typed), len(world.texts.globals))]
     for name, config in presets(world.centers.shape[1] > 0):
         best = ids[np.argsort(-exhaustive(world, config), axis=1)[:, :TOP]]
-        searcher = Searcher(SqliteStore(catalog), index, model_of(world, config), paths.files, references, fit_picture)
+        searcher = make_searcher(
+            SqliteStore(catalog), index, model_of(world, config), paths.files, references, fit_picture
+        )
         parts: dict[str, list[float]] = defaultdict(list)
 
         def ask(number: int, searcher: Searcher = searcher, parts: dict[str, list[float]] = parts) -> NDArray[np.int64]:

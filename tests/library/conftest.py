@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cret_desktop.engine.assemble import make_searcher
+from cret_desktop.library.experts.visual import Visual
 from cret_desktop.library.indexing.control import Control
 from cret_desktop.library.indexing.indexer import Indexer
 from cret_desktop.library.indexing.progress import IndexTotals
@@ -26,6 +28,12 @@ NOUNS = "street river talk kitchen night snow train child crowd guitar forest ma
 REFERENCES = [f"a {noun}" for noun in NOUNS] + [
     f"{c} {n} in the {m}" for c, n, m in zip(COLOURS, NOUNS, NOUNS[3:], strict=False)
 ]
+
+
+def visual_of(searcher: Searcher) -> Visual:
+    """Return the expert that judges a searcher's clips."""
+    assert isinstance(searcher._pictures, Visual)
+    return searcher._pictures
 
 
 @dataclass
@@ -95,6 +103,6 @@ def open_bench(place: Path) -> Iterator[Bench]:
         index = VectorIndex.open(
             folder / "graphs", store.features, model.info.fingerprint, model.info.width + 1, key=KEY
         )
-        searcher = Searcher(store, index, model, LibraryFiles(folder), REFERENCES, fit_picture)
+        searcher = make_searcher(store, index, model, LibraryFiles(folder), REFERENCES, fit_picture)
         yield Bench(folder, videos, store, index, model, searcher, [], [])
         index.close()

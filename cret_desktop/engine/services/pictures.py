@@ -6,7 +6,7 @@ from cret_desktop.domain.clips import Picture
 from cret_desktop.engine import protocol
 from cret_desktop.engine.handlers import Call, Route, routes
 from cret_desktop.errors import DecoderFailed
-from cret_desktop.library.searching.searcher import Abandoned
+from cret_desktop.library.searching.steps import Abandoned
 from cret_desktop.media.still_picture import PictureReader
 
 

@@ -9,7 +9,7 @@ from cret_desktop.engine import doctor, protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.handlers import Call, Route, handles, routes
 from cret_desktop.engine.protocol import Lane
-from cret_desktop.library.searching.query import Query, parse
+from cret_desktop.library.searching.query import ParsedQuery, parse
 
 
 class SearchService:
@@ -38,7 +38,7 @@ class SearchService:
     def devices(self, _: protocol.GetDevices, __: Call) -> tuple[protocol.Device, ...]:
         return doctor.devices()
 
-    def _search(self, request: protocol.Search, query: Query, call: Call) -> SearchAnswer:
+    def _search(self, request: protocol.Search, query: ParsedQuery, call: Call) -> SearchAnswer:
         return self._library.answering.searcher.search(
             query,
             request.limit,
@@ -50,5 +50,5 @@ class SearchService:
             wanted_still=lambda: not call.token.cancelled,
         )
 
-    def _filmstrip(self, request: protocol.GetFilmstrip, query: Query) -> tuple[Stretch, ...]:
+    def _filmstrip(self, request: protocol.GetFilmstrip, query: ParsedQuery) -> tuple[Stretch, ...]:
         return self._library.answering.searcher.filmstrip(request.file_id, query, request.like)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from cret_desktop.domain.clips import Features, Vector
 from cret_desktop.library.keeping.caches import read_cache
 from cret_desktop.library.ports import Model, Store
-from cret_desktop.library.searching.relevance import SAMPLE_CLIPS, Calibration, Likeness, standing
+from cret_desktop.library.searching.relevance import SAMPLE_CLIPS, Calibration, Likeness, z_scores
 from cret_desktop.library.searching.score import score, unit
 from cret_desktop.library_files import CALIBRATION, LibraryFiles
 
@@ -33,24 +33,24 @@ LIKENESS_CLIPS = 300  # compared with each other, to tell what pictures have in 
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """What clips are compared with, as one row of features: globals [1, D], centers [1, C, D]."""
+class QueryFeatures:
+    """The features of one query, which clips are compared with: globals [1, D], centers [1, C, D]."""
 
     features: Features
     is_text: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Clips [N] with their features, and the videos they are of."""
+class ScoredClips:
+    """Clips [N] that a search scores: their ids, the files they are of, and their features."""
 
     ids: NDArray[np.int64]
     file_ids: NDArray[np.int64]
     features: Features
 
-    def only(self, rows: NDArray[np.int64]) -> Judged:
+    def only(self, rows: NDArray[np.int64]) -> ScoredClips:
         features = Features(self.features.globals[rows], self.features.centers[rows])
-        return Judged(self.ids[rows], self.file_ids[rows], features)
+        return ScoredClips(self.ids[rows], self.file_ids[rows], features)
 
 
 def clip_as_query(clip: Features) -> Features:
@@ -71,17 +71,17 @@ class Calibrator:
         self._references: Features | None = None
         self._text_calibration: tuple[int, Calibration] | None = None
         self._likeness: tuple[int, Likeness] | None = None
-        self._compared: tuple[Judged, Vector] | None = None  # the references' scores of the clips judged last
+        self._compared: tuple[ScoredClips, Vector] | None = None  # the references' scores of the clips scored last
 
-    def steps(self, probe: Probe, scores: Vector, clips: Judged, library: int) -> NDArray[np.float64]:
-        """Where the scores [N] of clips stand between possible (0) and strong (1), in a library of so many clips."""
-        if not probe.is_text:
-            return self._calibrate_likeness(library).steps(scores)
+    def calibrated(self, query: QueryFeatures, scores: Vector, clips: ScoredClips, library: int) -> NDArray[np.float64]:
+        """Return the scores [N] of clips on the scale from possible (0) to strong (1) of a library of so many clips."""
+        if not query.is_text:
+            return self._calibrate_likeness(library).calibrated(scores)
         calibration = self._calibrate_texts(library)
         compared = self._compared
         if compared is None or compared[0] is not clips:
             compared = self._compared = clips, score(self.references(), clips.features, self._model.info.score)
-        return calibration.steps(standing(scores, compared[1]))
+        return calibration.calibrated(z_scores(scores, compared[1]))
 
     def prepare(self, library: int) -> None:
         """Have everything ready that a query in words needs."""
@@ -145,11 +145,11 @@ class Calibrator:
                 self._likeness = library, Likeness.fit(scores, clips.file_ids[:, None] != clips.file_ids, own)
             return self._likeness[1]
 
-    def _sample(self, count: int) -> Judged:
+    def _sample(self, count: int) -> ScoredClips:
         wanted = self._store.clips.sample_clips(count)
         ids, features = self._store.features.features(self._model.info, [i for i, _ in wanted])
         files = dict(wanted)
-        return Judged(ids, np.array([files[int(i)] for i in ids], np.int64), features)
+        return ScoredClips(ids, np.array([files[int(i)] for i in ids], np.int64), features)
 
 
 def _arrays(content: bytes, wanted: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:

@@ -1,4 +1,4 @@
-"""From clips that were hit to the moments that are shown: neighbours merged, thumbnails placed. Pure."""
+"""From clips that were hit to finds, and from finds to the moments that are shown. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from cret_desktop.domain.clips import LibraryFile, Match, Moment, Thumbnail
 from cret_desktop.domain.records import ClipRow
 from cret_desktop.library.ports import BlobStore
+from cret_desktop.library.searching.expert import Find
 from cret_desktop.library.searching.relevance import classify
+
+MOMENTS_OF_A_VIDEO = 20  # that a page shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +52,37 @@ def merge(hits: Sequence[Hit]) -> list[list[Hit]]:
     return groups
 
 
-def moment_of(group: Sequence[Hit], blobs: BlobStore) -> Moment:
-    """One moment of hits that touch; the best hit leads, the thumbnails run in time order."""
+def find_of(group: Sequence[Hit]) -> Find:
+    """Return one find of hits that touch; the best hit, the first one, leads."""
     best = group[0]
     in_order = sorted(group, key=lambda hit: hit.clip.ordinal)
-    tiles: list[Thumbnail] = []
-    chosen = 0
-    for hit in in_order:
-        if hit is best:
-            chosen = len(tiles) + hit.best_frame
-        tiles += clip_thumbnails(hit.clip, blobs)
-    return Moment(
-        file_id=best.clip.file_id,
-        clip_id=best.clip.id,
-        path=best.clip.path,
-        start=in_order[0].clip.start,
-        end=in_order[-1].clip.end,
-        score=best.score,
-        relevance=best.relevance,
-        match=classify(best.relevance),
-        thumbnails=tuple(tiles),
-        best=chosen,
+    return Find(
+        best.clip.file_id,
+        in_order[0].clip.start,
+        in_order[-1].clip.end,
+        best.relevance,
+        best.score,
+        clips=tuple(hit.clip for hit in in_order),
+        lead=in_order.index(best),
+        frame=best.best_frame,
     )
 
 
-def spoken_moment(clip: ClipRow, start: float, end: float, relevance: float, blobs: BlobStore) -> Moment:
-    """The time of a subtitle line, in the clip that holds it."""
+def moment_of(find: Find, blobs: BlobStore) -> Moment:
+    """Return the moment of a find with clips; its thumbnails run in time order."""
+    lead = find.clips[find.lead]
     return Moment(
-        file_id=clip.file_id,
-        clip_id=clip.id,
-        path=clip.path,
-        start=start,
-        end=max(start, end),
-        score=0.0,
-        relevance=relevance,
-        match=classify(relevance),
-        thumbnails=clip_thumbnails(clip, blobs),
-        best=min(range(len(clip.times)), key=lambda i: abs(clip.times[i] - start)),
+        file_id=find.file_id,
+        clip_id=lead.id,
+        path=lead.path,
+        start=find.start,
+        end=find.end,
+        score=find.score,
+        relevance=find.relevance,
+        match=find.match,
+        thumbnails=tuple(tile for clip in find.clips for tile in clip_thumbnails(clip, blobs)),
+        best=sum(len(clip.times) for clip in find.clips[: find.lead]) + find.frame,
+        reasons=find.reasons,
     )
 
 

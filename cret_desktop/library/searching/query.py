@@ -68,14 +68,14 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A parsed query. `text` goes to the text encoder, and may be empty; `filters` to the catalog."""
+class ParsedQuery:
+    """A query, parsed once. `text` goes to the text encoder, and may be empty; `filters` to the catalog."""
 
     text: str
     filters: Filters = field(default_factory=Filters)
 
 
-def parse(typed: str, today: date | None = None) -> Query:
+def parse(typed: str, today: date | None = None) -> ParsedQuery:
     """What is asked for. Raises: QueryError, in words, for what cannot be searched.
 
     `today` is what relative dates count from; the day of the call without it.
@@ -96,7 +96,7 @@ def parse(typed: str, today: date | None = None) -> Query:
     text = " ".join(words)
     if filters != Filters() and not _is_searchable(text):
         text = ""  # a full stop left behind an operator
-    return Query(_words(text), filters)
+    return ParsedQuery(_words(text), filters)
 
 
 def tokens(typed: str, today: date | None = None) -> tuple[Token, ...]:

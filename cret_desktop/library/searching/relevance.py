@@ -20,12 +20,12 @@ from cret_desktop.domain.clips import Match, Vector
 
 SAMPLE_CLIPS = 2_000  # of a large library, enough to tell what is ordinary in it
 STRONG, POSSIBLE = 0.8, 0.5  # relevance from which a match is called so
-POSSIBLE_STEPS, STRONG_STEPS = 2.25, 4.5  # see Calibration
+POSSIBLE_SPREADS, STRONG_SPREADS = 2.25, 4.5  # see Calibration
 POSSIBLE_LIKENESS, STRONG_LIKENESS = 0.4, 0.7  # see Likeness
 
 
-def standing(scores: Vector, references: Vector) -> NDArray[np.float64]:
-    """Scores [N] of one query against what the references [R, N] get of the same clips, in deviations: [N]."""
+def z_scores(scores: Vector, references: Vector) -> NDArray[np.float64]:
+    """Return the scores [N] of one query in standard deviations from the references' [R, N] of the same clips: [N]."""
     spread = references.std(axis=0, dtype=np.float64)
     return np.asarray((scores - references.mean(axis=0, dtype=np.float64)) / np.maximum(spread, 1e-6))
 
@@ -34,11 +34,11 @@ def standing(scores: Vector, references: Vector) -> NDArray[np.float64]:
 class Calibration:
     """The heights from which an answer of this library is called possible and strong.
 
-    Most reference queries ask for what is not there, so the lower part of their best standings shows how high chance
+    Most reference queries ask for what is not there, so the lower part of their best z-scores shows how high chance
     alone reaches in this library; the upper part may be true finds, and a library that holds everything must not make
-    every answer look ordinary. The heights stand above the lower quartile by multiples of its distance to the 5 %
-    quantile; chosen with the first starter on half A of the benchmark's pictures, one kind of picture left out at a
-    time (docs/benchmarks.md has what they give today).
+    every answer look ordinary. The heights are above the lower quartile by multiples of its distance to the 5 %
+    quantile, the spread; chosen with the first starter on half A of the benchmark's pictures, one kind of picture left
+    out at a time (docs/benchmarks.md has what they give today).
     """
 
     possible: float
@@ -51,12 +51,12 @@ class Calibration:
         spread = np.maximum(scores.std(axis=0, dtype=np.float64), 1e-6)
         best = ((scores - scores.mean(axis=0, dtype=np.float64)) / spread).max(axis=1)
         low, quarter = np.quantile(best, [0.05, 0.25])
-        step = max(float(quarter - low), 1e-3)
-        return cls(float(quarter) + POSSIBLE_STEPS * step, float(quarter) + STRONG_STEPS * step)
+        below = max(float(quarter - low), 1e-3)
+        return cls(float(quarter) + POSSIBLE_SPREADS * below, float(quarter) + STRONG_SPREADS * below)
 
-    def steps(self, standings: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standings [N] -> where they lie between the heights: 0 is possible, 1 is strong."""
-        return np.asarray((standings - self.possible) / (self.strong - self.possible))
+    def calibrated(self, z_scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return z-scores [N] on the scale between the heights: 0 is possible, 1 is strong."""
+        return np.asarray((z_scores - self.possible) / (self.strong - self.possible))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +83,15 @@ class Likeness:
         same = float(np.median(own)) if len(own) else chance
         return cls(chance, max(same, chance + 1e-3))
 
-    def steps(self, scores: Vector) -> NDArray[np.float64]:
-        """Scores [N] -> where they lie between the thresholds: 0 is possible, 1 is strong."""
+    def calibrated(self, scores: Vector) -> NDArray[np.float64]:
+        """Return scores [N] on the scale between the thresholds: 0 is possible, 1 is strong."""
         likeness = (np.asarray(scores, np.float64) - self.chance) / (self.same - self.chance)
         return np.asarray((likeness - POSSIBLE_LIKENESS) / (STRONG_LIKENESS - POSSIBLE_LIKENESS))
 
 
-def relevance(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Steps [N] -> relevance in [0, 1]: a logistic through POSSIBLE at 0 and STRONG at 1."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(steps * np.log(STRONG / (1 - STRONG)), -50, 50))))
+def relevance(calibrated: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Calibrated scores [N] -> relevance in [0, 1]: a logistic through POSSIBLE at 0 and STRONG at 1."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(calibrated * np.log(STRONG / (1 - STRONG)), -50, 50))))
 
 
 def classify(relevance: float) -> Match:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cret_desktop.domain.clips import Features, Match, ScoreConfig
-from cret_desktop.library.searching.relevance import POSSIBLE, STRONG, Calibration, classify, relevance, standing
+from cret_desktop.library.searching.relevance import POSSIBLE, STRONG, Calibration, classify, relevance, z_scores
 from cret_desktop.library.searching.score import score, unit
 
 CONFIG = ScoreConfig(temperature=1.0, variance_weight=0.0)
@@ -22,8 +22,8 @@ def clips_of(directions: np.ndarray, random: np.random.Generator) -> Features:
 
 
 def best(query: Features, references: Features, clips: Features) -> float:
-    heights = standing(score(query, clips, CONFIG)[0], score(references, clips, CONFIG))
-    return float(relevance(Calibration.fit(score(references, clips, CONFIG)).steps(heights)).max())
+    heights = z_scores(score(query, clips, CONFIG)[0], score(references, clips, CONFIG))
+    return float(relevance(Calibration.fit(score(references, clips, CONFIG)).calibrated(heights)).max())
 
 
 @pytest.mark.parametrize("count", [1, 10, 500])
@@ -55,7 +55,7 @@ def test_a_clip_that_fits_everything_gains_nothing() -> None:
     raised[:, 1] += 5.0  # a hub: high for whatever is asked
     plain = score(query, clips, CONFIG)[0]
     hub = plain + np.array([0.0, 5.0], np.float32)
-    assert standing(hub, raised) == pytest.approx(standing(plain, score(references, clips, CONFIG)), abs=1e-3)
+    assert z_scores(hub, raised) == pytest.approx(z_scores(plain, score(references, clips, CONFIG)), abs=1e-3)
 
 
 def test_classes() -> None:

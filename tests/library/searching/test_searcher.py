@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 
 from cret_desktop.domain.clips import Features, Match, SearchAnswer, Sort
+from cret_desktop.engine.assemble import make_searcher
 from cret_desktop.errors import PathError, QueryError
-from cret_desktop.library.searching import searcher as searcher_module
+from cret_desktop.library.experts import visual
 from cret_desktop.library.searching.moments import Hit, merge
 from cret_desktop.library.searching.query import parse
 from cret_desktop.library.searching.searcher import Searcher
+from cret_desktop.library.searching.steps import Abandoned
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.storage.sqlite.clips import Clips
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import COLOURS, KEY, fit_picture
-from tests.library.conftest import REFERENCES, Bench
+from tests.library.conftest import REFERENCES, Bench, visual_of
 
 
 def noting(
@@ -118,7 +120,7 @@ def test_a_search_that_nobody_waits_for_is_given_up(bench: Bench) -> None:
     bench.write("a.mp4", "red blue")
     bench.run()
     steps = iter([True, True, False])
-    with pytest.raises(searcher_module.Abandoned):
+    with pytest.raises(Abandoned):
         bench.searcher.search(parse("red"), 1, wanted_still=lambda: next(steps))
     assert next(steps, None) is None, "it went on after it was given up, or never asked"
 
@@ -139,7 +141,7 @@ def test_reference_features_are_kept_and_used_again(bench: Bench, monkeypatch: p
     bench.write("a.mp4", "red")
     bench.run()
     first = bench.searcher.search(parse("red"), 1).moments[0].relevance
-    again = searcher_module.Searcher(
+    again = make_searcher(
         bench.store,
         bench.index,
         bench.model,
@@ -160,12 +162,12 @@ def test_a_damaged_reference_file_is_made_anew(bench: Bench) -> None:
     bench.searcher.encode_references()
     (stored,) = (bench.folder / "calibration").glob("*.npz")
     stored.write_bytes(b"not a zip")
-    bench.searcher._calibrator._references = None
+    visual_of(bench.searcher)._calibrator._references = None
     assert bench.searcher.search(parse("red"), 1).moments
 
 
 def test_more_clips_than_candidates_are_rescored_exactly(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searcher_module, "CANDIDATES", 4)
+    monkeypatch.setattr(visual, "CANDIDATES", 4)
     for number in range(20):
         bench.write(f"{number:02}.mp4", "blue green")
     bench.write("needle.mp4", "orange")
@@ -230,7 +232,9 @@ def test_clips_whose_embeddings_are_damaged_are_passed_over_and_the_others_found
         )
     info, embeddings = bench.model.info, Embeddings(bench.catalog)
     index = VectorIndex.open(bench.folder / "graphs", embeddings, info.fingerprint, info.width + 1, key=KEY)
-    searcher = Searcher(bench.store, index, bench.model, LibraryFiles(bench.folder / "new"), REFERENCES, fit_picture)
+    searcher = make_searcher(
+        bench.store, index, bench.model, LibraryFiles(bench.folder / "new"), REFERENCES, fit_picture
+    )
     searcher.prepare()
     sound = [] if hurt == "%" else ["a.mp4", "c.mp4"]
     assert sorted(Path(moment.path).name for moment in searcher.search(parse("blue"), 5).moments) == sound
@@ -256,7 +260,7 @@ def test_searches_of_many_threads_answer_as_one_alone(bench: Bench, monkeypatch:
     bench.run()
     queries = [*COLOURS, *(f"{colour} ext:mp4" for colour in COLOURS), "ext:mp4"]
     expected = {query: told(bench.searcher.search(parse(query), 20)) for query in queries}
-    ids, files = bench.searcher._clip_files()
+    ids, files = visual_of(bench.searcher)._clip_files()
     read = Clips.clip_files
 
     def read_slowly(*arguments: Any) -> Any:
@@ -269,11 +273,11 @@ def test_searches_of_many_threads_answer_as_one_alone(bench: Bench, monkeypatch:
     sys.setswitchinterval(1e-5)
     try:
         for _ in range(3):
-            searcher = Searcher(
+            searcher = make_searcher(
                 bench.store, bench.index, bench.model, LibraryFiles(bench.folder), REFERENCES, fit_picture
             )
             assert wrong_answers(searcher, expected) == []
-            known_ids, known_files = searcher._clip_files()
+            known_ids, known_files = visual_of(searcher)._clip_files()
             assert known_ids.tolist() == sorted(set(known_ids.tolist())) == ids.tolist()
             assert known_files.tolist() == files.tolist()
     finally:
