@@ -197,11 +197,15 @@ class Match(StrEnum):
     BROWSED = "browsed"  # a whole file, listed without a query: there is nothing to match
 
 
+# Worded by `gui.appearance.formatting.reason`; the command line prints the kind itself.
+ReasonKind: TypeAlias = Literal["name", "tag", "note", "subtitle"]
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """What besides the picture speaks for a moment: where words of the query were found, and the text around them."""
 
-    kind: Literal["name", "tag", "note", "subtitle"]
+    kind: ReasonKind
     text: str
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PySide6.QtCore import QMimeData, QUrl
@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from cret_desktop.domain.clips import Reason, ReasonKind
 from cret_desktop.engine.client import Superseded
 from cret_desktop.engine.protocol import SearchAnswer
 from cret_desktop.errors import QueryError
@@ -79,6 +80,13 @@ def test_the_theme_follows_a_choice(qapp: QApplication) -> None:
 )
 def test_times(start: float, end: float, said: str) -> None:
     assert formatting.span(start, end) == said
+
+
+def test_every_kind_of_reason_has_words_of_its_own() -> None:
+    kinds = get_args(ReasonKind)
+    words = {kind: formatting.reason(Reason(kind, "volcano")) for kind in kinds}
+    assert all("volcano" in said and said != "volcano" for said in words.values())
+    assert len(set(words.values())) == len(kinds)
 
 
 def test_names_are_never_markup_and_always_drawable() -> None:

@@ -73,6 +73,7 @@ class Searcher:
             files = self._listing.files([find.file_id for find in shown])
             shown = [find for find in shown if find.file_id in files]  # none that was removed meanwhile
             described = tuple(files[i] for i in dict.fromkeys(find.file_id for find in shown))
+        with steps("moments"):
             moments = tuple(self._moment(find, files[find.file_id]) for find in shown)
         return SearchAnswer(
             query.text,

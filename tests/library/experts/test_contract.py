@@ -1,0 +1,216 @@
+"""What every expert promises a search: those of the app and one of the tests, a further one as an engineer adds it."""
+
+from __future__ import annotations
+
+import itertools
+import pkgutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cret_desktop.domain.clips import LibraryFile, Match, Reason
+from cret_desktop.domain.filters import Filters
+from cret_desktop.domain.records import Root
+from cret_desktop.library import experts
+from cret_desktop.library.experts.names import Names
+from cret_desktop.library.experts.subtitles import Subtitles
+from cret_desktop.library.searching.expert import Expert, FileIds, Find, Ranking, SearchRequest
+from cret_desktop.library.searching.query import parse
+from cret_desktop.library.searching.searcher import Searcher
+from cret_desktop.library.searching.steps import Abandoned, Steps
+from tests.library.conftest import Bench, open_bench, visual_of
+
+QUERY = "red"  # that every expert finds something for
+UNKNOWN = "xylophone"
+SEVERAL = 5  # files that each of them finds at least
+
+
+class DominantColour:
+    """A toy: finds whole files by the colour in the name of their folder, with a reason and a weight of its own."""
+
+    name = "colour"
+
+    def __init__(self, bench: Bench) -> None:
+        self._listing = bench.store.listing
+
+    def retrieve(self, request: SearchRequest, allowed: FileIds | None, limit: int | None, steps: Steps) -> Ranking:
+        with steps("colour"):
+            ids = self._listing.admitted(Filters())
+            files = self._listing.files(ids[np.isin(ids, ids if allowed is None else allowed)].tolist())
+            found = [file for _, file in sorted(files.items()) if Path(file.path).parent.name == request.query.text]
+            return Ranking(tuple(map(self._find, found[:limit])), weight=0.5)
+
+    @staticmethod
+    def _find(file: LibraryFile) -> Find:
+        reason = Reason("colour", Path(file.path).parent.name)  # type: ignore[arg-type] # the app has no words for it
+        return Find(file.id, 0.0, file.duration or 0.0, 0.9, reasons=(reason,), whole_file=True, indexed=file.clips > 0)
+
+
+EXPERTS: dict[str, Callable[[Bench], Expert]] = {
+    "visual": lambda bench: visual_of(bench.searcher),
+    "names": lambda bench: Names(bench.store),
+    "subtitles": lambda bench: Subtitles(bench.store),
+    "colour": DominantColour,
+}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A library in which every expert finds `QUERY` at several files, and more files that no words lead to."""
+    with open_bench(tmp_path_factory.mktemp("experts")) as bench:
+        fill(bench)
+        yield bench
+
+
+def fill(bench: Bench) -> None:
+    for number in range(SEVERAL + 2):
+        path = bench.write(f"red/red {number}.mp4", "red green red")
+        path.with_suffix(".srt").write_text(
+            "".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\na red {n} day\n\n" for n in range(1, 4)), encoding="utf-8"
+        )
+    for number in range(120):  # so that the words are rare
+        bench.write(f"others/{number}.mp4", "grey" if number % 2 else "blue")
+    bench.run()
+
+
+def file_ids(finds: tuple[Find, ...]) -> list[int]:
+    return list(dict.fromkeys(find.file_id for find in finds))
+
+
+def ask(expert: Expert, query: str = QUERY, allowed: FileIds | None = None, limit: int | None = None) -> Ranking:
+    return expert.retrieve(SearchRequest(parse(query)), allowed, limit, Steps())
+
+
+@pytest.fixture(params=EXPERTS)
+def expert(request: pytest.FixtureRequest, library: Bench) -> Expert:
+    return EXPERTS[request.param](library)
+
+
+def test_every_expert_of_the_app_is_asked_and_tried_here(library: Bench) -> None:
+    modules = {module.name for module in pkgutil.iter_modules(experts.__path__)}
+    assert {expert.name for expert in library.searcher._experts} == modules
+    assert {make(library).name for make in EXPERTS.values()} == {*modules, "colour"}
+
+
+def test_finds_say_what_a_ranking_needs(expert: Expert) -> None:
+    ranking = ask(expert)
+    assert len(file_ids(ranking.finds)) >= SEVERAL
+    assert 0 < ranking.weight <= 1
+    for find in ranking.finds:
+        assert 0 <= find.start <= find.end
+        assert 0 <= find.relevance <= 1
+        assert find.whole_file != bool(find.clips)
+        assert find.indexed
+        if find.clips:
+            assert {clip.file_id for clip in find.clips} == {find.file_id}
+            assert [clip.start for clip in find.clips] == sorted(clip.start for clip in find.clips)
+            assert 0 <= find.frame < len(find.clips[find.lead].times)
+        if not ranking.segments:
+            assert find.reasons, "what is not shown must be said"
+            assert find.match is not Match.WEAK
+
+
+def test_finds_are_in_order_and_none_is_there_twice(expert: Expert) -> None:
+    ranking = ask(expert)
+    places = [(find.file_id, find.start, find.end) for find in ranking.finds]
+    assert len(set(places)) == len(places)
+    if ranking.scored:
+        scores = [find.score for find in ranking.finds]
+        assert scores == sorted(scores, reverse=True)
+        assert len(set(scores)) > 1
+    assert ask(expert) == ranking, "the same question has the same answer"
+
+
+def test_only_allowed_files_are_found(expert: Expert) -> None:
+    everything = file_ids(ask(expert).finds)
+    allowed = np.array([everything[2], everything[0], 10**9], np.int64)  # in no order, one of them gone
+    assert set(file_ids(ask(expert, allowed=allowed).finds)) == {everything[0], everything[2]}
+    assert ask(expert, allowed=np.empty(0, np.int64)).finds == ()
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_a_limit_keeps_the_best_files_with_all_their_finds(expert: Expert, limit: int) -> None:
+    everything = ask(expert).finds
+    best = file_ids(everything)[:limit]
+    assert ask(expert, limit=limit).finds == tuple(find for find in everything if find.file_id in best)
+
+
+def test_an_expert_that_knows_nothing_finds_nothing_that_matches(expert: Expert) -> None:
+    for query in (UNKNOWN, ""):
+        ranking = ask(expert, query)
+        assert all(find.match is Match.WEAK for find in ranking.finds)
+        assert not ranking.confident
+
+
+def test_an_expert_ends_once_nobody_waits(expert: Expert) -> None:
+    with pytest.raises(Abandoned):
+        expert.retrieve(SearchRequest(parse(QUERY)), None, None, Steps(lambda: False))
+
+
+def test_experts_are_asked_from_many_threads(expert: Expert) -> None:
+    expected = {limit: ask(expert, limit=limit) for limit in (None, 1, 2, 3)}
+    limits = list(itertools.islice(itertools.cycle(expected), 32))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda limit: ask(expert, limit=limit), limits))
+    assert answers == [expected[limit] for limit in limits]
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_files_that_have_left_the_library_are_passed_over(name: str, tmp_path: Path) -> None:
+    """Also while the vector index and what was read before know them still."""
+    with open_bench(tmp_path) as bench:
+        fill(bench)
+        expert = EXPERTS[name](bench)
+        before = set(file_ids(ask(expert).finds))
+        (root,) = bench.catalog.roots()
+        assert isinstance(root, Root)
+        gone = {file.id for file in bench.catalog.files(root.id).values() if Path(file.path).name == "red 0.mp4"}
+        assert gone < before
+        with bench.catalog.write() as db:
+            db.execute("DELETE FROM files WHERE id = ?", tuple(gone))
+        assert set(file_ids(ask(expert).finds)) == before - gone
+
+
+# --- a further expert -----------------------------------------------------------------------------------------------
+
+
+def with_colours(bench: Bench) -> Searcher:
+    """Return a searcher that asks one more expert."""
+    visual = visual_of(bench.searcher)
+    asked = (*bench.searcher._experts, DominantColour(bench))
+    return Searcher(bench.store, bench.index, bench.model, asked, visual)
+
+
+def test_a_further_expert_adds_its_ranking_and_its_reason(library: Bench) -> None:
+    plain = library.searcher.search(parse(QUERY), 200)
+    answer = with_colours(library).search(parse(QUERY), 200)
+    found = [moment for moment in answer.moments if ("colour", "red") in [(r.kind, r.text) for r in moment.reasons]]
+    assert len(found) == SEVERAL + 2
+    assert {moment.file_id for moment in found} == {moment.file_id for moment in plain.moments[: SEVERAL + 2]}
+    scores = {(moment.file_id, moment.start, moment.end): moment.score for moment in plain.moments}
+    for rank, moment in enumerate(sorted(found, key=lambda moment: moment.file_id), 1):
+        gained = moment.score - scores[moment.file_id, moment.start, moment.end]
+        assert gained == pytest.approx(0.5 / (60 + rank))
+    kinds = {reason.kind for moment in answer.moments for reason in moment.reasons}
+    assert kinds == {"name", "subtitle", "colour"}, "those of the others are still there"
+
+
+def test_a_further_expert_finds_what_no_other_does(library: Bench) -> None:
+    """A folder's name counts nothing where it stands at every file, so that only the toy finds these."""
+    assert library.searcher.search(parse("others"), 5).confident is False
+    answer = with_colours(library).search(parse("others"), 5)
+    assert answer.confident
+    assert {reason.text for moment in answer.moments for reason in moment.reasons} == {"others"}
+    assert all(moment.match is Match.STRONG for moment in answer.moments)
+
+
+def test_operators_and_without_hold_for_a_further_expert(library: Bench) -> None:
+    searcher = with_colours(library)
+    assert searcher.search(parse('red "red 1"'), 50).total == 1
+    assert {Path(m.path).name for m in searcher.search(parse('red "red 1"'), 50).moments} == {"red 1.mp4"}
+    kept = searcher.search(parse("others"), 500, without="blue").files
+    assert kept
+    assert all(Path(file.path).read_text(encoding="utf-8") != "blue" for file in kept)
