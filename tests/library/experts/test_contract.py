@@ -6,21 +6,27 @@ import itertools
 import pkgutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cret_desktop.domain.clips import LibraryFile, Match, Reason
+from cret_desktop.domain.clips import LibraryFile, Match, Reason, Sort
 from cret_desktop.domain.filters import Filters
-from cret_desktop.domain.records import Root
 from cret_desktop.library import experts
+from cret_desktop.library.experts import visual
 from cret_desktop.library.experts.names import Names
 from cret_desktop.library.experts.subtitles import Subtitles
 from cret_desktop.library.searching.expert import Expert, FileIds, Find, Ranking, SearchRequest
+from cret_desktop.library.searching.fusion import fuse
 from cret_desktop.library.searching.query import parse
 from cret_desktop.library.searching.searcher import Searcher
 from cret_desktop.library.searching.steps import Abandoned, Steps
+from cret_desktop.storage.sqlite.embeddings import Embeddings
+from cret_desktop.storage.sqlite.listing import Listing
+from cret_desktop.storage.sqlite.texts import Texts
 from tests.library.conftest import Bench, open_bench, visual_of
 
 QUERY = "red"  # that every expert finds something for
@@ -158,20 +164,95 @@ def test_experts_are_asked_from_many_threads(expert: Expert) -> None:
     assert answers == [expected[limit] for limit in limits]
 
 
+def remove(bench: Bench, name: str) -> int:
+    """Take a file out of the catalog, which the vector index and what was read before know still; return its id."""
+    (root,) = bench.catalog.roots()
+    (gone,) = (file.id for file in bench.catalog.files(root.id).values() if Path(file.path).name == name)
+    with bench.catalog.write() as db:
+        db.execute("DELETE FROM files WHERE id = ?", (gone,))
+    return gone
+
+
 @pytest.mark.parametrize("name", EXPERTS)
 def test_files_that_have_left_the_library_are_passed_over(name: str, tmp_path: Path) -> None:
-    """Also while the vector index and what was read before know them still."""
     with open_bench(tmp_path) as bench:
         fill(bench)
         expert = EXPERTS[name](bench)
         before = set(file_ids(ask(expert).finds))
-        (root,) = bench.catalog.roots()
-        assert isinstance(root, Root)
-        gone = {file.id for file in bench.catalog.files(root.id).values() if Path(file.path).name == "red 0.mp4"}
-        assert gone < before
-        with bench.catalog.write() as db:
-            db.execute("DELETE FROM files WHERE id = ?", tuple(gone))
-        assert set(file_ids(ask(expert).finds)) == before - gone
+        gone = remove(bench, "red 0.mp4")
+        assert gone in before
+        assert set(file_ids(ask(expert).finds)) == before - {gone}
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_a_file_that_leaves_between_two_readings_is_not_shown(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_bench(tmp_path) as bench:
+        fill(bench)
+        expert = EXPERTS[name](bench)
+        before = {find.file_id for find in fuse([ask(expert)])}
+        gone: list[int] = []
+
+        def removing(read: Callable[..., Any]) -> Callable[..., Any]:
+            def read_and_remove(*arguments: Any, **options: Any) -> Any:
+                found = read(*arguments, **options)
+                if not gone:
+                    gone.append(remove(bench, "red 0.mp4"))
+                return found
+
+            return read_and_remove
+
+        for owner, method in ((Texts, "files"), (Texts, "lines"), (Embeddings, "features"), (Listing, "admitted")):
+            monkeypatch.setattr(owner, method, removing(getattr(owner, method)))
+        after = {find.file_id for find in fuse([ask(expert)])}
+        assert gone
+        assert after == before - set(gone)
+
+
+# --- what a search asks them for --------------------------------------------------------------------------------------
+
+
+class Spy:
+    """Notes what it is asked, and finds nothing."""
+
+    name = "spy"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[SearchRequest, int | None]] = []
+
+    def retrieve(self, request: SearchRequest, allowed: FileIds | None, limit: int | None, steps: Steps) -> Ranking:
+        self.asked.append((request, limit))
+        return Ranking()
+
+
+def test_the_last_expert_is_limited_where_nothing_else_was_found(library: Bench) -> None:
+    """A ranking that is fused or sorted may be shown from any place, so that all of it is asked for."""
+    spy = Spy()
+    searcher = Searcher(
+        library.store, library.index, library.model, (Names(library.store), spy), visual_of(library.searcher)
+    )
+    searcher.search(parse("xylophone"), 5, offset=10)
+    searcher.search(parse("xylophone"), 5, sort=Sort.NAME)
+    searcher.search(parse("xylophone"), 5, reverse=True)
+    searcher.search(parse(QUERY), 5)
+    assert [limit for _, limit in spy.asked] == [15, None, None, None]
+    assert [request.reach for request, _ in spy.asked] == [15, 5, 5, 5]
+    named = [set(request.named) for request, _ in spy.asked]
+    assert named[:3] == [set(), set(), set()]
+    assert named[3] == set(file_ids(ask(Names(library.store)).finds))
+
+
+def test_the_clips_of_named_files_are_scored_wherever_they_rank(
+    library: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visual, "CANDIDATES", 1)
+    expert = visual_of(library.searcher)
+    (grey,) = (file.id for file in library.searcher.search(parse('"117"'), 5).files)
+    request = SearchRequest(parse(QUERY), reach=0)
+    assert grey not in file_ids(expert.retrieve(request, None, None, Steps()).finds)
+    named = replace(request, named=(grey,))
+    assert grey in file_ids(expert.retrieve(named, None, None, Steps()).finds)
 
 
 # --- a further expert -----------------------------------------------------------------------------------------------
@@ -179,9 +260,8 @@ def test_files_that_have_left_the_library_are_passed_over(name: str, tmp_path: P
 
 def with_colours(bench: Bench) -> Searcher:
     """Return a searcher that asks one more expert."""
-    visual = visual_of(bench.searcher)
     asked = (*bench.searcher._experts, DominantColour(bench))
-    return Searcher(bench.store, bench.index, bench.model, asked, visual)
+    return Searcher(bench.store, bench.index, bench.model, asked, visual_of(bench.searcher))
 
 
 def test_a_further_expert_adds_its_ranking_and_its_reason(library: Bench) -> None:

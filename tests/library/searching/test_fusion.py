@@ -204,6 +204,13 @@ def test_a_line_joins_the_segment_in_which_it_begins() -> None:
     assert places == {"in": (10.0, 20.0), "weak": (25.0, 27.0), "none": (3.0, 5.0)}
 
 
+def test_lines_join_no_lines_but_those_of_the_same_time() -> None:
+    first = Ranking((line(1, 3.0, 0.6, text="English"),), 1.0)
+    second = Ranking((line(1, 4.0, 0.6, text="later"), line(1, 3.0, 0.7, text="German")), 1.0)
+    found = {(find.start, *(reason.text for reason in find.reasons)) for find in fuse([first, second])}
+    assert found == {(3.0, "English", "German"), (4.0, "later")}
+
+
 def test_a_whole_file_is_no_segment_that_others_join() -> None:
     both = Ranking((named(1, 0.9), segment(1, 2, 0.9)), segments=True)
     joined = fuse([both, Ranking((line(1, 3.0, 0.6), line(1, 22.0, 0.6)), 1.0)])
