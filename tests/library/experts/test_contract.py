@@ -214,16 +214,17 @@ def test_a_file_that_leaves_between_two_readings_is_not_shown(
 
 
 class Spy:
-    """Notes what it is asked, and finds nothing."""
+    """Notes what it is asked, and answers the same ranking each time."""
 
     name = "spy"
 
-    def __init__(self) -> None:
+    def __init__(self, ranking: Ranking = Ranking()) -> None:  # noqa: B008 - a frozen value
         self.asked: list[tuple[SearchRequest, int | None]] = []
+        self._ranking = ranking
 
     def retrieve(self, request: SearchRequest, allowed: FileIds | None, limit: int | None, steps: Steps) -> Ranking:
         self.asked.append((request, limit))
-        return Ranking()
+        return self._ranking
 
 
 def test_the_last_expert_is_limited_where_nothing_else_was_found(library: Bench) -> None:
@@ -243,10 +244,21 @@ def test_the_last_expert_is_limited_where_nothing_else_was_found(library: Bench)
     assert named[3] == set(file_ids(ask(Names(library.store)).finds))
 
 
+def test_an_answer_is_confident_where_a_find_beyond_the_limit_is(library: Bench) -> None:
+    weak = replace(ask(visual_of(library.searcher), UNKNOWN, limit=1).finds[0], relevance=0.1)
+    for confident in (False, True):
+        spy = Spy(Ranking((weak,), scored=True, confident=confident))
+        searcher = Searcher(library.store, library.index, library.model, (spy,), visual_of(library.searcher))
+        answer = searcher.search(parse(UNKNOWN), 1)
+        assert [moment.match for moment in answer.moments] == [Match.WEAK]
+        assert answer.confident is confident
+
+
 def test_the_clips_of_named_files_are_scored_wherever_they_rank(
     library: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(visual, "CANDIDATES", 1)
+    monkeypatch.setattr(visual, "FEWEST_JUDGED", 0)
     expert = visual_of(library.searcher)
     (grey,) = (file.id for file in library.searcher.search(parse('"117"'), 5).files)
     request = SearchRequest(parse(QUERY), reach=0)
