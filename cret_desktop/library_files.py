@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from cret_desktop.atomic_write import flush_to_disk, put_in_place
+
 CATALOG, LOCK, HOLDER, LOG, PACE = "catalog.sqlite", "writer.lock", "writer.pid", "engine.log", "pace.json"
 THUMBNAILS, GRAPHS, CALIBRATION = "thumbnails", "graphs", "calibration"
 # Beside a catalog: there for as long as a writer has it, and still there where it did not close it; its first pages.
@@ -167,13 +169,13 @@ class LibraryFiles:
         self.make_folder(name.rpartition("/")[0])
         with self._at(name) as (folder, leaf):
             part = f"{leaf}.part"
-            with os.fdopen(_created(part, folder), "wb") as stream:
-                stream.write(content)
-                if flush:
-                    stream.flush()
-                    os.fsync(stream.fileno())
-            _put_aside_folder(leaf, folder)
-            os.replace(part, leaf, src_dir_fd=folder, dst_dir_fd=folder)
+            descriptor = _created(part, folder)
+            with put_in_place(part, leaf, folder):
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(content)
+                    if flush:
+                        flush_to_disk(stream)
+                _put_aside_folder(leaf, folder)
 
     def create(self, name: str) -> Path:
         """Make an empty file of this name, in place of what has it; returns its path."""
@@ -359,11 +361,10 @@ class LibraryFiles:
         if entry.links > 1:
             with self._at(name) as (folder, leaf), self.opened(name) as source:
                 part = f"{leaf}.part" if _OURS.fullmatch(f"{leaf}.part") else f"{CATALOG}.part"
-                with os.fdopen(_created(part, folder), "wb") as target:
+                descriptor = _created(part, folder)
+                with put_in_place(part, leaf, folder), os.fdopen(descriptor, "wb") as target:
                     shutil.copyfileobj(source, target)
-                    target.flush()
-                    os.fsync(target.fileno())
-                os.replace(part, leaf, src_dir_fd=folder, dst_dir_fd=folder)
+                    flush_to_disk(target)
 
     def tighten(self) -> None:
         """Make the folder and its files readable by their owner alone. Best effort: some disks know no such rights."""

@@ -12,11 +12,11 @@ import dataclasses
 import json
 import logging
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
+from cret_desktop.atomic_write import atomic_write
 from cret_desktop.domain.clips import DEVICES, USUAL_SAMPLING
 from cret_desktop.errors import StorageError
 from cret_desktop.foreign import Unusable, reason_of
@@ -131,7 +131,9 @@ def save(record: Any, path: Path) -> None:
     try:
         make_private_folder(path.parent)
         # What is no text is JSON's escape.
-        write_privately(path, text.encode(errors="backslashreplace"))
+        # Not flushed to the disk: that can stall the window, and a choice is soon made again.
+        with atomic_write(path, private=True) as file:
+            file.write(text.encode(errors="backslashreplace"))
     except OSError as error:
         raise StorageError("settings.not-written", path=path, reason=reason_of(error)) from error
 
@@ -159,24 +161,6 @@ def keep_private(path: Path) -> None:
         log.info("%s could not be closed to others: %s", path, error)
     finally:
         os.close(descriptor)
-
-
-def write_privately(path: Path, content: bytes, flush: bool = False) -> None:
-    """Write a file under a new name nobody can foresee, then give it its own. Raises: OSError.
-
-    Not flushed to the disk unless `flush`: that can stall the window, and a choice is soon made again.
-    """
-    descriptor, part = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            if flush:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:
-        os.unlink(part)
-        raise
 
 
 def _understood(kind: Any, item: dataclasses.Field[Any], value: Any) -> Any:
@@ -210,7 +194,9 @@ def _set_aside(path: Path) -> Message:
     """Copy a file that cannot be used beside itself. Return what became of it, as a part of a sentence."""
     aside = path.with_name(path.name + ".set-aside")
     try:
-        write_privately(aside, path.read_bytes())
+        content = path.read_bytes()
+        with atomic_write(aside, private=True) as file:
+            file.write(content)
     except OSError as error:
         return Message("settings.not-aside", reason=reason_of(error))
     return Message("settings.aside", name=aside.name)

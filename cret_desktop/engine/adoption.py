@@ -21,12 +21,13 @@ from typing import Any
 from filelock import FileLock
 
 from cret_desktop import paths
+from cret_desktop.atomic_write import atomic_write
 from cret_desktop.domain.clips import VideoFile
 from cret_desktop.errors import LibraryDamaged, LibraryStrange, StorageError, StoreFault
 from cret_desktop.foreign import reason_of, visible
 from cret_desktop.library_files import ARRIVING, CALIBRATION, CATALOG, GRAPHS, RESTORED, THUMBNAILS, LibraryFiles
 from cret_desktop.messages import Message, clauses
-from cret_desktop.settings import Settings, load, make_private_folder, write_privately
+from cret_desktop.settings import Settings, load, make_private_folder
 from cret_desktop.storage.sqlite import backup, provenance, recovery
 from cret_desktop.storage.sqlite.catalog import Catalog
 
@@ -226,7 +227,8 @@ class _Records:
                 yield records
                 if json.dumps([records._libraries, records._unproven]) != before:
                     content = json.dumps({"libraries": records._libraries, "unproven": records._unproven}, indent=1)
-                    write_privately(file, content.encode(), flush=True)
+                    with atomic_write(file, private=True, flush=True) as stream:
+                        stream.write(content.encode())
         except OSError as error:
             raise StorageError("library.records-not-written", file=file, reason=reason_of(error)) from error
 

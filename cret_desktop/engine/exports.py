@@ -9,6 +9,7 @@ overwrites a file and never touches the library.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import os
@@ -19,7 +20,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import partial
 from multiprocessing.connection import Connection
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from cret_desktop import confinement
+from cret_desktop.atomic_write import flush_to_disk
 from cret_desktop.cancellation import CancelToken
 from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, ExportProgress, Passage
 from cret_desktop.errors import BadFile, CretError, DecoderFailed, ExportCancelled, ExportError
@@ -153,24 +155,31 @@ def _scratch(folder: str) -> Iterator[Path]:
 
 
 def _publish(unfinished: Path, folder: Path, stem: str, suffix: str = "") -> str:
-    """Gives a whole file its name, or the next free one: 'name (2).mp4'. Safe against a power cut from then on."""
+    """Give a whole file its name, or the next free one: 'name (2).mp4'. Safe against a power cut from then on."""
     try:
         with open(unfinished, "r+b") as stream:
-            os.fsync(stream.fileno())
-        number = 1
-        while True:
-            addition = f" ({number})" if number > 1 else ""
-            target = folder / f"{stem}{addition}{suffix or unfinished.suffix}"
-            try:
-                # Taken first, then replaced: a rename alone would overwrite what came there meanwhile.
-                os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-            except FileExistsError:
-                number += 1
-                continue
+            flush_to_disk(stream)
+        # Taken first, then replaced: a rename alone would overwrite what came there meanwhile.
+        target = _taken_name(folder, stem, suffix or unfinished.suffix)
+        try:
             os.replace(unfinished, target)
-            return str(target)
+        except OSError:
+            target.unlink()
+            raise
     except OSError as error:
         raise _not_written(folder, error) from error
+    return str(target)
+
+
+def _taken_name(folder: Path, stem: str, suffix: str) -> Path:
+    """An empty new file under the first free name. Raises: OSError."""
+    for number in itertools.count(1):
+        addition = f" ({number})" if number > 1 else ""
+        target = folder / f"{stem}{addition}{suffix}"
+        with suppress(FileExistsError):
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            return target
+    raise AssertionError("unreachable")
 
 
 def _clip_name(passage: Passage) -> str:

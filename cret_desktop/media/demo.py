@@ -6,12 +6,12 @@ imports either package (their data files alone are wanted) and never downloads a
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from cret_desktop.atomic_write import atomic_path
 from cret_desktop.errors import StorageError, UsageError
 from cret_desktop.foreign import reason_of
 from cret_desktop.media.pan_and_zoom import write_pan_and_zoom
@@ -57,9 +57,9 @@ def _copy_clips(source: Path, folder: Path) -> Iterator[Path]:
     for name, data_file in CLIPS.items():
         video = folder / name
         if not video.exists():
-            unfinished = folder / f".{name}.part"
-            shutil.copyfile(source / data_file, unfinished)
-            os.replace(unfinished, video)  # under its name only when whole, as an interrupted run is taken up again
+            # Under its name only when whole, as an interrupted run is taken up again.
+            with atomic_path(video) as unfinished:
+                shutil.copyfile(source / data_file, unfinished)
         yield video
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
+from cret_desktop.atomic_write import atomic_path
 from cret_desktop.errors import BadFile
 from cret_desktop.foreign import reason_of
 
@@ -174,13 +175,11 @@ def write_video(
 
     Raises: ValueError without a frame, OSError where the file cannot be written.
     """
-    unfinished = video.with_name(f".{video.name}.part")
-    try:
-        with av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            _encode(container, frames, frame_rate, codec, options or {"preset": "veryfast", "crf": "20"})
-        os.replace(unfinished, video)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        atomic_path(video) as unfinished,
+        av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
+        _encode(container, frames, frame_rate, codec, options or {"preset": "veryfast", "crf": "20"})
 
 
 def _encode(

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import IO, Any
 
+from cret_desktop.atomic_write import atomic_write
 from cret_desktop.errors import ModelError
 from cret_desktop.foreign import read_json, reason_of, visible
 from cret_desktop.messages import Message
@@ -68,13 +68,8 @@ def replace(file: Path, value: Any) -> None:
 
     Raises: OSError, after which the file is as it was.
     """
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f"{file.name}.", delete=False) as writing:
-        json.dump(value, writing, indent=2)
-    try:
-        os.replace(writing.name, file)
-    except OSError:
-        os.unlink(writing.name)
-        raise
+    with atomic_write(file, private=True) as stream:
+        stream.write(json.dumps(value, indent=2).encode())
 
 
 def parse(content: bytes, file: Path | str) -> Any:

@@ -14,13 +14,13 @@ import importlib.util
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from cret_desktop.atomic_write import atomic_path, atomic_write
 from cret_desktop.errors import ModelError
 from cret_desktop.foreign import Unusable, reason_of
 from cret_desktop.messages import Message
@@ -149,18 +149,9 @@ def write_manifest(folder: Path, config: CRETConfig) -> Manifest:
         "config": config.to_json(),
         "files": {source: asdict(record) for source, record in files.items()},
     }
-    with _beside(folder / CONFIG) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(folder / CONFIG) as stream:
+        stream.write((json.dumps(content, indent=2) + "\n").encode())
     return manifest
-
-
-@contextmanager
-def _beside(file: Path) -> Iterator[Path]:
-    """A file to write that then takes this one's name. Its folder is new and ours: no link can wait for it there."""
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=file.parent) as place:
-        temporary = Path(place, file.name)
-        yield temporary
-        temporary.replace(file)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -261,7 +252,7 @@ def save(model: CRET, folder: Path, tokenizer: Path, card: str) -> Manifest:
         raise ModelError("model.concepts-not-saved")
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with _beside(folder / WEIGHTS) as temporary:
+    with atomic_path(folder / WEIGHTS) as temporary:
         # The digest in the file's own header tells two models of one shape apart without reading their tensors.
         save_file(tensors, temporary, metadata={"format": "pt", "digest": _digest_tensors(tensors)})
     if tokenizer.resolve() != (folder / TOKENIZER).resolve():

@@ -11,6 +11,7 @@ import os
 import time
 from pathlib import Path
 
+from cret_desktop.atomic_write import atomic_write
 from cret_desktop.domain.records import Contents, LibrarySize, Merged
 from cret_desktop.engine import protocol
 from cret_desktop.engine.assemble import OpenLibrary
@@ -77,13 +78,11 @@ class CopyService:
         path = request.path
         said, searches = self._library.annotations.records()
         written = annotation_file.as_json if annotation_file.form_of(path) == "json" else annotation_file.as_csv
-        target = Path(path)
-        part = target.with_name(f".{target.name}.part")
+        content = written(said, searches)
         try:
-            part.write_bytes(written(said, searches))
-            os.replace(part, target)
+            with atomic_write(path) as stream:
+                stream.write(content)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise StorageError("tags.not-written", path=path, reason=reason_of(error)) from error
         return len(said), len(searches)
 
