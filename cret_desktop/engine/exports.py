@@ -11,11 +11,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import multiprocessing
 import os
 import re
 import shutil
-import signal
 import tempfile
 import time
 import traceback
@@ -30,6 +28,7 @@ from typing import Any
 from cret_desktop import confinement
 from cret_desktop.atomic_write import flush_to_disk
 from cret_desktop.cancellation import CancelToken
+from cret_desktop.child_process import ChildLimits, ChildProcess, bound_memory, end_with_parent
 from cret_desktop.engine.protocol import ExportClips, Exported, ExportList, ExportProgress, Passage
 from cret_desktop.errors import BadFile, CretError, DecoderFailed, ExportCancelled, ExportError
 from cret_desktop.foreign import reason_of, visible
@@ -39,10 +38,9 @@ from cret_desktop.messages import Message
 
 MEMORY_BYTES = 6 << 30  # that the child may take: against damaged files, far above what honest ones need
 STALL_SECONDS = 60.0  # of silence, after which a child is given up
-_START_SECONDS = 120.0  # to import the codecs, on a slow disk and a busy machine
 _LISTEN_SECONDS = 0.1  # how soon a cancellation is noticed
 _TICK_SECONDS = 0.1
-_END_SECONDS = 2.0
+_CLEAN_SECONDS = 10.0  # for the child of a parent that was killed to delete what it has begun
 _LONGEST_STEM = 180  # bytes of a file's name, so that times and ending still fit into the usual 255
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]')  # on any system; the clip may travel
 
@@ -215,9 +213,7 @@ class _Worker:
         self._sources = sources  # all that the child may read, beside the program's own files
         self._token = token
         self._stall_seconds = stall_seconds
-        self._process: Any = None
-        self._pipe: Connection | None = None
-        self._started = False
+        self._child: ChildProcess | None = None
 
     def cut(
         self, passage: Passage, request: ExportClips, scratch: Path, progress: Callable[[float], None]
@@ -239,29 +235,25 @@ class _Worker:
 
     def end(self) -> None:
         """Ends the child at once; between two jobs it has nothing to lose."""
-        if self._pipe is not None:
-            self._pipe.close()
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-        self._pipe, self._process, self._started = None, None, False
+        if self._child is not None:
+            self._child.close()
+        self._child = None
 
     def _ask(self, job: dict[str, Any], progress: Callable[[float], None]) -> dict[str, Any]:
-        pipe = self._pipe or self._start([job["scratch"]] if "scratch" in job else [])
-        heard = time.monotonic()
+        child = self._child or self._start([job["scratch"]] if "scratch" in job else [])
+        child.expect()
         try:
-            pipe.send_bytes(json.dumps(job).encode())
+            child.send(json.dumps(job).encode())
             while True:
                 if self._token.cancelled:
                     self.end()
                     raise ExportCancelled("export.cancelled")
-                if not pipe.poll(_LISTEN_SECONDS):
-                    if time.monotonic() - heard > (self._stall_seconds if self._started else _START_SECONDS):
+                if not child.poll(_LISTEN_SECONDS):
+                    if child.has_stalled:
                         self.end()
                         raise DecoderFailed("export.stalled", seconds=self._stall_seconds)
                     continue
-                message: dict[str, Any] = json.loads(pipe.recv_bytes())
-                heard, self._started = time.monotonic(), True
+                message: dict[str, Any] = json.loads(child.receive())
                 match message["kind"]:
                     case "progress":
                         confinement.report(str(message.get("unconfined", "")))
@@ -279,28 +271,23 @@ class _Worker:
             self.end()
             raise DecoderFailed("export.crashed") from error
 
-    def _start(self, places: list[str]) -> Connection:
+    def _start(self, places: list[str]) -> ChildProcess:
         """`places` are the folders that the child may write into."""
-        spawn = multiprocessing.get_context("spawn")
-        self._pipe, theirs = spawn.Pipe()
-        given = (theirs, self._sources, places)
-        self._process = spawn.Process(target=_run_child, args=given, name="cret-export", daemon=True)
-        self._process.start()
-        theirs.close()  # else the pipe would not end with the child
-        return self._pipe
+        limits = ChildLimits(stall_seconds=self._stall_seconds)
+        self._child = ChildProcess("cret-export", _run_child, self._sources, places, limits=limits)
+        return self._child
 
 
 # --- the child's side -----------------------------------------------------------------------------------------------
 
 
 def _run_child(pipe: Connection, sources: list[str], places: list[str]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     unconfined = confinement.confine(read=sources, write=places)
+    end_with_parent(_CLEAN_SECONDS)
     # Imported here so that the parent, which imports this module, never loads a codec.
     from cret_desktop.media.cutter import Cut, copy_clip
     from cret_desktop.media.edit_source import read_edit_source
     from cret_desktop.media.exact_cut import cut_exactly
-    from cret_desktop.media.memory import bound_memory
 
     bound_memory(MEMORY_BYTES)
     told = 0.0

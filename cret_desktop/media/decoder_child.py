@@ -10,13 +10,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import sys
 import time
 from collections import deque
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from cret_desktop.child_process import bound_memory, end_with_parent, receive_descriptor
 from cret_desktop.confinement import confine
 from cret_desktop.domain.clips import (
     ClipDecoded,
@@ -39,25 +39,19 @@ HANDED_OVER = sys.platform == "linux"  # files and the ring's memory; elsewhere 
 
 def run(pipe: Connection, memory_name: str, slots: int, frame_format: FrameFormat, memory_bytes: int) -> None:
     """The whole life of a decoder."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us by closing the pipe
     unconfined = confine()
+    end_with_parent()  # a codec that never comes back notices no pipe that has ended
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no matrix is multiplied here
     from cret_desktop.media.ring import Ring, open_memory
 
     try:
-        memory = open_memory(memory_name, _receive(pipe) if HANDED_OVER else None)
+        memory = open_memory(memory_name, receive_descriptor(pipe) if HANDED_OVER else None)
         try:
             _Loop(pipe, Ring(memory, frame_format), slots, frame_format).run(memory_bytes, unconfined)
         finally:
             memory.close()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent closed the pipe or is gone: that is how we end
-
-
-def _receive(pipe: Connection) -> int:
-    from multiprocessing.reduction import recv_handle
-
-    return recv_handle(pipe)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +77,6 @@ class _Loop:
         import cv2
 
         from cret_desktop.media.decoder import decode_file, probe_file
-        from cret_desktop.media.memory import bound_memory
         from cret_desktop.media.probe import Source
 
         cv2.setNumThreads(1)  # files are decoded side by side; the pictures are small
@@ -150,6 +143,6 @@ class _Loop:
             self._free.append(message["free"])
         else:
             sampling = None if message["sampling"] is None else Sampling(**message["sampling"])
-            descriptor = _receive(self._pipe) if message["handed"] else None
+            descriptor = receive_descriptor(self._pipe) if message["handed"] else None
             refusal = None if message["refusal"] is None else Message.from_json(message["refusal"])
             self._jobs.append(_Job(VideoFile(**message["file"]), sampling, descriptor, refusal))

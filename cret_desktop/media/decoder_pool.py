@@ -15,20 +15,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import multiprocessing
 import os
 import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import connection, reduction
 from types import TracebackType
 from typing import Any, Self
 
-import psutil
-
 from cret_desktop import confinement
+from cret_desktop.child_process import ChildLimits, ChildProcess, RestartLimit, listen
 from cret_desktop.domain.clips import (
     USUAL_SAMPLING,
     ClipDecoded,
@@ -57,7 +54,6 @@ _RING_BYTES = 16 << 20  # of all workers together: containers often have 64 MB o
 _MAX_SLOTS = 8
 _LISTEN_SECONDS = 0.5
 _END_SECONDS = 2.0  # a child's time to end by itself
-_START_SECONDS = 120.0  # to import the decoders, on a slow disk and a busy machine
 _LONGEST_MESSAGE = 1 << 16  # bytes; ours have a few hundred
 _STARTS = 2  # children that die before they are ready, one after another, before we give up
 
@@ -92,7 +88,7 @@ class DecoderPool:
         self._limits = limits
         self._slots = max(1, min(_MAX_SLOTS, _RING_BYTES // self._workers // Ring.slot_bytes(frame_format)))
         self._children: list[_Child] = []
-        self._starts_failed = 0
+        self._starts = RestartLimit(_STARTS - 1)
 
     @property
     def files_in_flight(self) -> int:
@@ -144,7 +140,7 @@ class DecoderPool:
     def _idle_child(self) -> _Child:
         idle = next((child for child in self._children if not child.job), None)
         if idle is None:
-            idle = _Child(self._frame_format, self._slots, self._limits.memory_bytes)
+            idle = _Child(self._frame_format, self._slots, self._limits)
             self._children.append(idle)
         return idle
 
@@ -153,30 +149,26 @@ class DecoderPool:
         child.end(kill)
 
     def _listen(self, busy: list[_Child], again: deque[_Job]) -> Iterator[DecodeEvent]:
-        began = time.monotonic()
-        ready = connection.wait([child.pipe for child in busy], _LISTEN_SECONDS)
-        listened = time.monotonic() - began
+        ready = listen([child.process for child in busy], _LISTEN_SECONDS)
         for child in busy:
             event: DecodeEvent | None = None
-            child.silent += listened
-            if child.pipe in ready:
-                child.silent = 0.0
+            if child.process in ready:
                 try:
                     event = child.receive()
                 except Exception:  # noqa: BLE001
                     # Gone, or what it says makes no sense, as after damage to its memory: in any way.
                     yield from self._lost(child, BadFile("file.decoder-crashed"), again)
                     continue
-                self._starts_failed = 0
+                self._starts.reset()
             if event is not None:
                 yield event
             if not child.job:
                 if child.files_done >= self._limits.files_per_child:
                     self._dismiss(child, kill=False)
-            elif child.silent > (self._limits.stall_seconds if child.started else _START_SECONDS):
+            elif child.process.has_stalled:
                 stalled = BadFile("file.decoder-stalled", seconds=self._limits.stall_seconds)
                 yield from self._lost(child, stalled, again)
-            elif child.started and child.memory() > self._limits.memory_bytes:
+            elif child.started and child.process.is_oversized:
                 gigabytes = self._limits.memory_bytes / (1 << 30)
                 yield from self._lost(child, BadFile("file.decoder-memory", gigabytes=gigabytes), again)
 
@@ -186,9 +178,8 @@ class DecoderPool:
         assert job is not None
         self._dismiss(child, kill=True)
         if not child.started:
-            self._starts_failed += 1
-            if self._starts_failed >= _STARTS:
-                raise DecoderFailed("file.decoder-missing", status=str(child.exit_status))
+            if not self._starts.fell():
+                raise DecoderFailed("file.decoder-missing", status=str(child.process.exit_status))
             again.append(job)
             return
         job.tries += 1
@@ -213,34 +204,27 @@ class _Job:
 
 
 class _Child:
-    """One process as the parent sees it. `job` is the file under way; `silent` seconds were listened to in vain."""
+    """One process and its ring. `job` is the file under way; `started` once it has imported the decoders."""
 
-    def __init__(self, frame_format: FrameFormat, slots: int, memory_bytes: int) -> None:
-        spawn = multiprocessing.get_context("spawn")
+    def __init__(self, frame_format: FrameFormat, slots: int, limits: PoolLimits) -> None:
         self._memory = make_memory(slots * Ring.slot_bytes(frame_format))
         self._ring = Ring(self._memory, frame_format)
-        self.pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(
-            target=_run_child,
-            args=(theirs, self._memory.name, slots, frame_format, memory_bytes),
-            name="cret-decoder",
-            daemon=True,
-        )
-        self._process.start()
-        theirs.close()  # else the pipe would not end with the child
+        given = (self._memory.name, slots, frame_format, limits.memory_bytes)
+        bounds = ChildLimits(stall_seconds=limits.stall_seconds, memory_bytes=limits.memory_bytes)
+        try:
+            self.process = ChildProcess("cret-decoder", _run_child, *given, limits=bounds)
+        except BaseException:
+            self._memory.close()
+            raise
         if self._memory.descriptor is not None:
             self._hand_over(self._memory.descriptor)
         self.job: _Job | None = None
-        self.silent = 0.0
         self.started = False
         self.files_done = 0
 
-    @property
-    def exit_status(self) -> int | None:
-        return self._process.exitcode
-
     def take(self, job: _Job) -> None:
-        self.job, self.silent = job, 0.0
+        self.job = job
+        self.process.expect()
         sampling = None if job.sampling is None else dataclasses.asdict(job.sampling)
         message = {"file": dataclasses.asdict(job.file), "sampling": sampling, "handed": False, "refusal": None}
         if not HANDED_OVER:
@@ -259,7 +243,7 @@ class _Child:
 
     def _hand_over(self, descriptor: int) -> None:
         try:
-            reduction.send_handle(self.pipe, descriptor, self._process.pid)
+            self.process.hand_over(descriptor)
         except OSError:
             return  # as `_send`
 
@@ -268,7 +252,7 @@ class _Child:
 
         Raises: EOFError, OSError when the child is gone; for nonsense, whatever that leads to.
         """
-        message = json.loads(self.pipe.recv_bytes(_LONGEST_MESSAGE))
+        message = json.loads(self.process.receive(_LONGEST_MESSAGE))
         job = self.job
         assert job is not None
         match message["kind"]:
@@ -299,26 +283,13 @@ class _Child:
         self.job = None
         self.files_done += job.sampling is not None
 
-    def memory(self) -> int:
-        """Resident bytes; 0 when the process is gone, which its pipe will tell."""
-        try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
-        except psutil.Error:
-            return 0
-
     def end(self, kill: bool) -> None:
-        self.pipe.close()
-        if kill:
-            self._process.kill()
-        self._process.join(_END_SECONDS)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self.process.close(0.0 if kill else _END_SECONDS)
         self._memory.close()
 
     def _send(self, message: dict[str, Any]) -> None:
         try:
-            self.pipe.send_bytes(json.dumps(message).encode())
+            self.process.send(json.dumps(message).encode())
         except OSError:
             # The child is gone: its pipe will tell when it is read, where a death is dealt with.
             return

@@ -8,20 +8,18 @@ ends with its parent. It answers in JSON and plain pixels, which are checked: no
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
 import stat
 import threading
 from collections.abc import Callable
-from multiprocessing import connection
+from multiprocessing.connection import Connection
 from typing import Any
 
+from cret_desktop.child_process import ChildProcess, bound_memory, end_with_parent
 from cret_desktop.confinement import confine
 from cret_desktop.domain.clips import LONGEST_PICTURE, Picture
 from cret_desktop.errors import CretError, DecoderFailed, PathError
 from cret_desktop.foreign import Unusable, reason_of
-from cret_desktop.media.memory import bound_memory
 from cret_desktop.messages import Message
 
 MOST_BYTES = 64 << 20
@@ -129,38 +127,23 @@ class _Child:
     """One process for one picture, as the parent sees it."""
 
     def __init__(self) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_run_child, args=(theirs,), name="cret-picture", daemon=True)
-        self._process.start()
-        theirs.close()  # else the pipe would not end with the child
+        self.process = ChildProcess("cret-picture", _run_child)
         self._stopped = False
 
     def decode(self, data: bytes, seconds: float) -> Picture | str:
         """The picture, or why there is none. Raises: DecoderFailed where the child does not start or was stopped."""
         if self._next(_START_SECONDS) is None:
             raise self._why_gone()
-        # Both writing and reading end when the process does.
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            self._process.kill()
-
-        clock = threading.Timer(seconds, give_up)
-        clock.start()
-        try:
-            self._pipe.send_bytes(data)
-            outcome = json.loads(self._pipe.recv_bytes(_MOST_SAID))
-            return self._picture(outcome)
-        except (EOFError, OSError, LookupError, TypeError, ValueError, RecursionError):
-            # Gone, or what it says makes no sense.
-            if self._stopped:
-                raise self._why_gone() from None
-            return _TOO_SLOW if late.is_set() else _BROKEN
-        finally:
-            clock.cancel()
-            clock.join()
+        with self.process.killed_after(seconds) as late:
+            try:
+                self.process.send(data)
+                outcome = json.loads(self.process.receive(_MOST_SAID))
+                return self._picture(outcome)
+            except (EOFError, OSError, LookupError, TypeError, ValueError, RecursionError):
+                # Gone, or what it says makes no sense.
+                if self._stopped:
+                    raise self._why_gone() from None
+                return _TOO_SLOW if late.is_set() else _BROKEN
 
     def _picture(self, outcome: dict[str, Any]) -> Picture | str:
         if "failed" in outcome:
@@ -172,14 +155,14 @@ class _Child:
             or not 0 < min(width, height) <= max(width, height) <= LONGEST_PICTURE
         ):
             raise ValueError(f"a picture of {width} x {height}")
-        rgb = self._pipe.recv_bytes(3 * LONGEST_PICTURE * LONGEST_PICTURE)
+        rgb = self.process.receive(3 * LONGEST_PICTURE * LONGEST_PICTURE)
         if len(rgb) != 3 * width * height:
             raise ValueError(f"{len(rgb)} bytes for {width} x {height}")
         return Picture(width, height, rgb)
 
     def _next(self, seconds: float) -> bytes | None:
         try:
-            return self._pipe.recv_bytes(_MOST_SAID) if self._pipe.poll(seconds) else None
+            return self.process.receive(_MOST_SAID) if self.process.poll(seconds) else None
         except (EOFError, OSError):
             return None
 
@@ -190,24 +173,18 @@ class _Child:
 
     def stop(self) -> None:
         self._stopped = True
-        self._process.kill()
+        self.process.kill()
 
     def end(self) -> None:
-        self._pipe.close()
-        self._process.join(_END_SECONDS)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._process.close()
+        self.process.close(_END_SECONDS)
 
 
 # The child's side
 
 
-def _run_child(pipe: connection.Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, with which we end
+def _run_child(pipe: Connection) -> None:
     confine()  # before any thread: the picture comes through the pipe, so that no file is needed
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    end_with_parent()  # a codec that never comes back notices no pipe that has ended
     # OpenCV compares what a header says with this, before it takes memory for a single pixel.
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MOST_PIXELS)
     os.environ["OPENCV_LOG_LEVEL"] = "SILENT"  # what is wrong with a picture is said in a sentence
@@ -225,11 +202,3 @@ def _run_child(pipe: connection.Connection) -> None:
             pipe.send_bytes(picture.rgb)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the parent closed the pipe or is gone: that is how we end
-
-
-def _end_with_parent() -> None:
-    """A codec that never comes back notices no pipe that has ended."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from cret_desktop.child_process import bound_memory
 from cret_desktop.cli.export import _found_passages
 from cret_desktop.domain.clips import Sort
 from cret_desktop.domain.records import SaidOfFile, SavedSearch
@@ -40,7 +41,6 @@ from cret_desktop.library.keeping import annotation_file
 from cret_desktop.library.searching import query
 from cret_desktop.library.searching.calibrator import Calibrator
 from cret_desktop.library_files import LibraryFiles
-from cret_desktop.media.memory import bound_memory
 from cret_desktop.settings import Settings, load, save
 from cret_desktop.storage.sqlite.annotation_records import merge_records
 from cret_desktop.storage.sqlite.catalog import Catalog

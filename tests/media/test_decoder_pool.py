@@ -253,7 +253,7 @@ def test_a_child_is_refused_more_memory_than_it_may_have(tmp_path: Path) -> None
         import sys
         from cret_desktop.domain.clips import FrameFormat
         from cret_desktop.media.decoder import decode_file
-        from cret_desktop.media.memory import bound_memory
+        from cret_desktop.child_process import bound_memory
         from cret_desktop.media.scan import video_file
         bound_memory(int(sys.argv[2]) << 20)
         print(list(decode_file(video_file(sys.argv[1]), FrameFormat(frames=2, size=32)))[-1])

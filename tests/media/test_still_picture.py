@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cret_desktop.child_process import end_with_parent
 from cret_desktop.domain.clips import LONGEST_PICTURE, Picture
 from cret_desktop.errors import DecoderFailed, PathError
 from cret_desktop.media import still_decoder, still_picture
@@ -222,7 +223,7 @@ def test_a_gif_of_many_frames_is_its_first(reader: PictureReader) -> None:
 
 
 def _for_ever(pipe: multiprocessing.connection.Connection) -> None:
-    threading.Thread(target=still_picture._end_with_parent, daemon=True).start()
+    end_with_parent()
     pipe.send_bytes(b"{}")
     pipe.recv_bytes()
     while True:
@@ -278,7 +279,7 @@ def test_it_can_be_stopped_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> Non
 def _parent(pipe: multiprocessing.connection.Connection) -> None:
     still_picture._run_child = _for_ever
     child = still_picture._Child()
-    pipe.send(child._process.pid)
+    pipe.send(child.process.pid)
     child.decode(PNG, 600)
 
 
