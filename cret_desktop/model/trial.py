@@ -14,23 +14,18 @@ Models that ship with the app are not tried. This module never decides whether a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
-import multiprocessing
 import os
-import signal
 import sys
-import time
 from enum import StrEnum
-from multiprocessing import connection
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from cret_desktop import paths
+from cret_desktop.child_process import ChildLimits, ChildProcess, bound_memory, end_with_parent
 from cret_desktop.errors import ModelError, StorageError
 from cret_desktop.foreign import reason_of
 from cret_desktop.messages import Message
@@ -46,6 +41,7 @@ _SECONDS_PER_GB = 60.0  # more for large weights
 _MORE_MEMORY = 2 << 30  # bytes beside what the libraries take up when they are loaded
 _START_MEMORY = 8 << 30  # resident, where only watching from outside bounds it: what a loaded torch may have, and more
 _LOOK_SECONDS = 0.05
+_END_SECONDS = 1.0  # from the end of its pipe to its own
 _LONGEST_ANSWER = 1 << 16
 _MOST_REMEMBERED = 500
 _LARGEST_RECORD = 1 << 20
@@ -166,39 +162,30 @@ def _try(manifest: Manifest, stage: Stage, source: Path, digest: str) -> None:
     weights = manifest.files[checkpoint.WEIGHTS].size if stage is Stage.WHOLE else 0
     seconds = SECONDS[stage] + _SECONDS_PER_GB * weights / 1e9
     more = _MORE_MEMORY + 3 * weights + 10 * manifest.files[checkpoint.TOKENIZER].size
-    # spawn, not fork: a copy of a process with threads and a GPU must not run this. A daemon, so that it ends with us.
-    spawn = multiprocessing.get_context("spawn")
-    pipe, theirs = spawn.Pipe(duplex=False)
-    child = spawn.Process(
-        target=_run_child, args=(theirs, str(manifest.folder), stage, more, seconds), name="cret-trial", daemon=True
-    )
-    child.start()
-    theirs.close()
-    try:
-        answer = _answer(pipe, child.pid or 0, time.monotonic() + _SLOWER * seconds, _START_MEMORY + more)
-    finally:
-        pipe.close()
-        child.kill()
-        child.join()
+    limits = ChildLimits(start_seconds=_SLOWER * seconds, memory_bytes=_START_MEMORY + more)
+    given = (str(manifest.folder), stage, more, seconds)
+    with ChildProcess("cret-trial", _run_child, *given, limits=limits, only_answers=True) as child:
+        answer = _answer(child)
+        if not answer:
+            child.wait(_END_SECONDS)
     reason = answer if isinstance(answer, Message) else None
-    if not answer and child.exitcode is not None:
-        reason = Message("model.trial-ended", status=str(child.exitcode))
+    if not answer and child.exit_status is not None:
+        reason = Message("model.trial-ended", status=str(child.exit_status))
     elif reason is None and answer != digest:
         reason = Message("model.trial-changed")
     if reason is not None:
         raise ModelError("model.tried", source=source, reason=reason.mapped(bounded_json.brief))
 
 
-def _answer(pipe: connection.Connection, child: int, deadline: float, most_memory: int) -> str | Message:
+def _answer(child: ChildProcess) -> str | Message:
     """The digest of what the child has tried, or why it is refused; '' where it ended without a word."""
-    while not pipe.poll(_LOOK_SECONDS):
-        if time.monotonic() > deadline:
+    while not child.poll(_LOOK_SECONDS):
+        if child.has_stalled:
             return Message("model.trial-slow")
-        with contextlib.suppress(psutil.Error):  # it has ended: the pipe tells
-            if psutil.Process(child).memory_info().rss > most_memory:
-                return Message("model.trial-memory")
+        if child.is_oversized:
+            return Message("model.trial-memory")
     try:
-        found = bounded_json.parse(pipe.recv_bytes(_LONGEST_ANSWER), "answer")
+        found = bounded_json.parse(child.receive(_LONGEST_ANSWER), "answer")
         if not isinstance(found, dict):
             return ""
         return Message.from_json(found["refused"]) if "refused" in found else str(found.get("digest", ""))
@@ -209,8 +196,8 @@ def _answer(pipe: connection.Connection, child: int, deadline: float, most_memor
 # The child's side
 
 
-def _run_child(pipe: connection.Connection, folder: str, stage: Stage, more: int, seconds: float) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+def _run_child(pipe: Connection, folder: str, stage: Stage, more: int, seconds: float) -> None:
+    end_with_parent()
     # Panics write pages of addresses, and whoever reads a log or a terminal can do nothing with them.
     with open(os.devnull, "r+b") as nowhere:
         os.dup2(nowhere.fileno(), 1)
@@ -245,23 +232,16 @@ def _examine(folder: Path, stage: Stage, more: int, seconds: float) -> str:
 
 def _bound(more: int, seconds: float) -> None:
     """Takes from this process what it does not need; the parent watches its time and memory on every system."""
-    if sys.platform == "linux":
-        import ctypes
-
-        no_new_privileges = 38
-        ctypes.CDLL(None).prctl(no_new_privileges, 1, 0, 0, 0)
+    bound_memory(more)
     if sys.platform == "win32":
         return
     import resource
 
-    limits = [
+    for kind, limit in (
         (resource.RLIMIT_CPU, int(seconds) + 1),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),  # it has nothing to write
-    ]
-    if sys.platform == "linux":  # not the address space, which threads and mapped files reserve freely
-        limits.append((resource.RLIMIT_DATA, psutil.Process().memory_info().data + more))
-    for kind, limit in limits:
+    ):
         _, hardest = resource.getrlimit(kind)
         wanted = limit if hardest == resource.RLIM_INFINITY else min(limit, hardest)
         resource.setrlimit(kind, (wanted, wanted))
