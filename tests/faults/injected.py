@@ -319,7 +319,7 @@ def _warm_up(work: Path) -> None:
         def __init__(self, request: Any, generation: int) -> None:
             self.request, self.generation = request, generation
             self._report = graph_builder.build_graph(request)
-            self.connection = self
+            self.child = self
 
         start = classmethod(lambda cls, request, generation: cls(request, generation))
 

@@ -11,17 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import multiprocessing
 import os
-import signal
-import threading
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import hnswlib
 import numpy as np
 
+from cret_desktop.child_process import end_with_parent
 from cret_desktop.foreign import reason_of, short
 from cret_desktop.messages import Message
 from cret_desktop.storage.flush import flush_folder
@@ -118,14 +116,13 @@ def build_graph(request: BuildRequest) -> BuildReport:
         return BuildReport(reason=reason_of(error))
 
 
-def run(request: BuildRequest, connection: Connection) -> None:
+def run(pipe: Connection, request: BuildRequest) -> None:
     """The child's whole life: build, report, end. Ends at once when its parent does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides for us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if hasattr(os, "nice"):
         os.nice(_PATIENCE)
-    connection.send_bytes(build_graph(request).to_bytes())
-    connection.close()
+    pipe.send_bytes(build_graph(request).to_bytes())
+    pipe.close()
 
 
 def _grown(request: BuildRequest) -> hnswlib.Index:
@@ -161,10 +158,3 @@ def _saved(graph: hnswlib.Index, request: BuildRequest) -> GraphFile:
     unfinished.rename(request.target)
     flush_folder(Path(request.target).parent)
     return GraphFile(request.target, size, digest, graph.element_count, request.width)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

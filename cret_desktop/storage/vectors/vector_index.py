@@ -17,15 +17,12 @@ import importlib.metadata
 import json
 import logging
 import math
-import multiprocessing
 import re
 import shutil
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +30,7 @@ import hnswlib
 import numpy as np
 from numpy.typing import NDArray
 
+from cret_desktop.child_process import ChildProcess
 from cret_desktop.errors import EngineError, StorageError
 from cret_desktop.foreign import reason_of
 from cret_desktop.library_files import GRAPHS, LibraryFiles
@@ -235,7 +233,7 @@ class VectorIndex:
         """
         with self._build_lock:
             build = self._build
-            if build is None or not build.connection.poll(timeout):
+            if build is None or not build.child.poll(timeout):
                 return False
             report = build.finish()
             self._build = None
@@ -246,7 +244,7 @@ class VectorIndex:
         self._closed = True
         build = self._build
         if build is not None:
-            build.process.kill()
+            build.child.kill()
         with self._build_lock:
             if self._build is not None:
                 self._build.abandon()
@@ -667,35 +665,24 @@ class _Build:
 
     request: BuildRequest
     generation: int
-    process: SpawnProcess
-    connection: Connection
+    child: ChildProcess
 
     @classmethod
     def start(cls, request: BuildRequest, generation: int) -> _Build:
-        # spawn, not fork: a forked copy of a process with threads and a GPU must not run hnswlib. A daemon, so that an
-        # engine that ends does not wait for it.
-        context = multiprocessing.get_context("spawn")
-        receiving, sending = context.Pipe(duplex=False)
-        process = context.Process(target=graph_builder.run, args=(request, sending), name="graph-builder", daemon=True)
-        process.start()
-        sending.close()  # so that the child's death is seen as the end of the pipe
-        return cls(request, generation, process, receiving)
+        child = ChildProcess("graph-builder", graph_builder.run, request, only_answers=True)
+        return cls(request, generation, child)
 
     def finish(self) -> BuildReport:
         try:
-            report = BuildReport.from_bytes(self.connection.recv_bytes())
+            report = BuildReport.from_bytes(self.child.receive())
         except EOFError:
-            report = None
-        self.process.join()
-        if report is None:
-            report = BuildReport(reason=Message("graph.builder-ended", status=self.process.exitcode or 0))
+            self.child.wait()
+            report = BuildReport(reason=Message("graph.builder-ended", status=self.child.exit_status or 0))
         self.abandon()
         return report
 
     def abandon(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.connection.close()
+        self.child.close()
         shutil.rmtree(self.request.scratch, ignore_errors=True)
 
 

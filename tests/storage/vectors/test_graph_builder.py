@@ -187,17 +187,14 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     Path(endless.ids).unlink()
     os.mkfifo(endless.ids)  # the build waits here for as long as nobody writes
     script = f"""
-import multiprocessing, sys, time
+from cret_desktop.child_process import ChildProcess
 from cret_desktop.storage.vectors import graph_builder, graph_file
 from cret_desktop.storage.vectors.graph_builder import BuildRequest
 if __name__ == "__main__":
     request = {endless!r}
-    context = multiprocessing.get_context("spawn")
-    receiving, sending = context.Pipe(duplex=False)
-    child = context.Process(target=graph_builder.run, args=(request, sending))
-    child.start()
+    child = ChildProcess("graph-builder", graph_builder.run, request, only_answers=True)
     print(child.pid, flush=True)
-    child.join()
+    child.wait()
 """
     main = tmp_path / "parent.py"
     main.write_text(script)

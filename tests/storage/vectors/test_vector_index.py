@@ -787,9 +787,9 @@ def test_a_builder_that_is_killed_costs_nothing(index: VectorIndex, folder: Path
 
 def test_closing_ends_a_build(index: VectorIndex, folder: Path, store: Store) -> None:
     index.start_build()
-    (child,) = multiprocessing.active_children()
+    pid = found(multiprocessing.active_children()[0].pid)
     index.close()
-    assert not psutil.pid_exists(found(child.pid))
+    assert not psutil.pid_exists(pid)
     assert multiprocessing.active_children() == []
     assert not list(folder.glob("*.build"))
     assert_exact(reopened(folder, store), store)
@@ -798,13 +798,13 @@ def test_closing_ends_a_build(index: VectorIndex, folder: Path, store: Store) ->
 @needs_posix
 def test_closing_ends_a_build_that_another_thread_waits_for(index: VectorIndex, folder: Path, store: Store) -> None:
     index.start_build()
-    (child,) = multiprocessing.active_children()
-    psutil.Process(child.pid).suspend()
+    pid = found(multiprocessing.active_children()[0].pid)
+    psutil.Process(pid).suspend()
     builder = threading.Thread(target=index.build)  # an exception in it fails the test
     builder.start()
     index.close()
     builder.join()
-    assert not psutil.pid_exists(found(child.pid))
+    assert not psutil.pid_exists(pid)
     assert not list(folder.glob("*.build"))
     assert_exact(reopened(folder, store), store)
 
