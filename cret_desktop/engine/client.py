@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cret_desktop import confinement, environment, errors, paths
+from cret_desktop import errors, paths
+from cret_desktop.child_process import ChildProcess, RestartLimit
 from cret_desktop.domain.clips import DEVICES, USUAL_SAMPLING, Sampling
 from cret_desktop.engine import codec, joining, local_socket, protocol
 from cret_desktop.messages import Message
@@ -101,9 +100,6 @@ def chosen_config(
 
 
 def _run_engine(connection: Connection, config: EngineConfig) -> None:
-    # Ctrl-C reaches every process of the terminal; the engine ends when its client says so, at a good place.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    confinement.no_new_privileges()  # handed down to the engine's own children
     # One thread for numpy's products: a search's are small, and a second one would wait for a core that decoders hold.
     # OpenBLAS reads this when it is loaded; torch has threads of its own.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -127,17 +123,16 @@ class EngineClient:
         self.notice: tuple[Message, ...] = ()
         self.is_strange = False  # it is neither made here nor adopted, and only read
         self.paused = config.paused  # as the engine has said last; handed to the one that takes its place
-        self._context = multiprocessing.get_context("spawn")
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
         self._pending: dict[int, tuple[protocol.Request[Any], Future[Any]]] = {}
         self._subscribers: list[Callable[[protocol.Event], None]] = []
-        self._falls: list[float] = []
+        self._restarts = RestartLimit(RESTARTS, RESTART_WINDOW)
         self._asked_again: set[int] = set()  # requests that a joined engine took along when it ended
         self._opened = 0.0  # when the connection was made, by the monotonic clock
         self._taking_over = False  # the joined engine has ended, the next one does not answer yet
         self._closing = False
-        self._process: Any = None
+        self._process: ChildProcess | None = None
         self._connection: Connection | None = None
         self._reader: threading.Thread | None = None
 
@@ -210,12 +205,9 @@ class EngineClient:
             if self._connection is not None:
                 self._send(codec.encode_request(0, protocol.Shutdown()))
         process = self._process
-        if process is not None:
-            process.join(SHUTDOWN_SECONDS)
-            if process.is_alive():
-                log.warning("The engine did not end within %.0f s and was killed.", SHUTDOWN_SECONDS)
-                process.kill()
-                process.join()
+        if process is not None and not process.wait(SHUTDOWN_SECONDS):
+            log.warning("The engine did not end within %.0f s and was killed.", SHUTDOWN_SECONDS)
+            process.kill()
         if self._reader is not None and self._reader is not threading.current_thread():
             if self.is_joined:
                 self._reader.join(LEAVE_SECONDS)
@@ -226,6 +218,8 @@ class EngineClient:
                 self._connection.close()
                 self._connection = None
             pending, self._pending = self._pending, {}
+        if self._process is not None:
+            self._process.close(SHUTDOWN_SECONDS)  # another one where it was just being started again
         for _, future in pending.values():
             _settle(future, error=errors.EngineError("engine.closed"))
 
@@ -269,31 +263,23 @@ class EngineClient:
         return replace(first, restarted=restarted)
 
     def _launch(self, restarted: bool = False) -> protocol.EngineStarted:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=_run_engine,
-            args=(theirs, replace(self.config, paused=self.paused)),
-            name="cret-engine",
-            daemon=False,
-        )
-        with environment.of_children():
-            process.start()
-        theirs.close()
+        config = replace(self.config, paused=self.paused)
+        process = ChildProcess("cret-engine", _run_engine, config, has_children=True)
         try:
-            first = codec.Message(ours.recv_bytes()).event()
+            first = codec.Message(process.receive()).event()
         except (EOFError, ConnectionError):
-            process.join()
-            ours.close()
-            raise errors.EngineError("engine.not-started", code=process.exitcode or 0) from None
+            process.wait()
+            process.close()
+            raise errors.EngineError("engine.not-started", code=process.exit_status or 0) from None
         if isinstance(first, protocol.Failure):
-            process.join()
-            ours.close()
+            process.wait()
+            process.close()
             raise _to_error(first)
         with self._lock:
-            self._process, self._connection = process, ours
+            self._process, self._connection = process, process.pipe
             closed_meanwhile = self._closing
         if closed_meanwhile:
-            ours.send_bytes(codec.encode_request(0, protocol.Shutdown()))
+            process.send(codec.encode_request(0, protocol.Shutdown()))
         assert isinstance(first, protocol.EngineStarted)
         self.notice, self.is_strange, self.paused = first.notice, first.strange, first.paused
         return replace(first, restarted=restarted)
@@ -350,24 +336,24 @@ class EngineClient:
 
     def _recover(self) -> bool:
         """After a crash: fail what was asked, keep what was changed, start again. False when it stays down."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return self._take_over()
         with self._lock:
-            fallen, self._connection = self._connection, None
-        if fallen is not None:
-            fallen.close()
-        self._process.join()
-        code = self._process.exitcode
-        now = time.monotonic()
-        self._falls = [fall for fall in self._falls if now - fall < RESTART_WINDOW] + [now]
+            self._connection = None
+        process.pipe.close()
+        process.wait()
+        process.close()
+        code = process.exit_status or 0
+        may_restart = self._restarts.fell()
         with self._lock:
             kept = {n: p for n, p in self._pending.items() if p[0].change}
             lost = [p for n, p in self._pending.items() if n not in kept]
             self._pending = kept
         for _, future in lost:
             _settle(future, error=errors.EngineError("engine.stopped", code=code))
-        if len(self._falls) > RESTARTS:
-            return self._give_up(Message("engine.stays-down", count=len(self._falls), code=code))
+        if not may_restart:
+            return self._give_up(Message("engine.stays-down", count=self._restarts.falls, code=code))
         self._publish(protocol.EngineLost(Message("engine.restarting", code=code), False))
         return self._go_on()
 
@@ -376,10 +362,7 @@ class EngineClient:
 
         False when there is no next one.
         """
-        now = time.monotonic()
-        self._falls = [fall for fall in self._falls if now - fall < RESTART_WINDOW]
-        if now - self._opened < BRIEF_SECONDS:
-            self._falls.append(now)
+        may_restart = time.monotonic() - self._opened >= BRIEF_SECONDS or self._restarts.fell()
         with self._lock:
             ended, self._connection = self._connection, None
             self._taking_over = True
@@ -389,7 +372,7 @@ class EngineClient:
             ended.close()
         for number in lost:  # perhaps what ended the engine
             self._settle(number, error=errors.EngineError(joining.OWNER_ENDED))
-        if len(self._falls) > RESTARTS:
+        if not may_restart:
             return self._give_up(joining.OWNER_ENDED)
         self._publish(protocol.EngineLost(joining.OWNER_ENDED, False))
         return self._go_on(HANDOVER_SECONDS)

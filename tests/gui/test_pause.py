@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from cret_desktop.gui.shell.tray import Tray
 from cret_desktop.library.indexing.progress import IndexProgress, IndexTotals, Phase
 from tests.gui.conftest import WAIT
 from tests.gui.test_window import drop, mime
+from tests.narrowing import found
 from tests.videos import write_colours
 
 
@@ -158,7 +160,7 @@ def test_a_pause_outlives_the_engine(running: Application, qtbot: QtBot, fall: b
     wait_for(running, qtbot, True)
     with qtbot.waitSignal(running.bridge.started, timeout=WAIT):
         if fall:
-            running.bridge.client._process.kill()
+            psutil.Process(found(running.bridge.client.pid)).kill()
         else:
             running.preferences.change(leave_out=("*.proxy.mp4",))
     wait_for(running, qtbot, True)

@@ -17,7 +17,6 @@ import hashlib
 import io
 import json
 import logging
-import multiprocessing
 import os
 import re
 import shutil
@@ -33,7 +32,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from cret_desktop.domain.clips import ClipDecoded
@@ -365,10 +363,13 @@ def command(*arguments: str) -> Callable[[], int]:
 
 def _fork_engines() -> None:
     """Engines of this process are forks of it: a spawned one takes a second to import what is here already."""
+    from cret_desktop.child_process import ChildProcess
     from cret_desktop.engine import client
 
-    forking = SimpleNamespace(get_context=lambda _: multiprocessing.get_context("fork"))
-    client.multiprocessing = forking  # type: ignore[attr-defined, assignment]
+    class Forked(ChildProcess):
+        start_method = "fork"
+
+    client.ChildProcess = Forked  # type: ignore[attr-defined]
 
 
 def requests(library: Path, read_only: bool) -> Callable[[], int]:
