@@ -131,6 +131,12 @@ class DecoderFailed(MediaError):
     pass
 
 
+def of_kind(name: str, message: Message) -> CretError | None:
+    """Return an error of the class of that name, as another process has met it; None where it is none of these."""
+    kind = globals().get(name)
+    return kind(message) if isinstance(kind, type) and issubclass(kind, CretError) else None
+
+
 class StoreFault(Exception):
     """A store failed on a defect of this program, not on its disk or its content. No CretError: it has a traceback."""
 

@@ -167,7 +167,11 @@ def _tried(part: str, work: Callable[[], str]) -> Finding:
 
 
 def _in_child(function: Callable[..., Result], *arguments: object) -> Result:
-    """The function's result from a process of its own: what it loads, breaks or leaves open stays there."""
+    """The function's result from a process of its own: what it loads, breaks or leaves open stays there.
+
+    Not by `ChildProcess`, over which bytes alone come back: these functions are ours and give Python objects and errors
+    of any kind, which the standard library's executor carries.
+    """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=no_new_privileges) as pool:
         return pool.submit(function, *arguments).result()

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
 import sys
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from cret_desktop import paths
+from cret_desktop import errors, paths
+from cret_desktop.child_process import ChildProcess, end_with_parent
 from cret_desktop.cli.index import report, watching
 from cret_desktop.cli.options import Device, Library, engine_config
 from cret_desktop.cli.terminal import cell, clock, err, out
 from cret_desktop.cli.window import window
-from cret_desktop.confinement import no_new_privileges
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient
 from cret_desktop.errors import CretError
+from cret_desktop.messages import Message
 
 # Each but the last is answered by one of the demo's clips; the last by none, and the table says so.
 DEMO_QUERIES = (
@@ -63,27 +65,27 @@ def demo(
 
 def _make_demo_videos(folder: Path) -> None:
     """In a child process: what decodes and paints pictures must not share one with the window."""
-    context = multiprocessing.get_context("spawn")
-    result = context.SimpleQueue()
-    child = context.Process(target=_demo_child, args=(folder, result))
-    child.start()
-    child.join()
-    died = CretError("command.demo-failed", status=str(child.exitcode))
-    failure = result.get() if child.exitcode == 0 else died
+    with ChildProcess("cret-demo", _demo_child, folder, only_answers=True) as child:
+        try:
+            failure = json.loads(child.receive())
+        except EOFError:
+            child.wait()
+            raise CretError("command.demo-failed", status=str(child.exit_status)) from None
     if failure is not None:
-        raise failure
+        message = Message.from_json(failure["message"])
+        raise errors.of_kind(failure["error"], message) or CretError(message)
 
 
-def _demo_child(folder: Path, result: Any) -> None:
+def _demo_child(pipe: Connection, folder: Path) -> None:
+    end_with_parent()  # it makes many videos and does not look at its pipe
     from cret_desktop.media.demo import make_demo_videos
 
-    no_new_privileges()
+    failure = None
     try:
         make_demo_videos(folder)
     except CretError as error:
-        result.put(error)
-    else:
-        result.put(None)
+        failure = {"error": type(error).__name__, "message": error.message.to_json()}
+    pipe.send_bytes(json.dumps(failure).encode())
 
 
 def _print_demo(answers: Sequence[protocol.SearchAnswer]) -> None:

@@ -412,10 +412,7 @@ class EngineClient:
 
 
 def _to_error(failure: protocol.Failure) -> errors.CretError:
-    kind = getattr(errors, failure.error, None)
-    if isinstance(kind, type) and issubclass(kind, errors.CretError):
-        return kind(failure.message)
-    return errors.Defect(failure.message, failure.details)
+    return errors.of_kind(failure.error, failure.message) or errors.Defect(failure.message, failure.details)
 
 
 def _settle(future: Future[Any], value: object = None, error: errors.CretError | None = None) -> None:
