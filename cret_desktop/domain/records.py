@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # the window names these types and opens without loading nump
     from numpy.typing import NDArray
 
 
+PICTURES = "pictures"  # the stage of indexing whose state is that of the file
+
+
 @dataclass(frozen=True, slots=True)
 class Root:
     """A folder (or a single file) of the library, and what it is known by where its path fails (`indexing.volumes`)."""
@@ -51,6 +54,16 @@ class FileRow:
 
     def is_unchanged(self, file: VideoFile) -> bool:
         return (self.size, self.mtime_ns) == (file.size, file.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class StageCounts:
+    """How far a stage is with the files within reach. `seconds`: of what waits, as far as its length is known."""
+
+    waiting: int
+    done: int
+    failed: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

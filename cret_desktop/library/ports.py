@@ -52,6 +52,7 @@ from cret_desktop.domain.records import (
     ScanResult,
     ShownSprite,
     Sidecar,
+    StageCounts,
     ThumbnailRow,
 )
 from cret_desktop.messages import Message
@@ -201,12 +202,60 @@ class ScanStore(Protocol):
         ...
 
 
-class WorkQueue(Protocol):
-    """The files that wait for indexing, and what becomes of them. Each change is one transaction."""
+class StageQueue(Protocol):
+    """What each stage of indexing is still to do, who is at it, and what came of it. Each change is one transaction.
 
-    def pending(self, root_id: int, model: str, within: str | None = None) -> list[tuple[int, VideoFile]]:
-        """Return the files of a root that wait for indexing with `model` (a fingerprint), with their ids, by path."""
+    A stage has a name and a version, which is what does it: a model's fingerprint, say. A file waits for a stage until
+    the stage is done or has failed, and again where another version did it. Stages know nothing of each other, and a
+    file stays searchable by what others have made of it.
+
+    Several machines may work at one library: each claims what it is about to do, under a name of its own (`owner`), and
+    claims it again before its lease runs out. A single writer claims nothing, and leaves `owner` None.
+    """
+
+    def due(
+        self, stage: str, version: str, root_id: int, within: str | None = None, owner: str | None = None
+    ) -> list[tuple[int, VideoFile]]:
+        """Return the files of a root that wait for a stage, with their ids, by path.
+
+        Left out are files that are missing, away or no regular file, and those that an owner other than `owner` holds.
+        """
         ...
+
+    def claim(self, stage: str, version: str, file_ids: Sequence[int], owner: str, seconds: float) -> list[int]:
+        """Claim a stage of these files for so many seconds, or renew that; return the ids of those that `owner` holds.
+
+        Two owners never hold a stage of a file at once. A claim that has run out is free for others.
+        """
+        ...
+
+    def release(self, owner: str) -> int:
+        """Give back all that an owner holds; return how many stages."""
+        ...
+
+    def finish(
+        self, stage: str, version: str, file_id: int, reason: Message | None = None, owner: str | None = None
+    ) -> bool:
+        """Record that a stage is done; `reason`: what is missing all the same.
+
+        What the stage has made is kept before. Return False, and record nothing, where the file has left the library or
+        somebody else holds the stage.
+        """
+        ...
+
+    def fail(self, stage: str, file_id: int, reason: Message, owner: str | None = None) -> bool:
+        """List a stage of a file as failed until the file changes or it is retried; return as `finish`."""
+        ...
+
+    def retry(self, stage: str) -> int:
+        """Make the files that a stage failed on wait for it again; return how many."""
+        ...
+
+    def counts(self, stage: str, version: str) -> StageCounts: ...
+
+
+class WorkQueue(Protocol):
+    """What becomes of files in indexing, and of their pictures. Each change is one transaction."""
 
     def lengths(self, file_ids: Sequence[int]) -> dict[int, float]:
         """Return the seconds of those files whose length is known."""
@@ -226,10 +275,11 @@ class WorkQueue(Protocol):
         model_id: int,
         partial: Message | None = None,
     ) -> tuple[list[int], list[int], list[str]]:
-        """Make a file searchable; return (clip ids, clip ids gone, names of thumbnails that no clip shows now).
+        """Make a file searchable, its picture stage done; return (clip ids, clip ids gone, thumbnails gone).
 
-        The ids are in the order of `clips`, and in no order among those of other files. Clips that stand where they
-        stood keep their id. A file that has left the catalog stays out of it: no ids.
+        A thumbnail is gone, by its name, where no clip shows it now. The ids are in the order of `clips`, and in no
+        order among those of other files. Clips that stand where they stood keep their id. A file that has left the
+        catalog stays out of it: no ids.
         """
         ...
 
@@ -238,15 +288,15 @@ class WorkQueue(Protocol):
         ...
 
     def fail_file(self, file_id: int, file: VideoFile, reason: Message) -> tuple[list[int], list[str]]:
-        """List a file as failed until it changes; return ids and thumbnails of clips that it had before."""
+        """List the picture stage of a file as failed until it changes; return ids and thumbnails of clips it had."""
         ...
 
     def retry_failures(self) -> int:
-        """Make failed files wait for indexing again, and subtitle files for the next scan; return how many."""
+        """Make files wait for the stages that failed, and subtitle files for the next scan; return how many."""
         ...
 
     def index_root_again(self, root_id: int) -> int:
-        """Make the indexed and failed files of a root wait for indexing; return how many. Their clips stay."""
+        """Make the files of a root wait for all stages that ended; return how many. Their clips stay."""
         ...
 
     def purge(self, before: float) -> tuple[list[int], list[str]]:
@@ -257,7 +307,7 @@ class WorkQueue(Protocol):
         ...
 
     def index_again(self, file_ids: Sequence[int]) -> None:
-        """Make indexed files wait for indexing; they can be searched until then."""
+        """Make indexed files wait for the picture stage; they can be searched until then."""
         ...
 
 
@@ -537,6 +587,8 @@ class Store(Protocol):
     def catalog(self) -> Catalog: ...
     @property
     def scans(self) -> ScanStore: ...
+    @property
+    def stages(self) -> StageQueue: ...
     @property
     def queue(self) -> WorkQueue: ...
     @property

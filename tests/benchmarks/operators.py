@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cret_desktop.domain.clips import Features, FrameFormat, ModelInfo, ScoreConfig, Sort, VideoFile, VideoInfo
-from cret_desktop.domain.records import Line, NewClip, Sidecar
+from cret_desktop.domain.records import PICTURES, Line, NewClip, Sidecar
 from cret_desktop.engine.assemble import fit_picture, make_searcher
 from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.searching.query import parse
@@ -26,6 +26,7 @@ from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.scans import Scans
+from cret_desktop.storage.sqlite.stages import Stages
 from cret_desktop.storage.sqlite.store import SqliteStore
 from cret_desktop.storage.sqlite.texts import Texts
 from cret_desktop.storage.vectors.vector_index import VectorIndex
@@ -85,7 +86,7 @@ def generate(catalog: Catalog, clips: int) -> None:
     apply_scan(Scans(catalog), root, seen, [])
     model = Embeddings(catalog).record_model(INFO)
     centres = _unit(random.normal(size=(500, WIDTH)))
-    for n, (file_id, file) in enumerate(changes.pending(root.id, INFO.fingerprint)):
+    for n, (file_id, file) in enumerate(Stages(catalog).due(PICTURES, INFO.fingerprint, root.id)):
         about = centres[random.integers(len(centres), size=OF_A_FILE)]
         frames = _unit(about[:, None] + 0.05 * random.normal(size=(OF_A_FILE, FRAMES, WIDTH)))
         new = [

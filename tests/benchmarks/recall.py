@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from cret_desktop.domain.clip_vectors import query_vector
 from cret_desktop.domain.clips import Features, FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
-from cret_desktop.domain.records import NewClip
+from cret_desktop.domain.records import PICTURES, NewClip
 from cret_desktop.engine.assemble import fit_picture, make_searcher
 from cret_desktop.library.experts.visual import CANDIDATES
 from cret_desktop.library.indexing.identity import apply_scan
@@ -44,6 +44,7 @@ from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.scans import Scans
+from cret_desktop.storage.sqlite.stages import Stages
 from cret_desktop.storage.sqlite.store import SqliteStore
 from cret_desktop.storage.vectors.graph_builder import EF_SEARCH
 from cret_desktop.storage.vectors.graph_file import SPACE
@@ -161,7 +162,7 @@ def fill(catalog: Catalog, world: World, info: ModelInfo) -> None:
     apply_scan(Scans(catalog), root, [VideoFile(f"/benchmark/{at:09}.mp4", 1, 1, 1, at + 1) for at in starts], [])
     model_id = Embeddings(catalog).record_model(info)
     probed = VideoInfo(10.0 * CLIPS_PER_VIDEO, 1920, 1080, 25.0, "h264", "mp4")
-    for file_id, file in FileChanges(catalog).pending(root.id, info.fingerprint):
+    for file_id, file in Stages(catalog).due(PICTURES, info.fingerprint, root.id):
         at = file.inode - 1
         clips = [
             NewClip(

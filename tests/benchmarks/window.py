@@ -28,8 +28,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cret_desktop.domain.records import PICTURES
 from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.storage.sqlite.scans import Scans
+from cret_desktop.storage.sqlite.stages import Stages
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # As the engine sets it for itself; its child would come too late here, since it imports this module and with it numpy.
@@ -155,7 +157,7 @@ def generate(library: Path, clips: int) -> None:
         changes = FileChanges(catalog)
         apply_scan(Scans(catalog), root, [found for found in scan(str(folder)) if isinstance(found, VideoFile)], ())
         model = Embeddings(catalog).record_model(info)
-        for number, (file_id, file) in enumerate(changes.pending(root.id, info.fingerprint)):
+        for number, (file_id, file) in enumerate(Stages(catalog).due(PICTURES, info.fingerprint, root.id)):
             sprite = f"aa/{number % 256:02x}/aa{number % 256:02x}{number:020x}-0.jpg"
             path = places.thumbnails / sprite
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,11 @@ from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import LibraryTooNew
 from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite import migrations
+from cret_desktop.storage.sqlite.reasons import written
 from tests.videos import write_colours
 
 WAIT = 60.0
+WITH_SENTENCES = 8  # the last schema whose reasons were English sentences
 # What an engine leaves behind that opens nothing: its lock and its log.
 OF_EVERY_START = {"writer.lock", "writer.pid", "engine.log"}
 
@@ -54,16 +56,18 @@ def test_a_library_of_each_earlier_version_opens(config: EngineConfig, schema: i
     video.write_bytes(b"no video, but a file of this disk")
     there = video.stat()
     with sqlite3.connect(catalog) as db:
-        db.create_function("name_sort_key", 1, migrations.name_sort_key, deterministic=True)
-        for step in migrations.STEPS[:schema]:
-            db.executescript(step)
-        db.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {schema}")
+        migrations.prepare(db, schema)
         db.execute("INSERT INTO roots (id, path, added_at) VALUES (1, ?, 0)", (bytes(video.parent),))
         db.execute(
             "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state, reason)"
-            " VALUES (1, ?, ?, ?, 1, ?, 'failed', 'The file holds no video.')",
-            ("Córdoba.mp4".encode(), there.st_size, there.st_mtime_ns, there.st_ino),
+            " VALUES (1, ?, ?, ?, 1, ?, 'failed', ?)",
+            (
+                "Córdoba.mp4".encode(),
+                there.st_size,
+                there.st_mtime_ns,
+                there.st_ino,
+                written(Message("file.no-video")) if schema > WITH_SENTENCES else "The file holds no video.",
+            ),
         )
         if schema >= migrations.IDENTITY_SINCE:
             db.execute("INSERT INTO library VALUES ('of this computer')")

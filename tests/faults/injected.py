@@ -190,21 +190,22 @@ def look_at(folder: Path, acknowledged: list[tuple[str, Any]], power_cut: bool) 
         db = catalog.reader()
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
-        here = {i: (state, note) for i, state, note in db.execute("SELECT id, state, note FROM files")}
+        here = dict(db.execute("SELECT id, note FROM files"))
         tags = set(db.execute("SELECT t.file_id, g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id"))
         words = {what: [value for kind, value in acknowledged if kind == what] for what in ("indexed", "said")}
         if not power_cut:  # what can be done again is not flushed for each file: a power cut may cost the last ones
-            known = db.execute("SELECT count(*) FROM files WHERE state = 'indexed'").fetchone()[0]
+            known = db.execute("SELECT count(*) FROM stages WHERE state = 'done'").fetchone()[0]
             assert known >= len(set(words["indexed"]) & contents), "a committed file is lost"
         for file_id, tag, _ in words["said"]:
             if file_id in here:  # purged files' words wait for them
                 assert (file_id, tag) in tags, "a tag is lost"
         for file_id, _, note in words["said"]:
             if file_id in here:
-                assert here[file_id][1] in (note, note.replace("first", "second")), "a note is lost"
+                assert here[file_id] in (note, note.replace("first", "second")), "a note is lost"
         partly = db.execute(
-            "SELECT count(*) FROM files f WHERE f.state = 'indexed' AND (SELECT count(*) FROM clips c JOIN embeddings e"
-            " ON e.clip_id = c.id WHERE c.file_id = f.id) != (SELECT max(ordinal) + 1 FROM clips WHERE file_id = f.id)"
+            "SELECT count(*) FROM stages s WHERE s.state = 'done' AND (SELECT count(*) FROM clips c JOIN embeddings e"
+            " ON e.clip_id = c.id WHERE c.file_id = s.file_id)"
+            " != (SELECT max(ordinal) + 1 FROM clips WHERE file_id = s.file_id)"
         ).fetchone()
         assert partly == (0,), "a file is wholly in or wholly out"
         embeddings = Embeddings(catalog)
@@ -216,7 +217,10 @@ def look_at(folder: Path, acknowledged: list[tuple[str, Any]], power_cut: bool) 
     contents = {path.read_text(encoding="utf-8") for path in videos.rglob("*.mp4")}
     with closing(sqlite3.connect(library / "catalog.sqlite")) as after:
         assert after.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        rows = after.execute("SELECT count(*) FROM files WHERE state = 'indexed' AND missing_since IS NULL").fetchone()
+        rows = after.execute(
+            "SELECT count(*) FROM files f JOIN stages s ON s.file_id = f.id"
+            " WHERE s.state = 'done' AND f.missing_since IS NULL"
+        ).fetchone()
         assert rows == (len(contents),)
         sprites = {s for (s,) in after.execute("SELECT sprite FROM clips")}
     assert power_cut or all((library / "thumbnails" / sprite).stat().st_size for sprite in sprites)

@@ -228,11 +228,11 @@ class Killing:
         if not path.exists():
             return {}
         with closing(sqlite3.connect(path)) as db:
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'files'").fetchone():
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'stages'").fetchone():
                 return {}
             query = (
-                "SELECT CAST(r.path || '/' || f.path AS BLOB), f.state FROM files f JOIN roots r ON r.id = f.root_id"
-                " WHERE f.state != 'pending'"
+                "SELECT CAST(r.path || '/' || f.path AS BLOB), s.state FROM files f JOIN roots r ON r.id = f.root_id"
+                " JOIN stages s ON s.file_id = f.id WHERE s.state != 'waiting'"
             )
             return dict(db.execute(query))
 
@@ -248,15 +248,16 @@ class Killing:
             if not damaged:
                 assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 assert db.execute("PRAGMA foreign_key_check").fetchall() == []
-            prints = Counter(p for (p,) in db.execute("SELECT fingerprint FROM files WHERE state = 'indexed'"))
+            done = "SELECT f.fingerprint FROM files f JOIN stages s ON s.file_id = f.id WHERE s.state = 'done'"
+            prints = Counter(p for (p,) in db.execute(done))
             assert max(prints.values(), default=1) == 1, "no file is there twice"
             lost = self._indexed - prints.keys()
             assert not lost, f"{len(lost)} committed files are lost"
             partly = db.execute(
-                "SELECT count(*) FROM files f WHERE f.state = 'indexed' AND ("
-                " (SELECT count(*) FROM clips WHERE file_id = f.id) !="
-                " (SELECT coalesce(max(ordinal) + 1, -1) FROM clips WHERE file_id = f.id)"
-                " OR EXISTS (SELECT 1 FROM clips c WHERE c.file_id = f.id"
+                "SELECT count(*) FROM stages s WHERE s.state = 'done' AND ("
+                " (SELECT count(*) FROM clips WHERE file_id = s.file_id) !="
+                " (SELECT coalesce(max(ordinal) + 1, -1) FROM clips WHERE file_id = s.file_id)"
+                " OR EXISTS (SELECT 1 FROM clips c WHERE c.file_id = s.file_id"
                 " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id)))"
             ).fetchone()
             assert partly == (0,), "a file is wholly in or wholly out"
@@ -323,7 +324,8 @@ def _content(library: Path) -> _Content:
     with closing(sqlite3.connect(LibraryPaths(library).catalog)) as db:
         rows = db.execute(
             "SELECT f.path, c.ordinal, e.globals, c.sprite FROM clips c JOIN files f ON f.id = c.file_id"
-            " JOIN embeddings e ON e.clip_id = c.id WHERE f.missing_since IS NULL AND f.state = 'indexed'"
+            " JOIN embeddings e ON e.clip_id = c.id JOIN stages s ON s.file_id = f.id"
+            " WHERE f.missing_since IS NULL AND s.state = 'done'"
         ).fetchall()
     return {(os.fsdecode(p), o): (np.frombuffer(g, "<f2"), s) for p, o, g, s in rows}
 

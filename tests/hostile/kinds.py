@@ -23,6 +23,7 @@ import numpy as np
 from cret_desktop.storage.sqlite import migrations
 from cret_desktop.storage.sqlite.beliefs import COLUMNS
 from tests.fakes import INFO
+from tests.older_schemas import rewrite_in
 
 CATALOG = "catalog.sqlite"
 _RECORD = (  # of a graph
@@ -459,19 +460,11 @@ def _older(version: int, *statements: str) -> Make:
     """The good rows in the schema of an older version, with a hostile strip."""
 
     def make(place: Place) -> None:
-        path = place.library / CATALOG
-        newer = path.rename(path.with_name("newer"))
-        with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            migrations.prepare(db, version)
-            db.execute("ATTACH ? AS newer", (str(newer),))
-            for table in ("roots", "models", "files", "clips", "embeddings"):
-                names = ", ".join(row[1] for row in db.execute(f"PRAGMA table_info({table})"))
-                db.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM newer.{table}")
-            db.execute("UPDATE files SET inode = 0")
-            db.execute(f"UPDATE clips SET sprite = '../../outside/photos/holiday.jpg' WHERE file_id = {BLUE}")
-            for statement in statements:
-                db.execute(statement)
-        newer.unlink()
+        rewrite_in(
+            version, place.library / CATALOG, ("roots", "models", "files", "stages", "clips", "embeddings"),
+            "UPDATE files SET inode = 0",
+            f"UPDATE clips SET sprite = '../../outside/photos/holiday.jpg' WHERE file_id = {BLUE}", *statements,
+        )  # fmt: skip
 
     return make
 
@@ -520,6 +513,7 @@ def _foreign_recovered(place: Place) -> None:
 
 def _rows() -> Iterator[Kind]:
     clip, file = f"WHERE id = (SELECT max(id) FROM clips WHERE file_id = {BLUE})", f"WHERE id = {BLUE}"
+    stage = f"WHERE file_id = {BLUE}"
     embedding = f"WHERE clip_id IN (SELECT id FROM clips WHERE file_id = {BLUE})"
     statements: dict[str, str | tuple[str, ...]] = {
         "times of 7 bytes": f"UPDATE clips SET times = x'00000000000000' {clip}",
@@ -568,12 +562,25 @@ def _rows() -> Iterator[Kind]:
         "frame rate is nothing": f"UPDATE files SET frame_rate = 0 {file}",
         "frame rate of 1e308": f"UPDATE files SET frame_rate = 1e308 {file}",
         "width at its end": f"UPDATE files SET width = 9223372036854775807, height = -1 {file}",
-        "state is unknown": f"UPDATE files SET state = 'evil' {file}",
-        "state is a blob": f"UPDATE files SET state = x'00' {file}",
-        "reason is a blob": f"UPDATE files SET reason = x'00ff' {file}",
-        "reason is long": f"UPDATE files SET reason = hex(zeroblob(5000000)) {file}",
-        "reason commands the terminal": "UPDATE files SET reason = char(27) || ']0;evil' || char(7) || char(10)"
-                                        f" {file}",
+        "state is unknown": f"UPDATE stages SET state = 'evil' {stage}",
+        "state is a blob": f"UPDATE stages SET state = x'00' {stage}",
+        "reason is a blob": f"UPDATE stages SET reason = x'00ff' {stage}",
+        "reason is long": f"UPDATE stages SET reason = hex(zeroblob(5000000)) {stage}",
+        "reason commands the terminal": "UPDATE stages SET reason = char(27) || ']0;evil' || char(7) || char(10)"
+                                        f" {stage}",
+        "stage is a blob": f"UPDATE stages SET stage = x'ff00' {stage}",
+        "stage of 10 MB": f"UPDATE stages SET stage = hex(zeroblob(5000000)) {stage}",
+        "stage is held for ever": f"UPDATE stages SET state = 'waiting', owner = 'evil', lease = 1e300 {stage}",
+        "stage is held till never": f"UPDATE stages SET owner = x'ff', lease = 'never' {stage}",
+        "stage of no file": ("PRAGMA foreign_keys = OFF",
+                             "INSERT INTO stages (file_id, stage, state) VALUES (777, 'pictures', 'done')"),
+        "stage of a file that is text": ("PRAGMA foreign_keys = OFF",
+                                         "INSERT INTO stages (file_id, stage, state)"
+                                         " VALUES ('x', 'pictures', 'done')"),
+        "stages that nobody knows": "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO"
+                                    f" stages (file_id, stage, state, reason) SELECT {BLUE}, i, 'failed', 'evil'"
+                                    " FROM n",
+        "no stages": "DELETE FROM stages",
         "fingerprint is text": f"UPDATE files SET fingerprint = 'print' {file}",
         "fingerprint is long": f"UPDATE files SET fingerprint = zeroblob(1000000) {file}",
         "note is a blob": f"UPDATE files SET note = x'ff00' {file}",
@@ -583,7 +590,7 @@ def _rows() -> Iterator[Kind]:
         "away is a blob": f"UPDATE files SET away = x'01' {file}",
         "missing since text": f"UPDATE files SET missing_since = 'long ago' {file}",
         "codec is a blob": f"UPDATE files SET codec = x'ff', container = 5 {file}",
-        "model of files is text": ("PRAGMA foreign_keys = OFF", f"UPDATE files SET model_id = 'x' {file}"),
+        "model of files is a blob": f"UPDATE stages SET version = x'ff' {stage}",
         "root is text": "INSERT INTO roots (path, added_at) VALUES ('/text', 0)",
         "root is a number": "INSERT INTO roots (path, added_at) VALUES (5, 0)",
         "root is relative": "INSERT INTO roots (path, added_at) VALUES (CAST('videos' AS BLOB), 0)",
@@ -678,13 +685,14 @@ def _rows() -> Iterator[Kind]:
         yield Kind(f"row: {name}", _doing(statement), reads=None, keeps=None)
     for table, columns in {
         "clips": "file_id ordinal shot start end sprite tile_width tile_height poster times",
-        "files": "root_id path size mtime_ns device inode state reason favourite note name_key away",
+        "files": "root_id path size mtime_ns device inode favourite note name_key away",
+        "stages": "state reason",
         "roots": "path added_at offline volume within device inode followed",
         "models": "fingerprint name width centers",
         "embeddings": "globals centers",
         "subtitle_lines": "file_id start end text",
     }.items():
-        where = {"clips": clip, "files": file, "embeddings": embedding}.get(table, "")
+        where = {"clips": clip, "files": file, "embeddings": embedding, "stages": stage}.get(table, "")
         for column in columns.split():
             whole = table in ("roots", "models")  # of which there is one: without it nothing is found
             done = _without_checks(table, f"UPDATE {table} SET {column} = NULL {where}")

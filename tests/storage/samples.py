@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cret_desktop.domain.clips import FrameFormat, ModelInfo, ScoreConfig, VideoFile, VideoInfo
-from cret_desktop.domain.records import NewClip
+from cret_desktop.domain.records import PICTURES, NewClip
 from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.ports import Store
 
@@ -35,7 +35,7 @@ def indexed(store: Store, name: str, clips: int, content: bytes | None = None) -
     """Index a file of `/videos`; return its id and its clips'."""
     root = store.catalog.add_root("/videos")
     apply_scan(store.scans, root, [video(f"/videos/{name}")], [], within=f"/videos/{name}")
-    waiting = store.queue.pending(root.id, MODEL.fingerprint)
+    waiting = store.stages.due(PICTURES, MODEL.fingerprint, root.id)
     ((file_id, file),) = [found for found in waiting if found[1].path.endswith(name)]
     made = [clip(ordinal) for ordinal in range(clips)]
     model = store.features.record_model(MODEL)

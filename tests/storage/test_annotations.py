@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cret_desktop.domain.clips import LibraryFile, Sort
-from cret_desktop.domain.records import SavedSearch
+from cret_desktop.domain.records import PICTURES, SavedSearch
 from cret_desktop.domain.tags import LONGEST_TAG
 from cret_desktop.errors import PathError, QueryError
 from cret_desktop.library.indexing.identity import apply_scan
@@ -65,7 +65,7 @@ def test_annotations_live_through_indexing_again_absence_and_changes(store: Stor
     assert store.annotations.tags() == (), "what is not there is not counted"
     apply_scan(store.scans, root, [video("/videos/a.mp4", size=777)], [])
     assert told(store, file_id) == ANNOTATED
-    ((again, file),) = store.queue.pending(root.id, MODEL.fingerprint)
+    ((again, file),) = store.stages.due(PICTURES, MODEL.fingerprint, root.id)
     store.queue.fail_file(again, file, Message("file.no-frame"))
     assert (again, told(store, again)) == (file_id, ANNOTATED)
 
@@ -73,7 +73,7 @@ def test_annotations_live_through_indexing_again_absence_and_changes(store: Stor
 def test_annotations_move_with_a_file_that_was_never_indexed(store: Store) -> None:
     root = store.catalog.add_root("/videos")
     apply_scan(store.scans, root, [video("/videos/old.mp4")], [])
-    ((file_id, old),) = store.queue.pending(root.id, MODEL.fingerprint)
+    ((file_id, old),) = store.stages.due(PICTURES, MODEL.fingerprint, root.id)
     annotate(store, file_id)
     apply_scan(store.scans, root, [], [])
     assert told(store, file_id) == ANNOTATED

@@ -12,6 +12,7 @@ import pytest
 
 from cret_desktop.domain.clips import Sort, VideoFile, VideoInfo
 from cret_desktop.domain.filters import STATES, Filters
+from cret_desktop.domain.records import PICTURES
 from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.library.ports import Store
 from cret_desktop.library.searching.query import operator_text, parse
@@ -48,7 +49,7 @@ def filled(store: Store) -> Store:
             if f.name.startswith(root.path)
         ]
         apply_scan(store.scans, root, seen, [])
-        for file_id, file in store.queue.pending(root.id, MODEL.fingerprint):
+        for file_id, file in store.stages.due(PICTURES, MODEL.fingerprint, root.id):
             made = next(f for f in FILES if f.name == file.path)
             info = VideoInfo(made.duration, *made.size, 25.0, "h264", "mp4")
             store.queue.commit_file(file_id, file, info, made.name.encode(), [clip(0), clip(1)], model)

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cret_desktop.domain.clips import VideoFile
-from cret_desktop.domain.records import Root, ScanResult
+from cret_desktop.domain.records import PICTURES, Root, ScanResult
 from cret_desktop.library.indexing.identity import apply_scan, may_be_known
 from cret_desktop.library.ports import Store
 from cret_desktop.messages import Message
@@ -65,12 +65,12 @@ def test_moved_files_are_those_whose_old_place_is_empty(store: Store, tmp_path: 
     root = store.catalog.add_root(str(tmp_path))
     old, new = str(tmp_path / "old.mp4"), str(tmp_path / "new.mp4")
     apply_scan(store.scans, root, [video(old)], [])
-    ((file_id, file),) = changes.pending(root.id, MODEL.fingerprint)
+    ((file_id, file),) = store.stages.due(PICTURES, MODEL.fingerprint, root.id)
     changes.commit_file(file_id, file, INFO, b"content", [clip(0)], store.features.record_model(MODEL))
     assert store.scans.content_sizes() == {video(new).size}
     result = apply_scan(store.scans, root, [video(new)], [], contents={new: b"content"})
     assert (result.moved, result.missing, result.added) == (1, 0, 0)
-    assert changes.pending(root.id, MODEL.fingerprint) == []
+    assert store.stages.due(PICTURES, MODEL.fingerprint, root.id) == []
     assert list(store.catalog.files(root.id)) == [new]
 
 
@@ -130,7 +130,7 @@ def scan(store: Store, root: Root, disk: dict[str, On]) -> ScanResult:
     contents = {f.path: disk[f.path].content for f in may_be_known(seen, known, store.scans.content_sizes())}
     result = apply_scan(store.scans, root, seen, [], contents=contents)
     model = store.features.record_model(MODEL)
-    for file_id, file in store.queue.pending(root.id, MODEL.fingerprint):
+    for file_id, file in store.stages.due(PICTURES, MODEL.fingerprint, root.id):
         store.queue.commit_file(file_id, file, INFO, disk[file.path].content, [clip(0)], model)
     return result
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cret_desktop.domain.records import PICTURES
 from cret_desktop.errors import ValueRefused
 from cret_desktop.library.ports import Store
 from tests.storage.samples import INFO, MODEL, clip, indexed, sprite, video
@@ -63,11 +64,11 @@ def test_of_two_models_each_knows_what_it_lacks(store: Store) -> None:
     indexed(store, "b.mp4", 1)
     (root,) = store.catalog.roots()
     assert (embeddings.count_behind(MODEL.fingerprint), embeddings.count_behind("another")) == (0, 2)
-    ((file_id, file), *_) = changes.pending(root.id, "another")
+    ((file_id, file), *_) = store.stages.due(PICTURES, "another", root.id)
     changes.commit_file(file_id, file, INFO, b"a.mp4", [clip(0), clip(1)], embeddings.record_model(other))
     assert embeddings.count_embedded() == {MODEL.fingerprint: 3, "another": 2}
     assert (embeddings.count_behind(MODEL.fingerprint), embeddings.count_behind("another")) == (0, 1)
-    assert changes.pending(root.id, MODEL.fingerprint) == []
+    assert store.stages.due(PICTURES, MODEL.fingerprint, root.id) == []
     assert embeddings.embedding_bytes("another") * 3 == embeddings.embedding_bytes(MODEL.fingerprint) * 2 > 0
     embeddings.remove_model("another")
     assert embeddings.count_embedded() == {MODEL.fingerprint: 3}
@@ -76,11 +77,10 @@ def test_of_two_models_each_knows_what_it_lacks(store: Store) -> None:
 
 
 def test_another_model_waits_beside_the_old_one(store: Store) -> None:
-    changes = store.queue
     indexed(store, "a.mp4", 2)
     root = store.catalog.roots()[0]
-    assert changes.pending(root.id, MODEL.fingerprint) == []
-    assert [f.path for _, f in changes.pending(root.id, "another")] == ["/videos/a.mp4"]
+    assert store.stages.due(PICTURES, MODEL.fingerprint, root.id) == []
+    assert [f.path for _, f in store.stages.due(PICTURES, "another", root.id)] == ["/videos/a.mp4"]
     assert [c.pending for c in store.catalog.counts("another")] == [1]
     assert [c.pending for c in store.catalog.counts(MODEL.fingerprint)] == [0]
     assert len(store.features.clip_ids(MODEL.fingerprint)) == 2

@@ -30,7 +30,7 @@ from cret_desktop.domain.clips import (
     VideoFile,
     VideoInfo,
 )
-from cret_desktop.domain.records import NewClip, Root, Sidecar
+from cret_desktop.domain.records import PICTURES, NewClip, Root, Sidecar
 from cret_desktop.errors import BadFile, ModelError
 from cret_desktop.foreign import is_text, reason_of, visible
 from cret_desktop.library.indexing import subtitles
@@ -114,6 +114,7 @@ class Indexer:
         """
         self._catalog = store.catalog
         self._scans = store.scans
+        self._stages = store.stages
         self._queue = store.queue
         self._features = store.features
         self._texts = store.texts
@@ -153,7 +154,7 @@ class Indexer:
 
     def _waiting(self) -> set[int]:
         model = self._model.info.fingerprint
-        return {i for root in self._catalog.roots() for i, _ in self._queue.pending(root.id, model)}
+        return {i for root in self._catalog.roots() for i, _ in self._stages.due(PICTURES, model, root.id)}
 
     def look(self, places: Iterable[tuple[Root, str]], run: _Run) -> dict[int, VideoFile]:
         """Bring the catalog to what lies in these places now; returns what waits for indexing there."""
@@ -169,7 +170,7 @@ class Indexer:
             if root is None or not self._scan(root, within, run):
                 run.offline.append(known.path)
             elif not run.control.cancelled:
-                pending.update(self._queue.pending(root.id, self._model.info.fingerprint, within))
+                pending.update(self._stages.due(PICTURES, self._model.info.fingerprint, root.id, within))
             if run.control.cancelled:
                 break
         return pending

@@ -32,7 +32,8 @@ _MOST_TAGS = 100_000  # characters of JSON
 _LONGEST_WORD, _LONGEST_TEXT = 1000, 10_000_000  # characters; a note has a hundred thousand, and may be joined of some
 _LONGEST = 1e12  # seconds
 _LAST_ORDINAL = 1_000_000_000  # of a clip
-_STATES = {"pending", "indexed", "failed"}
+_STATES = {"pending", "indexed", "failed"}  # of a file
+_STAGE_STATES = {"waiting", "done", "failed"}
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "seconds": _are_seconds,
     "ordinal": lambda value: _is_integer(value) and 0 <= value <= _LAST_ORDINAL,
     "state": lambda value: isinstance(value, str) and value in _STATES,
+    "progress": lambda value: isinstance(value, str) and value in _STAGE_STATES,
     "text": _is_text,
     "word": _is_word,
     "path": _is_path,
@@ -133,9 +135,10 @@ COLUMNS = {
     "models": "id id, fingerprint word, name word, width width, centers centers",
     "tags": "id id, name word, folded word",
     "files": "id id, root_id integer, path relative, size integer, mtime_ns integer, device integer, inode integer,"
-    " fingerprint print?, state state, reason text, model_id integer?, duration seconds?, width integer?,"
+    " fingerprint print?, duration seconds?, width integer?,"
     " height integer?, frame_rate seconds?, codec word?, container word?, missing_since number?, favourite integer,"
     " note text, name_key text, away integer",
+    "stages": "file_id integer, stage word, version word?, state progress, reason text, owner word?, lease number?",
     "file_tags": "file_id integer, tag_id integer",
     "saved_searches": "name word, text text, without text, sort sort, reverse integer",
     "kept_annotations": "fingerprint print, favourite integer, note text, tags tags",
@@ -145,9 +148,11 @@ COLUMNS = {
     "sidecars": "file_id integer, path path, size integer, mtime_ns integer, reason text",
     "subtitle_lines": "id id, file_id integer, start seconds, end seconds, text text, checksum integer?",
 }
+# Those that only older schemas have: `recovery` reads them.
+FORMER_COLUMNS = {"files": "state state, reason text, model_id integer?"}
 _OF_COLUMN = {
     f"{table}.{column}": kind
-    for table, columns in COLUMNS.items()
+    for table, columns in [*COLUMNS.items(), *FORMER_COLUMNS.items()]
     for column, kind in map(str.split, columns.split(","))
 }
 

@@ -29,7 +29,7 @@ from cret_desktop.storage.sqlite.connections import connect_to_read, connect_to_
 from cret_desktop.storage.sqlite.damage import DamageFound, reason_of
 from cret_desktop.storage.sqlite.migrations import SCHEMA_VERSION, check_version, migrate, name_sort_key
 from cret_desktop.storage.sqlite.reasons import reason_in
-from cret_desktop.storage.sqlite.rows import BEHIND, FILE_COLUMNS, file_rows, joined_path, relative_path
+from cret_desktop.storage.sqlite.rows import BEHIND, FILE_COLUMNS, WITH_PICTURES, file_rows, joined_path, relative_path
 
 COMPACTED_UNASKED = 16_384  # pages (64 MiB), at most: nothing can be written, no tag kept, while they are copied
 
@@ -287,13 +287,13 @@ class Catalog:
         counts = {
             row[0]: row[1:]
             for row in db.execute(
-                "SELECT f.root_id, count(*), sum(f.state = 'failed'),"
-                f" sum(NOT f.away AND (f.state = 'pending' OR {BEHIND})),"
+                "SELECT f.root_id, count(*), sum(coalesce(s.state, '') = 'failed'),"
+                f" sum(NOT f.away AND (coalesce(s.state, 'waiting') = 'waiting' OR {BEHIND})),"
                 # Between numbers no text lies, and no blob.
-                " sum(CASE WHEN f.state = 'indexed' AND f.duration BETWEEN 0 AND 1e12 THEN f.duration ELSE 0 END)"
-                " FROM files f LEFT JOIN models m ON m.id = f.model_id"
+                " sum(CASE WHEN s.state = 'done' AND f.duration BETWEEN 0 AND 1e12 THEN f.duration ELSE 0 END)"
+                f" FROM files f {WITH_PICTURES}"
                 " WHERE f.missing_since IS NULL GROUP BY f.root_id",
-                (model, model),
+                {"version": model},
             )
         }
         clips = dict(
@@ -309,13 +309,13 @@ class Catalog:
         return result
 
     def failures(self) -> list[tuple[str, Message]]:
-        """(path, reason) of every file that failed, of indexed ones that are incomplete, and of subtitle files."""
+        """(path, reason) of every stage that failed or is incomplete of a file, and of subtitle files."""
         db = self.reader()
         rows = db.execute(
-            "SELECT r.path, f.path, f.reason FROM files f JOIN roots r ON r.id = f.root_id"
-            " WHERE f.reason != '' AND f.missing_since IS NULL"
+            "SELECT r.path, f.path, s.reason FROM stages s JOIN files f ON f.id = s.file_id"
+            " JOIN roots r ON r.id = f.root_id WHERE s.reason != '' AND f.missing_since IS NULL"
         )
-        kinds = "roots.path files.path files.reason"
+        kinds = "roots.path files.path stages.reason"
         found = [(joined_path(root, relative), reason_in(reason)) for root, relative, reason in believed(rows, kinds)]
         beside = db.execute(
             "SELECT DISTINCT s.path, s.reason FROM sidecars s JOIN files f ON f.id = s.file_id"

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cret_desktop.domain.records import CheckReport, Damage
+from cret_desktop.domain.records import PICTURES, CheckReport, Damage
 from cret_desktop.library_files import CALIBRATION, GRAPHS, THUMBNAILS, LibraryFiles, is_sprite_name
 from cret_desktop.storage.sqlite.beliefs import fits
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -93,7 +93,7 @@ class CatalogChecks:
             return []  # another clip of the file was damaged as well
         gone = clip_ids(db, row[0])
         db.execute("DELETE FROM clips WHERE file_id = ?", row)
-        db.execute("UPDATE files SET state = 'pending' WHERE id = ?", row)
+        db.execute(f"UPDATE stages SET state = 'waiting' WHERE stage = '{PICTURES}' AND file_id = ?", row)
         return gone
 
     # --- looking: yields True for what is sound, None for what has no checksum, Damage ------------------------

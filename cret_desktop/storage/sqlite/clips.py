@@ -10,7 +10,7 @@ from cret_desktop.domain.clips import VideoFile
 from cret_desktop.domain.records import ClipFiles, ClipRow, ShownSprite, ThumbnailRow
 from cret_desktop.storage.sqlite.beliefs import MOST_FRAMES, believed
 from cret_desktop.storage.sqlite.catalog import Catalog
-from cret_desktop.storage.sqlite.rows import CLIP_COLUMNS, clip_rows, joined_path, parts
+from cret_desktop.storage.sqlite.rows import CLIP_COLUMNS, INDEXED, clip_rows, joined_path, parts
 
 
 class Clips:
@@ -59,7 +59,7 @@ class Clips:
         """Of every clip that has any, with those of files that wait for indexing or are gone."""
         rows = self._catalog.reader().execute(
             "SELECT c.sprite, c.tile_width, c.tile_height, f.id, r.path, f.path, f.size, f.mtime_ns, f.device, f.inode,"
-            " f.missing_since IS NOT NULL OR r.offline OR f.state != 'indexed'"
+            f" f.missing_since IS NOT NULL OR r.offline OR NOT {INDEXED}"
             " FROM clips c JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id WHERE c.sprite != ''"
         )
         kinds = (

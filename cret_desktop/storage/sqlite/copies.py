@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 
-from cret_desktop.domain.records import ScanResult
+from cret_desktop.domain.records import PICTURES, ScanResult
 from cret_desktop.storage.sqlite.annotation_rows import give_back_annotations
 
 # Of a file's row, what follows from its content alone: a copy has it too.
-_CONTENT_COLUMNS = "state, reason, fingerprint, model_id, duration, width, height, frame_rate, codec, container"
+_CONTENT_COLUMNS = "fingerprint, duration, width, height, frame_rate, codec, container"
 
 
 def copy_from(
@@ -17,16 +17,18 @@ def copy_from(
     fingerprint: bytes | None,
     size: int,
     result: ScanResult,
-    model_id: int | None = None,
+    model: str | None = None,
 ) -> None:
     """Index a file that is new, or another one now, by what is known of a file of the same content, if any is.
 
-    `model_id`: only by what this model has made of it.
+    `model`: only by what the model of this fingerprint has made of it. Only the picture stage is copied; the file waits
+    for the others.
     """
     row = db.execute(
-        "SELECT id FROM files WHERE fingerprint = ? AND size = ? AND state = 'indexed' AND (? IS NULL OR model_id = ?)"
-        " ORDER BY missing_since IS NOT NULL, model_id DESC LIMIT 1",
-        (fingerprint, size, model_id, model_id),
+        "SELECT f.id FROM files f JOIN stages s ON s.file_id = f.id LEFT JOIN models m ON m.fingerprint = s.version"
+        f" WHERE f.fingerprint = ? AND f.size = ? AND s.stage = '{PICTURES}' AND s.state = 'done'"
+        " AND (? IS NULL OR s.version = ?) ORDER BY f.missing_since IS NOT NULL, m.id DESC LIMIT 1",
+        (fingerprint, size, model, model),
     ).fetchone()
     if fingerprint is None or row is None:
         return
@@ -34,6 +36,11 @@ def copy_from(
     db.execute(
         f"UPDATE files SET ({_CONTENT_COLUMNS}) = (SELECT {_CONTENT_COLUMNS} FROM files WHERE id = ?) WHERE id = ?",
         (row[0], file_id),
+    )
+    db.execute(
+        "INSERT OR REPLACE INTO stages (file_id, stage, version, state, reason)"
+        f" SELECT ?, stage, version, state, reason FROM stages WHERE file_id = ? AND stage = '{PICTURES}'",
+        (file_id, row[0]),
     )
     columns = "ordinal, shot, start, end, sprite, tile_width, tile_height, poster, times, sprite_checksum"
     db.execute(

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from cret_desktop.domain.clip_vectors import index_vectors
 from cret_desktop.domain.clips import Features, ModelInfo
+from cret_desktop.domain.records import PICTURES
 from cret_desktop.storage.sqlite.catalog import Catalog
-from cret_desktop.storage.sqlite.rows import BEHIND, GRAPH_COLUMNS, graph_manifest, parts
+from cret_desktop.storage.sqlite.rows import BEHIND, GRAPH_COLUMNS, WITH_PICTURES, graph_manifest, parts
 from cret_desktop.storage.vectors.manifest import GraphManifest
 
 _MOST_BYTES = 2**20  # of one clip's frames: 256 of them, each 2,048 wide
@@ -46,9 +47,9 @@ class Embeddings:
     def count_behind(self, model: str) -> int:
         """Files that can be reached and are searchable with some model, though not with this one (a fingerprint)."""
         row = self._catalog.reader().execute(
-            "SELECT count(*) FROM files f JOIN roots r ON r.id = f.root_id LEFT JOIN models m ON m.id = f.model_id"
+            f"SELECT count(*) FROM files f JOIN roots r ON r.id = f.root_id {WITH_PICTURES}"
             f" WHERE f.missing_since IS NULL AND NOT (r.offline OR f.away) AND {BEHIND}",
-            (model, model),
+            {"version": model},
         )
         return int(row.fetchone()[0])
 
@@ -79,7 +80,7 @@ class Embeddings:
         with self._catalog.write() as db:
             db.execute("DELETE FROM graphs WHERE model = ?", (model,))
             for statement in (
-                "UPDATE files SET model_id = NULL WHERE model_id = (SELECT id FROM models WHERE fingerprint = ?)",
+                f"UPDATE stages SET version = NULL WHERE stage = '{PICTURES}' AND version = ?",
                 "DELETE FROM embeddings WHERE model_id = (SELECT id FROM models WHERE fingerprint = ?)",
             ):
                 db.execute(statement, (model,))

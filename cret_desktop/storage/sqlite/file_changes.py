@@ -1,4 +1,4 @@
-"""What indexing changes in the catalog: files wait, are indexed, fail, and are forgotten. Scans are in `scans`.
+"""What indexing changes of files: they are indexed, fail, wait again, and are forgotten. Scans are in `scans`.
 
 One transaction a file, so that a file is wholly in or wholly out. Never looks at the disk, decodes or encodes.
 """
@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cret_desktop.domain.clips import VideoFile, VideoInfo
-from cret_desktop.domain.records import NewClip, ScanResult
+from cret_desktop.domain.records import PICTURES, NewClip, ScanResult
 from cret_desktop.messages import Message
-from cret_desktop.paths import is_inside
 from cret_desktop.storage.sqlite.annotation_rows import drop_unused_tags, give_back_annotations, keep_annotations
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.checksums import checksum_of
 from cret_desktop.storage.sqlite.copies import copy_from
-from cret_desktop.storage.sqlite.reasons import written
-from cret_desktop.storage.sqlite.rows import BEHIND, joined_path, parts, unused_sprites
+from cret_desktop.storage.sqlite.rows import PENDING, parts, unused_sprites
+from cret_desktop.storage.sqlite.stages import end_stage, wait_again
 
 
 class FileChanges:
@@ -29,22 +28,6 @@ class FileChanges:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-
-    def pending(self, root_id: int, model: str, within: str | None = None) -> list[tuple[int, VideoFile]]:
-        """Files of a root that wait for indexing with `model` (a fingerprint), as (file id, file), in path order."""
-        rows = self._catalog.reader().execute(
-            "SELECT f.id, r.path, f.path, f.size, f.mtime_ns, f.device, f.inode FROM files f"
-            " JOIN roots r ON r.id = f.root_id LEFT JOIN models m ON m.id = f.model_id"
-            " WHERE f.root_id = ? AND f.missing_since IS NULL"
-            f" AND NOT f.away AND (f.state = 'pending' OR {BEHIND}) ORDER BY f.path",
-            (root_id, model, model),
-        )
-        kinds = "files.id roots.path files.path files.size files.mtime_ns files.device files.inode"
-        found = [
-            (file_id, VideoFile(joined_path(root, relative), size, mtime_ns, device, inode))
-            for file_id, root, relative, size, mtime_ns, device, inode in believed(rows, kinds)
-        ]
-        return [(i, f) for i, f in found if within is None or is_inside(f.path, within)]
 
     def lengths(self, file_ids: Sequence[int]) -> dict[int, float]:
         """Seconds, of those files whose length is known."""
@@ -61,8 +44,8 @@ class FileChanges:
         """Keep what the headers of waiting files tell, by file id, until they are indexed."""
         with self._catalog.write() as db:
             db.executemany(
-                "UPDATE files SET duration = ?, width = ?, height = ?, frame_rate = ?, codec = ?, container = ?"
-                " WHERE id = ? AND state = 'pending'",
+                "UPDATE files AS f SET duration = ?, width = ?, height = ?, frame_rate = ?, codec = ?, container = ?"
+                f" WHERE id = ? AND {PENDING}",
                 [(i.duration or None, i.width, i.height, i.frame_rate, i.codec, i.container, file_id)
                  for file_id, i in infos.items()],
             )  # fmt: skip
@@ -125,11 +108,12 @@ class FileChanges:
                 )
                 ids.append(clip_id)
             db.execute(
-                "UPDATE files SET state = 'indexed', reason = ?, model_id = ?, fingerprint = ?, size = ?, mtime_ns = ?,"
+                "UPDATE files SET fingerprint = ?, size = ?, mtime_ns = ?,"
                 " duration = ?, width = ?, height = ?, frame_rate = ?, codec = ?, container = ? WHERE id = ?",
-                (written(partial), model_id, fingerprint, file.size, file.mtime_ns, info.duration, info.width,
+                (fingerprint, file.size, file.mtime_ns, info.duration, info.width,
                  info.height, info.frame_rate, info.codec, info.container, file_id),
             )  # fmt: skip
+            end_stage(db, file_id, PICTURES, "done", partial, _print_of(db, model_id))
             if fingerprint is not None:
                 give_back_annotations(db, file_id, fingerprint)
             return ids, gone, unused_sprites(db, old_sprites)
@@ -141,9 +125,9 @@ class FileChanges:
         """
         result = ScanResult()
         with self._catalog.write() as db:
-            waits = db.execute("SELECT 1 FROM files WHERE id = ? AND state = 'pending'", (file_id,)).fetchone()
+            waits = db.execute(f"SELECT 1 FROM files f WHERE f.id = ? AND {PENDING}", (file_id,)).fetchone()
             if waits is not None:
-                copy_from(db, file_id, fingerprint, file.size, result, model_id)
+                copy_from(db, file_id, fingerprint, file.size, result, _print_of(db, model_id))
                 result.stale_sprites = set(unused_sprites(db, result.stale_sprites))
         return result
 
@@ -152,23 +136,25 @@ class FileChanges:
         with self._catalog.write() as db:
             gone = db.execute("SELECT id, sprite FROM clips WHERE file_id = ?", (file_id,)).fetchall()
             db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
-            db.execute(
-                "UPDATE files SET state = 'failed', reason = ?, size = ?, mtime_ns = ? WHERE id = ?",
-                (written(reason), file.size, file.mtime_ns, file_id),
+            found = db.execute(
+                "UPDATE files SET size = ?, mtime_ns = ? WHERE id = ?", (file.size, file.mtime_ns, file_id)
             )
+            if found.rowcount:
+                end_stage(db, file_id, PICTURES, "failed", reason)
             return [i for i, _ in gone], unused_sprites(db, {s for _, s in gone})
 
     def retry_failures(self) -> int:
         """Make failed files wait for indexing again, subtitle files for the next look; returns how many."""
         with self._catalog.write() as db:
-            files = db.execute("UPDATE files SET state = 'pending', reason = '' WHERE state = 'failed' AND size >= 0")
-            return files.rowcount + db.execute("DELETE FROM sidecars WHERE reason != ''").rowcount
+            files = wait_again(db, "s.state = 'failed'")
+            return files + db.execute("DELETE FROM sidecars WHERE reason != ''").rowcount
 
     def index_again(self, file_ids: Sequence[int]) -> None:
         """Make indexed files wait for indexing; they can be searched meanwhile, and clips that stay keep their ids."""
         with self._catalog.write() as db:
             db.executemany(
-                "UPDATE files SET state = 'pending' WHERE id = ? AND state = 'indexed'", [(i,) for i in file_ids]
+                f"UPDATE stages SET state = 'waiting' WHERE stage = '{PICTURES}' AND state = 'done' AND file_id = ?",
+                [(i,) for i in file_ids],
             )
 
     def index_root_again(self, root_id: int) -> int:
@@ -177,11 +163,7 @@ class FileChanges:
         Their clips stay, and are found, until others take their place.
         """
         with self._catalog.write() as db:
-            return db.execute(
-                "UPDATE files SET state = 'pending', reason = '' WHERE root_id = ? AND state != 'pending' AND size >= 0"
-                " AND missing_since IS NULL",
-                (root_id,),
-            ).rowcount
+            return wait_again(db, "s.state != 'waiting' AND f.root_id = ? AND f.missing_since IS NULL", (root_id,))
 
     def purge(self, before: float) -> tuple[list[int], list[str]]:
         """Forget what has been missing since before a time (`time.time`), and the roots that were removed before it.
@@ -204,6 +186,12 @@ class FileChanges:
 def _same_content(db: sqlite3.Connection, file_id: int, fingerprint: bytes | None) -> bool:
     row = db.execute("SELECT fingerprint FROM files WHERE id = ?", (file_id,)).fetchone()
     return fingerprint is not None and row is not None and row[0] == fingerprint
+
+
+def _print_of(db: sqlite3.Connection, model_id: int) -> str:
+    """The fingerprint of a model; '', which none has, where there is no such model."""
+    row = db.execute("SELECT fingerprint FROM models WHERE id = ?", (model_id,)).fetchone()
+    return "" if row is None else str(row[0])
 
 
 def _to_blob(features: NDArray[np.float32]) -> bytes:

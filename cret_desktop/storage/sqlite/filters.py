@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from cret_desktop.domain.filters import Bounds, Filters
 from cret_desktop.paths import is_inside
+from cret_desktop.storage.sqlite.rows import FAILED, PENDING
 
 _STATES: dict[str, str] = {
     "offline": "(r.offline OR f.away)",
     "favourite": "f.favourite",
-    "failed": "f.state = 'failed'",
-    "pending": "f.state = 'pending'",
+    "failed": FAILED,
+    "pending": PENDING,
     "noted": "f.note != ''",
     "tagged": "EXISTS (SELECT 1 FROM file_tags t WHERE t.file_id = f.id)",
 }

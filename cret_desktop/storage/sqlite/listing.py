@@ -15,7 +15,7 @@ from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.filters import Condition, condition
 from cret_desktop.storage.sqlite.reasons import reason_in
-from cret_desktop.storage.sqlite.rows import joined_path
+from cret_desktop.storage.sqlite.rows import REASON, STATE, WITH_PICTURES, joined_path
 
 _FROM = "FROM files f JOIN roots r ON r.id = f.root_id"
 # The column, and whether its natural order descends. Files not probed yet come last by length.
@@ -96,15 +96,15 @@ class Listing:
         for file_id, name in believed(rows, "file_tags.file_id tags.name"):
             tags.setdefault(file_id, []).append(name)
         rows = db.execute(
-            "SELECT f.id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration, f.width, f.height,"
+            f"SELECT f.id, r.path, f.path, f.size, f.mtime_ns, {STATE}, {REASON}, f.duration, f.width, f.height,"
             " f.frame_rate, (SELECT max(c.ordinal) + 1 FROM clips c WHERE c.file_id = f.id), r.offline OR f.away,"
             " f.missing_since IS NOT NULL, f.favourite, f.note,"
             " (SELECT s.reason FROM sidecars s WHERE s.file_id = f.id AND s.reason != '' LIMIT 1)"
-            f" {_FROM} WHERE f.id IN ({marks})",
+            f" {_FROM} {WITH_PICTURES} WHERE f.id IN ({marks})",
             ids,
         )
         kinds = (
-            "files.id roots.path files.path files.size files.mtime_ns files.state files.reason files.duration"
+            "files.id roots.path files.path files.size files.mtime_ns state stages.reason files.duration"
             " files.width files.height files.frame_rate integer? integer integer files.favourite files.note"
             " text?"
         )

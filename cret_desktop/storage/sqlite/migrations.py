@@ -246,10 +246,33 @@ STEPS = (
     UPDATE files SET reason = reason_from_sentence(CAST(reason AS BLOB)) WHERE reason != '';
     UPDATE sidecars SET reason = reason_from_sentence(CAST(reason AS BLOB)) WHERE reason != '';
     """,
+    """
+    -- How far each stage of indexing is with each file. A file without a row of a stage waits for it.
+    CREATE TABLE stages (
+        file_id INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE,
+        stage   TEXT NOT NULL,
+        version TEXT,                               -- what did it last, a model's fingerprint, say; or NULL
+        state   TEXT NOT NULL CHECK (state IN ('waiting', 'done', 'failed')),
+        reason  TEXT NOT NULL DEFAULT '',           -- why it failed, or what is missing though it is done
+        owner   TEXT,                               -- who is at it, until `lease` (seconds since the epoch)
+        lease   REAL,
+        PRIMARY KEY (file_id, stage)
+    ) WITHOUT ROWID;
+    INSERT INTO stages (file_id, stage, version, state, reason)
+    SELECT f.id, 'pictures', m.fingerprint,
+        CASE f.state WHEN 'indexed' THEN 'done' WHEN 'failed' THEN 'failed' ELSE 'waiting' END, f.reason
+    FROM files f LEFT JOIN models m ON m.id = f.model_id
+    WHERE f.state != 'pending' OR m.fingerprint IS NOT NULL OR f.reason != '';
+    CREATE INDEX stages_by_state ON stages(stage, state, version);
+    ALTER TABLE files DROP COLUMN state;
+    ALTER TABLE files DROP COLUMN reason;
+    ALTER TABLE files DROP COLUMN model_id;
+    """,
 )
 
 SCHEMA_VERSION = len(STEPS)
 IDENTITY_SINCE = 7  # the version from which on a catalog knows which library it is
+STAGES_SINCE = 10  # the version from which on a file's state is that of its stages
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

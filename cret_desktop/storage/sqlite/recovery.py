@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cret_desktop.domain.records import PICTURES
 from cret_desktop.domain.tags import fold_tag
 from cret_desktop.errors import LibraryTooNew
 from cret_desktop.library_files import CATALOG, HEAD, MARK, LibraryFiles
@@ -29,7 +30,14 @@ from cret_desktop.messages import Message, all_of, clauses, enumerated
 from cret_desktop.storage.flush import flush_folder
 from cret_desktop.storage.sqlite.beliefs import fits
 from cret_desktop.storage.sqlite.connections import connect_to_read, difference, forbid_what_differs
-from cret_desktop.storage.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION, check_version, name_sort_key, prepare
+from cret_desktop.storage.sqlite.migrations import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    STAGES_SINCE,
+    check_version,
+    name_sort_key,
+    prepare,
+)
 
 _RECOVERING, _RECOVERED, _MENDED = (f"catalog.{stage}.sqlite" for stage in ("recovering", "recovered", "mended"))
 _SUFFIXES = ("-journal", "-wal", "-shm", "")  # the logs first: beside a new catalog, SQLite would take them for its own
@@ -48,6 +56,7 @@ class _Tally:
 
     incomplete: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
+    mended: list[int] = field(default_factory=list)  # files of which only indices knew
     waiting: int = 0
 
 
@@ -124,6 +133,10 @@ def remake(path: Path) -> tuple[Rows, Path]:
         target.execute("BEGIN")
         tally = _Tally()
         _copy_all(source, target, tally)
+        target.execute("COMMIT")
+        prepare(target)  # an older schema becomes ours, in which files have stages
+        target.execute("BEGIN")
+        _find_what_is_not_whole(source, target, tally)
         target.execute("COMMIT")
         rows = _counted(target, tally)
     files.rename(_RECOVERING, _RECOVERED)
@@ -264,10 +277,10 @@ def _some(source: sqlite3.Connection, query: str, table: str = "", tally: _Tally
 
 # In an order in which no row comes before one that it refers to. What words are searched in is made by triggers.
 _TABLES = (
-    "library", "roots", "models", "tags", "files", "file_tags", "saved_searches", "kept_annotations", "clips",
+    "library", "roots", "models", "tags", "files", "stages", "file_tags", "saved_searches", "kept_annotations", "clips",
     "embeddings", "sidecars", "subtitle_lines",
 )  # fmt: skip
-_KEYS = {"file_tags": "file_id", "sidecars": "file_id"}  # of those that have no rowid
+_KEYS = {"file_tags": "file_id", "sidecars": "file_id", "stages": "file_id"}  # of those that have no rowid
 
 # What is there a second time, in indices: columns, and where. Those called "again" came with schemas 4 and 5.
 _AGAIN = {
@@ -279,7 +292,7 @@ _AGAIN = {
     "models": ("id, fingerprint, name, width, centers", "models INDEXED BY models_again"),
     "tags": ("id, folded, name", "(SELECT id, folded, folded AS name FROM tags INDEXED BY sqlite_autoindex_tags_1)"),
     "files": (
-        "id, root_id, path, size, mtime_ns, device, inode, state",
+        "id, root_id, path, size, mtime_ns, device, inode",
         "(SELECT id, root_id, path, 0 AS size, 0 AS mtime_ns, 0 AS device, 0 AS inode, 'pending' AS state"
         " FROM files INDEXED BY sqlite_autoindex_files_1)",
     ),
@@ -299,6 +312,7 @@ _INSTEAD: dict[str, dict[str, object]] = {
         "duration": None, "width": None, "height": None, "frame_rate": None, "codec": None, "container": None,
         "missing_since": None, "favourite": 0, "note": "", "name_key": "", "away": 0,
     },
+    "stages": {"version": None, "reason": ""},
     "clips": {"shot": 0, "sprite": "", "tile_width": 0, "tile_height": 0, "poster": 0, "sprite_checksum": None},
 }  # fmt: skip
 # Of a file's row, besides: one column each, given its id.
@@ -326,7 +340,6 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, tally: _Ta
             elif table == "tags":
                 _spell_tags(source, target)
     _number_on(source, target)
-    _find_what_is_not_whole(source, target, tally)
 
 
 def _checked(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row) -> Row:
@@ -335,9 +348,11 @@ def _checked(target: sqlite3.Connection, table: str, columns: Sequence[str], row
     for column, instead in _INSTEAD.get(table, {}).items():
         if column in values and not fits([values[column]], [f"{table}.{column}"]):
             values[column] = instead
-    if table == "files" and not _has(target, "models", values["model_id"]):
+    if "model_id" in values and table == "files" and not _has(target, "models", values["model_id"]):
         values["model_id"] = None
         values["state"] = "pending" if values["state"] == "indexed" else values["state"]
+    if table == "stages":
+        values["owner"] = values["lease"] = None  # whoever was at it is not at it in the new catalog
     return tuple(values.values())
 
 
@@ -366,6 +381,8 @@ def _fill(source: sqlite3.Connection, target: sqlite3.Connection, table: str, ta
     columns, place = _AGAIN[table]
     if table == "roots" and _version(source) < _FOLLOWED_TWICE_SINCE:
         columns = columns.removesuffix(", followed")
+    if table == "files" and _version(source) < STAGES_SINCE:
+        columns += ", state"
     names = columns.split(", ")
     rows = _some(source, f"SELECT {columns} FROM {place}", table, tally)
     return [row for row in rows if _insert(target, table, names, row)]
@@ -376,6 +393,7 @@ def _complete_files(
 ) -> None:
     """Give files whose rows are lost what indices know of them: then their tags, notes and clips are theirs again."""
     lost = {int(row[0]): row for row in added}
+    tally.mended = list(lost)
     tally.waiting += len(lost)
     known = _columns(target, "files")
     for column, query in _OF_A_FILE.items():
@@ -429,15 +447,24 @@ def _find_what_is_not_whole(source: sqlite3.Connection, target: sqlite3.Connecti
             " WHERE typeof(file_id) = 'integer' GROUP BY file_id"
         )
         target.executemany("INSERT INTO had VALUES (?, ?)", _some(source, query))
-    has = "(SELECT count(*) FROM clips c WHERE c.file_id = files.id)"
+    # What is known of a file that only indices knew of is not whole, whatever its stages say.
+    target.executemany("DELETE FROM stages WHERE file_id = ?", [(i,) for i in tally.mended])
+    has = "(SELECT count(*) FROM clips c WHERE c.file_id = s.file_id)"
     tally.waiting += target.execute(
-        "UPDATE files SET state = 'pending' WHERE state = 'indexed' AND ("
-        f" {has} < coalesce((SELECT clips FROM had WHERE file_id = files.id), 0)"
-        f" OR {has} != (SELECT coalesce(max(ordinal) + 1, :none) FROM clips c WHERE c.file_id = files.id)"
-        " OR EXISTS (SELECT 1 FROM clips c WHERE c.file_id = files.id AND files.model_id IS NOT NULL"
-        "  AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id AND e.model_id = files.model_id)))",
+        f"UPDATE stages AS s SET state = 'waiting' WHERE stage = '{PICTURES}' AND state = 'done' AND ("
+        f" {has} < coalesce((SELECT clips FROM had h WHERE h.file_id = s.file_id), 0)"
+        f" OR {has} != (SELECT coalesce(max(ordinal) + 1, :none) FROM clips c WHERE c.file_id = s.file_id)"
+        " OR EXISTS (SELECT 1 FROM clips c WHERE c.file_id = s.file_id AND s.version IS NOT NULL"
+        "  AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id"
+        "  AND e.model_id = (SELECT id FROM models WHERE fingerprint = s.version))))",
         {"none": -1 if "clips" in tally.incomplete else 0},
     ).rowcount
+    if "stages" in tally.incomplete:
+        unstaged = target.execute(
+            "SELECT DISTINCT c.file_id FROM clips c WHERE NOT EXISTS (SELECT 1 FROM stages s"
+            f" WHERE s.file_id = c.file_id AND s.stage = '{PICTURES}')"
+        )
+        tally.waiting += len({file_id for (file_id,) in unstaged}.difference(tally.mended))
     target.execute("DROP TABLE had")
 
 

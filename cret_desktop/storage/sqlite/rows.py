@@ -10,7 +10,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from cret_desktop.domain.records import ClipRow, FileRow
+from cret_desktop.domain.records import PICTURES, ClipRow, FileRow
 from cret_desktop.library_files import is_sprite_name
 from cret_desktop.storage.sqlite.beliefs import LONGEST_PRINT, Row, believed
 from cret_desktop.storage.sqlite.reasons import reason_in
@@ -27,12 +27,23 @@ GRAPH_COLUMNS = ", ".join(
     for f in fields(GraphManifest)
 )
 
+# Joins a file `f` with its row `s` of the picture stage, which a file that waits need not have.
+WITH_PICTURES = f"LEFT JOIN stages s ON s.file_id = f.id AND s.stage = '{PICTURES}'"
+# The state and the reason of a file as people know them, which are those of its pictures.
+STATE = "CASE s.state WHEN 'done' THEN 'indexed' WHEN 'failed' THEN 'failed' ELSE 'pending' END"
+REASON = "coalesce(s.reason, '')"
+# Whether the pictures of a file `f` wait, are done, or have failed.
+_HAS_PICTURES = f"EXISTS (SELECT 1 FROM stages p WHERE p.file_id = f.id AND p.stage = '{PICTURES}' AND p.state"
+PENDING = f"NOT {_HAS_PICTURES} != 'waiting')"
+INDEXED = f"{_HAS_PICTURES} = 'done')"
+FAILED = f"{_HAS_PICTURES} = 'failed')"
+
 FILE_COLUMNS = (
-    "SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, f.state, f.reason, f.duration,"
+    f"SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, {STATE}, {REASON}, f.duration,"
     " f.missing_since IS NOT NULL, f.device, f.inode, f.away,"
     # What can be no fingerprint does not make the file unknown.
     f" CASE WHEN typeof(f.fingerprint) = 'blob' AND length(f.fingerprint) BETWEEN 1 AND {LONGEST_PRINT}"
-    " THEN f.fingerprint END FROM files f JOIN roots r ON r.id = f.root_id"
+    f" THEN f.fingerprint END FROM files f JOIN roots r ON r.id = f.root_id {WITH_PICTURES}"
 )
 
 CLIP_COLUMNS = (
@@ -40,11 +51,12 @@ CLIP_COLUMNS = (
     " c.tile_height, c.poster, c.times FROM clips c JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id"
 )
 
-# A file `f`, last indexed with the model `m`, that has clips without embeddings of another model, given twice.
+# A row `s` of the picture stage, done by another model than `:version` (a fingerprint), whose file has clips that this
+# one has not embedded.
 BEHIND = (
-    "(f.state = 'indexed' AND m.fingerprint IS NOT ? AND EXISTS (SELECT 1 FROM clips c WHERE c.file_id = f.id"
+    "(s.state = 'done' AND s.version IS NOT :version AND EXISTS (SELECT 1 FROM clips c WHERE c.file_id = s.file_id"
     " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id"
-    " AND e.model_id = (SELECT id FROM models WHERE fingerprint = ?))))"
+    " AND e.model_id = (SELECT id FROM models WHERE fingerprint = :version))))"
 )
 
 
@@ -73,7 +85,7 @@ _CLIP_KINDS = (
     " clips.tile_width clips.tile_height clips.poster clips.times"
 )
 _FILE_KINDS = (
-    "files.id files.root_id roots.path files.path files.size files.mtime_ns files.state files.reason files.duration"
+    "files.id files.root_id roots.path files.path files.size files.mtime_ns state stages.reason files.duration"
     " integer files.device files.inode files.away files.fingerprint"
 )
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from cret_desktop.domain.clips import VideoFile
 from cret_desktop.domain.records import (
+    PICTURES,
     Away,
     FileRow,
     Kept,
@@ -26,8 +27,8 @@ from cret_desktop.storage.sqlite.annotation_rows import IS_ANNOTATED, is_annotat
 from cret_desktop.storage.sqlite.catalog import Catalog, files_of
 from cret_desktop.storage.sqlite.copies import clip_ids, copy_from, drop_clips
 from cret_desktop.storage.sqlite.migrations import name_sort_key
-from cret_desktop.storage.sqlite.reasons import written
 from cret_desktop.storage.sqlite.rows import FILE_COLUMNS, file_rows, relative_path, unused_sprites
+from cret_desktop.storage.sqlite.stages import end_stage
 
 
 class Scans:
@@ -136,29 +137,32 @@ class OpenScan:
             drop_clips(self._db, row.id, result)
         self._db.execute(
             "UPDATE files SET size = ?, mtime_ns = ?, device = ?, inode = ?, fingerprint = NULL, duration = NULL,"
-            " state = 'pending', reason = '', missing_since = NULL WHERE id = ?",
+            " missing_since = NULL WHERE id = ?",
             (file.size, file.mtime_ns, file.device, file.inode, row.id),
         )
+        self._db.execute(
+            "DELETE FROM stages WHERE file_id = ?", (row.id,)
+        )  # all of them are to be done of what it is now
         copy_from(self._db, row.id, replaced.content, file.size, result)
 
     def _add(self, new: New, result: ScanResult) -> None:
         file = new.file
         result.added += 1
         (file_id,) = self._db.execute(
-            "INSERT INTO files (root_id, path, name_key, size, mtime_ns, device, inode, state)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, 'pending') RETURNING id",
+            "INSERT INTO files (root_id, path, name_key, size, mtime_ns, device, inode)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (*self._place(file.path), file.size, file.mtime_ns, file.device, file.inode),
         ).fetchone()
         copy_from(self._db, file_id, new.content, file.size, result)
 
     def _list_problem(self, problem: Problem, result: ScanResult) -> None:
         result.new_problems += problem.is_change
-        self._db.execute(
-            "INSERT INTO files (root_id, path, name_key, size, mtime_ns, device, inode, state, reason)"
-            " VALUES (?, ?, ?, -1, 0, 0, 0, 'failed', ?) ON CONFLICT (root_id, path) DO UPDATE SET"
-            " size = -1, state = 'failed', reason = excluded.reason, missing_since = NULL",
-            (*self._place(problem.path), written(problem.reason)),
-        )
+        (file_id,) = self._db.execute(
+            "INSERT INTO files (root_id, path, name_key, size, mtime_ns, device, inode) VALUES (?, ?, ?, -1, 0, 0, 0)"
+            " ON CONFLICT (root_id, path) DO UPDATE SET size = -1, missing_since = NULL RETURNING id",
+            self._place(problem.path),
+        ).fetchone()
+        end_stage(self._db, file_id, PICTURES, "failed", problem.reason)
 
     def _miss(self, missing: Missing, result: ScanResult) -> None:
         row = missing.row

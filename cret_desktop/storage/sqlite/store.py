@@ -14,6 +14,7 @@ from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.listing import Listing
 from cret_desktop.storage.sqlite.scans import Scans
+from cret_desktop.storage.sqlite.stages import Stages
 from cret_desktop.storage.sqlite.texts import Texts
 from cret_desktop.storage.sqlite.thumbnail_files import ThumbnailFiles
 
@@ -24,6 +25,7 @@ class SqliteStore:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.scans = Scans(catalog)
+        self.stages = Stages(catalog)
         self.queue = FileChanges(catalog)
         self.clips = Clips(catalog)
         self.features = Embeddings(catalog)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from cret_desktop.domain.clips import Sort
 from cret_desktop.domain.filters import Bounds, Filters
-from cret_desktop.domain.records import ClipFiles, Line, RootCounts, SaidOfFile, SavedSearch, Sidecar
+from cret_desktop.domain.records import PICTURES, ClipFiles, Line, RootCounts, SaidOfFile, SavedSearch, Sidecar
 from cret_desktop.errors import CretError, LibraryDamaged, ValueRefused
 from cret_desktop.library.indexing.identity import apply_scan
 from cret_desktop.media.sprites import tile_size
@@ -36,6 +36,7 @@ from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.listing import Listing
 from cret_desktop.storage.sqlite.migrations import name_sort_key
 from cret_desktop.storage.sqlite.scans import Scans
+from cret_desktop.storage.sqlite.stages import Stages
 from cret_desktop.storage.sqlite.texts import Texts
 from tests.said import said
 from tests.storage.samples import INFO, MODEL, clip, video
@@ -71,7 +72,21 @@ integers = st.one_of(
 texts = st.one_of(
     st.text(max_size=20),
     st.sampled_from(
-        ["", "pending", "name", "[" * 5000, "[1, null]", '["a"]', "{}", "9" * 5000, "../../x", "/etc", "a" * 5000]
+        [
+            "",
+            "pending",
+            "done",
+            "pictures",
+            "name",
+            "[" * 5000,
+            "[1, null]",
+            '["a"]',
+            "{}",
+            "9" * 5000,
+            "../../x",
+            "/etc",
+            "a" * 5000,
+        ]
     ),
 )
 blobs = st.one_of(
@@ -102,7 +117,7 @@ def changed(sound: Path, changes: list[tuple[tuple[str, str], object, bool]]) ->
             for (table, column), value, every in changes:
                 given, text = (value[1], True) if isinstance(value, tuple) else (value, False)
                 marked = "CAST(? AS TEXT)" if text else "?"
-                key = "rowid" if table not in ("file_tags", "sidecars") else "file_id"
+                key = "rowid" if table not in ("file_tags", "sidecars", "stages") else "file_id"
                 where = "" if every else f" WHERE {key} = (SELECT min({key}) FROM {table})"
                 with suppress(sqlite3.IntegrityError, sqlite3.DatabaseError):  # two of one id, or no id
                     db.execute(f"UPDATE {table} SET {column} = {marked}{where}", (given,))
@@ -132,7 +147,8 @@ def readers(catalog: Catalog) -> list[Callable[[], object]]:
 
     def of_roots() -> object:
         return [
-            (catalog.files(root.id), catalog.files(root.id, "/videos/x"), changes.pending(root.id, MODEL.fingerprint),
+            (catalog.files(root.id), catalog.files(root.id, "/videos/x"), Stages(catalog).counts(PICTURES, "other"),
+             Stages(catalog).due(PICTURES, MODEL.fingerprint, root.id), Stages(catalog).due("speech", "1", root.id),
              words.sidecars(root.id, ["/videos/a walk.mp4", "/videos/b.mp4"]))
             for root in catalog.roots()
         ]  # fmt: skip
@@ -283,6 +299,7 @@ def test_what_is_left_out_is_logged_once_and_counted(caplog: pytest.LogCaptureFi
         ("clips.start", [0, 0.5, -0.02], [math.inf, math.nan, 1e13, "0", None]),
         ("clips.id", [1, 2**59], [0, -1, 2**60, 1.0, True, None]),
         ("files.state", ["pending", "indexed", "failed"], ["evil", "", b"failed", None]),
+        ("stages.state", ["waiting", "done", "failed"], ["evil", "", b"failed", None]),
         ("files.duration", [None, 3.5], [math.inf, "long", b"", 1e300]),
         ("tags.name", ["beach", ""], ["x" * 1001, b"beach", None]),
         ("kept_annotations.tags", ["[]", '["a"]'],

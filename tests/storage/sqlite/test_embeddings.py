@@ -35,10 +35,10 @@ def filled(path: Path) -> Catalog:
     chance = np.random.default_rng(0)
     with catalog.write() as db:
         db.execute(
-            "INSERT INTO files (id, root_id, path, size, mtime_ns, device, inode, state)"
-            " VALUES (1, ?, x'61', 1, 1, 1, 1, 'indexed')",
+            "INSERT INTO files (id, root_id, path, size, mtime_ns, device, inode) VALUES (1, ?, x'61', 1, 1, 1, 1)",
             (root.id,),
         )
+        db.execute("INSERT INTO stages (file_id, stage, state) VALUES (1, 'pictures', 'done')")
         for clip in range(1, CLIPS + 1):
             db.execute("INSERT INTO clips VALUES (?, 1, ?, 0, 0.0, 1.0, '', 1, 1, 0, x'', NULL)", (clip, clip))
             frames, centers = chance.standard_normal((4, 8)) / 8, chance.standard_normal((2, 8))

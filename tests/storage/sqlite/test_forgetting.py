@@ -134,8 +134,8 @@ def test_what_moving_rows_leaves_within_pages_is_gone_too(catalog: Catalog) -> N
                 (f"qxzjk{number}/qxzjk.mp4", "qxzjk " * (number % 60)) if number % 2 else (f"{number}.mp4", KEPT)
             )
             db.execute(
-                "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, state, note, missing_since)"
-                " VALUES (?, ?, 1, 1, 1, 1, 'pending', ?, ?)",
+                "INSERT INTO files (root_id, path, size, mtime_ns, device, inode, note, missing_since)"
+                " VALUES (?, ?, 1, 1, 1, 1, ?, ?)",
                 (root.id, path.encode(), note, 5.0 if number % 2 else None),
             )
     forget(catalog, "")

@@ -261,7 +261,9 @@ def test_what_a_row_can_do_without_is_left_out_of_it(tmp_path: Path) -> None:
         db.create_function("name_sort_key", 1, migrations.name_sort_key, deterministic=True)
         db.execute("PRAGMA ignore_check_constraints = ON")
         db.execute("UPDATE roots SET offline = 'x', inode = x'00', added_at = 9e999, volume = 5")
-        db.execute("UPDATE files SET duration = 'long', frame_rate = 9e999, state = 'evil', size = 'x'")
+        db.execute("UPDATE files SET duration = 'long', frame_rate = 9e999, size = 'x'")
+        db.execute("UPDATE stages SET version = x'00', lease = 'x', owner = 5")
+        db.execute("UPDATE stages SET state = 'evil' WHERE file_id % 2")
         db.execute("UPDATE clips SET sprite = '../../photo.jpg', tile_width = 30000, poster = 'x'")
     recovery.remake(path)
     with Catalog.open(path) as catalog:
