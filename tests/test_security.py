@@ -135,7 +135,7 @@ PATH_PARTS = {
     "storage/vectors/vector_index.py graph_file_name(self._model, generation)",
     "storage/vectors/vector_index.py manifest.file",  # seen by `rows.graph_manifest`
     "library/keeping/caches.py name",
-    "library/indexing/indexer.py name",  # a folder's own, while videos are looked for
+    "library/indexing/looking.py name",  # a folder's own, while videos are looked for
     "library/indexing/volumes.py os.path.relpath(row.path, before)",
     "library/indexing/volumes.py root.within",
 }

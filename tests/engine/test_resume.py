@@ -11,7 +11,7 @@ import pytest
 
 from cret_desktop.engine import protocol
 from cret_desktop.engine.client import EngineClient, EngineConfig
-from cret_desktop.library.indexing.indexer import FILES_IN_FLIGHT
+from cret_desktop.library.indexing.in_flight import FILES_IN_FLIGHT
 from cret_desktop.library.indexing.progress import FileIndexed, IndexTotals
 from tests.videos import write_colours, write_unlike
 

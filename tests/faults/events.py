@@ -60,17 +60,17 @@ _LOOKS = "looks.log"
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
     """`EngineConfig.factory`: the colours' library, which notes each of its looks, and polls more often than people."""
     from cret_desktop.engine import watching
-    from cret_desktop.library.indexing.indexer import Indexer
+    from cret_desktop.library.indexing.looking import Looking
     from cret_desktop.library.indexing.watcher import Pace, Watcher
 
-    look = Indexer._scan
+    look = Looking._scan
 
-    def noted(self: Indexer, root: object, within: str, run: object) -> bool:
+    def noted(self: Looking, root: object, within: str, *run: object) -> bool:
         with (library.parent / _LOOKS).open("a", encoding="utf-8") as log:
             log.write(f"{within}\n")
-        return look(self, root, within, run)  # type: ignore[arg-type]
+        return look(self, root, within, *run)  # type: ignore[arg-type]
 
-    Indexer._scan = noted  # type: ignore[method-assign]
+    Looking._scan = noted  # type: ignore[method-assign, assignment]
     watching.Watcher = partial(Watcher, pace=Pace(poll=0.5, poll_longest=2.0))  # type: ignore[assignment, attr-defined]
     return wire(library, ColourModel(), lambda: DecoderPool(FORMAT, workers=2), read_only, still_seconds=0.5)
 

@@ -141,7 +141,7 @@ def end() -> None:
 
 def _arm(library: Path) -> None:
     global _plan
-    from cret_desktop.library.indexing import indexer
+    from cret_desktop.library.indexing import looking
     from cret_desktop.storage.sqlite import catalog, migrations, recovery
     from cret_desktop.storage.sqlite.annotations import Annotations
     from cret_desktop.storage.sqlite.catalog import Catalog
@@ -153,7 +153,7 @@ def _arm(library: Path) -> None:
     _plan = Plan(**json.loads(plan_of(library).read_text(encoding="utf-8")))
     vector_index.Limits = functools.partial(Limits, tail=TAIL)  # type: ignore[assignment,misc]
     for owner, name, word in (
-        (indexer, "apply_scan", "scan"),
+        (looking, "apply_scan", "scan"),
         (FileChanges, "commit_file", "commit"),
         (FileChanges, "fail_file", "failure"),
         (FileChanges, "purge", "purge"),

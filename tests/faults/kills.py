@@ -30,7 +30,7 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.adoption import key_of
 from cret_desktop.engine.client import EngineClient, EngineConfig
 from cret_desktop.errors import CretError, EngineError
-from cret_desktop.library.indexing.indexer import FILES_IN_FLIGHT
+from cret_desktop.library.indexing.in_flight import FILES_IN_FLIGHT
 from cret_desktop.library.indexing.progress import FileIndexed
 from cret_desktop.library_files import MARK
 from cret_desktop.media.scan import fingerprint

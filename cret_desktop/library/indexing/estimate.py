@@ -21,7 +21,9 @@ BELIEF = 30.0  # seconds of work that the pace of earlier runs counts for
 SOON = 3.0  # seconds of work before which a run's own pace says nothing
 # What a pace may be to be believed: a thousandth of real time to a hundred thousand times, 1 GB a second of video.
 SLOWEST, FASTEST, LARGEST_SPACE = 1e-3, 1e5, 1e9
-_LARGEST = 10_000  # bytes of the file; ours have a hundred
+_LARGEST = 10_000  # bytes of the file; ours have a hundred for each pace
+_MOST = 8  # paces that are kept
+_LONGEST_NAME = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +114,27 @@ class Estimate:
         return max(0.0, self._waiting_seconds + guessed)
 
 
-def read_pace(files: LibraryFiles, model: str) -> Pace | None:
-    """The pace of earlier runs with a model (a fingerprint), None where there is none to be believed."""
-
-    def read(content: bytes) -> Pace | None:
-        kept = read_json(content).get(model)
-        return None if kept is None else Pace(float(kept["speed"]), float(kept["space"]))
-
-    pace = read_cache(files, PACE, _LARGEST, read)
-    return pace if pace is not None and SLOWEST <= pace.speed <= FASTEST and 0 <= pace.space <= LARGEST_SPACE else None
+def read_pace(files: LibraryFiles, name: str) -> Pace | None:
+    """Return the pace of earlier runs with a model (a fingerprint); None where there is none to be believed."""
+    return (read_cache(files, PACE, _LARGEST, _paces_in) or {}).get(name)
 
 
-def keep_pace(files: LibraryFiles, model: str, pace: Pace) -> None:
-    """Remember what a run took. A disk that takes no more has been told of elsewhere."""
+def keep_pace(files: LibraryFiles, name: str, pace: Pace) -> None:
+    """Keep the pace of a run, beside those of other models. A full disk is reported elsewhere."""
+    paces = read_cache(files, PACE, _LARGEST, _paces_in) or {}
+    paces.pop(name, None)
+    paces[name] = pace
     try:
-        files.write(PACE, json.dumps({model: asdict(pace)}).encode())
+        files.write(PACE, json.dumps({kept: asdict(paces[kept]) for kept in list(paces)[-_MOST:]}).encode())
     except OSError as error:
         log.info("The pace of indexing was not kept: %s", error)
+
+
+def _paces_in(content: bytes) -> dict[str, Pace]:
+    """Those that can be believed, in the order in which they were kept."""
+    paces = {name: Pace(float(kept["speed"]), float(kept["space"])) for name, kept in read_json(content).items()}
+    return {
+        name: pace
+        for name, pace in paces.items()
+        if SLOWEST <= pace.speed <= FASTEST and 0 <= pace.space <= LARGEST_SPACE and len(name) <= _LONGEST_NAME
+    }

@@ -38,8 +38,9 @@ from cret_desktop.errors import (
     StoreFault,
     ValueRefused,
 )
-from cret_desktop.library.indexing import indexer, subtitles
+from cret_desktop.library.indexing import in_flight, pictures, subtitles
 from cret_desktop.library.indexing.file_faults import faults_of
+from cret_desktop.library.indexing.looking import Looking
 from cret_desktop.library.keeping.thumbnails import ThumbnailFolder
 from cret_desktop.media.scan import kept_number, kept_time
 from cret_desktop.messages import Message
@@ -128,16 +129,16 @@ def test_wherever_a_file_raises_the_others_are_indexed(
 
         monkeypatch.setattr(FileChanges, place, changed)
     elif place == "sprite":
-        real_store = indexer._Run._store_sprite
+        real_store = pictures._Pictures._store_sprite
 
         def stored(self: Any, open_file: Any, *more: Any) -> Any:
             return _for_b(lambda _: real_store(self, open_file, *more), error)(open_file.file)
 
-        monkeypatch.setattr(indexer._Run, "_store_sprite", stored)
+        monkeypatch.setattr(pictures._Pictures, "_store_sprite", stored)
     elif place == "settled":
-        monkeypatch.setattr(indexer.Indexer, "is_fresh", lambda self, path: _for_b(lambda _: False, error)(path))
+        monkeypatch.setattr(Looking, "is_fresh", lambda self, path: _for_b(lambda _: False, error)(path))
     else:
-        monkeypatch.setattr(indexer, place, _for_b(getattr(indexer, place), error))
+        monkeypatch.setattr(in_flight, place, _for_b(getattr(in_flight, place), error))
     totals = bench.run()
     assert (totals.files, totals.failed) == (2, 1)
     ((path, reason),) = bench.catalog.failures()

@@ -475,7 +475,7 @@ def test_a_file_on_a_share_is_looked_at_twice_whatever_its_time_says(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server's clock may be hours behind."""
-    monkeypatch.setattr("cret_desktop.library.indexing.indexer.age", lambda path: 7200.0)
+    monkeypatch.setattr("cret_desktop.library.indexing.looking.age", lambda path: 7200.0)
     path = bench.write("copied.mp4", "red")
     root = bench.catalog.add_root(str(bench.videos))
 

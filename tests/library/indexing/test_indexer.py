@@ -11,7 +11,7 @@ import pytest
 from cret_desktop.domain.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
 from cret_desktop.errors import ModelError, StorageError
 from cret_desktop.library.indexing.control import Conditions, Control
-from cret_desktop.library.indexing.indexer import FILES_IN_FLIGHT
+from cret_desktop.library.indexing.in_flight import FILES_IN_FLIGHT
 from cret_desktop.library.indexing.progress import FileIndexed, FolderScanned, IndexProgress, Phase
 from cret_desktop.library.searching.query import parse
 from cret_desktop.messages import Message
@@ -277,10 +277,10 @@ def test_a_folder_can_go_first(bench: Bench) -> None:
 
 
 def test_indexing_waits_for_power(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cret_desktop.library.indexing import control, indexer
+    from cret_desktop.library.indexing import control, run_report
 
     monkeypatch.setattr(control, "BATTERY_SECONDS", 0.0)
-    monkeypatch.setattr(indexer, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(run_report, "PROGRESS_SECONDS", 0.0)
     looks = iter([True] * 3)
     bench.write("a.mp4", "red")
     assert bench.run(Control(Conditions(lambda: next(looks, False)))).files == 1

@@ -11,7 +11,8 @@ from cret_desktop.domain.clips import USUAL_SAMPLING, ClipDecoded, DecodeEvent, 
 from cret_desktop.domain.records import LibrarySize, Root
 from cret_desktop.errors import StorageError
 from cret_desktop.library.indexing.control import Control
-from cret_desktop.library.indexing.indexer import FILES_IN_FLIGHT, Indexer
+from cret_desktop.library.indexing.in_flight import FILES_IN_FLIGHT
+from cret_desktop.library.indexing.indexer import Indexer
 from cret_desktop.library.indexing.progress import IndexTotals
 from cret_desktop.library.keeping.budget import Budget
 from cret_desktop.library_files import LibraryFiles

@@ -1,0 +1,155 @@
+"""What a stage of indexing is, and what it is given: the files that wait for it, and where to record what came of them.
+
+A stage makes one kind of evidence of every file: its pictures, what is said in it. Stages know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Protocol
+
+from cret_desktop.domain.clips import VideoFile
+from cret_desktop.foreign import visible
+from cret_desktop.library.indexing.control import Control
+from cret_desktop.library.indexing.estimate import Estimate
+from cret_desktop.library.indexing.file_faults import faults_of
+from cret_desktop.library.indexing.looking import Looking, Place
+from cret_desktop.library.indexing.progress import FileIndexed, Phase
+from cret_desktop.library.indexing.run_report import RunReport
+from cret_desktop.library.ports import Store
+from cret_desktop.messages import Message
+
+_LONGEST_REASON = 500  # characters
+
+
+class Stage(Protocol):
+    """One stage of indexing.
+
+    `name`: what its rows are kept under. `version`: what does it; files that another version did are done again.
+    `priority`: the lowest is done first, over the whole library, before the next stage begins.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def priority(self) -> int: ...
+
+    def work(self, run: StageRun) -> None:
+        """Do the stage for the files of `run`, until they are done or the run is cancelled.
+
+        Bad files are recorded as failed, never raised. A stage keeps what it made of a file before it records the file
+        as done; after a kill between the two it does the file again. Raises: StorageError, ModelError.
+        """
+        ...
+
+
+class StageRun:
+    """A stage's part of one run. `waiting`: the files that wait for the stage, by id, in the order of their paths."""
+
+    def __init__(
+        self, stage: Stage, waiting: Mapping[int, VideoFile], store: Store, looking: Looking, report: RunReport,
+        control: Control, estimate: Estimate,
+    ) -> None:  # fmt: skip
+        self.waiting = dict(waiting)
+        self.report = report
+        self.control = control
+        self.estimate = estimate
+        self.looked: list[Place] = []  # places that were looked at since the stage began
+        self._stage = stage
+        self._store = store
+        self._looking = looking
+
+    # --- which file is next --------------------------------------------------------------------------------------
+
+    def files(self) -> Iterator[tuple[int, VideoFile]]:
+        """Yield the files to be worked on, one by one, with their ids; wait where others go first.
+
+        Ends early where a folder has changed: stages that go first may have something to do again.
+        """
+        self.add_to_estimate(self.waiting)
+        self.report.begin_work()
+        while self.waiting and not self.control.cancelled:
+            self.wait_turn()
+            if self.control.cancelled or any(True for _ in self.take_looks()):
+                return
+            file_id = self.next_of(self.waiting)
+            file = self.waiting.pop(file_id)
+            self.report.tell(Phase.INDEXING, file.path)
+            yield file_id, file
+
+    def next_of(self, waiting: Mapping[int, VideoFile]) -> int:
+        """Return the first of the files that wait, of the folder that goes first if it has any."""
+        first = self.control.first
+        if first is not None:
+            prefix = first.rstrip(os.sep) + os.sep
+            for file_id, file in waiting.items():
+                if file.path == first or file.path.startswith(prefix):
+                    return file_id
+            self.control.first = None  # all of it is done
+        return next(iter(waiting))
+
+    def take_looks(self) -> Iterator[tuple[str, dict[int, VideoFile]]]:
+        """Scan the places that changed since the run began; yield each with what waits for the stage there."""
+        for root, within in self.control.take_looks():
+            seen = self._looking.look([(root, within)], self.report, self.control)
+            self.looked += seen
+            yield within, due(self._store, self._stage, seen)
+
+    def wait_turn(self) -> None:
+        """Wait while indexing is paused, a query is under way, or there is no power."""
+        began = time.monotonic()
+        self.control.wait_turn(lambda: self.report.tell(Phase.INDEXING, "", now=True))
+        self.report.idle(time.monotonic() - began)
+
+    # --- what came of a file -------------------------------------------------------------------------------------
+
+    def faults_of(self, file_id: int, file: VideoFile) -> AbstractContextManager[None]:
+        """Around all that is done with one file: what it raises is that file's failure."""
+        return faults_of(file.path, partial(self.failed, file_id, file))
+
+    def done(self, file_id: int, file: VideoFile, reason: Message | None = None) -> None:
+        """Record that the stage is done for a file; `reason`: what is missing all the same."""
+        if self._store.stages.finish(self._stage.name, self._stage.version, file_id, reason):
+            self.report.end_file()
+        self.settle(file_id, file)
+
+    def failed(self, file_id: int, file: VideoFile, reason: Message) -> None:
+        """Record that the stage failed for a file."""
+        reason = bounded(reason)
+        self._store.stages.fail(self._stage.name, file_id, reason)
+        self.tell_failed(file_id, file, reason)
+
+    def tell_failed(self, file_id: int, file: VideoFile, reason: Message) -> None:
+        """Count and report a file whose failure is recorded."""
+        self.report.failed += 1
+        self.report.listener(FileIndexed(file.path, 0, reason))
+        self.settle(file_id, file)
+
+    def settle(self, file_id: int, file: VideoFile) -> None:
+        """Leave a file that waits no longer out of the estimate."""
+        self.estimate.drop(file_id)
+        self.report.tell(Phase.INDEXING, file.path)
+
+    def add_to_estimate(self, files: Mapping[int, VideoFile]) -> None:
+        lengths = self._store.queue.lengths(list(files))
+        for file_id, file in files.items():
+            self.estimate.add(file_id, file.size, lengths.get(file_id))
+
+
+def bounded(reason: Message) -> Message:
+    """Return a reason that can be kept and shown: a decoder's words may be of the file's making."""
+    return reason.mapped(lambda text: visible(text[:_LONGEST_REASON]))
+
+
+def due(store: Store, stage: Stage, places: Sequence[Place]) -> dict[int, VideoFile]:
+    """Return what waits for a stage in these places, by id."""
+    found: dict[int, VideoFile] = {}
+    for root, within in places:
+        found.update(store.stages.due(stage.name, stage.version, root.id, within))
+    return found
