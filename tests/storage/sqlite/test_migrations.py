@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from cret_desktop.domain.records import PICTURES, StageCounts
+from cret_desktop.engine.assemble import make_searcher
 from cret_desktop.library.searching.query import parse
-from cret_desktop.library.searching.searcher import Searcher
 from cret_desktop.library_files import CATALOG, LibraryFiles
 from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite import migrations, recovery
@@ -38,7 +38,7 @@ def answers(library: Path) -> dict[str, Any]:
         index = VectorIndex.open(
             library / "graphs", store.features, model.info.fingerprint, model.info.width + 1, key=KEY
         )
-        searcher = Searcher(store, index, model, LibraryFiles(library), REFERENCES, fit_picture)
+        searcher = make_searcher(store, index, model, LibraryFiles(library), REFERENCES, fit_picture)
         ids = [i for (i,) in store.catalog.reader().execute("SELECT id FROM files")]
         found: dict[str, Any] = {
             words: [(m.path, m.start, round(m.score, 4)) for m in searcher.search(parse(words), 9).moments]
