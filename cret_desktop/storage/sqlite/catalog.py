@@ -104,7 +104,7 @@ class Catalog:
         writer = connect_to_write(path)
         try:
             # Before anything is written to a file that may not be ours, and whose triggers may not be.
-            check_version(writer, path)
+            version = check_version(writer, path)
             if differs := difference(writer):
                 raise DamageFound(differs.reason)
             if not _has_numbers_left(writer):
@@ -115,6 +115,8 @@ class Catalog:
             writer.execute("PRAGMA secure_delete = ON")  # else deleted words stay in the file: see `forgetting`
             catalog = cls(path, writer)
             catalog._check_after_unclean_end()
+            if version < SCHEMA_VERSION:
+                recovery.drop_head(path)  # it is that of the older schema, whose columns stand elsewhere
             migrate(writer, path)
             writer.execute("PRAGMA wal_checkpoint(PASSIVE)")  # so that the first page is in the file itself
             recovery.keep_head(path)

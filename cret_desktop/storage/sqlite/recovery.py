@@ -94,6 +94,11 @@ def keep_head(path: Path) -> None:
         files.write(HEAD, kept, flush=True)
 
 
+def drop_head(path: Path) -> None:
+    """Remove the copy that `keep_head` made. Raises: OSError."""
+    LibraryFiles(path.parent).remove(HEAD)
+
+
 def _children(page: bytearray, at: int) -> list[int]:
     """Numbers of the pages below an interior page of a table (https://sqlite.org/fileformat.html#b_tree_pages)."""
     kind, _, cells, _, _, last = struct.unpack_from(">BHHHBI", page, at)

@@ -14,7 +14,7 @@ import pytest
 from cret_desktop.domain.records import PICTURES, StageCounts
 from cret_desktop.engine.assemble import make_searcher
 from cret_desktop.library.searching.query import parse
-from cret_desktop.library_files import CATALOG, LibraryFiles
+from cret_desktop.library_files import CATALOG, HEAD, LibraryFiles
 from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite import migrations, recovery
 from cret_desktop.storage.sqlite.catalog import Catalog
@@ -120,3 +120,26 @@ def test_whatever_page_an_older_catalog_lost_what_was_said_comes_back(tmp_path: 
             assert np.all(Embeddings(catalog).clip_ids(MODEL.fingerprint) > 0)
             repaired += bool(catalog.notices)
     assert repaired > 5
+
+
+def test_a_migration_that_was_cut_off_leaves_no_copy_of_the_older_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost first page would else be put back with the columns of the older schema."""
+    library = make_sound(tmp_path / "library")
+    rewrite_in(migrations.STAGES_SINCE - 1, library / CATALOG)
+    recovery.keep_head(library / CATALOG)
+
+    class CutOff(BaseException):
+        pass
+
+    def cut_off(path: Path) -> None:
+        raise CutOff
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "keep_head", cut_off)
+        with pytest.raises(CutOff):
+            Catalog.open(library / CATALOG)
+    assert not (library / HEAD).exists()
+    Catalog.open(library / CATALOG).close()
+    assert (library / HEAD).exists()
