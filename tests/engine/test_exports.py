@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -260,3 +261,16 @@ def test_what_names_no_moment_is_one_sentence(
     monkeypatch.setattr(cli, "err", Terminal(stderr=True, soft_wrap=True))
     assert cli.run(["export", "csv", *arguments]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_name_that_cannot_be_given_leaves_nothing(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ExportError, match="no space left"):
+        Exporter(quiet).run(ExportClips(passages(videos, "green.mkv"), str(tmp_path)))
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
