@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cret_desktop.domain.clips import USUAL_SAMPLING, ClipDecoded, DecodeEvent, Sampling, VideoFile
+from cret_desktop.library_files import LibraryFiles
 from tests.fakes import ColourModel, FakeDecoder
 
 if TYPE_CHECKING:
@@ -167,9 +168,8 @@ def _arm(library: Path) -> None:
     _wrap(VectorIndex, "_start_build", "", "graph: begun")
     _wrap(VectorIndex, "_take_over", "graph: built")
     _wrap(VectorIndex, "_keep_generations", "graph: older ones")
-    Path.write_bytes = _halves(Path.write_bytes)  # type: ignore[method-assign, assignment]
-    Path.replace = _naming(Path.replace)  # type: ignore[method-assign, assignment]
-    _wrap(Path, "rename", "repair: naming")
+    LibraryFiles.write = _writing(LibraryFiles.write)  # type: ignore[method-assign]
+    _wrap(LibraryFiles, "rename", "repair: naming")
     _wrap(recovery, "_insert", "repair: copying")
     _wrap(migrations, "copy_catalog", "migration: backup")
     catalog.migrate = _watched(migrations.migrate)  # type: ignore[attr-defined]
@@ -220,27 +220,20 @@ def _write(original: Callable[..., Any]) -> Callable[..., Any]:
     return write
 
 
-def _halves(original: Callable[[Path, bytes], int]) -> Callable[[Path, bytes], int]:
-    def write_bytes(self: Path, data: bytes) -> int:
-        if self.suffix == ".part" and _plan.point == "thumbnail: half written":
-            original(self, data[: len(data) // 2])
-            _here("thumbnail: half written")
-        return original(self, data)
+def _writing(original: Callable[..., None]) -> Callable[..., None]:
+    """Leave at "half written" and "not named" what `LibraryFiles.write` has on the disk at these moments."""
 
-    return write_bytes
+    def write(self: LibraryFiles, name: str, content: bytes, flush: bool = False) -> None:
+        is_thumbnail = name.endswith(".jpg")
+        for point, written in (("half written", content[: len(content) // 2]), ("not named", content)):
+            if is_thumbnail and _plan.point == f"thumbnail: {point}":
+                self.make_folder(name.rpartition("/")[0])
+                (self.root / f"{name}.part").write_bytes(written)
+                _here(_plan.point)
+        original(self, name, content, flush)
+        _here("thumbnail: named" if is_thumbnail else "")
 
-
-def _naming(original: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
-    def replace(self: Path, target: Path) -> Path:
-        is_thumbnail = str(target).endswith(".jpg")
-        if is_thumbnail:
-            _here("thumbnail: not named")
-        named = original(self, target)
-        if is_thumbnail:
-            _here("thumbnail: named")
-        return named
-
-    return replace
+    return write
 
 
 def _watched(original: Callable[..., None]) -> Callable[..., None]:

@@ -41,6 +41,7 @@ from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex
 from tests.fakes import COLOURS, INFO
 from tests.faults.killed import POINTS, TAIL, Plan, begun_of
+from tests.older_schemas import rewrite_in
 from tests.said import said
 from tests.videos import write_colours, write_unlike
 
@@ -153,7 +154,7 @@ class Killing:
             catalog.with_name(MARK).touch()
             self._damaged = True
         elif point.startswith("migration"):
-            _make_older(LibraryPaths(self.library).catalog)
+            rewrite_in(migrations.SCHEMA_VERSION - 2, LibraryPaths(self.library).catalog)
         else:
             self.add_files(12 if point.startswith("graph") else 5, broken=point.startswith("failure"))
             if point.startswith("scan") or point == AT_RANDOM:
@@ -343,33 +344,6 @@ def _was_killed(error: CretError) -> bool:
     return True
 
 
-WIDENED = ("roots", "files", "clips", "embeddings", "sidecars", "subtitle_lines", "graphs")  # by later steps
-
-
-def _make_older(catalog: Path) -> None:
-    """Takes the last two steps of the schema back, so that they are to be taken again."""
-    with closing(sqlite3.connect(catalog)) as db:
-        before = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
-        wanted = migrations.SCHEMA_VERSION - 2
-        with closing(sqlite3.connect(":memory:")) as older:
-            migrations.prepare(older, wanted)
-            kept = {row[0] for row in older.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
-            tables = {row[0] for row in older.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            columns = {t: [r[1] for r in older.execute(f"PRAGMA table_info({t})")] for t in WIDENED}
-        for name in before:
-            if name not in kept:
-                db.execute(f"DROP INDEX {name}")
-        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            if table not in tables:
-                db.execute(f"DROP TABLE {table}")
-        for table, names in columns.items():
-            for row in db.execute(f"PRAGMA table_info({table})").fetchall():
-                if row[1] not in names:
-                    db.execute(f"ALTER TABLE {table} DROP COLUMN {row[1]}")
-        db.execute(f"PRAGMA user_version = {wanted}")
-        db.commit()
-
-
 def kill_again_and_again(work: Path, count: int, seed: int, real: bool, points: tuple[str, ...] = POINTS) -> Tally:
     """`count` kills: every point in turn, and as many at random as are left."""
     killing = Killing(work, seed, "open_starter" if real else "open_light", real)
@@ -415,7 +389,7 @@ def main() -> None:
             for point, number in sorted(tally.kills.items()):
                 sys.stdout.write(f"  {number:4} {point}\n")
             if unreached := set(tally.not_reached) - set(tally.kills):
-                sys.stdout.write(f"  never reached: {', '.join(sorted(unreached))}\n")
+                sys.exit(f"Never reached: {', '.join(sorted(unreached))}.")
     sys.stdout.write(f"All as it must be, after {time.monotonic() - began:.0f} s.\n")
 
 

@@ -22,4 +22,5 @@ def test_no_kill_loses_what_was_committed(
     tally = kill_again_and_again(tmp_path / "light", 5, seed=1, real=False, points=FEW)
     assert tally.count == 5
     assert tally.kills[AT_RANDOM] >= 1
+    assert set(tally.not_reached) <= {*tally.kills, AT_RANDOM}, "every point is passed"
     assert "as undisturbed" in capsys.readouterr().out
