@@ -13,6 +13,8 @@ from cret_desktop.errors import LibraryDamaged, UsageError
 
 _NAMES = {
     "catalog": "Catalog",
+    "video": "Facts of videos",
+    "clip": "Clips",
     "embedding": "Embeddings",
     "thumbnail": "Thumbnails",
     "subtitle": "Subtitle lines",

@@ -357,7 +357,7 @@ class Contents:
 class Damage:
     """Something stored that is not as it was written. `owner`: the video, or the file of the library."""
 
-    kind: Literal["catalog", "embedding", "thumbnail", "subtitle", "graph", "calibration"]
+    kind: Literal["catalog", "video", "clip", "embedding", "thumbnail", "subtitle", "graph", "calibration"]
     owner: str
     key: int | str = 0  # the clip's or the line's id, the strip's or the file's name
 

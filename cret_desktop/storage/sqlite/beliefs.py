@@ -137,13 +137,14 @@ COLUMNS = {
     "files": "id id, root_id integer, path relative, size integer, mtime_ns integer, device integer, inode integer,"
     " fingerprint print?, duration seconds?, width integer?,"
     " height integer?, frame_rate seconds?, codec word?, container word?, missing_since number?, favourite integer,"
-    " note text, name_key text, away integer",
+    " note text, name_key text, away integer, checksum integer?",
     "stages": "file_id integer, stage word, version word?, state progress, reason text, owner word?, lease number?",
     "file_tags": "file_id integer, tag_id integer",
     "saved_searches": "name word, text text, without text, sort sort, reverse integer",
     "kept_annotations": "fingerprint print, favourite integer, note text, tags tags",
     "clips": "id id, file_id integer, ordinal ordinal, shot integer, start seconds, end seconds, sprite sprite,"
-    " tile_width tile, tile_height tile, poster integer, times times, sprite_checksum integer?",
+    " tile_width tile, tile_height tile, poster integer, times times, sprite_checksum integer?,"
+    " checksum integer?",
     "embeddings": "clip_id integer, model_id integer, globals features, centers features, checksum integer?",
     "sidecars": "file_id integer, path path, size integer, mtime_ns integer, reason text",
     "subtitle_lines": "id id, file_id integer, start seconds, end seconds, text text, checksum integer?",

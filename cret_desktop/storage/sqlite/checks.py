@@ -1,7 +1,8 @@
 """Compare stored bytes with their checksums, and have damaged items rebuilt.
 
-Embeddings, thumbnails and subtitle lines have a checksum each, graphs a digest, calibrations those of their archive;
-SQLite compares its tables with their indices, and the words of files with the text that searches go by.
+Embeddings, thumbnails, subtitle lines, clips and what decoding found out of a file have a checksum each, graphs a
+digest, calibrations those of their archive; SQLite compares its tables with their indices, and the words of files with
+the text that searches go by.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import io
 import logging
 import sqlite3
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 from cret_desktop.domain.records import PICTURES, CheckReport, Damage
 from cret_desktop.library_files import CALIBRATION, GRAPHS, THUMBNAILS, LibraryFiles, is_sprite_name
 from cret_desktop.storage.sqlite.beliefs import fits
 from cret_desktop.storage.sqlite.catalog import Catalog
-from cret_desktop.storage.sqlite.checksums import checksum_of, checksum_of_line
+from cret_desktop.storage.sqlite.checksums import OF_CLIP, OF_FILE, checksum_of, checksum_of_line, checksum_of_row
 from cret_desktop.storage.sqlite.copies import clip_ids
 from cret_desktop.storage.sqlite.rows import joined_path
 
@@ -45,6 +47,8 @@ class CatalogChecks:
         with self._catalog.guarded():
             for kind, look in (
                 ("catalog", self._catalog_itself),
+                ("video", self._files_facts),
+                ("clip", self._clips),
                 ("embedding", self._embeddings),
                 ("thumbnail", self._thumbnails),
                 ("subtitle", self._lines),
@@ -75,8 +79,10 @@ class CatalogChecks:
                 self._catalog.note_damage()
         with self._catalog.write() as db:
             for damage in report.damaged:
-                if damage.kind == "embedding":
+                if damage.kind in ("embedding", "clip"):
                     gone += self._index_again(db, damage.key)
+                elif damage.kind == "video":
+                    _wait_for_pictures(db, damage.key)
                 elif damage.kind == "subtitle":
                     row = db.execute("SELECT file_id FROM subtitle_lines WHERE id = ?", (damage.key,)).fetchone()
                     if row is not None:
@@ -93,7 +99,7 @@ class CatalogChecks:
             return []  # another clip of the file was damaged as well
         gone = clip_ids(db, row[0])
         db.execute("DELETE FROM clips WHERE file_id = ?", row)
-        db.execute(f"UPDATE stages SET state = 'waiting' WHERE stage = '{PICTURES}' AND file_id = ?", row)
+        _wait_for_pictures(db, row[0])
         return gone
 
     # --- looking: yields True for what is sound, None for what has no checksum, Damage ------------------------
@@ -109,6 +115,22 @@ class CatalogChecks:
             "SELECT count(*) FROM files f JOIN file_texts_content t ON t.id = f.id WHERE f.note IS NOT t.c3"
         ).fetchone()[0]
         yield Damage("catalog", name, "notes differ from the words that searches go by") if other else True
+
+    def _files_facts(self, parts: int, part: int) -> Iterator[Damage | bool | None]:
+        rows = self._catalog.reader().execute(
+            f"SELECT f.id, r.path, f.path, f.checksum, {_of('f', OF_FILE)} FROM files f"
+            " JOIN roots r ON r.id = f.root_id"
+            " WHERE (f.checksum IS NOT NULL OR f.duration IS NOT NULL) AND f.id % ? = ?",
+            (parts, part),
+        )
+        return _compared("video", rows)
+
+    def _clips(self, parts: int, part: int) -> Iterator[Damage | bool | None]:
+        rows = self._catalog.reader().execute(
+            f"SELECT c.id, r.path, f.path, c.checksum, {_of('c', OF_CLIP)} FROM clips c {_OF_CLIPS} WHERE c.id % ? = ?",
+            (parts, part),
+        )
+        return _compared("clip", rows)
 
     def _embeddings(self, parts: int, part: int) -> Iterator[Damage | bool | None]:
         rows = self._catalog.reader().execute(
@@ -189,6 +211,16 @@ class CatalogChecks:
                 checksum_of_line,
             ),
             (
+                f"SELECT id, {OF_FILE} FROM files WHERE checksum IS NULL AND duration IS NOT NULL AND id > ?",
+                "UPDATE files SET checksum = ? WHERE id = ?",
+                lambda *values: checksum_of_row(values),
+            ),
+            (
+                f"SELECT id, {OF_CLIP} FROM clips WHERE checksum IS NULL AND id > ?",
+                "UPDATE clips SET checksum = ? WHERE id = ?",
+                lambda *values: checksum_of_row(values),
+            ),
+            (
                 "SELECT id, sprite FROM clips WHERE sprite_checksum IS NULL AND sprite != '' AND id > ?",
                 "UPDATE clips SET sprite_checksum = ? WHERE id = ?",
                 self._checksum_of_sprite,
@@ -206,6 +238,21 @@ class CatalogChecks:
 
     def _checksum_of_sprite(self, sprite: str) -> int:
         return checksum_of(self._files.read(f"{THUMBNAILS}/{sprite}"))
+
+
+def _of(table: str, columns: str) -> str:
+    return ", ".join(f"{table}.{column}" for column in columns.split(", "))
+
+
+def _compared(kind: Literal["video", "clip"], rows: Iterable[tuple[Any, ...]]) -> Iterator[Damage | bool | None]:
+    """Compare rows of (id, root, path, checksum, value …) with their checksums."""
+    for key, root, path, checksum, *values in rows:
+        sound = checksum in (None, checksum_of_row(values))
+        yield (None if checksum is None else True) if sound else Damage(kind, _path(root, path), key)
+
+
+def _wait_for_pictures(db: sqlite3.Connection, file_id: object) -> None:
+    db.execute(f"UPDATE stages SET state = 'waiting' WHERE stage = '{PICTURES}' AND file_id = ?", (file_id,))
 
 
 def _path(root: object, path: object) -> str:

@@ -10,6 +10,7 @@ from cret_desktop.domain.clips import VideoFile
 from cret_desktop.domain.records import ClipFiles, ClipRow, ShownSprite, ThumbnailRow
 from cret_desktop.storage.sqlite.beliefs import MOST_FRAMES, believed
 from cret_desktop.storage.sqlite.catalog import Catalog
+from cret_desktop.storage.sqlite.checksums import seal_clips
 from cret_desktop.storage.sqlite.rows import CLIP_COLUMNS, INDEXED, clip_rows, joined_path, parts
 
 
@@ -106,11 +107,14 @@ class Clips:
 
     def swap_sprites(self, pairs: Iterable[tuple[str, ShownSprite]]) -> None:
         """Show other strips in place of those of these names, in one transaction."""
+        pairs = list(pairs)
         with self._catalog.write() as db:
             db.executemany(
                 "UPDATE clips SET sprite = ?, tile_width = ?, tile_height = ?, sprite_checksum = ? WHERE sprite = ?",
                 [(new.name, new.tile_width, new.tile_height, new.checksum, old) for old, new in pairs],
             )
+            for _, new in pairs:
+                seal_clips(db, "sprite = ?", new.name)
 
     def record_sprite(self, name: str, checksum: int) -> None:
         """Keep the checksum (CRC-32) of a strip that was drawn again."""

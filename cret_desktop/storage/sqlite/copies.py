@@ -6,9 +6,10 @@ import sqlite3
 
 from cret_desktop.domain.records import PICTURES, ScanResult
 from cret_desktop.storage.sqlite.annotation_rows import give_back_annotations
+from cret_desktop.storage.sqlite.checksums import OF_CLIP, OF_FILE
 
 # Of a file's row, what follows from its content alone: a copy has it too.
-_CONTENT_COLUMNS = "fingerprint, duration, width, height, frame_rate, codec, container"
+_CONTENT_COLUMNS = f"{OF_FILE}, checksum"
 
 
 def copy_from(
@@ -42,7 +43,7 @@ def copy_from(
         f" SELECT ?, stage, version, state, reason FROM stages WHERE file_id = ? AND stage = '{PICTURES}'",
         (file_id, row[0]),
     )
-    columns = "ordinal, shot, start, end, sprite, tile_width, tile_height, poster, times, sprite_checksum"
+    columns = f"{OF_CLIP}, sprite_checksum, checksum"
     db.execute(
         f"INSERT INTO clips (file_id, {columns}) SELECT ?, {columns} FROM clips WHERE file_id = ? ORDER BY ordinal",
         (file_id, row[0]),

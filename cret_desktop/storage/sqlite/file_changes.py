@@ -17,7 +17,7 @@ from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite.annotation_rows import drop_unused_tags, give_back_annotations, keep_annotations
 from cret_desktop.storage.sqlite.beliefs import believed
 from cret_desktop.storage.sqlite.catalog import Catalog
-from cret_desktop.storage.sqlite.checksums import checksum_of
+from cret_desktop.storage.sqlite.checksums import checksum_of, seal_clips, seal_file
 from cret_desktop.storage.sqlite.copies import copy_from
 from cret_desktop.storage.sqlite.rows import PENDING, parts, unused_sprites
 from cret_desktop.storage.sqlite.stages import end_stage, wait_again
@@ -43,12 +43,14 @@ class FileChanges:
     def record_infos(self, infos: Mapping[int, VideoInfo]) -> None:
         """Keep what the headers of waiting files tell, by file id, until they are indexed."""
         with self._catalog.write() as db:
-            db.executemany(
-                "UPDATE files AS f SET duration = ?, width = ?, height = ?, frame_rate = ?, codec = ?, container = ?"
-                f" WHERE id = ? AND {PENDING}",
-                [(i.duration or None, i.width, i.height, i.frame_rate, i.codec, i.container, file_id)
-                 for file_id, i in infos.items()],
-            )  # fmt: skip
+            for file_id, i in infos.items():
+                changed = db.execute(
+                    "UPDATE files AS f SET duration = ?, width = ?, height = ?, frame_rate = ?, codec = ?,"
+                    f" container = ? WHERE id = ? AND {PENDING}",
+                    (i.duration or None, i.width, i.height, i.frame_rate, i.codec, i.container, file_id),
+                )
+                if changed.rowcount:
+                    seal_file(db, file_id)
 
     def commit_file(
         self,
@@ -113,6 +115,8 @@ class FileChanges:
                 (fingerprint, file.size, file.mtime_ns, info.duration, info.width,
                  info.height, info.frame_rate, info.codec, info.container, file_id),
             )  # fmt: skip
+            seal_file(db, file_id)
+            seal_clips(db, "file_id = ?", file_id)
             end_stage(db, file_id, PICTURES, "done", partial, _print_of(db, model_id))
             if fingerprint is not None:
                 give_back_annotations(db, file_id, fingerprint)

@@ -267,6 +267,9 @@ STEPS = (
     ALTER TABLE files DROP COLUMN state;
     ALTER TABLE files DROP COLUMN reason;
     ALTER TABLE files DROP COLUMN model_id;
+    -- CRC-32 of what decoding found out (storage.sqlite.checksums). NULL until it is taken.
+    ALTER TABLE files ADD COLUMN checksum INTEGER;
+    ALTER TABLE clips ADD COLUMN checksum INTEGER;
     """,
 )
 

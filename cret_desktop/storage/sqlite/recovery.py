@@ -315,10 +315,12 @@ _INSTEAD: dict[str, dict[str, object]] = {
     "files": {
         "size": 0, "mtime_ns": 0, "device": 0, "inode": 0, "fingerprint": None, "state": "pending", "reason": "",
         "duration": None, "width": None, "height": None, "frame_rate": None, "codec": None, "container": None,
-        "missing_since": None, "favourite": 0, "note": "", "name_key": "", "away": 0,
+        "missing_since": None, "favourite": 0, "note": "", "name_key": "", "away": 0, "checksum": None,
     },
     "stages": {"version": None, "reason": ""},
-    "clips": {"shot": 0, "sprite": "", "tile_width": 0, "tile_height": 0, "poster": 0, "sprite_checksum": None},
+    "clips": {"shot": 0, "sprite": "", "tile_width": 0, "tile_height": 0, "poster": 0, "sprite_checksum": None,
+        "checksum": None,
+    },
 }  # fmt: skip
 # Of a file's row, besides: one column each, given its id.
 _OF_A_FILE = {

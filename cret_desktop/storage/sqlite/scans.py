@@ -137,7 +137,7 @@ class OpenScan:
             drop_clips(self._db, row.id, result)
         self._db.execute(
             "UPDATE files SET size = ?, mtime_ns = ?, device = ?, inode = ?, fingerprint = NULL, duration = NULL,"
-            " missing_since = NULL WHERE id = ?",
+            " checksum = NULL, missing_since = NULL WHERE id = ?",
             (file.size, file.mtime_ns, file.device, file.inode, row.id),
         )
         self._db.execute(

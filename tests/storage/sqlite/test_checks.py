@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from cret_desktop.domain.records import Damage
 from cret_desktop.library.searching.query import parse
 from cret_desktop.library_files import CALIBRATION, GRAPHS, THUMBNAILS
 from cret_desktop.storage.sqlite import migrations
+from cret_desktop.storage.sqlite.checksums import OF_CLIP, OF_FILE
 from cret_desktop.storage.sqlite.store import SqliteStore
 from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex
 from tests.library.conftest import Bench, open_bench
@@ -62,6 +65,28 @@ def test_a_changed_bit_of_a_thumbnail_is_noticed(store: SqliteStore) -> None:
         store.blobs.write(sprite(1), JPEG)
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "kind"),
+    [("files", column, "video") for column in OF_FILE.split(", ")]
+    + [("clips", c, "clip") for c in OF_CLIP.split(", ")],
+)
+def test_a_changed_bit_of_what_decoding_found_out_is_noticed(
+    store: SqliteStore, table: str, column: str, kind: str
+) -> None:
+    with closing(sqlite3.connect(store.catalog.path, isolation_level=None)) as db:
+        ((key, value),) = db.execute(f"SELECT id, {column} FROM {table} ORDER BY id LIMIT 1")
+        if isinstance(value, float):
+            (value,) = struct.unpack("<d", flip(struct.pack("<d", value), 9))
+        elif isinstance(value, int):
+            value ^= 8
+        else:
+            changed = flip(value.encode() if isinstance(value, str) else value, 1)
+            value = changed.decode() if isinstance(value, str) else changed
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (value, key))
+    (damage,) = (found for found in store.checks.check(1.0).damaged if found.kind != "thumbnail")
+    assert damage == Damage(kind, "/videos/a.mp4", key)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("column", ["start", "end", "text"])
 def test_a_changed_bit_of_a_subtitle_line_is_noticed(store: SqliteStore, column: str) -> None:
     with closing(sqlite3.connect(store.catalog.path, isolation_level=None)) as db:
@@ -106,10 +131,11 @@ def test_what_was_stored_by_an_older_version_gets_its_checksums(tmp_path: Path) 
         with store.catalog.write() as db:
             for table, column in (
                 ("embeddings", "checksum"), ("clips", "sprite_checksum"), ("subtitle_lines", "checksum"),
+                ("files", "checksum"), ("clips", "checksum"),
             ):  # fmt: skip
                 db.execute(f"UPDATE {table} SET {column} = NULL")
         report = store.checks.check(1.0)
-        assert (report.damaged, report.unknown) == ((), 5 + 4 + 3), "one strip is not there"
+        assert (report.damaged, report.unknown) == ((), 5 + 4 + 3 + 2 + 5), "one strip is not there"
         store.checks.mend(report)
         assert store.checks.check(1.0).unknown == 0
         flip_cell(store, "embeddings", "globals", 3)
@@ -134,7 +160,7 @@ def test_a_catalog_of_schema_7_is_brought_up_to_date_with_a_copy_kept(tmp_path: 
     with SqliteStore.open(tmp_path) as store:
         assert store.features.clip_ids(MODEL.fingerprint).tolist() == [1]
         report = store.checks.check(1.0)
-        assert (report.damaged, report.unknown) == ((), 2)
+        assert (report.damaged, report.unknown) == ((), 3)
         assert [hit.text for hit in store.texts.lines(["hello"], 9)] == ["hello"]
     assert path.with_name("catalog.v7.backup.sqlite").exists()
 
@@ -158,6 +184,29 @@ def test_a_damaged_embedding_is_made_again_and_searched_as_before(bench: Bench) 
     assert bench.run().files == 1
     assert [(m.path, m.start, m.score) for m in bench.searcher.search(parse("red"), 5).moments] == before
     assert kinds(bench.store) == set()
+
+
+@pytest.mark.parametrize(("table", "column"), [("files", "duration"), ("clips", "start")])
+def test_a_video_with_damaged_facts_is_indexed_again(bench: Bench, table: str, column: str) -> None:
+    before = [(m.path, m.start, m.score) for m in bench.searcher.search(parse("red"), 5).moments]
+    flip_cell(bench.store, table, column, 0)
+    assert kinds(bench.store) == {"video" if table == "files" else "clip"}
+    gone = bench.store.checks.mend(bench.store.checks.check(1.0))
+    bench.index.remove(np.asarray(gone, np.int64))
+    assert bench.run().files == 1
+    assert [(m.path, m.start, m.score) for m in bench.searcher.search(parse("red"), 5).moments] == before
+    assert kinds(bench.store) == set()
+
+
+def test_smaller_thumbnails_and_a_copy_have_checksums_of_their_own(bench: Bench) -> None:
+    (strip, other) = bench.store.clips.shown_sprites()[:2]
+    bench.store.clips.swap_sprites([(strip.name, replace(strip, name=other.name, tile_width=16))])
+    assert "clip" not in kinds(bench.store)
+    bench.write("copy.mp4", "red blue")
+    bench.run()
+    report = bench.store.checks.check(1.0)
+    assert (report.checked["clip"], report.checked["video"]) == (5, 3)
+    assert {damage.kind for damage in report.damaged} <= {"thumbnail"}
 
 
 def test_a_damaged_thumbnail_is_deleted_so_that_it_is_drawn_again(bench: Bench) -> None:
