@@ -1,4 +1,4 @@
-"""The one vector of a clip by which candidates are found, and what a query is compared with it as. Pure."""
+"""The index vector of a clip, by which candidates are found, and the matching query vector. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 
 def index_vectors(frames: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Frame features [N, M, D] of length at most 1 -> unit vectors [N, D + 1]: the mean, and what it lacks to length 1.
+    """Map frame features [N, M, D] of length at most 1 to unit vectors [N, D + 1]: the mean, and its complement to
+    length 1.
 
-    Their cosine with a query's `query_vector` orders clips exactly as <t, mean> does; by the mean's direction alone,
-    clips whose frames differ (short means) would come out too high. Of a clip with a number that is none, or infinite,
-    no value is finite.
+    The cosine with `query_vector(t)` orders clips exactly as <t, mean> does; the mean's direction alone would rank
+    clips whose frames differ (short means) too high. A clip with a NaN or infinite feature gets no finite value.
     """
     with np.errstate(invalid="ignore"):
         mean = frames.mean(axis=1, dtype=np.float32)
@@ -22,5 +22,5 @@ def index_vectors(frames: NDArray[np.float16]) -> NDArray[np.float32]:
 
 
 def query_vector(text: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A text's features [D] -> [D + 1], to search an index of such vectors with."""
+    """Map a text's features [D] to [D + 1], the query for an index of `index_vectors`."""
     return np.append(text, np.float32(0.0))

@@ -1,10 +1,10 @@
-"""The values every layer speaks in: video files, clips, features, moments.
+"""The values shared by every layer: video files, clips, features, moments.
 
 Plain frozen data with shapes and units. This module never does I/O and imports nothing but numpy.
 
 Shape letters, used everywhere: N clips, M frames of a clip, D feature width, C centers, H x W pixels.
 Times are seconds on the player's clock: presentation time minus the container's start time.
-Paths are `str` as `os.fsdecode` gives them, so that names that are not UTF-8 survive a round trip.
+Paths are `str` as `os.fsdecode` returns them, so that names that are not UTF-8 survive a round trip.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the window never touches an array: it opens without loading
 Frames: TypeAlias = "NDArray[np.uint8]"  # [M, H, W, 3] RGB, or [N, M, H, W, 3]
 Vector: TypeAlias = "NDArray[np.float32]"
 
-DEVICES = ("auto", "cuda", "mps", "cpu")  # what a model can be told to run on; auto takes the fastest there is
+DEVICES = ("auto", "cuda", "mps", "cpu")  # devices that a model can run on; auto selects the fastest available
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class VideoFile:
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What probing a file tells. Width and height are as displayed, rotation applied."""
+    """The result of probing a file. Width and height are as displayed, rotation applied."""
 
     duration: float
     width: int
@@ -50,9 +50,9 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True)
 class FrameFormat:
-    """The frames a video encoder wants: how many a clip, and how the picture becomes a square.
+    """The frames that a video encoder takes: their number per clip, and how a picture becomes a square.
 
-    `squash` resizes without keeping the aspect ratio; `crop` resizes the short side and cuts the middle.
+    `squash` resizes without keeping the aspect ratio; `crop` resizes the short side and crops to the center.
     """
 
     frames: int = 4
@@ -62,8 +62,7 @@ class FrameFormat:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How finely videos are looked at, as a person has chosen: clips of at most `clip_seconds`, tiles of at most
-    `tile_width` pixels."""
+    """The user's sampling settings: clips of at most `clip_seconds`, tiles of at most `tile_width` pixels."""
 
     clip_seconds: float = 10.0
     tile_width: int = 320
@@ -80,18 +79,18 @@ class Sprite:
     tile_width: int
     tile_height: int
     times: tuple[float, ...]
-    poster: int  # the tile that stands for the clip: not black, not flat
+    poster: int  # the tile that represents the clip: not black, not flat
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedClip:
-    """One clip of a video, ready to encode. `shot` numbers the shot it is part of; long shots give several clips."""
+    """One clip of a video, ready to encode. `shot` numbers the shot that contains it; long shots have several clips."""
 
     ordinal: int
     shot: int
     start: float
     end: float
-    times: tuple[float, ...]  # M presentation times, one a frame
+    times: tuple[float, ...]  # M presentation times, one per frame
     frames: Frames  # [M, H, W, 3]
     sprite: Sprite
 
@@ -112,7 +111,7 @@ class ClipDecoded:
 
 @dataclass(frozen=True, slots=True)
 class FileDecoded:
-    """All clips of the file have been given. `partial` says that the file ended before its time."""
+    """All clips of the file have been emitted. `partial`: a message if the file ended early."""
 
     file: VideoFile
     partial: Message | None
@@ -121,7 +120,7 @@ class FileDecoded:
 
 @dataclass(frozen=True, slots=True)
 class FileFailed:
-    """No (more) clips of this file: forget those already given. `reason` goes to the failures list."""
+    """No (more) clips of this file: discard those already emitted. `reason` goes to the failures list."""
 
     file: VideoFile
     reason: Message
@@ -132,7 +131,7 @@ DecodeEvent = FileOpened | ClipDecoded | FileDecoded | FileFailed
 
 @dataclass(frozen=True, slots=True)
 class ScoreConfig:
-    """How a model's features become one score; the terms of the CRET paper (see `library.searching.score`)."""
+    """Parameters of the score of a model's features, in terms of the CRET paper (see `library.searching.score`)."""
 
     temperature: float = 0.05
     variance_weight: float = 1.0
@@ -142,23 +141,23 @@ class ScoreConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What the library needs to know of a model. `fingerprint` covers weights and preprocessing."""
+    """The properties of a model that the library needs. `fingerprint` covers weights and preprocessing."""
 
     name: str
     title: str
     fingerprint: str
     width: int  # D
-    centers: int  # C, 0 where the model has none
+    centers: int  # C, 0 if the model has none
     frame_format: FrameFormat
     score: ScoreConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What an encoder gives for N clips or N texts, float32.
+    """The output of an encoder for N clips or N texts, float32.
 
     Clips: `globals` [N, M, D], `centers` [N, C, D]. Texts: `globals` [N, D], `centers` [N, C, D].
-    A frame's vector is at most 1 long (exactly 1 where the model normalises), so that clips can be indexed (see
+    A frame's vector has a norm of at most 1 (exactly 1 if the model normalises), so that clips can be indexed (see
     `storage.sqlite.embeddings`).
     """
 
@@ -168,7 +167,7 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """Where a picture of a moment lies: a sprite file, a rectangle (x, y, width, height) in it, and its time."""
+    """The location of a picture of a moment: a sprite file, a rectangle (x, y, width, height) in it, and its time."""
 
     path: str
     rect: tuple[int, int, int, int]
@@ -176,7 +175,7 @@ class Thumbnail:
 
 
 class Sort(StrEnum):
-    """The order of an answer, as people first want it: names from A, newest, longest and largest first.
+    """The order of an answer. The default directions are: names from A, newest, longest and largest first.
 
     Relevance without a query means the date.
     """
@@ -194,7 +193,7 @@ class Match(StrEnum):
     STRONG = "strong"
     POSSIBLE = "possible"
     WEAK = "weak"
-    BROWSED = "browsed"  # a whole file, listed without a query: there is nothing to match
+    BROWSED = "browsed"  # a whole file, listed without a query: no match to judge
 
 
 # Worded by `gui.appearance.formatting.reason`; the command line prints the kind itself.
@@ -203,7 +202,7 @@ ReasonKind: TypeAlias = Literal["name", "tag", "note", "subtitle"]
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What besides the picture speaks for a moment: where words of the query were found, and the text around them."""
+    """Evidence for a moment besides the picture: where words of the query were found, with the text around them."""
 
     kind: ReasonKind
     text: str
@@ -211,27 +210,27 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class LibraryFile:
-    """A video as the library knows it. Probed values are None while it waits for its first look."""
+    """A video in the library. Probed values are None until it has been indexed."""
 
     id: int
     path: str
     size: int  # bytes
     modified: float  # seconds since the epoch
     state: Literal["pending", "indexed", "failed"]
-    reason: Message | None  # why it failed, or what is missing of an indexed one
+    reason: Message | None  # why it failed, or which part of an indexed one is missing
     duration: float | None
     width: int | None
     height: int | None
     frame_rate: float | None
     clips: int
-    offline: bool  # its folder is not there at present
-    missing: bool  # its folder is there, it is not
+    offline: bool  # its folder is not reachable at present
+    missing: bool  # its folder is reachable, the file is not in it
     favourite: bool
     tags: tuple[str, ...]
     note: str
 
 
-LONGEST_PICTURE = 512  # pixels a side of a picture to search by; every model looks at less
+LONGEST_PICTURE = 512  # pixels per side of a query picture; the input of every model is smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +244,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One clip of a filmstrip. `relevance` in [0, 1] to the query that was asked with, None without one."""
+    """One clip of a filmstrip. `relevance` in [0, 1] is for the query of the request, None without one."""
 
     clip_id: int
     start: float
@@ -257,9 +256,9 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One answer: a stretch of a video, best frame first in `thumbnails`.
+    """One answer: a segment of a video, with its thumbnails in time order.
 
-    `score` orders the answers to one query. `relevance` in [0, 1] compares across queries.
+    `score` orders the answers to one query. `relevance` in [0, 1] is comparable across queries.
     """
 
     file_id: int
@@ -275,7 +274,7 @@ class Moment:
     reasons: tuple[Reason, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The public form that `cret-desktop search --json` prints."""
+        """Return the public form that `cret-desktop search --json` prints."""
         return {
             "path": self.path,
             "start": round(self.start, 3),
@@ -290,10 +289,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """Moments in the order asked for. `parts` are milliseconds by step (text, candidates, rescore, relevance, moments).
+    """Moments in the requested order. `parts`: milliseconds by step (text, candidates, rescore, relevance, moments).
 
-    `confident` is False where nothing in the library matches well: the moments are then all weak. `files` describes
-    every file of the moments, in order of first appearance. `browsed`: there was no query, the moments are files.
+    `confident` is False if nothing in the library matches well: the moments are then all weak. `files` describes every
+    file of the moments, in order of first appearance. `browsed`: there was no query, the moments are files.
     """
 
     query: str

@@ -1,10 +1,10 @@
-"""Which files of a library a search is limited to: the meaning of a query's operators, as values."""
+"""The files of a library that a search is limited to: a query's operators, as values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-STATES = ("offline", "favourite", "failed", "pending", "noted", "tagged")  # what `is:` may ask for
+STATES = ("offline", "favourite", "failed", "pending", "noted", "tagged")  # values of `is:`
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Bounds:
     high: float | None = None
 
     def within(self, other: Bounds) -> Bounds:
-        """The values that lie in both."""
+        """Return the intersection of both."""
         lows = [b for b in (self.low, other.low) if b is not None]
         highs = [b for b in (self.high, other.high) if b is not None]
         return Bounds(max(lows, default=None), min(highs, default=None))
@@ -23,10 +23,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """All must hold; of `folders` and `suffixes` one each. Tags are folded (see `tags.fold_tag`).
+    """Conditions that must all hold; for `folders` and `suffixes`, one value each. Tags are folded (see
+    `tags.fold_tag`).
 
-    `folders` are absolute paths, or words that folder names between the root and the file begin with. `names` are
-    words of file names. `duration` in seconds, `lines` as in 1080p, `modified` in seconds since the epoch.
+    `folders` are absolute paths, or words that start a word of a folder name between the root and the file. `names` are
+    words of file names. `duration` is in seconds, `lines` as in 1080p, `modified` in seconds since the epoch.
     """
 
     folders: tuple[str, ...] = ()

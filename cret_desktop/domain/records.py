@@ -1,7 +1,7 @@
-"""The records that a library keeps, as values: roots, files, clips, words, annotations, and the results of changes.
+"""The records of a library, as values: roots, files, clips, words, annotations, and the results of changes.
 
 The storage back ends return and accept them; the library computes with them. Pure data: this module opens nothing and
-knows no database. Paths are `str` as `os.fsdecode` gives them, times are seconds, ids are positive.
+imports no database. Paths are `str` as `os.fsdecode` returns them, times are seconds, ids are positive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PICTURES = "pictures"  # the stage of indexing whose state is that of the file
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A folder (or a single file) of the library, and what it is known by where its path fails (`indexing.volumes`)."""
+    """A folder (or single file) of the library, and how it is identified if its path fails (`indexing.volumes`)."""
 
     id: int
     path: str
@@ -31,12 +31,12 @@ class Root:
     within: str = ""
     device: int = 0
     inode: int = 0
-    followed: bool = True  # whether its owner wants it looked at
+    followed: bool = True  # whether its owner wants it to be scanned
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A file as the catalog knows it."""
+    """A file's row in the catalog."""
 
     id: int
     root_id: int
@@ -49,7 +49,7 @@ class FileRow:
     missing: bool
     device: int = 0
     inode: int = 0
-    away: bool = False  # not gone, and cannot be reached: what it lies on within its root is not there
+    away: bool = False  # not gone but unreachable: its volume within the root is not mounted
     fingerprint: bytes | None = None  # of its content when it was indexed
 
     def is_unchanged(self, file: VideoFile) -> bool:
@@ -68,7 +68,7 @@ class StageCounts:
 
 @dataclass(frozen=True, slots=True)
 class ClipRow:
-    """A clip with what is needed to show it. `times` are seconds, one a frame and a sprite tile."""
+    """A clip with the data to show it. `times` are seconds, one per frame and sprite tile."""
 
     id: int
     file_id: int
@@ -86,7 +86,7 @@ class ClipRow:
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailRow:
-    """The thumbnails of a clip: their file's name, their size, and the video. `missing`: it cannot be reached."""
+    """The thumbnails of a clip: sprite name, tile size, and the video. `missing`: the video is unreachable."""
 
     sprite: str
     tile_width: int
@@ -111,7 +111,7 @@ class NewClip:
     times: tuple[float, ...]
     globals: NDArray[np.float32]
     centers: NDArray[np.float32]
-    sprite_checksum: int | None = None  # CRC-32 of the strip as it was written
+    sprite_checksum: int | None = None  # CRC-32 of the sprite as it was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +126,14 @@ class RootCounts:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A known file that was seen where it was, with the content that it had."""
+    """A known file seen at its path, with unchanged content."""
 
     row: FileRow
     file: VideoFile
 
     @property
     def is_change(self) -> bool:
-        """Whether it was missing, or has another time or number in the file system now."""
+        """Return whether it was missing, or its time or inode has changed."""
         now = (self.file.mtime_ns, self.file.device, self.file.inode)
         return self.row.missing or now != (self.row.mtime_ns, self.row.device, self.row.inode)
 
@@ -149,7 +149,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A known file whose path holds another content now: it keeps what was said of it. `content`: the fingerprint."""
+    """A known file with new content at its path: it keeps its annotations. `content`: the new fingerprint."""
 
     row: FileRow
     file: VideoFile
@@ -158,7 +158,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """A file seen that is not known. `content`: its fingerprint, where a file of its size has one."""
+    """An unknown file that was seen. `content`: its fingerprint, if another known file has its size."""
 
     file: VideoFile
     content: bytes | None
@@ -166,7 +166,7 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An entry that cannot be a video. `row`: what is known of its path."""
+    """An entry that cannot be a video. `row`: the known file at its path."""
 
     path: str
     reason: Message
@@ -179,14 +179,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A known file that was not seen, though its place was looked at."""
+    """A known file that was not seen, though its folder was scanned."""
 
     row: FileRow
 
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """A known file that cannot be reached now and could before (`away`), or the reverse."""
+    """A known file that became unreachable (`away`), or reachable again."""
 
     row: FileRow
     away: bool
@@ -194,7 +194,7 @@ class Away:
 
 @dataclass(slots=True)
 class ScanPlan:
-    """What a scan means for the files that are known (`library.indexing.identity.plan_changes`)."""
+    """The effect of a scan on the known files (`library.indexing.identity.plan_changes`)."""
 
     kept: list[Kept] = field(default_factory=list)
     moved: list[Moved] = field(default_factory=list)
@@ -205,14 +205,14 @@ class ScanPlan:
     away: list[Away] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        """Whether anything is to be changed."""
+        """Return whether there is anything to change."""
         told = any(kept.is_change for kept in self.kept) or any(problem.is_change for problem in self.problems)
         return told or bool(self.moved or self.replaced or self.new or self.missing or self.away)
 
 
 @dataclass(slots=True)
 class ScanResult:
-    """What a scan changed. Everything in it is committed."""
+    """The changes that a scan made. All of them are committed."""
 
     added: int = 0
     changed: int = 0
@@ -221,27 +221,27 @@ class ScanResult:
     unchanged: int = 0
     restored: int = 0
     new_problems: int = 0
-    away: int = 0  # that cannot be reached now, and could before
-    back: int = 0  # the other way round
+    away: int = 0  # became unreachable
+    back: int = 0  # reachable again
     dropped_clips: list[int] = field(default_factory=list)  # no longer searchable
-    restored_clips: list[int] = field(default_factory=list)  # searchable again, or by what is known of a copy
-    stale_sprites: set[str] = field(default_factory=set)  # that no clip shows any more
+    restored_clips: list[int] = field(default_factory=list)  # searchable again, or copied from an identical file
+    stale_sprites: set[str] = field(default_factory=set)  # not used by any clip
 
 
 @dataclass(frozen=True, slots=True)
 class ShownSprite:
-    """A strip that clips show: its name under the thumbnails' folder, the size of a tile in pixels, how many."""
+    """A sprite in use: its name in the thumbnails' folder, the size of a tile in pixels, the number of tiles."""
 
     name: str
     tile_width: int
     tile_height: int
     tiles: int
-    checksum: int | None = None  # CRC-32 of its JPEG, where it is known
+    checksum: int | None = None  # CRC-32 of its JPEG, if known
 
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """A subtitle file as it was when it was read."""
+    """A subtitle file at the time it was read."""
 
     path: str
     size: int
@@ -257,16 +257,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class FileHit:
-    """A file that all the words were found at, in one or more of name, folders, tags and note."""
+    """A file in which all the words were found, in one or more of name, folders, tags and note."""
 
     file_id: int
     columns: tuple[str, ...]
-    note: str  # what stands around the words in the note, '' where none is there
+    note: str  # the text around the words in the note, '' if they are not in it
 
 
 @dataclass(frozen=True, slots=True)
 class LineHit:
-    """A subtitle line that holds all the words."""
+    """A subtitle line that contains all the words."""
 
     file_id: int
     start: float
@@ -276,7 +276,10 @@ class LineHit:
 
 @dataclass(frozen=True, slots=True)
 class SaidOfFile:
-    """`path` is '' for content that waits for its file to come back, `fingerprint` empty for a file never indexed."""
+    """The annotations of a file.
+
+    `path` is '' for content whose file is gone, `fingerprint` empty for a file never indexed.
+    """
 
     path: str
     size: int
@@ -288,7 +291,7 @@ class SaidOfFile:
 
 @dataclass(frozen=True, slots=True)
 class SavedSearch:
-    """A search that a person keeps under a name of its own."""
+    """A search that the user saved under a name."""
 
     name: str
     text: str
@@ -299,8 +302,11 @@ class SavedSearch:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What came of taking records in: files that were known again, files whose content is kept for when it comes,
-    files that are not known at all; notes joined with another that was there; saved searches that were new."""
+    """The result of importing records, in numbers.
+
+    `files`: recognised. `waiting`: their annotations are kept until their content appears. `unknown`: skipped.
+    `notes_joined`: merged with existing notes. `searches`: new saved searches.
+    """
 
     files: int = 0
     waiting: int = 0
@@ -311,8 +317,11 @@ class Merged:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """What was forgotten, in numbers: videos, removed folders, annotations that were kept. `staying`: videos of the
-    path that are still in the library. `clips` and `sprites` are ids and names of thumbnails that nothing has now."""
+    """The result of forgetting videos, in numbers: videos, removed folders, annotations that were kept.
+
+    `staying`: videos of the path that are still in the library. `clips` and `sprites`: ids and thumbnail names that are
+    no longer used.
+    """
 
     videos: int
     folders: int
@@ -324,7 +333,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class ClipFiles:
-    """The clips that a reader knows: ids [N] ascending, the file of each [N], and the store's mark of that reading."""
+    """The clips that a reader knows: ids [N] ascending, the file of each [N], and the store's cursor then."""
 
     ids: NDArray[np.int64]
     files: NDArray[np.int64]
@@ -333,7 +342,7 @@ class ClipFiles:
 
 @dataclass(frozen=True, slots=True)
 class LibrarySize:
-    """In bytes; `free` is left on the library's disk."""
+    """Sizes in bytes; `free` is the free space on the library's disk."""
 
     catalog: int
     thumbnails: int
@@ -347,7 +356,7 @@ class LibrarySize:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a library holds, read without opening it."""
+    """The contents of a library, read without opening it."""
 
     videos: int
     clips: int
@@ -355,16 +364,16 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something stored that is not as it was written. `owner`: the video, or the file of the library."""
+    """A stored item that differs from what was written. `owner`: the video, or the file of the library."""
 
     kind: Literal["catalog", "video", "clip", "embedding", "thumbnail", "subtitle", "graph", "calibration"]
     owner: str
-    key: int | str = 0  # the clip's or the line's id, the strip's or the file's name
+    key: int | str = 0  # the id of the clip or line, or the name of the sprite or file
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check looked at, in numbers by kind, and what it found damaged. `unknown`: had no checksum yet."""
+    """The result of a check: checked items by kind, and damaged ones. `unknown`: items without a checksum."""
 
     checked: dict[str, int]
     damaged: tuple[Damage, ...]

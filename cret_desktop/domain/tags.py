@@ -1,4 +1,4 @@
-"""How tags and other typed words are spelt where they are kept, and when two spellings are one tag."""
+"""The stored spelling of tags and other typed words, and the equality of two spellings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def fold_tag(tag: str) -> str:
 
 
 def checked_tag(tag: str) -> str:
-    """Return a tag as it is kept: spaces folded, storable. Raises: QueryError for one that is empty or too long."""
+    """Return a tag as it is stored: spaces folded, storable. Raises: QueryError for an empty or too long one."""
     name = storable(" ".join(tag.split()))
     if not fold_tag(name) or len(name) > LONGEST_TAG:
         raise QueryError("annotation.tag", most=LONGEST_TAG)
@@ -23,5 +23,5 @@ def checked_tag(tag: str) -> str:
 
 
 def storable(text: str) -> str:
-    """Return the text with "?" for each lone surrogate: no database keeps those as text."""
+    """Return the text with "?" for each lone surrogate, which no database stores as text."""
     return text.encode("utf-8", "replace").decode("utf-8")
