@@ -1,4 +1,4 @@
 """The experts: one module for each source of evidence, all behind `library.searching.expert.Expert`.
 
-They do not know each other. `engine.assemble` lists those that a search asks.
+They are independent of each other. `engine.assemble` lists those that a search uses.
 """

@@ -1,6 +1,7 @@
-"""The expert of names: files at whose name, folders, tags and note the words of the query are found.
+"""The expert of names: files whose name, folders, tags and note contain the words of the query.
 
-All words but the smallest must be found. A file that was named so is meant, so a rare name is a strong match.
+All words but function words must be found. A query that equals a file's name means that file, so a rare name is a
+strong match.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _TRUST = 0.5  # added to POSSIBLE at full weight: strong
 
 
 class Names:
-    """Finds whole files by what they are called and what people said of them. Thread-safe: keeps nothing."""
+    """Finds whole files by their names and annotations. Thread-safe: keeps no state."""
 
     name = "names"
 
@@ -33,7 +34,7 @@ class Names:
         self._listing = store.listing
 
     def retrieve(self, request: SearchRequest, allowed: FileIds | None, limit: int | None, steps: Steps) -> Ranking:
-        """See `library.searching.expert.Expert`. The weight is how rare the find is in this library."""
+        """See `library.searching.expert.Expert`. The weight is the rarity of the words in this library."""
         with steps("words"):
             words = content_words(request.query.text)
             weight = rarity(self._texts.count_files(words), self._listing.count(Filters())) if words else 0.0

@@ -1,6 +1,6 @@
-"""The expert of subtitles: lines that hold the words of the query, at their own time.
+"""The expert of subtitles: lines that contain the words of the query, with their times.
 
-All words but the smallest must be in one line. What is spoken need not be seen, so a line alone is no strong match.
+All words but function words must be in one line. Spoken things need not be visible, so a line alone is no strong match.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TRUST = 0.29  # added to POSSIBLE at full weight: never strong
 
 
 class Subtitles:
-    """Finds the segments in which subtitle lines are shown. Thread-safe: keeps nothing."""
+    """Finds the segments in which subtitle lines are shown. Thread-safe: keeps no state."""
 
     name = "subtitles"
 
@@ -32,7 +32,7 @@ class Subtitles:
         self._clips = store.clips
 
     def retrieve(self, request: SearchRequest, allowed: FileIds | None, limit: int | None, steps: Steps) -> Ranking:
-        """See `library.searching.expert.Expert`. The weight is how rare the lines are in this library."""
+        """See `library.searching.expert.Expert`. The weight is the rarity of the lines in this library."""
         with steps("words"):
             words = content_words(request.query.text)
             weight = rarity(self._texts.count_lines(words), self._listing.count(Filters())) if words else 0.0

@@ -1,4 +1,4 @@
-"""The expert of pictures: segments that show what the words describe, or that look like a picture or a clip.
+"""The expert of pictures: segments that show what the words describe, or that resemble a picture or a clip.
 
 Candidates from the vector index are scored in full with the CRET score, calibrated over the library, and neighbours in
 one shot are merged. Never opens a video file.
@@ -29,22 +29,22 @@ from cret_desktop.library_files import LibraryFiles
 
 # Clips rescored in full: recall@10 of at least 0.99 of exhaustive scoring, at 100,000 clips (docs/benchmarks.md).
 CANDIDATES = 800
-NAMED_CANDIDATES = 200  # besides, of the files that were found as a whole
-FEWEST_JUDGED = 200  # clips that relevance is computed for, or four a video that is asked for
-TEXTS_KEPT = 64  # a query is asked again when the order changes, for filmstrips, when files have come in
-# From where on a clip shows what it must not, and is left out, or may show it, and is moved down. Of the benchmark's
-# photographs a fifth to a quarter of those meant are left out, with 1 to 3 % of the rest; 40 to 70 % are moved down,
-# with 3 to 13 % of the rest.
+NAMED_CANDIDATES = 200  # additional ones, from the files found as a whole
+FEWEST_JUDGED = 200  # clips that relevance is computed for, or four per requested video if more
+TEXTS_KEPT = 64  # a query repeats when the order changes, for filmstrips, and after new files
+# Thresholds on the calibrated score of what to exclude: clips from AVOIDED on are dropped, from DOUBTFUL on they are
+# moved down. Of the benchmark's photographs that were meant, a fifth to a quarter are dropped, with 1 to 3 % of the
+# rest; 40 to 70 % are moved down, with 3 to 13 % of the rest.
 AVOIDED, DOUBTFUL = 0.0, -1.0  # calibrated scores
-WEAKENED = 0.9 * POSSIBLE  # the relevance of the doubtful, at most
+WEAKENED = 0.9 * POSSIBLE  # maximum relevance of doubtful clips
 
-_Compared = tuple[Vector, NDArray[np.int64]]  # scores [N], the frame of each clip that matched best [N]
+_Compared = tuple[Vector, NDArray[np.int64]]  # scores [N], index of the best frame of each clip [N]
 
 
 class Visual:
-    """Judges clips by their embeddings of one model, in any number of threads.
+    """Judges clips by their embeddings of one model. Thread-safe.
 
-    What it keeps between searches are immutable snapshots, each swapped as a whole under a lock.
+    State kept between searches consists of immutable snapshots, each replaced as a whole under a lock.
     """
 
     name = "visual"
@@ -71,7 +71,7 @@ class Visual:
         self._known_clips = ClipFiles(np.empty(0, np.int64), np.empty(0, np.int64))
 
     def retrieve(self, request: SearchRequest, allowed: FileIds | None, limit: int | None, steps: Steps) -> Ranking:
-        """See `library.searching.expert.Expert`. Raises PathError where the clip to be like has left the library."""
+        """See `library.searching.expert.Expert`. Raises: PathError if the clip of `like` has left the library."""
         with steps("text"):
             wanted = self._wanted(request)
             avoided = self._text_features(request.without) if request.without else None
@@ -96,7 +96,7 @@ class Visual:
         if not wanted or not len(clip_ids):
             return {}
         clips = self._clips_with_features(np.array(clip_ids, np.int64))
-        if not len(clips.ids):  # all are another model's
+        if not len(clips.ids):  # all belong to another model
             return {}
         calibrated = self._calibrated(wanted, [self._compare(query, clips)[0] for query in wanted], clips)
         return dict(zip(clips.ids.tolist(), relevance(calibrated).tolist(), strict=True))
@@ -131,7 +131,7 @@ class Visual:
     # --- the query --------------------------------------------------------------------------------------------
 
     def _wanted(self, request: SearchRequest) -> list[QueryFeatures]:
-        """Return the features of the words and of the picture, as far as the request has them."""
+        """Return the features of the words and of the picture, if the request has them."""
         text, like = request.query.text, request.like
         wanted = [self._text_features(text)] if text else []
         if isinstance(like, Picture):
@@ -154,7 +154,7 @@ class Visual:
     # --- candidates and scores --------------------------------------------------------------------------------
 
     def _clip_files(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return all clip ids there have been, ascending, and their files. Only new ones are read, by one thread."""
+        """Return all known clip ids, ascending, and their files. Only new ones are read, by one thread."""
         with self._reading_clips:
             known = self._known_clips = self._clips.clip_files(self._known_clips)
         return known.ids, known.files
@@ -162,7 +162,7 @@ class Visual:
     def _candidates(
         self, wanted: Sequence[QueryFeatures], allowed: FileIds | None, count: int, named: Collection[int]
     ) -> NDArray[np.int64]:
-        """Return the ids of the clips nearest to each query, of allowed files, and of those nearest in named files."""
+        """Return the ids of the clips in allowed files nearest to each query, and of the nearest in named files."""
         allowed_clips = self._clips_in(allowed) if allowed is not None else None
         named_clips = self._clips_in(np.array(list(named), np.int64)) if named else None
         found = []
@@ -191,7 +191,7 @@ class Visual:
     def _calibrated(
         self, wanted: Sequence[QueryFeatures], scores: Sequence[Vector], clips: ScoredClips
     ) -> NDArray[np.float64]:
-        """Return the calibrated scores [N] of clips; of several queries the mean."""
+        """Return the calibrated scores [N] of clips; the mean if there are several queries."""
         size = len(self._index)
         each = [self._calibrator.calibrated(q, s, clips, size) for q, s in zip(wanted, scores, strict=True)]
         return np.asarray(np.mean(each, axis=0))
@@ -207,13 +207,13 @@ class Visual:
     ) -> tuple[list[Hit], bool]:
         """Return the clips of these rows, best first, and whether any of them is more than weak.
 
-        Those that show what is to be avoided are left out; with `limit`, so are all of others than the first videos.
+        Clips that show what is to be excluded are dropped; with `limit`, only clips of the first videos are kept.
         """
         if not len(rows):
             return [], False
         clips = clips.only(rows)
         calibrated = self._calibrated(wanted, [scores[rows] for scores, _ in compared], clips)
-        # The scores of one query order as the model says; those of several are only comparable once calibrated.
+        # One query's scores order clips as the model does; those of several are comparable only after calibration.
         scores = compared[0][0][rows] if len(compared) == 1 else calibrated
         likely, frames = relevance(calibrated), compared[0][1][rows]
         kept = np.arange(len(rows))
@@ -239,14 +239,14 @@ class Visual:
 def _worth_judging(
     compared: Sequence[_Compared], clips: ScoredClips, videos: int, named: Collection[int]
 ) -> NDArray[np.int64]:
-    """Return the rows of the best clips, not all of them of one video, and of those of named files."""
+    """Return the rows of the best clips, limited per video, and of those in named files."""
     order = np.argsort(-np.mean([scores for scores, _ in compared], axis=0), kind="stable")
     of_video = clips.file_ids[order]
     is_named = np.isin(of_video, list(named))
     by_video = np.argsort(of_video, kind="stable")
-    first = np.searchsorted(of_video[by_video], of_video[by_video])  # where the video's clips begin
+    first = np.searchsorted(of_video[by_video], of_video[by_video])  # start of the video's clips
     place = np.empty(len(order), np.int64)
-    place[by_video] = np.arange(len(order)) - first  # of a clip among those of its video
+    place[by_video] = np.arange(len(order)) - first  # rank of a clip within its video
     chosen = place < 2 * MOMENTS_OF_A_VIDEO
     chosen &= np.cumsum(chosen) <= max(FEWEST_JUDGED, 4 * videos)
     return np.asarray(order[is_named | chosen])

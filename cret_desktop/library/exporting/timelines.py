@@ -1,8 +1,8 @@
 """Lists of moments for other programs: CSV for people and scripts, EDL (CMX 3600) and FCPXML for editing programs.
 
-What is written is exact in whole frames: in and out are the first frame of a moment and the first after it, numbered by
-the source's own start timecode, for an editing program finds a file's frames by nothing else. Pure functions from what
-is known of the sources to bytes. This module never reads a video and never writes a file.
+The lists are exact in whole frames: in and out are the first frame of a moment and the first after it, numbered from
+the source's own start timecode, which is the only way editing programs identify a file's frames. Pure functions from
+source data to bytes. This module never reads a video and never writes a file.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ CSV_COLUMNS = (
     "path", "name", "in", "out", "duration", "in_timecode", "out_timecode", "duration_timecode", "frame_rate",
     "drop_frame", "start_timecode", "reel", "url",
 )  # fmt: skip
-_RECORD_START = 3600  # seconds; where programmes begin by custom, so that there is room for what comes before
+_RECORD_START = 3600  # seconds; the conventional start of a programme, with room for leaders before it
 _MOST_EVENTS = 999  # CMX 3600 numbers them with three digits
 _REEL_LETTERS = 8
 _NOT_IN_REELS = re.compile(r"[^A-Z0-9_]+")
-_NOT_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # halves of characters that stand for no byte of a name
+_NOT_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # lone surrogates that stand for no byte of a name
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A stretch of a source in seconds on the player's clock."""
+    """A segment of a source in seconds on the player's clock."""
 
     source: EditSource
     start: float
@@ -44,7 +44,7 @@ class Edit:
 
     @property
     def frames(self) -> tuple[int, int]:
-        """Numbers of the first frame and of the first after the last, counted from the source's first."""
+        """The numbers of the first frame and of the first after the last, counted from the source's first."""
         return self.source.frame_range(self.start, self.end)
 
     @property
@@ -57,10 +57,10 @@ class Edit:
 
 
 def as_csv(edits: Sequence[Edit]) -> bytes:
-    """UTF-8 with a byte order mark, which spreadsheets need to read it as that. `CSV_COLUMNS` tells the columns.
+    """Return a CSV table: UTF-8 with a byte order mark, which spreadsheets need, and the columns `CSV_COLUMNS`.
 
-    Times are seconds on the player's clock, on the borders of frames. `path` is to be read by people; where a name is
-    not UTF-8, or begins like a formula, only `url` tells it exactly.
+    Times are seconds on the player's clock, on frame boundaries. `path` is for display; if a name is not UTF-8, or
+    begins like a formula, only `url` is exact.
     """
     text = io.StringIO(newline="")
     table = csv.writer(text)
@@ -82,14 +82,14 @@ def as_csv(edits: Sequence[Edit]) -> bytes:
 
 
 def as_edl(edits: Sequence[Edit], title: str) -> bytes:
-    """CMX 3600: one cut after the other, recorded from 01:00:00:00 on at the rate that most sources have.
+    """Return a CMX 3600 EDL: the edits in sequence, recorded from 01:00:00:00 at the rate of most sources.
 
-    Lines end as the format's age asks for; names are UTF-8.
+    Lines end in CRLF, as the format requires; names are UTF-8.
     """
     rate = list_rate(edits)
     drop = any(edit.source.drop_frame for edit in edits if edit.source.rate == rate)
     lines = [f"TITLE: {_line(title)}", _frame_count_mode(drop), ""]
-    # The frame that is numbered 01:00:00: dropped numbers keep that at an hour of the clock.
+    # The frame numbered 01:00:00: with dropped numbers, one hour of real time.
     record = round(_RECORD_START * rate) if drop else _RECORD_START * counted_rate(rate)
     mode = drop
     reels = _reels(edits)
@@ -118,10 +118,10 @@ def as_edl(edits: Sequence[Edit], title: str) -> bytes:
 
 
 def as_fcpxml(edits: Sequence[Edit], title: str) -> bytes:
-    """FCPXML 1.8: the sources as assets, the edits one after the other in one project.
+    """Return FCPXML 1.8: the sources as assets, the edits in sequence in one project.
 
-    1.8 is the last version in which an asset names its file itself, and so the newest that every reader understands;
-    later ones wrap the name for proxies, which there are none of. Times are exact fractions of seconds.
+    1.8 is the last version in which an asset names its file itself, and so the newest that every reader supports; later
+    ones wrap the name for proxies, which are not used here. Times are exact fractions of seconds.
     """
     rate = list_rate(edits)
     drop = any(edit.source.drop_frame for edit in edits if edit.source.rate == rate)
@@ -143,7 +143,7 @@ def as_fcpxml(edits: Sequence[Edit], title: str) -> bytes:
     for edit in edits:
         source = edit.source
         first, after = edit.frames
-        # Clips lie on the borders of the project's frames, whatever their own rate.
+        # Clips are on the project's frame boundaries, whatever their own rate.
         length = max(1, round((after - first) / source.rate * rate)) / rate
         ET.SubElement(
             spine,
@@ -163,7 +163,7 @@ def as_fcpxml(edits: Sequence[Edit], title: str) -> bytes:
 
 
 def notes(edits: Sequence[Edit], form: str) -> Iterator[Message]:
-    """Yield what a person must know of a list."""
+    """Yield warnings about a list for the user."""
     varying = sorted({edit.name for edit in edits if edit.source.variable})
     if varying:
         yield Message("export.variable-rate", names=_names(varying))
@@ -176,7 +176,7 @@ def notes(edits: Sequence[Edit], form: str) -> Iterator[Message]:
 
 
 def list_rate(edits: Sequence[Edit]) -> Fraction:
-    """The frame rate that most of the edits have, the first one's among equals."""
+    """Return the frame rate of most edits; in a tie, that of the earliest edit."""
     return Counter(edit.source.rate for edit in edits).most_common(1)[0][0]
 
 
@@ -196,7 +196,7 @@ class _Formats:
                 self._resources,
                 "format",
                 id=self._ids[key],
-                # Always as a fraction: readers take it apart at the stroke.
+                # Always as a fraction: readers split it at the slash.
                 frameDuration=f"{frame.numerator}/{frame.denominator}s",
                 width=str(source.width),
                 height=str(source.height),
@@ -229,9 +229,10 @@ def _add_asset(resources: ET.Element, edit: Edit, asset_id: str, format_id: str)
 
 
 def _reels(edits: Sequence[Edit]) -> dict[str, str]:
-    """A reel of at most eight capital letters, digits and underlines for each file.
+    """Return a reel name of at most eight capital letters, digits and underscores for each file.
 
-    Two files share one only where their own metadata say so; names that are alike when cut short are numbered.
+    Two files share one only if their metadata name the same reel; other names that are equal when truncated are
+    numbered.
     """
     reels: dict[str, str] = {}
     taken: dict[str, str] = {}
@@ -250,7 +251,7 @@ def _reels(edits: Sequence[Edit]) -> dict[str, str]:
 
 
 def _channels(source: EditSource) -> str:
-    """CMX's word for picture alone, picture with one track of sound, with two."""
+    """Return CMX's channel code: picture only, picture with one audio track, or with two."""
     return "V" if not source.channels else "B" if source.channels == 1 else "AA/V"
 
 
@@ -267,12 +268,12 @@ def _seconds(time: Fraction) -> str:
 
 
 def _shown(path: str) -> str:
-    """A path or a name as text: what is not becomes visible marks, as do bytes that are not UTF-8."""
+    """Return a path or a name as text, with U+FFFD for lone surrogates and bytes that are not UTF-8."""
     return os.fsencode(_NOT_BYTES.sub("\ufffd", path)).decode("utf-8", "replace")
 
 
 def _line(text: str) -> str:
-    """On one line, whatever a name holds."""
+    """Return a text on one line, without unprintable characters."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in _shown(text))
 
 

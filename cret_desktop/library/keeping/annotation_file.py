@@ -1,6 +1,6 @@
 """Tags, notes, favourites and saved searches as a file for people and other programs: JSON, or CSV for spreadsheets.
 
-Whatever is written can be read back. Pure functions between records and bytes; this module opens no file.
+Every written file can be read back. Pure functions between records and bytes; this module opens no file.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ FORMAT, VERSION = "CRET Desktop tags", 1
 CSV_COLUMNS = (
     "kind", "path", "size", "fingerprint", "favourite", "tags", "note", "name", "text", "without", "sort", "reverse",
 )  # fmt: skip
-LARGEST = 2**28  # bytes of such a file; what is said of a hundred thousand videos takes a tenth of that
-_LARGEST_SIZE = 2**63 - 1  # bytes of a file that SQLite can keep
+LARGEST = 2**28  # bytes of such a file; the annotations of a hundred thousand videos take a tenth of that
+_LARGEST_SIZE = 2**63 - 1  # the largest file size in bytes that SQLite can store
 _LONGEST_FINGERPRINT = 64  # bytes
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ Records = tuple[list[SaidOfFile], list[SavedSearch]]
 
 
 def as_json(said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> bytes:
-    """UTF-8; bytes of a path that are not are JSON's escapes (\\udcXX)."""
+    """Return JSON in UTF-8; bytes of a path that are not UTF-8 become JSON escapes (\\udcXX)."""
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -53,10 +53,11 @@ def as_json(said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> byte
 
 
 def as_csv(said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> bytes:
-    """UTF-8 with a byte order mark, `CSV_COLUMNS`, a row a file or search; tags stand one a line in their cell.
+    """Return UTF-8 CSV with a byte order mark and `CSV_COLUMNS`: one row per file or search, one line per tag in its
+    cell.
 
-    Bytes of a path that are not UTF-8 are written as they are. What a spreadsheet would take for a formula has an
-    apostrophe before it (`spreadsheet`).
+    Bytes of a path that are not UTF-8 are written unchanged. Text that a spreadsheet would take for a formula gets a
+    leading apostrophe (`spreadsheet`).
     """
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, CSV_COLUMNS, restval="")
@@ -77,16 +78,16 @@ def as_csv(said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> bytes
 
 
 def read(content: bytes, name: str) -> Records:
-    """What `as_json` or `as_csv` wrote, perhaps edited since. Raises: UsageError that says what is wrong with it."""
+    """Read the output of `as_json` or `as_csv`, possibly edited. Raises: UsageError if it is invalid."""
     try:
-        # Not by the file's name: a spreadsheet or a mail program may have given it another.
+        # Not by the file's name: a spreadsheet or a mail program may have renamed it.
         return _read_json(content) if content.lstrip().startswith((b"{", b"[")) else _read_csv(content)
-    except Exception as error:  # a file that others made: whatever comes of it is its own fault
+    except Exception as error:  # an untrusted file: any error is a defect of the file
         raise UsageError("tags.unreadable", file=visible(name), reason=reason_of(error)) from error
 
 
 def form_of(path: str) -> Literal["json", "csv"]:
-    """By the ending. Raises: UsageError."""
+    """Return the format by the file extension. Raises: UsageError."""
     ending = path.rpartition(".")[2].lower()
     if ending not in ("json", "csv"):
         raise UsageError("tags.unknown-type", path=path)
@@ -107,7 +108,7 @@ def _read_json(content: bytes) -> Records:
 
 
 def _read_csv(content: bytes) -> Records:
-    csv.field_size_limit(2**24)  # notes that were joined are longer than its own limit
+    csv.field_size_limit(2**24)  # merged notes exceed the default limit
     text = content.decode("utf-8-sig", "surrogateescape")
     table = csv.DictReader(io.StringIO(text, newline=""), dialect=_dialect(text))
     if "kind" not in (table.fieldnames or ()):
@@ -129,7 +130,7 @@ def _read_csv(content: bytes) -> Records:
 
 
 def _dialect(text: str) -> type[csv.Dialect]:
-    """Spreadsheets write what separates columns as is the custom of the country."""
+    """Return a dialect with the separator of the header line: spreadsheets choose it by country."""
 
     class Written(csv.excel):
         delimiter = max(",;\t", key=text.partition("\n")[0].count)
@@ -178,7 +179,7 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 
 def _whole(value: object) -> int:
-    """A size in bytes, as JSON has it or as a cell of digits."""
+    """Return a size in bytes from a JSON number or a cell of digits. Raises: Unusable."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_LARGEST_SIZE)):
         value = int(value)
     if type(value) is not int or not -1 <= value <= _LARGEST_SIZE:

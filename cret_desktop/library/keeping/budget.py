@@ -1,6 +1,7 @@
-"""How much a library may take up on the disk, where a person has said so.
+"""The limit on a library's disk usage, if the user has set one.
 
-Looks at the disk as seldom as that allows: again when half of what was left may be used. Never deletes anything.
+Measures the library as rarely as the limit allows: again when half of the remaining space may be used. Never deletes
+anything.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from cret_desktop.errors import StorageError
 
 class Budget:
     def __init__(self, measure: Callable[[], LibrarySize], most: float) -> None:
-        """`measure` looks how large the library is. `most`: in GB (10^9 bytes), 0 for no bound."""
+        """`measure` returns the size of the library. `most`: in GB (10^9 bytes), 0 for no limit."""
         self._measure = measure
         self._most = most
         self._until_look = 0.0  # bytes
 
     def spend(self, written: int) -> None:
-        """About so many bytes were written. Raises: StorageError where the library has reached its bound."""
+        """Count about `written` new bytes. Raises: StorageError if the library has reached its limit."""
         self._until_look -= written
         if not self._most or self._until_look > 0:
             return

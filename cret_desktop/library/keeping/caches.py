@@ -1,4 +1,4 @@
-"""Files beside the catalog that hold nothing of worth: one that does not read is made again, whatever it raises."""
+"""Cache files beside the catalog: one that cannot be read is rebuilt, whatever error it raises."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 def read_cache(files: LibraryFiles, name: str, largest: int, read: Callable[[bytes], T | None]) -> T | None:
-    """What `read` makes of a file of at most `largest` bytes; None where it is not there, or makes nothing of it."""
+    """Return the result of `read` for a file of at most `largest` bytes; None if it is missing or unreadable."""
     try:
         return read(files.read(name, largest))
     except FileNotFoundError:
         return None
-    except Exception as error:  # noqa: BLE001 - there is nothing that it may hold up
+    except Exception as error:  # noqa: BLE001 - no defect of a cache may stop the caller
         log.warning("%s cannot be read and is made anew: %s", files.root / name, why(error))
         return None

@@ -1,6 +1,6 @@
-"""Finds what may still hold the words of videos that were forgotten: older copies beside the catalog, and the log.
+"""Search for remaining names and words of forgotten videos: older copies beside the catalog, and the log.
 
-Deletes them where a person asks for it by their names' patterns; never the library itself, and never through a link.
+Deletes them on request, by the patterns of their names; never the library itself, and never through a link.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cret_desktop.library_files import (
     LibraryFiles,
 )
 
-# What a restoring, a repair, an adoption and a new version of the app have set aside in a library's folder.
+# Set aside in a library's folder by a restore, a repair, an adoption or a new version of the app.
 _SET_ASIDE = re.compile(
     r"set-aside-[\d-]+|catalog\.(damaged|foreign)-[\d-]+\.sqlite(-wal|-shm)?"
     r"|catalog\.v\d+\.backup\.sqlite(\.part)?|engine\.log\.\d+"
@@ -34,9 +34,10 @@ _WORDLESS = {THUMBNAILS, GRAPHS, CALIBRATION, PACE, LOCK, HOLDER, MARK, HEAD, *C
 
 
 def copies(library: Path) -> tuple[Path, ...]:
-    """All in a library's folder that may hold words of its videos, but the catalog as it is used; by name.
+    """Return all entries of a library's folder that may contain words of its videos, except the catalog in use, by
+    name.
 
-    What is not known to hold none is taken to hold some. Raises: StorageError.
+    An unknown entry is assumed to contain some. Raises: StorageError.
     """
     try:
         return tuple(
@@ -49,16 +50,16 @@ def copies(library: Path) -> tuple[Path, ...]:
 
 
 def delete_copies(library: Path) -> None:
-    """Delete what was set aside in a library's folder, and empty its log. What another has put there stays.
+    """Delete the copies set aside in a library's folder, and empty its log. Files of other programs stay.
 
-    Raises: StorageError for the first that cannot be deleted; then call it again.
+    Raises: StorageError for the first file that cannot be deleted; call again then.
     """
     files = LibraryFiles(library)
     try:
         for name, _ in files.listed(""):
             if _SET_ASIDE.fullmatch(name):
                 files.remove_tree(name)
-            elif name == LOG:  # it is being written to
+            elif name == LOG:  # it is open for writing
                 files.own(LOG)
                 os.truncate(files.path(LOG), 0)
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Makes thumbnails smaller where they lie, for who needs the space: no video need be there, and no clip loses its own.
+"""Shrinks existing thumbnails to free disk space: without the videos, and no clip loses its own.
 
-A picture is taken away only once the smaller one is in the catalog. Never makes one larger, and never touches a video.
+A picture is removed only once the smaller one is in the catalog. Never enlarges one, and never touches a video.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from cret_desktop.media.sprites import tile_size
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 100  # pictures a transaction
+AT_ONCE = 100  # pictures per transaction
 
 Shrink = Callable[[bytes, int, int], tuple[bytes, int, int]]
 
 
 def shrink_thumbnails(store: Store, shrink: Shrink, widest: int, stop: Callable[[], bool]) -> None:
-    """Bring tiles that are wider than `widest` pixels to that. For the indexing thread, while nothing is indexed.
+    """Shrink tiles that are wider than `widest` pixels to that width. For the indexing thread, while indexing is idle.
 
-    `shrink`: (a sprite's JPEG, its number of tiles, `widest`) to (JPEG, tile width, tile height); it raises ValueError
-    for what is no picture. Raises: StorageError.
+    `shrink` maps (a sprite's JPEG, its number of tiles, `widest`) to (JPEG, tile width, tile height); it raises
+    ValueError for an invalid picture. Raises: StorageError.
     """
     larger = [
         sprite
@@ -43,9 +43,9 @@ def _replace(store: Store, sprites: Sequence[ShownSprite], shrink: Shrink, wides
         try:
             jpeg, width, height = shrink(store.blobs.read(sprite.name), sprite.tiles, widest)
         except (OSError, ValueError) as error:
-            log.info("%s is left as it is: %s", sprite.name, error)  # not there, or no picture: nothing to gain
+            log.info("%s is left as it is: %s", sprite.name, error)  # missing or no picture: nothing to gain
             continue
-        # The name's end, a clip's place, stays: by it a lost picture is drawn again.
+        # The end of the name, a clip's position, stays: it identifies a lost picture when it is redrawn.
         content, _, place = sprite.name.rpartition("-")
         name = f"{content.rpartition('.')[0] or content}.{width}-{place}"
         store.blobs.write(name, jpeg)

@@ -1,7 +1,7 @@
-"""Keeps the folder of thumbnails to what the catalog's clips show: removes what none shows, draws what is missing.
+"""Keeps the thumbnails' folder equal to the catalog's clips: removes unused sprites, redraws missing ones.
 
-Thumbnails are a cache: a missing one is drawn from its video again, and nothing is encoded for it. Never touches one
-that is whole and that a clip shows.
+Thumbnails are a cache: a missing one is redrawn from its video, without encoding. A whole sprite that a clip uses is
+never touched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class ThumbnailFolder:
-    """Of one library. For the indexing thread, while nothing is indexed."""
+    """The thumbnails of one library. For the indexing thread, while indexing is idle."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -28,13 +28,13 @@ class ThumbnailFolder:
         self._files: dict[str, tuple[int, VideoFile]] = {}
 
     def sweep(self) -> int:
-        """Remove what no clip shows, left by a process that was killed or a catalog that was repaired; how many."""
+        """Remove sprites without a clip, left by a killed process or a repaired catalog. Return their number."""
         return self._store.blobs.sweep(row.sprite for row in self._store.clips.thumbnails())
 
     def look(self, closely: bool) -> int:
-        """Note which thumbnails are missing; `closely`, also those that were cut short. Returns of how many videos.
+        """Record which thumbnails are missing; `closely`, also truncated ones. Return the number of their videos.
 
-        Videos that cannot be reached now are left for another start.
+        Videos that are unreachable now are left for another start.
         """
         self._missing, self._files = {}, {}
         for row in self._store.clips.thumbnails():
@@ -44,9 +44,9 @@ class ThumbnailFolder:
         return len(self._missing)
 
     def redraw(self, open_decoder: Callable[[], Decoder], sampling: Sampling, stop: Callable[[], bool]) -> int:
-        """Draw what `look` has noted until all is done or `stop`; returns how many thumbnails were drawn.
+        """Draw the recorded thumbnails until all are done or `stop`. Return the number drawn.
 
-        A video that does not give them as they were (it is cut differently now, or has changed) is indexed again.
+        A video whose clips differ now (other cuts, or a changed file) is indexed again.
         """
         if not self._files or stop():
             return 0
@@ -56,7 +56,7 @@ class ThumbnailFolder:
         try:
             for event in decoder.decode(self._until(stop), sampling):
                 if isinstance(event, ClipDecoded):
-                    # What is not drawn is indexed again, which tells what is wrong with the file.
+                    # A clip that is not drawn is indexed again, which reports the file's problem.
                     with faults_of(event.file.path, partial(note, logging.INFO, "%s: %s", event.file.path)):
                         drawn += self._draw(event)
                 elif isinstance(event, FileDecoded | FileFailed):

@@ -1,7 +1,6 @@
-"""Keeps what relevance is measured against: the references' features and the library's calibration, made when needed.
+"""The reference data for relevance: the references' features and the library's calibration, computed on demand.
 
-Words and pictures are judged each in their own way (see `relevance`), since texts lie far from pictures in any model's
-space.
+Words and pictures are calibrated separately (see `relevance`), since texts are far from pictures in any model's space.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ from cret_desktop.library_files import CALIBRATION, LibraryFiles
 
 log = logging.getLogger(__name__)
 
-REFIT_GROWTH = 1.25  # a calibration is made anew when the library has grown or shrunk by this factor
-_LONGEST = 1e4  # a value of a text's features, at most: a model's own are near 1
-_ABOUT_AN_ARRAY = 4096  # bytes of an .npz, at most, that are not an array's values
-LIKENESS_CLIPS = 300  # compared with each other, to tell what pictures have in common by chance
+REFIT_GROWTH = 1.25  # a calibration is recomputed when the library has grown or shrunk by this factor
+_LONGEST = 1e4  # upper bound for a value of a text's features: a model's own are near 1
+_ABOUT_AN_ARRAY = 4096  # upper bound in bytes for the overhead of an array in an .npz
+LIKENESS_CLIPS = 300  # compared with each other to estimate the likeness of unrelated pictures
 
 
 @dataclass(frozen=True, slots=True)
 class QueryFeatures:
-    """The features of one query, which clips are compared with: globals [1, D], centers [1, C, D]."""
+    """The features of one query that clips are compared with: globals [1, D], centers [1, C, D]."""
 
     features: Features
     is_text: bool
@@ -42,7 +41,7 @@ class QueryFeatures:
 
 @dataclass(frozen=True, slots=True)
 class ScoredClips:
-    """Clips [N] that a search scores: their ids, the files they are of, and their features."""
+    """Clips [N] that a search scores: their ids, their files' ids, and their features."""
 
     ids: NDArray[np.int64]
     file_ids: NDArray[np.int64]
@@ -54,12 +53,12 @@ class ScoredClips:
 
 
 def clip_as_query(clip: Features) -> Features:
-    """One clip's features (globals [1, M, D]) as a query's: the direction of its frames' mean."""
+    """Return one clip's features (globals [1, M, D]) as a query's: the direction of its frames' mean."""
     return Features(unit(clip.globals.mean(axis=1)), clip.centers)
 
 
 class Calibrator:
-    """Judges scores over one library with one model, in any number of threads; each calibration is made by one."""
+    """Calibrates scores over one library with one model. Thread-safe; one thread computes each calibration."""
 
     def __init__(self, store: Store, model: Model, references: Sequence[str], files: LibraryFiles) -> None:
         self._store = store
@@ -67,14 +66,14 @@ class Calibrator:
         self._texts = tuple(references)
         self._library = files
         self._file = f"{CALIBRATION}/{model.info.fingerprint[:32]}.npz"
-        self._lock = threading.RLock()  # held while what is below is made; a reader of `_compared` takes it whole
+        self._lock = threading.RLock()  # held while the fields below are computed; `_compared` is read without it
         self._references: Features | None = None
         self._text_calibration: tuple[int, Calibration] | None = None
         self._likeness: tuple[int, Likeness] | None = None
         self._compared: tuple[ScoredClips, Vector] | None = None  # the references' scores of the clips scored last
 
     def calibrated(self, query: QueryFeatures, scores: Vector, clips: ScoredClips, library: int) -> NDArray[np.float64]:
-        """Return the scores [N] of clips on the scale from possible (0) to strong (1) of a library of so many clips."""
+        """Return the scores [N] on the scale from possible (0) to strong (1) for a library of `library` clips."""
         if not query.is_text:
             return self._calibrate_likeness(library).calibrated(scores)
         calibration = self._calibrate_texts(library)
@@ -84,13 +83,13 @@ class Calibrator:
         return calibration.calibrated(z_scores(scores, compared[1]))
 
     def prepare(self, library: int) -> None:
-        """Have everything ready that a query in words needs."""
+        """Load everything that a query in words needs."""
         self.references()
         if library:
             self._calibrate_texts(library)
 
     def references(self) -> Features:
-        """The bank's features: encoded once a model, then kept in a file beside the catalog (a cache)."""
+        """Return the references' features: encoded once per model, then cached in a file beside the catalog."""
         with self._lock:
             if self._references is None:
                 self._references = self._load_references() or self._encode_references()
@@ -109,10 +108,10 @@ class Calibrator:
         def read(content: bytes) -> Features | None:
             stored = _arrays(content, wanted)
             if stored is None or not np.array_equal(stored["texts"], texts):
-                return None  # of another version's references
+                return None  # from another version's references
             features = Features(stored["globals"], stored["centers"])
             if not all(np.abs(values).max(initial=0.0) <= _LONGEST for values in (features.globals, features.centers)):
-                raise ValueError("it holds values that no model gives")  # what is not finite is not below that
+                raise ValueError("it holds values that no model gives")  # also true for NaN
             return features
 
         return read_cache(self._library, self._file, largest, read)
@@ -123,7 +122,7 @@ class Calibrator:
             content = io.BytesIO()
             np.savez(content, texts=np.array(self._texts), globals=features.globals, centers=features.centers)
             self._library.write(self._file, content.getvalue())
-        except OSError as error:  # a library that may only be read is searched all the same
+        except OSError as error:  # a read-only library can still be searched
             log.info("The reference queries' features are not kept: %s", error)
         return features
 
@@ -153,10 +152,10 @@ class Calibrator:
 
 
 def _arrays(content: bytes, wanted: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:
-    """The arrays of an .npz as `np.savez` writes it, None where they have another form than those wanted.
+    """Return the arrays of an .npz written by `np.savez`, or None if their shapes or types differ from `wanted`.
 
-    Their form is read before they are, and packed ones are not: a few bytes could unpack to any number. Raises: what
-    zipfile and numpy do.
+    Headers are checked before the data is read, and compressed members are refused, as a few bytes could expand to any
+    size. Raises: errors of zipfile and numpy.
     """
     found: dict[str, NDArray[Any]] = {}
     with zipfile.ZipFile(io.BytesIO(content)) as packed:

@@ -24,14 +24,14 @@ FileIds = NDArray[np.int64]  # [N]
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """The question of one search, the same for every expert.
+    """The request of one search, the same for every expert.
 
     Attributes:
-        query: The parsed query. The experts read its words; its operators become the `allowed` files.
-        without: What must not be shown, in words.
+        query: The parsed query. The experts use its words; its operators become the `allowed` files.
+        without: A description of what to exclude, in words.
         like: A picture, or the id of a clip, to find similar moments by.
-        reach: How many videos the answer goes down to, counted from the best: what an expert looks at grows with it.
-        named: Files that the experts asked before found as a whole. One that scores clips scores theirs too, so that
+        reach: The number of best videos that the answer can reach; experts examine more clips for a larger one.
+        named: Files that earlier experts found as a whole. An expert that scores clips scores theirs too, so that
             such a file is shown at its best moment.
     """
 
@@ -47,14 +47,14 @@ class Find:
     """A segment of a file, or a whole file, that an expert found.
 
     Attributes:
-        start, end: Seconds. A whole file is from 0 to its duration, or to 0 where that is unknown.
+        start, end: Seconds. A whole file is from 0 to its duration, or to 0 if that is unknown.
         relevance: In [0, 1], comparable across experts and queries (see `library.searching.relevance`).
-        score: Orders the finds of one ranking, the best first, where the ranking says that it is `scored`.
-        reasons: What besides the picture speaks for the find.
+        score: Orders the finds of one ranking, best first, if the ranking is `scored`.
+        reasons: Evidence besides the picture.
         clips: The clips that show the segment, in order of time. Empty for a whole file.
-        lead: Index into `clips` of the one that stands for the segment.
-        frame: Index into the times of that clip of the frame that matched, or is nearest.
-        whole_file: Whether the find is the file and no place in it.
+        lead: Index into `clips` of the one that represents the segment.
+        frame: Index into that clip's times of the frame that matched, or is nearest.
+        whole_file: Whether the find is the file as a whole.
         indexed: Whether the file has clips. A segment of one that has none cannot be shown yet.
     """
 
@@ -77,15 +77,15 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The finds of one expert, best first, and how they count beside those of others.
+    """The finds of one expert, best first, with their weight in fusion.
 
     Attributes:
-        weight: In [0, 1]: how much a place in this ranking says, calibrated over the library.
-        scored: Whether the finds have scores, which the answer shows where this ranking is the only one.
+        weight: In [0, 1]: the weight of a place in this ranking, calibrated over the library.
+        scored: Whether the finds have scores, which the answer shows if this ranking is the only one.
         segments: Whether the finds divide videos into moments. Finds of other rankings that begin in one join it.
-        exclusive: Whether what is not found here was ruled out: finds of other rankings at other indexed files are
+        exclusive: Whether files not found here are excluded: finds of other rankings at other indexed files are
             dropped.
-        confident: Whether anything is more than weak, finds that the limit cut off included.
+        confident: Whether any find is more than weak, including finds beyond the limit.
     """
 
     finds: tuple[Find, ...] = ()
@@ -97,31 +97,31 @@ class Ranking:
 
 
 class Expert(Protocol):
-    """One source of evidence. Any number of threads may ask it at once."""
+    """One source of evidence. Any number of threads may use it at once."""
 
     @property
     def name(self) -> str:
-        """The name in the log and in code. People read reasons instead."""
+        """The name in the log and in code. Users see reasons instead."""
         ...
 
     def retrieve(self, request: SearchRequest, allowed: FileIds | None, limit: int | None, steps: Steps) -> Ranking:
-        """Find what the evidence says of a request.
+        """Return the finds of this expert for a request.
 
-        `allowed` are the ids of the files that may be found, in no order; None allows all. `limit` is how many files
-        to return finds of, the best ones; None returns all that the expert looked at. Files and clips that have left
-        the library meanwhile are passed over. Raises: QueryError, ModelError, PathError, StorageError; Abandoned
-        from `steps` once nobody waits for the answer.
+        `allowed` are the ids of the files that may be found, in no order; None allows all. `limit` is the number of
+        best files to return finds of; None returns all finds of the files that the expert examined. Files and clips
+        that have left the library in the meantime are skipped. Raises: QueryError, ModelError, PathError, StorageError;
+        Abandoned from `steps` once the answer is no longer wanted.
         """
         ...
 
 
 class ClipExpert(Expert, Protocol):
-    """An expert that can judge any clip, beside retrieving the best ones."""
+    """An expert that can also judge any given clip."""
 
     def relevances(self, request: SearchRequest, clip_ids: Sequence[int]) -> dict[int, float]:
-        """Return the relevance of these clips to a request, by id; without those it knows nothing of.
+        """Return the relevance of these clips to a request, by id; clips without features are absent.
 
-        Empty where the request has neither words nor a picture. Raises: as `retrieve`.
+        Empty if the request has neither words nor a picture. Raises: as `retrieve`.
         """
         ...
 

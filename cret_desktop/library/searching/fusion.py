@@ -1,7 +1,7 @@
-"""Joins the rankings of any number of experts into one, by weighted reciprocal rank. Pure.
+"""Fusion of the rankings of any number of experts into one, by weighted reciprocal rank. Pure.
 
-A find at place r of a ranking of weight w counts w / (60 + r) (Cormack, Clarke and Büttcher, SIGIR 2009); finds that
-are the same moment add up. Weak finds gain nothing by their place: that some picture comes first when nothing matches
+A find at place r of a ranking of weight w scores w / (60 + r) (Cormack, Clarke and Büttcher, SIGIR 2009); the scores of
+finds of the same moment add up. Weak finds score nothing for their place: the first of many pictures that do not match
 is no evidence. They follow all others, in their order.
 """
 
@@ -20,7 +20,7 @@ _BEHIND = -1e-6  # points of a weak find, times its place
 def fuse(rankings: Sequence[Ranking]) -> list[Find]:
     """Return the finds of all rankings, best first, with the points that order them as their score.
 
-    A scored ranking that is the only one keeps its order and its scores.
+    If only one ranking has finds and it is scored, it keeps its order and its scores.
     """
     exclusive = [{find.file_id for find in ranking.finds} for ranking in rankings if ranking.exclusive]
 
@@ -31,7 +31,7 @@ def fuse(rankings: Sequence[Ranking]) -> list[Find]:
     if len(present) == 1 and present[0].scored:
         return [find for find in present[0].finds if is_admitted(find)]
     fusion = _Fusion()
-    # Segments first, so that the finds that begin in one can join it.
+    # Segments first, so that finds that begin in one can join it.
     for ranking in sorted(present, key=lambda ranking: not ranking.segments):
         fusion.add([find for find in ranking.finds if is_admitted(find)], ranking)
     return fusion.finds()
@@ -41,7 +41,7 @@ _Place = tuple[int, float, float]
 
 
 class _Fusion:
-    """Moments with their points, in the order in which they came."""
+    """Moments with their points, in insertion order."""
 
     def __init__(self) -> None:
         self._moments: dict[_Place, Find] = {}
@@ -56,7 +56,7 @@ class _Fusion:
         for position, find in enumerate(finds, 1):
             place = self._place_of(find)
             if place not in self._moments and not find.clips and not find.whole_file:
-                continue  # the video waits to be indexed, and there is nothing to point at yet
+                continue  # the video is not indexed yet and has no thumbnails to show
             if find.match is Match.WEAK:
                 self._points.setdefault(place, _BEHIND * position)
             else:
@@ -65,7 +65,7 @@ class _Fusion:
                 if ranking.segments and not find.whole_file:
                     segments.append(place)
             self._merge(place, find)
-        for place in segments:  # now that all finds of this ranking have places of their own
+        for place in segments:  # after all finds of this ranking have their own places
             self._segments.setdefault(place[0], []).append(place)
 
     def finds(self) -> list[Find]:
@@ -73,7 +73,7 @@ class _Fusion:
         return [replace(self._moments[place], score=self._points[place]) for place in order]
 
     def _place_of(self, find: Find) -> _Place:
-        """Return the place of the moment that a find is part of, or its own."""
+        """Return the place of the moment that contains a find, or its own."""
         own = (find.file_id, find.start, find.end)
         if find.whole_file:
             return self._of_file.get(find.file_id, own)

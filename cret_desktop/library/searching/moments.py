@@ -1,4 +1,4 @@
-"""From clips that were hit to finds, and from finds to the moments that are shown. Pure."""
+"""Conversion of clip hits to finds, and of finds to the moments that are shown. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cret_desktop.library.ports import BlobStore
 from cret_desktop.library.searching.expert import Find
 from cret_desktop.library.searching.relevance import classify
 
-MOMENTS_OF_A_VIDEO = 20  # that a page shows
+MOMENTS_OF_A_VIDEO = 20  # shown on a page
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A clip that was found. `best_frame` is the one that matched, an index into its times."""
+    """A clip that was found. `best_frame` is the index in its times of the frame that matched."""
 
     clip: ClipRow
     score: float
@@ -25,10 +25,10 @@ class Hit:
 
 
 def merge(hits: Sequence[Hit]) -> list[list[Hit]]:
-    """Hits best first -> groups best first. Clips that follow each other in one shot and match alike are one moment.
+    """Group hits (best first) into moments, best first: adjacent clips of one shot with an equal match.
 
-    Cuts are never merged over: the moment a person means is the shot. Weak hits stay apart: most clips are weak, and
-    the best of them would be hidden in a moment as long as its shot.
+    Groups never span a cut: a user means the shot. Weak hits stay apart: most clips are weak, and the best of them
+    would be hidden in a moment as long as its shot.
     """
     by_place = {(hit.clip.file_id, hit.clip.ordinal): hit for hit in hits}
     taken: set[int] = set()
@@ -53,7 +53,7 @@ def merge(hits: Sequence[Hit]) -> list[list[Hit]]:
 
 
 def find_of(group: Sequence[Hit]) -> Find:
-    """Return one find of hits that touch; the best hit, the first one, leads."""
+    """Return one find for a group of adjacent hits; the best hit, the first one, leads."""
     best = group[0]
     in_order = sorted(group, key=lambda hit: hit.clip.ordinal)
     return Find(
@@ -69,7 +69,7 @@ def find_of(group: Sequence[Hit]) -> Find:
 
 
 def moment_of(find: Find, blobs: BlobStore) -> Moment:
-    """Return the moment of a find with clips; its thumbnails run in time order."""
+    """Return the moment of a find with clips; its thumbnails are in time order."""
     lead = find.clips[find.lead]
     return Moment(
         file_id=find.file_id,
@@ -87,9 +87,10 @@ def moment_of(find: Find, blobs: BlobStore) -> Moment:
 
 
 def whole_file(file: LibraryFile, clips: Sequence[ClipRow], blobs: BlobStore, relevance: float | None = None) -> Moment:
-    """A file as one moment, with the posters of some of its clips. Without clips yet: `clip_id` 0, no thumbnails.
+    """Return a file as one moment, with the posters of some of its clips. Without clips: `clip_id` 0, no thumbnails.
 
-    The picture a third in stands for it: the beginning is often a title. `relevance` is None where it was only listed.
+    The picture a third of the way in represents it, as the beginning is often a title. `relevance` is None for a file
+    listed without a query.
     """
     posters = tuple(_poster(clip, blobs) for clip in clips)
     best = len(posters) // 3

@@ -1,21 +1,20 @@
-"""The query language: what was typed, split into words for the encoders and operators for the catalog. Pure.
+"""The query language: parses typed text into words for the encoders and operators for the catalog. Pure.
 
-Operators stand anywhere between the words, several together narrow down:
-
-    in:FOLDER        an absolute path, or words that names of folders begin with; several: any of them
-    ext:mp4,mov      any of these endings
-    dur:<30s         also >2m, >=1h, 1m-5m, 1:30-2:00; a length alone means about that long
-    res:>=1080p      also 4k, hd, 720p-1080p; a size alone means that class, upright videos included
-    date:2024        when the file was last changed: also 2024-05, 2024-05-17, 2024-05..2024-08, >=2023, 7d (the last
-                     seven days; w, m and y for weeks, months and years), today, yesterday
-    tag:NAME         several: all of them
-    is:STATE         offline, favourite, failed, pending, noted, tagged
-    "WORDS"          in the file's name
+Operators may appear anywhere between the words; several narrow the search together:
+  in:FOLDER        an absolute path, or words that start words of folder names; several: any of them
+  ext:mp4,mov      any of these extensions
+  dur:<30s         also >2m, >=1h, 1m-5m, 1:30-2:00; a single length means about that long
+  res:>=1080p      also 4k, hd, 720p-1080p; a single size means that class, upright videos included
+  date:2024        modification date: also 2024-05, 2024-05-17, 2024-05..2024-08, >=2023, 7d (the last
+                   seven days; w, m and y for weeks, months and years), today, yesterday
+  tag:NAME         several: all of them
+  is:STATE         offline, favourite, failed, pending, noted, tagged
+  "WORDS"          in the file's name
 
 `-` before in:, ext:, tag: and is: negates them. Values with spaces are quoted (in:"Summer trip"), a quote inside is
-doubled. What only looks like an operator stays words: a colon after a capital (Mission:Impossible), after digits
+doubled. Text that only resembles an operator stays words: a colon after a capital (Mission:Impossible), after digits
 (12:30), before a space (note: this) or before a slash (https://…), and quotes that are typographic (“Stop”) or part of
-a sentence (a sign with "Stop", and a tree). Any other unknown operator is an error that says so.
+a sentence (a sign with "Stop", and a tree). Any other unknown operator is an error.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ NEGATABLE = frozenset({"in", "ext", "tag", "is"})
 
 _OPERATOR = re.compile(r"(-?)([a-z]{2,12}):(?=[^\s/\\])")
 _KNOWN = re.compile(rf"(-?)({'|'.join(OPERATORS)}):", re.IGNORECASE)
-_HALVES = re.compile("[\ud800-\udfff]")  # of characters: what a terminal gives that is no text, and no model knows
+_HALVES = re.compile("[\ud800-\udfff]")  # lone surrogates: from terminals, not text, and unknown to every model
 _LINES_BY_NAME = {"hd": 720, "fhd": 1080, "uhd": 2160, "4k": 2160, "8k": 4320}
 _ABOUT_DURATION = 0.1
 _ABOUT_LINES = 0.08  # 1088 lines and 2048 x 1080 are 1080p, 4096 x 2160 is 4k
@@ -52,10 +51,10 @@ _LENGTH = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A part of what was typed, `typed[start:end]`.
+    """A part of the typed text, `typed[start:end]`.
 
     words: `value` as typed. name: `value` without its quotes. operator: `operator` and its `value` without quotes.
-    `problem` says why the part cannot be understood, else None.
+    `problem`: the reason if the part is invalid, else None.
     """
 
     kind: Literal["words", "name", "operator"]
@@ -76,9 +75,9 @@ class ParsedQuery:
 
 
 def parse(typed: str, today: date | None = None) -> ParsedQuery:
-    """What is asked for. Raises: QueryError, in words, for what cannot be searched.
+    """Return the parsed query. Raises: QueryError for an invalid query.
 
-    `today` is what relative dates count from; the day of the call without it.
+    `today` is the base of relative dates; by default the day of the call.
     """
     if len(typed) > LONGEST:
         raise QueryError("query.too-long", count=len(typed), most=LONGEST)
@@ -100,17 +99,17 @@ def parse(typed: str, today: date | None = None) -> ParsedQuery:
 
 
 def tokens(typed: str, today: date | None = None) -> tuple[Token, ...]:
-    """The parts of what was typed, in order, for chips. Never raises: a part that is wrong says why."""
+    """Return the parts of the typed text, in order, for chips. Never raises: an invalid part has a `problem`."""
     return tuple(_checked(token, today or date.today()) for token in _split(typed))
 
 
 def to_text(parts: Iterable[Token]) -> str:
-    """The text that `tokens` splits into these parts, apart from where they stand."""
+    """Return a text that `tokens` splits into these parts, apart from their positions."""
     return " ".join(map(_written, parts))
 
 
 def operator_text(operator: str, value: str, negative: bool = False) -> str:
-    """How an operator is typed, its value quoted where it must be: ("in", "a b") -> 'in:"a b"'."""
+    """Return an operator as typed, its value quoted if necessary: ("in", "a b") -> 'in:"a b"'."""
     quoted = operator not in OPERATORS or not value or value[0] == '"' or any(c.isspace() for c in value)
     return f"{'-' if negative else ''}{operator}:{_quoted(value) if quoted else value}"
 
@@ -142,7 +141,7 @@ def _split(typed: str) -> Iterator[Token]:
 
 
 def _special(typed: str, at: int) -> Token | None:
-    """The operator or the quoted words that begin here."""
+    """Return the operator or the quoted words that begin at `at`, else None."""
     if typed[at] == '"':
         value, end = _read_quoted(typed, at)
         stands_alone = end == len(typed) or typed[end].isspace()
@@ -162,7 +161,7 @@ def _special(typed: str, at: int) -> Token | None:
 
 
 def _read_quoted(typed: str, at: int) -> tuple[str, int]:
-    """The value of the quotes that open here, and where they end; quotes that never close reach to the end."""
+    """Return the value of the quotes that open at `at`, and their end; unclosed quotes reach to the end of the text."""
     value: list[str] = []
     at += 1
     while at < len(typed):
@@ -191,7 +190,7 @@ def _quoted(value: str) -> str:
 
 
 class _BadValue(ValueError):
-    """A value that an operator cannot use. `wanted` names one that it can, as a part of a sentence."""
+    """An invalid value of an operator. `wanted` names a valid one, as a part of a sentence."""
 
     def __init__(self, wanted: Message) -> None:
         super().__init__(wanted)
@@ -300,7 +299,7 @@ _READERS: dict[str, Callable[[Filters, str, bool, date], Filters]] = {
 def _bounds(
     value: str, alone: Callable[[str], Bounds], at: Callable[[str], Bounds], wanted: Message, dash: str = "-"
 ) -> Bounds:
-    """`<x`, `<=x`, `>x`, `>=x`, `x-y`, `x..y` or `x`. `at` gives the stretch of values that count as x itself."""
+    """Parse `<x`, `<=x`, `>x`, `>=x`, `x-y`, `x..y` or `x`. `at` returns the range of values that count as x."""
     try:
         comparison = re.match(r"[<>]=?", value)
         if comparison:
@@ -331,11 +330,11 @@ def _about(value: float, tolerance: float) -> Bounds:
 
 
 def _just_after(value: float) -> float:
-    return value + 1e-3  # lengths are told to the millisecond
+    return value + 1e-3  # lengths have millisecond precision
 
 
 def _seconds(text: str) -> float:
-    """Of "90", "90s", "1.5m", "1h05m", "1:30" or "1:02:03". Raises: ValueError."""
+    """Parse "90", "90s", "1.5m", "1h05m", "1:30" or "1:02:03". Raises: ValueError."""
     text = text.strip().lower()
     match = _CLOCK.fullmatch(text) or _LENGTH.fullmatch(text)
     if not match or not text:
@@ -354,14 +353,14 @@ def _lines(text: str) -> float:
 
 
 def _period(text: str, today: date) -> Bounds:
-    """The time that a date's words cover, in seconds since the epoch on this computer's clock. Raises: ValueError."""
+    """Return the period of a date expression, in seconds since the epoch in local time. Raises: ValueError."""
     text = text.strip().lower()
     first, after = _days(text, today)
     return Bounds(_midnight(first), _midnight(after))
 
 
 def _days(text: str, today: date) -> tuple[date, date]:
-    """-> the first day, and the first one after it."""
+    """Return the first day, and the first one after the period. Raises: ValueError."""
     tomorrow = today + timedelta(days=1)
     if text == "today":
         return today, tomorrow
@@ -407,7 +406,7 @@ def _has_words(text: str) -> bool:
 
 
 def _spell_out_symbols(text: str) -> str:
-    """Pictographs by their Unicode names ("🐕" -> "dog"), since the text encoders know words, not pictures."""
+    """Replace pictographs by their Unicode names ("🐕" -> "dog"), as text encoders are trained on words."""
     out = []
     for c in text:
         if unicodedata.category(c) == "So":

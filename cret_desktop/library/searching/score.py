@@ -1,9 +1,9 @@
-"""The CRET score in numpy: how well texts match clips. Pure; the one place where features become a number.
+"""The CRET score in numpy: how well texts match clips. Pure; features become a score only here.
 
 Per frame m the similarity is s_m = <t, v_m> / temperature. GEES' Gaussian closed form over the frames is
 mean_m(s_m) + 1/2 * variance_weight * var_m(s_m) (CRET, SIGIR 2022; by the identity that <t, S t>, with S the covariance
 of the frames, is the variance of <t, v_m>). CCM adds the mean over centers of the cosine of Z^t_c and Z^v_c.
-`training.losses` computes the same in torch; a test ties the two.
+`training.losses` computes the same in torch; a test compares the two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cret_desktop.domain.clips import Features, ScoreConfig, Vector
 
 
 def score(text: Features, clips: Features, config: ScoreConfig) -> Vector:
-    """Scores of Q texts (globals [Q, D], centers [Q, C, D]) against N clips ([N, M, D], [N, C, D]) -> [Q, N]."""
+    """Score Q texts (globals [Q, D], centers [Q, C, D]) against N clips ([N, M, D], [N, C, D]) -> [Q, N]."""
     if config.pooling != "max" and config.variance_weight == 0.0:  # linear: the frames' mean first, at 1/M of the cost
         pooled = text.globals @ clips.globals.mean(axis=1).T / np.float32(config.temperature)
     else:
@@ -23,13 +23,13 @@ def score(text: Features, clips: Features, config: ScoreConfig) -> Vector:
 
 
 def frame_similarities(text: Features, clips: Features) -> Vector:
-    """<t, v_m> of every text with every frame: [Q, N, M]. The frame that matched is its largest."""
+    """Compute <t, v_m> of every text with every frame: [Q, N, M]. The largest marks the frame that matched."""
     n, m, d = clips.globals.shape
     return (text.globals @ clips.globals.reshape(n * m, d).T).reshape(len(text.globals), n, m)
 
 
 def pool_frames(similarities: Vector, config: ScoreConfig) -> Vector:
-    """[..., M] similarities of a clip's frames -> [...] the clip's global score."""
+    """Pool the similarities of a clip's frames [..., M] to its global score [...]."""
     logits = similarities / np.float32(config.temperature)
     if config.pooling == "max":
         return np.asarray(logits.max(axis=-1), np.float32)
@@ -44,7 +44,7 @@ def pool_frames(similarities: Vector, config: ScoreConfig) -> Vector:
 
 
 def center_similarities(text: Features, clips: Features, config: ScoreConfig) -> Vector:
-    """Mean over the centers of their cosines, scaled: [Q, N]; zeros where the model has no centers."""
+    """Compute the mean of the centers' cosines, scaled: [Q, N]; zeros if the model has no centers."""
     q, n, c = len(text.globals), len(clips.globals), clips.centers.shape[1]
     if c == 0 or config.center_weight == 0.0:
         return np.zeros((q, n), np.float32)
@@ -53,5 +53,5 @@ def center_similarities(text: Features, clips: Features, config: ScoreConfig) ->
 
 
 def unit(vectors: Vector) -> Vector:
-    """Vectors [..., D] at length 1; a zero vector stays zero."""
+    """Scale vectors [..., D] to length 1; a zero vector stays zero."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)

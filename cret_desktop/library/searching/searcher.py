@@ -1,6 +1,6 @@
-"""Runs a search: the request goes to the experts, their rankings are fused, ordered, and one page of them is shown.
+"""The search: sends the request to the experts, fuses and orders their rankings, and returns one page.
 
-Reads only; any number of searches may run beside indexing. Never opens a video file.
+Reads only; any number of searches may run during indexing. Never opens a video file.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from cret_desktop.library.searching.moments import MOMENTS_OF_A_VIDEO, clip_thum
 from cret_desktop.library.searching.query import ParsedQuery, parse
 from cret_desktop.library.searching.steps import Steps
 
-POSTERS = 12  # of a file that is listed
+POSTERS = 12  # of a listed file
 
 _NO_QUERY = ParsedQuery("")
 
 
 class Searcher:
-    """Answers queries over one library, in any number of threads, with what the experts find."""
+    """Answers queries over one library with the experts' finds. Thread-safe."""
 
     def __init__(
         self, store: Store, index: VectorSearch, model: Model, experts: Sequence[Expert], pictures: ClipExpert
     ) -> None:
-        """`experts` are asked in this order; `pictures` judges the clips of a filmstrip and what must not be shown."""
+        """`experts` are queried in this order; `pictures` judges the clips of a filmstrip and of what to exclude."""
         self._clips = store.clips
         self._listing = store.listing
         self._blobs = store.blobs
@@ -54,8 +54,8 @@ class Searcher:
 
         The arguments are those of `engine.protocol.searching.Search`.
 
-        Raises: QueryError, ModelError, PathError where the clip to be like has left the library, Abandoned between two
-        of its steps once it is not `wanted_still`.
+        Raises: QueryError, ModelError, PathError if the clip of `like` has left the library, Abandoned between two
+        steps once `wanted_still` returns False.
         """
         steps = Steps(wanted_still)
         request = SearchRequest(query, _plain_words(without), like, reach=limit + offset)
@@ -71,7 +71,7 @@ class Searcher:
             shown = _page(self._ordered(finds, sort, reverse), limit, offset)
         with steps("files"):
             files = self._listing.files([find.file_id for find in shown])
-            shown = [find for find in shown if find.file_id in files]  # none that was removed meanwhile
+            shown = [find for find in shown if find.file_id in files]  # skip files that were removed since the search
             described = tuple(files[i] for i in dict.fromkeys(find.file_id for find in shown))
         with steps("moments"):
             moments = tuple(self._moment(find, files[find.file_id]) for find in shown)
@@ -101,7 +101,7 @@ class Searcher:
         )
 
     def prepare(self) -> dict[str, float]:
-        """Load what a search needs; return what each part took, in milliseconds. Raises: ModelError."""
+        """Load what a search needs; return the milliseconds of each part. Raises: ModelError."""
         return self._pictures.prepare()
 
     def encode_references(self) -> None:
@@ -113,14 +113,14 @@ class Searcher:
         rankings: list[Ranking] = []
         for number, expert in enumerate(self._experts, 1):
             named = dict.fromkeys(find.file_id for r in rankings for find in r.finds if find.whole_file)
-            # A ranking that is fused, or shown in another order, may be shown from any place.
+            # A fused or reordered ranking may be shown from any place.
             is_alone = number == len(self._experts) and not any(ranking.finds for ranking in rankings)
             limit = request.reach if by_relevance and is_alone else None
             rankings.append(expert.retrieve(replace(request, named=tuple(named)), allowed, limit, steps))
         return rankings
 
     def _ordered(self, finds: Sequence[Find], sort: Sort, reverse: bool) -> list[Find]:
-        """Return the finds by relevance as they are, or by video, those with more than weak finds first."""
+        """Return the finds ordered by relevance, or by video, videos with more than weak finds first."""
         if sort is Sort.RELEVANCE:
             return list(finds)[:: -1 if reverse else 1]
         of_video: dict[int, list[Find]] = {}
@@ -134,7 +134,7 @@ class Searcher:
     def _browse(
         self, request: SearchRequest, sort: Sort, reverse: bool, limit: int, offset: int, steps: Steps
     ) -> SearchAnswer:
-        """List the files themselves, without those that show what is to be avoided."""
+        """List the files, except those that show what is to be excluded."""
         filters = request.query.filters
         without: Sequence[int] = ()
         if request.without:
@@ -171,7 +171,7 @@ class Searcher:
 
 
 def _plain_words(without: str) -> str:
-    """Return what must not be shown, as words. Raises: QueryError."""
+    """Return the description of what to exclude, as words. Raises: QueryError."""
     parsed = parse(without)
     if parsed.filters != Filters():
         raise QueryError("query.operator-excluded")

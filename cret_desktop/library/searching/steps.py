@@ -1,4 +1,4 @@
-"""The steps of one search: how long each takes, and the end of the search between two of them."""
+"""The steps of one search: their durations, and cancellation between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Abandoned(Exception):
-    """Nobody waits for the answer any more."""
+    """The answer is no longer wanted."""
 
 
 class Steps:
@@ -25,7 +25,7 @@ class Steps:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Run the block as the step `name`. Raises: Abandoned before it, once the answer is not wanted any more."""
+        """Run the block as the step `name`. Raises: Abandoned before it, once the answer is no longer wanted."""
         if not self._wanted_still():
             raise Abandoned
         began = time.perf_counter()
