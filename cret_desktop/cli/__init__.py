@@ -1,7 +1,7 @@
-"""The commands. A client of the same engine as the window: one writer, one wiring. Decides nothing about the library.
+"""The command line: a client of the same engine as the window. Decides nothing about the library.
 
-Answers go to standard output, everything said on the way to standard error. Exit status: 0 done, 1 done but some files
-failed, 2 usage, 3 library, 4 model, 5 storage, 6 engine, 7 export (see `errors`), 130 interrupted.
+Answers go to standard output, all other text to standard error. Exit status: 0 done, 1 done but some files failed, 2
+usage, 3 library, 4 model, 5 storage, 6 engine, 7 export (see `errors`), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cret_desktop.errors import CretError, Defect
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; returns the exit status. Errors meant for people become one sentence."""
+    """Run one command line and return the exit status. Errors with a message are printed as one sentence."""
     guard_standard_error()
     try:
         status = app(list(arguments), prog_name="cret-desktop", standalone_mode=False)
@@ -36,11 +36,11 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         err.print("cret-desktop: stopped; what was indexed is kept.")
         return 130
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         sys.stderr.close()
         return 0
     except Exception as error:
-        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's own, about usage
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # a usage error of click
             err.say(f"cret-desktop: {error.format_message()}", "red")
             return int(error.exit_code)
         raise
@@ -61,7 +61,7 @@ def main(
     """Search your videos by what they show. Without a command, opens the window."""
     if context.invoked_subcommand is None:
         return window.window(library=library, device=device)
-    # What stands before a command counts for it: the command's own options read these variables.
+    # Options before a command apply to it: the command's own options read these variables.
     if library is not None:
         os.environ[paths.LIBRARY_VARIABLE] = str(library)
     if device:
@@ -71,7 +71,7 @@ def main(
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.callback(invoke_without_command=True)(main)
-for _command in (  # as the help lists them
+for _command in (  # in the order of the help
     window.window,
     index.index,
     search.search,

@@ -1,4 +1,4 @@
-"""`cret-desktop adopt`: make a library that somebody else has made, or another computer, one's own."""
+"""`cret-desktop adopt`: take over a library that was made by another user or on another computer."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def adopt(
 
 
 def _folders_of(config: EngineConfig) -> list[str] | None:
-    """The folders that a library of somebody else's names; None for one's own.
+    """Return the folders named by a library that is not the user's own; None for the user's own.
 
-    A library that only a writer can open, such as one of an older version, names none.
+    Empty for a library that only a writer can open, such as one of an older version.
     """
     from cret_desktop.engine.adoption import Origin, standing
 

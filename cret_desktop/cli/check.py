@@ -1,4 +1,4 @@
-"""`cret-desktop check`: whether what the library stores is as it was written."""
+"""`cret-desktop check`: compare the library's stored data with its checksums."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check(
 
 
 def _share(subset: str) -> float:
-    """Raises: UsageError."""
+    """Return a share such as "5%" as a fraction. Raises: UsageError."""
     try:
         percent = float(subset.removesuffix("%"))
     except ValueError:

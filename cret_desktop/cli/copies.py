@@ -1,4 +1,4 @@
-"""Copies of the library and of what people said in it: `backup`, `restore`, `move`, `export-tags`, `import-tags`."""
+"""Copies of the library and of its annotations: `backup`, `restore`, `move`, `export-tags`, `import-tags`."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _held(contents: Contents) -> str:
 
 @contextmanager
 def _copying() -> Iterator[Callable[[int, int], None]]:
-    """Show how far a copy is, on a terminal."""
+    """Show the progress of a copy on a terminal."""
     with bar() as show:
         try:
             yield lambda done, total: show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")

@@ -1,4 +1,4 @@
-"""`cret-desktop demo`: a small library of real clips, indexed and asked a few things."""
+"""`cret-desktop demo`: a small library of real clips, indexed and searched."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cret_desktop.engine.client import EngineClient
 from cret_desktop.errors import CretError
 from cret_desktop.messages import Message
 
-# Each but the last is answered by one of the demo's clips; the last by none, and the table says so.
+# Each but the last is answered by one of the demo's clips; none matches the last, and the table says so.
 DEMO_QUERIES = (
     "a cat looking into the camera",
     "an espresso in a red cup on a wooden table",
@@ -64,7 +64,7 @@ def demo(
 
 
 def _make_demo_videos(folder: Path) -> None:
-    """In a child process: what decodes and paints pictures must not share one with the window."""
+    """Make the videos in a child process: decoders and painters must not share one with the window."""
     with ChildProcess("cret-demo", _demo_child, folder, only_answers=True) as child:
         try:
             failure = json.loads(child.receive())

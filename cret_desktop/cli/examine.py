@@ -1,4 +1,4 @@
-"""What the library holds and whether all works: `cret-desktop status`, `doctor`, `self-test`."""
+"""Reports on the library and the app: `cret-desktop status`, `doctor`, `self-test`."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _passage(text: str) -> protocol.Passage:
 
 
 def _to_seconds(text: str) -> float:
-    """Of '12.5', '1:02' or '1:02:03.5'. Raises: ValueError."""
+    """Return the seconds of '12.5', '1:02' or '1:02:03.5'. Raises: ValueError."""
     seconds = 0.0
     for part in text.split(":"):
         seconds = seconds * 60 + float(part)
@@ -93,12 +93,12 @@ def _to_seconds(text: str) -> float:
 
 
 def _found_passages(source: Path) -> tuple[protocol.Passage, ...]:
-    """The moments of all answers, in their order."""
+    """Return the moments of all answers, in their order."""
     try:
         lines = (sys.stdin.read() if source == Path("-") else source.read_text(encoding="utf-8")).splitlines()
         answers = [read_json(line) for line in lines if line.strip()]
         found = [_moment_of(moment) for answer in answers for moment in _results(answer)]
-    except Exception as error:  # a file that others made: whatever comes of it is its own fault
+    except Exception as error:  # an untrusted file: any error is a defect of the file
         raise UsageError("command.not-answers", source=source, reason=reason_of(error)) from error
     if not found:
         raise UsageError("command.no-moments", source=source)
@@ -106,7 +106,7 @@ def _found_passages(source: Path) -> tuple[protocol.Passage, ...]:
 
 
 def _results(answer: object) -> list[Any]:
-    """Raises: ValueError."""
+    """Return the moments of one answer. Raises: ValueError."""
     results = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(results, list) or not all(isinstance(found, dict) for found in results):
         raise Unusable(Message("command.line-not-an-answer"))
@@ -114,7 +114,7 @@ def _results(answer: object) -> list[Any]:
 
 
 def _moment_of(found: dict[str, Any]) -> protocol.Passage:
-    """Raises: ValueError."""
+    """Return one moment of an answer as a passage. Raises: ValueError."""
     path, start, end = found.get("path"), found.get("start"), found.get("end")
     if not isinstance(path, str) or not path or "\0" in path:
         raise Unusable(Message("command.moment-without-path"))

@@ -1,4 +1,4 @@
-"""`cret-desktop forget`: what has left the library is gone for good, and what may still tell of it is named."""
+"""`cret-desktop forget`: erase what was removed from the library, and list copies that may still contain it."""
 
 from __future__ import annotations
 

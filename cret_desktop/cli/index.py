@@ -87,18 +87,19 @@ def _totals_json(totals: IndexTotals) -> dict[str, Any]:
 
 @contextmanager
 def watching(engine: EngineClient, places: Sequence[str]) -> Iterator[Callable[[], protocol.IndexFinished]]:
-    """Show indexing's progress: a live line on a terminal, plain lines in a pipe. Yields a wait for its end.
+    """Show indexing's progress: a live line on a terminal, plain lines in a pipe. Yield a function that waits for its
+    end.
 
-    The end is that of a run over `places`, absolute paths, whatever else the engine indexes for other programs.
+    It waits for the end of a run over `places`, absolute paths, even if the engine indexes more for other programs.
     """
-    done = threading.Event()  # there is an outcome, and nothing is being optimised
+    done = threading.Event()  # set once there is an outcome and no graph is being built
     outcome: list[protocol.IndexFinished | protocol.EngineLost] = []
     bar = Progress(
         TextColumn("{task.fields[phase]}"), BarColumn(), TextColumn("{task.description}"), console=err, transient=True
     )
     task = bar.add_task("", total=None, phase="starting")
     last_line = 0.0
-    optimising = False  # waited for too: a program that ends takes the building of the graph with it
+    optimising = False  # waited for too: a program that exits aborts the building of the graph
 
     def listen(event: protocol.Event) -> None:
         nonlocal last_line, optimising
@@ -132,8 +133,8 @@ def watching(engine: EngineClient, places: Sequence[str]) -> Iterator[Callable[[
             err.say(PAUSED, "yellow")
 
     def is_over() -> bool:
-        """Whether a run over the places has ended, or none is left that could be."""
-        if not done.wait(0.5):  # in steps, so that Ctrl-C is heard on every system
+        """Return whether a run over the places has ended, or none can follow."""
+        if not done.wait(0.5):  # in steps, so that Ctrl-C works on every system
             return False
         if any(isinstance(event, protocol.EngineLost) for event in outcome):
             return True
@@ -154,7 +155,7 @@ def watching(engine: EngineClient, places: Sequence[str]) -> Iterator[Callable[[
             raise CretError(event.message)
         return event
 
-    # A run that is under way may have passed by what is new in these places; the one that is asked for comes after it.
+    # A run that is under way may already have passed these places; the requested one follows it.
     runs_before = int(engine.is_joined and engine.request(protocol.GetStatus()).result().indexing)
     unsubscribe = engine.subscribe(listen)
     for message in engine.notice:
@@ -172,7 +173,7 @@ def watching(engine: EngineClient, places: Sequence[str]) -> Iterator[Callable[[
 
 
 def _covers(finished: protocol.IndexFinished | protocol.EngineLost, places: Sequence[str]) -> bool:
-    """Whether a run was over all of these places, to its end."""
+    """Return whether a run covered all of these places and was completed."""
     if isinstance(finished, protocol.EngineLost) or finished.totals.cancelled:
         return False
     return all(any(is_inside(place, around) for around in finished.places) for place in places)

@@ -1,4 +1,4 @@
-"""`cret-desktop models`: list, download, import, use and remove them."""
+"""`cret-desktop models`: list, download, import, use and remove models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def models(
     """List, download, import, use and remove models."""
     if context.invoked_subcommand is not None:
         return 0
-    engine_config(library, device)  # every command refuses a device that there is not
+    engine_config(library, device)  # every command refuses an unavailable device
     return list_models(as_json)
 
 

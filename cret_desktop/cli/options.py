@@ -1,4 +1,4 @@
-"""The options that many commands take, and the configuration that comes of them."""
+"""Options shared by many commands, and the configuration built from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Library = Annotated[
     Path | None,
     typer.Option("--library", envvar=paths.LIBRARY_VARIABLE, help="The library's folder.", show_default=False),
 ]
-# Without these two, what was chosen in the window's settings.
+# The defaults of these two are the settings of the window.
 Device = Annotated[
     str,
     typer.Option(
@@ -33,7 +33,7 @@ Model = Annotated[
 
 
 def engine_config(library: Path | None, device: str, model: str = "", read_only: bool = False) -> EngineConfig:
-    """What was given on the command line, the rest as a person has set it in the window."""
+    """Return the configuration of the command line; omitted values come from the user's settings."""
     settings, problem = load(Settings, paths.settings_file())
     if problem:
         err.say(render(problem), "yellow")
@@ -42,7 +42,7 @@ def engine_config(library: Path | None, device: str, model: str = "", read_only:
 
 @contextmanager
 def reading(library: Path | None, device: str = "", model: str = "") -> Iterator[EngineClient]:
-    """An engine that only reads. Whatever there is to say of the library goes to standard error."""
+    """Yield a client of a read-only engine. Notices about the library go to standard error."""
     with EngineClient(engine_config(library, device, model, read_only=True)) as engine:
         for message in engine.notice:
             err.say(render(message), "yellow")

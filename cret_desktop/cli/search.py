@@ -1,4 +1,4 @@
-"""`cret-desktop search`: answers as a table, or as one JSON line a query."""
+"""`cret-desktop search`: answers as a table, or as one JSON line per query."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def search(
         picture = engine.request(protocol.ReadPicture(str(like.absolute()))).result() if like is not None else None
         for text in queries:
             try:
-                if not text.strip() and picture is None:  # the window lists all files then; nobody asks that here
+                if not text.strip() and picture is None:  # the window lists all files then; a command needs a query
                     raise QueryError("command.empty-query")
                 asked = protocol.Search(text, limit, without=without, like=picture, sort=sort)
                 answer = engine.request(asked).result()

@@ -1,6 +1,6 @@
-"""What the commands print with: answers to standard output, everything said on the way to standard error.
+"""The output of the commands: answers on standard output, all other text on standard error.
 
-Names go through `Terminal.say` or `cell`: a line that is printed is one line, and no name is markup.
+Names go through `Terminal.say` or `cell`: each is printed on one line and never parsed as markup.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from cret_desktop.foreign import visible
 
 
 class Terminal(Console):
-    """Shows what cannot be printed as a mark: a file's name could command the terminal, or be no text at all."""
+    """A console that replaces unprintable characters: a file's name could control the terminal, or be invalid text."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(_printable(segment.text), segment.style)
 
     def say(self, text: str, style: str | None = None) -> None:
-        """Print one line, whatever it holds: a line break in a name begins no line of its own."""
+        """Print a text on one line: a line break in a name does not start a new one."""
         self.print(visible(text), style=style, markup=False)
 
 
 def cell(text: str) -> Text:
-    """A text as a table's cell takes it: as it stands, whatever looks like markup in it."""
+    """Return a text for a table cell, unchanged and without markup."""
     return Text(visible(text))
 
 
@@ -43,7 +43,7 @@ err = Terminal(stderr=True, soft_wrap=True, highlight=False)
 
 @contextmanager
 def bar() -> Iterator[Callable[[float, float | None, str], None]]:
-    """Show how far something is, on a terminal. Yields what takes (done, of how much, words beside the bar)."""
+    """Show a progress bar on a terminal. Yield a function that takes (done, total, text beside the bar)."""
     words = TextColumn("{task.description}", markup=False)
     with Progress(BarColumn(), words, console=err, transient=True, disable=not err.is_terminal) as shown:
         task = shown.add_task("", total=None)

@@ -1,4 +1,4 @@
-"""`cret-desktop window`, and what opens where no command is given."""
+"""`cret-desktop window`, the default command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def window(
     screenshot: Annotated[Path | None, typer.Option(help="Write a picture of the window and end.")] = None,
 ) -> int:
     """Open the window."""
-    from cret_desktop import app as window_app  # Qt only where a window is wanted
+    from cret_desktop import app as window_app  # load Qt only if a window is needed
 
     config = engine_config(library, device, model)
     if screenshot is not None:

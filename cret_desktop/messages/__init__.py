@@ -1,9 +1,8 @@
-"""Sentences for people as codes with parameters, and the one catalog that words them in each language.
+"""User-visible sentences as codes with parameters, and the one catalog that words them in each language.
 
-`Message` is the value that every layer raises, stores and sends. `render` words it where a person reads it: in the
-window, the terminal, a log. `<language>.toml` beside this file holds the wording; all languages hold the same codes.
-
-This package imports nothing of the app, and never decides which language is spoken.
+`Message` is the value that every layer raises, stores and sends. `render` words it for display: in the window, the
+terminal, a log. `<language>.toml` beside this file contains the wording; all languages have the same codes. This
+package imports nothing of the app, and never chooses the language.
 """
 
 from cret_desktop.messages.catalog import SOURCE, codes, languages, placeholders, render, template

@@ -1,7 +1,7 @@
-"""The catalog of messages: loads the wording of each language and puts a message's parameters in.
+"""The catalog of messages: loads the wording of each language and inserts a message's parameters.
 
-A template is a sentence with `{name}` or, for a number, `{name:.1f}`. Rendering never raises: whoever reads an error
-must not meet another one. What is wrong with a message (an unknown code, a missing parameter) is logged and shown.
+A template is a sentence with `{name}` or, for a number, `{name:.1f}`. Rendering never raises, so that displaying an
+error cannot cause another one. A defect of a message (an unknown code, a missing parameter) is logged and shown.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from cret_desktop.messages.message import Message
 
 log = logging.getLogger(__name__)
 
-SOURCE = "en"  # the language that every other one falls back to
+SOURCE = "en"  # the language that all others fall back to
 _FOLDER = Path(__file__).parent
 _DECIMAL_COMMA = frozenset({"de"})
 
 
 def languages() -> list[str]:
-    """Return the codes of the languages in the catalog, the source's first."""
+    """Return the codes of the languages in the catalog, the source language first."""
     return sorted((path.stem for path in _FOLDER.glob("*.toml")), key=lambda language: (language != SOURCE, language))
 
 
@@ -33,19 +33,19 @@ def codes(language: str = SOURCE) -> frozenset[str]:
 
 
 def template(code: str, language: str = SOURCE) -> str:
-    """Return the wording of a code as the catalog has it. Raises: KeyError."""
+    """Return the wording of a code from the catalog. Raises: KeyError."""
     return _templates(language)[code]
 
 
 def placeholders(text: str) -> frozenset[str]:
-    """Return the names of the parameters in a template. Raises: ValueError for braces that do not match."""
+    """Return the names of the parameters in a template. Raises: ValueError for unmatched braces."""
     return frozenset(name for _, name, _, _ in Formatter().parse(text) if name is not None)
 
 
 def render(message: Message, language: str = SOURCE) -> str:
-    """Return a message as a sentence in a language; in the source's where the catalog has no such language.
+    """Return a message as a sentence in a language; in the source language if the catalog lacks that one.
 
-    A message inside of it is rendered as a part of the sentence, without its full stop.
+    A nested message is rendered as a part of the sentence, without its full stop.
     """
     templates = _templates(language if language in languages() else SOURCE)
     wording = templates.get(message.code)

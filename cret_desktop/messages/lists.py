@@ -1,4 +1,4 @@
-"""Lists of messages inside of a sentence, in the way of the language. Pure."""
+"""Lists of messages within a sentence, as the language forms them. Pure."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from cret_desktop.messages.message import Message
 
 
 def all_of(items: Sequence[Message]) -> Message:
-    """Return "a, b and c". `items` has at least one."""
+    """Return "a, b and c". `items` is not empty."""
     if len(items) == 1:
         return items[0]
     return Message("list.last", first=reduce(_next, items[:-1]), last=items[-1])
 
 
 def enumerated(items: Sequence[Message]) -> Message:
-    """Return "a, b, c". `items` has at least one."""
+    """Return "a, b, c". `items` is not empty."""
     return reduce(_next, items)
 
 
 def clauses(items: Sequence[Message]) -> Message:
-    """Return "a; b; c". `items` has at least one."""
+    """Return "a; b; c". `items` is not empty."""
     return reduce(lambda first, rest: Message("list.clause", first=first, rest=rest), items)
 
 

@@ -1,4 +1,4 @@
-"""One thing to say to a person, without its wording: a code and the values that its sentence names. Pure."""
+"""A user-visible message without its wording: a code and the values of its sentence. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, final
 
 CODE = re.compile(r"[a-z]+\.[a-z0-9]+(-[a-z0-9]+)*")  # section of the catalog, name in it
-MOST_DEPTH = 40  # messages inside of messages that are read
-_LARGEST = 1 << 64  # a whole number that is kept as one; Python refuses to write those of thousands of digits
+MOST_DEPTH = 40  # maximum depth of nested messages that are read
+_LARGEST = 1 << 64  # larger integers are stored as text; Python refuses to format those of thousands of digits
 
 Param: TypeAlias = "str | int | float | Message | os.PathLike[str]"
 
@@ -19,8 +19,8 @@ Param: TypeAlias = "str | int | float | Message | os.PathLike[str]"
 class Message:
     """A code of the catalog with its parameters. Immutable; equal and hashable by value.
 
-    A parameter is a text, a number, or another message (a reason inside of a sentence). A path becomes its text, and a
-    number that is not finite becomes its text too, so that every message has a JSON form.
+    A parameter is a text, a number, or another message (a reason within a sentence). A path becomes its text, as does a
+    number that is not finite, so that every message has a JSON form.
     """
 
     __slots__ = ("_code", "_params")
@@ -41,7 +41,7 @@ class Message:
         return dict(self._params)
 
     def mapped(self, change: Callable[[str], str]) -> Message:
-        """Return the same message with every text in its parameters changed, in those of its parameters too."""
+        """Return the same message with every text in its parameters changed, including nested messages."""
         changed: dict[str, Param] = {}
         for name, value in self._params:
             if isinstance(value, Message):
@@ -57,7 +57,7 @@ class Message:
 
     @classmethod
     def from_json(cls, value: object) -> Message:
-        """Read a message from JSON values that anybody may have written.
+        """Return a message from untrusted JSON values.
 
         The code need not be in the catalog: a newer version may have written it. Raises: ValueError.
         """
@@ -111,7 +111,7 @@ def _again(code: str, params: Mapping[str, Param]) -> Message:
 def _plain(value: Param) -> str | int | float | Message:
     if isinstance(value, bool):
         return str(value)
-    # `int` and `float` also make plain numbers of their subclasses (numpy's, enumerations').
+    # `int` and `float` also convert subclasses (numpy's, enumerations') to plain numbers.
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     if isinstance(value, int):

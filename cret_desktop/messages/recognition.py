@@ -1,4 +1,4 @@
-"""Find the message that an English reason renders: for libraries that were indexed before reasons were messages."""
+"""The message for an English reason: for libraries indexed before reasons were stored as messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from string import Formatter
 from cret_desktop.messages.catalog import codes, template
 from cret_desktop.messages.message import Message, Param
 
-# Reasons as earlier versions wrote them into a library's catalog, where the wording has changed since.
+# Reasons as earlier versions stored them in the catalog, with a wording that has changed since.
 FORMER = {  # wording -> code
     "No picture of this file could be decoded.": "file.no-frame",
     "The file is damaged or incomplete: it could be read up to {seconds} s only.": "file.damaged",
@@ -26,20 +26,20 @@ FORMER = {  # wording -> code
     "Decoding took more than {gigabytes} GB of memory, twice.": "file.decoder-memory",
     "The times of this file's pictures are damaged.": "file.bad-times",
 }
-STORED = "file"  # the section of all reasons that a library's catalog has ever held
+STORED = "file"  # the section of all reasons that a catalog has ever stored
 _LONGEST = 4000  # characters of a sentence
-_LEAST_WORDS = 6  # characters of its own that a wording needs to be known by
+_LEAST_WORDS = 6  # fixed characters that a wording needs to be recognised
 
 
 def is_stored(code: str) -> bool:
-    """Whether the message of a code may be the reason of a failure in a library's catalog."""
+    """Return whether the message of a code may be the reason of a failure in a library's catalog."""
     return code.partition(".")[0] == STORED
 
 
 def recognise(sentence: str) -> Message | None:
-    """Return the message that has this English wording, its parameters as texts; None where no message has it.
+    """Return the message with this English wording, its parameters as texts; None if there is none.
 
-    A parameter that is a reason becomes a message itself where it has the wording of one.
+    A `reason` parameter becomes a message itself if it has the wording of one.
     """
     return _recognised(sentence, sentences=True) if len(sentence) <= _LONGEST else None
 
@@ -57,7 +57,7 @@ def _recognised(text: str, sentences: bool) -> Message | None:
 
 @cache
 def _patterns(sentences: bool) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Return the patterns of all sentences, or of all that stands inside of one; the most particular ones first."""
+    """Return the patterns of all sentences, or of all parts of sentences; the most specific first."""
     wordings = [(template(code), code) for code in sorted(codes()) if not sentences or is_stored(code)]
     wordings += list(FORMER.items())
     known = [(words, code) for words, code in wordings if words.endswith(".") == sentences]
