@@ -1,8 +1,8 @@
 """The window's composition root: builds the application without running it, so that tests can hold it.
 
-Start-up order: Qt, a look whether a window is there already, words, theme, the window on the screen, and only then the
-engine, in a process of its own. What a setting does to more than one part is decided here. Nothing here or in `gui`
-imports torch, cv2, av or hnswlib.
+Start-up order: Qt, the check for a window that is already open, translations, theme, the window on the screen, and only
+then the engine, in a process of its own. Effects of a setting on more than one part are decided here. Nothing here or
+in `gui` imports torch, cv2, av or hnswlib.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from cret_desktop.settings import Settings, load, save
 
 log = logging.getLogger(__name__)
 
-SCREENSHOT_SECONDS = 180  # a model is loaded meanwhile, perhaps on a slow machine
+SCREENSHOT_SECONDS = 180  # includes loading a model, perhaps on a slow machine
 ENGINE_SETTINGS = (
     "model",
     "device",
@@ -51,16 +51,15 @@ ENGINE_SETTINGS = (
     "disk_budget",
     "gentle",
     "pause_on_battery",
-)  # named as in EngineConfig
+)  # same names as in EngineConfig
 
 
 class Application(QObject):
     """One window with its engine. `qt` is the QApplication; the other attributes are its parts.
 
-    `restarting`: once it has closed, it is to be started again.
-    Signals: `library_changed(Path)`, another folder's library is used.
-
-    `tray` is there while a person wants the app to go on with its window closed and the system has a tray.
+    `restarting`: whether the app starts again after it has closed.
+    `tray`: set while the user wants the app to keep running with its window closed and the system has a tray.
+    Signals: `library_changed(Path)`, the folder of another library is now in use.
     """
 
     library_changed = Signal(object)
@@ -100,14 +99,14 @@ class Application(QObject):
         self.preferences.failed.connect(self.window.show_error)
 
     def open(self) -> None:
-        """Show the window and start the engine behind it; what is asked meanwhile waits for it."""
+        """Show the window and start the engine behind it; requests made before the engine is up wait for it."""
         self.window.show()
         self.bridge.open()
         if self.preferences.problem:
             self.window.banner.say(i18n.said(self.preferences.problem))
 
     def bring_to_front(self, query: str = "", places: Sequence[str] = ()) -> None:
-        """Show the window, from the tray or from behind others, with `query` searched and `places` being added."""
+        """Show the window, from the tray or from behind others; search for `query` and add `places`."""
         self.window.setWindowState(self.window.windowState() & ~Qt.WindowState.WindowMinimized)
         self.window.show()
         self.window.raise_()
@@ -118,7 +117,7 @@ class Application(QObject):
             self.window.search_bar.search(query)
 
     def close(self) -> None:
-        """Take the window away at once and end the engine; `bridge.closed` follows. Safe to call twice."""
+        """Hide the window at once and end the engine; `bridge.closed` follows. Safe to call twice."""
         if self.tray is not None:
             self.tray.close()
             self.tray = None
@@ -134,7 +133,7 @@ class Application(QObject):
         self.close()
 
     def close_and_wait(self) -> None:
-        """Close, and return when the engine has ended; at once where it has ended already."""
+        """Close, and return once the engine has ended."""
         self.close()
         if not self.bridge.is_closed:
             loop = QEventLoop()
@@ -142,13 +141,13 @@ class Application(QObject):
             loop.exec()
 
     def dispose(self) -> None:
-        """Destroy the window and its parts, in Qt's order. Left to Python's last collection they would outlive Qt."""
+        """Destroy the window and its parts in Qt's order. Python's last collection would destroy them after Qt."""
         other_programs.leave_clipboard()
         self.window.deleteLater()
         self.deleteLater()
         self.qt.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         gc.unfreeze()
-        gc.collect()  # what is in cycles, too
+        gc.collect()  # including objects in reference cycles
 
     def _on_window_closing(self) -> None:
         if self.tray is None:
@@ -163,7 +162,7 @@ class Application(QObject):
             try:
                 save(self._state, self._state_file)
             except errors.StorageError as error:
-                log.warning("%s", error)  # the next start has the window as it was before: not worth a word in it
+                log.warning("%s", error)  # the next start uses the older window state: no message needed
 
     def _on_settings(self, before: Settings, now: Settings) -> None:
         if now.theme != before.theme:
@@ -175,7 +174,7 @@ class Application(QObject):
             self.bridge.restart(**changes)
 
     def _use_library(self, folder: str) -> None:
-        """The library in a folder is used from now on. Remembered, unless another one was named for this start."""
+        """Switch to the library in `folder`. Store the choice unless this run was started with another library."""
         settings = self.preferences.settings
         usual = Path(settings.library) if settings.library else paths.default_library()
         if self.bridge.client.config.library == usual.absolute():
@@ -202,9 +201,10 @@ def build_application(
     preferences: Preferences | None = None,
     state_file: Path | None = None,
 ) -> Application:
-    """Everything but the event loop. `open()` shows it.
+    """Return the application with everything but the event loop. `open()` shows it.
 
-    Without `preferences` all settings have their defaults; without `state_file` the window is as new, and forgotten.
+    Without `preferences`, all settings have their defaults. Without `state_file`, the window state is neither restored
+    nor saved.
     """
     return Application(_qt(argv), config, preferences or Preferences(), state_file)
 
@@ -218,7 +218,7 @@ def _qt(argv: Sequence[str]) -> QApplication:
 
 
 def launch(places: Sequence[str]) -> int:
-    """The window as launchers open it: as it is set, with files and folders to add. Returns an exit status."""
+    """Open the window with the stored settings and add `places` (files and folders). Return an exit status."""
     try:
         settings, problem = load(Settings, paths.settings_file())
         if problem:
@@ -233,10 +233,10 @@ def launch(places: Sequence[str]) -> int:
 
 
 def run(config: EngineConfig, query: str = "", places: Sequence[str] = ()) -> int:
-    """Open the window and stay until it is closed. Returns an exit status.
+    """Open the window and return an exit status once it is closed.
 
-    `query` is typed, `places` (absolute paths) are added. Where a window on this library is open already, it comes to
-    the front and gets both, and this returns at once.
+    `query` is searched and `places` (absolute paths) are added. If a window on this library is already open, it comes
+    to the front and receives both, and this returns at once.
     """
     qt = _qt(sys.argv[:1])
     instance = SingleInstance(config.library, paths.instance_folder(), qt)
@@ -249,7 +249,7 @@ def run(config: EngineConfig, query: str = "", places: Sequence[str] = ()) -> in
     settings = preferences.settings
     config = replace(config, gentle=settings.gentle, pause_on_battery=settings.pause_on_battery, watch=True)
     application = build_application([], config, preferences, paths.window_state_file())
-    qt.setQuitOnLastWindowClosed(False)  # the engine's end comes after the window's
+    qt.setQuitOnLastWindowClosed(False)  # the engine ends after the window
     application.bridge.closed.connect(qt.quit)
     instance.called.connect(application.bring_to_front)
 
@@ -264,7 +264,7 @@ def run(config: EngineConfig, query: str = "", places: Sequence[str] = ()) -> in
     try:
         with _defects_shown(application), _interrupts_close(application):
             application.open()
-            gc.freeze()  # what there is now stays: later collections need not look through it, and are short
+            gc.freeze()  # objects that exist now stay: later collections need not scan them, and are short
             gc.enable()
             if query or places:
                 application.bring_to_front(query, places)
@@ -278,10 +278,10 @@ def run(config: EngineConfig, query: str = "", places: Sequence[str] = ()) -> in
 
 
 def _offer_older_profile(qt: QApplication, library: Path) -> bool:
-    """Before settings are read, as they may come with it. Returns whether to go on."""
+    """Offer an older profile before settings are read, as it may contain them. Return whether to continue."""
     if library != paths.data_folder() / "library" or library.exists():
         return True
-    from cret_desktop.engine import older_profile  # a first start alone needs it
+    from cret_desktop.engine import older_profile  # needed only at the first start
     from cret_desktop.gui.shell.older_profile import offer
 
     profile = older_profile.find()
@@ -295,10 +295,10 @@ def _offer_older_profile(qt: QApplication, library: Path) -> bool:
 
 
 def _start_again() -> None:
-    """As a process of its own, by the command that started this one."""
-    program = os.environ.get("APPIMAGE", sys.executable)  # what an AppImage runs from is gone when it has ended
+    """Start the command of this process again, as a separate process."""
+    program = os.environ.get("APPIMAGE", sys.executable)  # an AppImage's mount point is gone once it has ended
     given = sys.argv[1:] if getattr(sys, "frozen", False) else sys.orig_argv[1:]
-    with environment.of_other_programs():  # the folder that `python -m` was started in may be where the package lies
+    with environment.of_other_programs():  # the current folder of `python -m` may contain the package
         started = QProcess.startDetached(program, given)[0]
     if not started:
         log.error("%s could not be started again", program)
@@ -307,7 +307,7 @@ def _start_again() -> None:
 def screenshot(config: EngineConfig, query: str, path: Path) -> None:
     """Write a picture of the window with the answer to `query`. Needs no display and changes nothing in the library.
 
-    Raises: what the engine or the search raises; StorageError where the picture cannot be written.
+    Raises: errors of the engine and of the search; StorageError if the picture cannot be written.
     """
     if QApplication.instance() is None:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -333,7 +333,7 @@ def screenshot(config: EngineConfig, query: str, path: Path) -> None:
         deadline.start()
         window.search_bar.search(query)
         loop.exec()
-        window.grab()  # asks for the thumbnails of what is in sight
+        window.grab()  # requests the visible thumbnails
         if not problems and not window.thumbnails.is_idle:
             window.thumbnails.idle.connect(loop.quit)
             loop.exec()
@@ -348,7 +348,7 @@ def screenshot(config: EngineConfig, query: str, path: Path) -> None:
 
 @contextmanager
 def _defects_shown(application: Application) -> Iterator[None]:
-    """Show exceptions that nothing has caught, instead of losing them in a terminal that may not be there."""
+    """Show uncaught exceptions in the window instead of losing them in a terminal that may not exist."""
 
     def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         log.error("uncaught in the window", exc_info=(kind, error, trace))
@@ -363,7 +363,7 @@ def _defects_shown(application: Application) -> Iterator[None]:
 
 @contextmanager
 def _interrupts_close(application: Application) -> Iterator[None]:
-    """Ctrl+C in the terminal closes the window. Python sees signals between bytecodes; a socket wakes Qt."""
+    """Close the window on Ctrl+C in the terminal. Python handles signals between bytecodes; a socket wakes Qt."""
     if sys.platform == "win32":
         yield
         return

@@ -1,4 +1,4 @@
-"""One way to stop work that is under way: a token for each request, export, download or run of indexing."""
+"""Cooperative cancellation: one token for each request, export, download or indexing run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class CancelToken:
-    """Says whether one piece of work is still wanted. Once cancelled, it stays so. Thread-safe."""
+    """A flag that one piece of work is no longer wanted. It cannot be unset. Thread-safe."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -26,14 +26,14 @@ class CancelToken:
                 callback()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until cancelled, or for `seconds` at most. Returns whether it is cancelled."""
+        """Block until cancelled, or for at most `seconds`. Return whether the token is cancelled."""
         return self._event.wait(max(0.0, seconds))
 
     @contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
         """Within the block, call `callback` on cancellation, from the thread that cancels.
 
-        A token that is cancelled already calls it at once. `callback` must not wait for the block to end.
+        If the token is already cancelled, call it at once. `callback` must not wait for the block to end.
         """
         with self._lock:
             self._callbacks.append(callback)

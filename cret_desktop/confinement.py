@@ -1,11 +1,12 @@
-"""Takes from this process what it does not need, for good: files, the network, other programs. Linux only.
+"""Permanent confinement of this process: files, the network, other programs. Linux only.
 
-For children that read what strangers have made: a fault in a codec then gives away the process, not the account. Two
-means of the kernel are used, and each holds without the other. *Landlock* bounds which files can be opened; *seccomp*
-refuses system calls. Neither can be taken back, and threads and children inherit both.
+For children that read files from untrusted sources: a flaw in a codec then compromises the process, not the account.
+Two kernel mechanisms are used, and each works without the other. *Landlock* limits which files can be opened; *seccomp*
+refuses system calls. Neither can be undone, and threads and children inherit both.
 
-Uses ctypes alone and imports nothing of ours, so that a child can confine itself before it imports a decoder: Landlock
-does not reach the threads that run already. Never raises where a kernel lacks something: it says so.
+This module uses only ctypes and imports nothing of the app, so that a child can confine itself before it imports a
+decoder: Landlock does not apply to threads that already run. It never raises if a kernel lacks a mechanism: it returns
+a sentence.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def no_new_privileges() -> None:
-    """Let nothing that this process starts gain rights by a set-user-id bit. Linux only."""
+    """Prevent this process and its children from gaining privileges through set-user-id bits. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def confine(read: Iterable[str | os.PathLike[str]] = (), write: Iterable[str | os.PathLike[str]] = ()) -> str:
-    """Confine this process for the rest of its life; returns '' or one sentence that names what could not be enforced.
+    """Confine this process permanently; return '' or one sentence that names what could not be enforced.
 
-    Files: it opens the program's own (Python, its packages, the system's libraries), what is at or below `read`, and
-    what is at or below `write`. It creates, changes and removes nothing except below the folders of `write`. Places
-    that do not exist are left out. Descriptors that are open stay usable, and more can be handed to it.
+    Files: the process can open the program's own (Python, its packages, the system's libraries), and everything at or
+    below `read` and `write`. It can create, change and remove files only below the folders of `write`. Places that do
+    not exist are skipped. Open descriptors stay usable, and more can be passed to the process.
 
-    The rest: no sockets, no programs, no processes (threads can be started), no signals to and no look into other
-    processes, no change of owners, permissions and times, nothing that only administrators need.
+    Refused: sockets, programs, processes (threads can be started), signals to and inspection of other processes,
+    changes of owners, permissions and times, and all that needs administrator rights.
 
-    To be called first of all, in a process with one thread.
+    Call it first of all, in a process with one thread.
     """
     if sys.platform != "linux":
         return "This system is not Linux: what opens media files runs with all rights of this account."
@@ -62,24 +63,24 @@ def confine(read: Iterable[str | os.PathLike[str]] = (), write: Iterable[str | o
 
 @cache
 def report(sentence: str) -> None:
-    """Log what `confine` said in a child, in the process that started it: each sentence once, and nothing for ''."""
+    """Log the sentence that `confine` returned in a child process. Each is logged once; '' is ignored."""
     if sentence:
         log.warning("%s", sentence)
 
 
 # --- Landlock: which files ------------------------------------------------------------------------------------------
 
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every processor
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _VERSION, _PATH_BENEATH = 1, 1
 _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR = 1 << 1, 1 << 2, 1 << 3, 1 << 4
 _REMOVE_FILE, _MAKE_DIR, _MAKE_FILE, _REFER, _TRUNCATE = 1 << 5, 1 << 7, 1 << 8, 1 << 13, 1 << 14
 _READ = _READ_FILE | _READ_DIR
 _CHANGE = _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_FILE | _REFER | _TRUNCATE
-_OF_FILES = _READ_FILE | _WRITE_FILE | _TRUNCATE  # rights that a rule on a single file can give
-# Version of the interface -> bits of rights over files that it knows.
+_OF_FILES = _READ_FILE | _WRITE_FILE | _TRUNCATE  # rights that a rule for a single file can grant
+# ABI version -> number of bits for file rights.
 _FILE_BITS = {1: 13, 2: 14, 3: 15, 4: 15}
 _NEWEST_FILE_BITS = 16
-_NETWORK, _SCOPES = 0b11, 0b11  # no TCP; no abstract sockets of others, no signals to others
+_NETWORK, _SCOPES = 0b11, 0b11  # no TCP; no abstract sockets of other processes, no signals to them
 
 _SYSTEM_PLACES = (
     *("/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store"),
@@ -89,7 +90,7 @@ _SYSTEM_PLACES = (
 
 
 def _program_places() -> list[str]:
-    """Where what this program is made of lies."""
+    """Return the places that contain the program's own files."""
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     python = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, *filter(None, sys.path)]
     libraries = filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
@@ -118,7 +119,7 @@ def _bound_files(readable: Sequence[str], writable: Sequence[str]) -> bool:
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
-    """Add a rule. A place that is not there, or that this account cannot reach, gets none: nothing is lost by it."""
+    """Add a rule. A path that does not exist or is out of this account's reach gets none, which loses nothing."""
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
@@ -134,7 +135,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 # --- seccomp: which system calls ------------------------------------------------------------------------------------
 
-# Name -> number on x86_64 and on aarch64; -1 where that processor has no such call.
+# Name -> number on x86_64 and on aarch64; -1 if that architecture has no such call.
 _REFUSED_ALWAYS = {
     # other programs and processes
     "execve": (59, 221), "execveat": (322, 281), "fork": (57, -1), "vfork": (58, -1),
@@ -143,11 +144,11 @@ _REFUSED_ALWAYS = {
     "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "kcmp": (312, 272),
     "perf_event_open": (298, 241), "migrate_pages": (256, 238), "move_pages": (279, 239),
-    # the network, and ways to other processes that no file stands for
+    # the network, and inter-process communication without files
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
     "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180), "mq_unlink": (241, 181),
     "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
-    # what only administrators need, or what has been a way into the kernel
+    # calls for administrators, and calls that have been used to attack the kernel
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     "bpf": (321, 280), "userfaultfd": (323, 282), "unshare": (272, 97), "setns": (308, 268),
     "mount": (165, 40), "umount2": (166, 39), "move_mount": (429, 429), "open_tree": (428, 428),
@@ -160,7 +161,7 @@ _REFUSED_ALWAYS = {
     "sethostname": (170, 161), "setdomainname": (171, 162), "ioperm": (173, -1), "iopl": (172, -1),
     "modify_ldt": (154, -1), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
     "fanotify_init": (300, 262), "fanotify_mark": (301, 263), "vhangup": (153, 58),
-    # what Landlock does not bound: owners, permissions, times and attributes of files, and devices
+    # operations that Landlock does not limit: owners, permissions, times and attributes of files, and devices
     "mknod": (133, -1), "mknodat": (259, 33), "chmod": (90, -1), "fchmod": (91, 52), "fchmodat": (268, 53),
     "chown": (92, -1), "lchown": (94, -1), "fchown": (93, 55), "fchownat": (260, 54), "utime": (132, -1),
     "utimes": (235, -1), "futimesat": (261, -1), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6),
@@ -175,21 +176,21 @@ _LOOKED_INTO = {
     "clone": (56, 220), "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131), "prlimit64": (302, 261),
     "ioctl": (16, 29), "open": (2, -1), "openat": (257, 56), "openat2": (437, 437),
 }  # fmt: skip
-_NEWEST_CALL = 450  # of those that were judged above; a later one is answered as by a kernel that lacks it
-_X32 = 0x40000000  # from here on, calls of a third kind of program, which ours is not
-_PROCESSORS = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, and the kernel's own name
+_NEWEST_CALL = 450  # the newest that is judged above; a later one gets ENOSYS, as on a kernel that lacks it
+_X32 = 0x40000000  # from here on, calls of the x32 ABI, which this program does not use
+_PROCESSORS = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, and AUDIT_ARCH value
 _OPENS_TO_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _CLONE_THREAD = 0x10000
-# Asked of any file by Python and C: is it a terminal, how wide, how much waits in it; not to block, not to hand down.
+# Used by Python and C on any file: terminal check, window size, bytes waiting, non-blocking mode, close-on-exec.
 _HARMLESS_CONTROLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # of the kernel's packet filters
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF opcodes
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_NUMBER, _PROCESSOR, _ARGUMENTS = 0, 4, 16  # where a filter finds them
+_NUMBER, _PROCESSOR, _ARGUMENTS = 0, 4, 16  # offsets in `struct seccomp_data`
 _PR_SET_SECCOMP_MODE_FILTER, _ALL_THREADS = 1, 1
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 
-_Step = tuple[int, int, int, int]  # code, steps to skip where true, where false, value
+_Step = tuple[int, int, int, int]  # code, jump if true, jump if false, value
 
 
 def _bound_calls(changes_files: bool) -> bool:
@@ -203,7 +204,7 @@ def _bound_calls(changes_files: bool) -> bool:
 
 
 def _machine() -> str:
-    """The processor by whose numbers this process makes system calls; '' for an older one that the kernel imitates."""
+    """Return the architecture whose system call numbers this process uses; '' for a 32-bit process."""
     return os.uname().machine if struct.calcsize("P") == 8 else ""
 
 
@@ -215,7 +216,7 @@ def _filter(machine: str, own: int, changes_files: bool) -> list[_Step]:
         (_EQUAL, 1, 0, processor),
         (_RETURN, 0, 0, unknown),
         (_LOAD, 0, 0, _NUMBER),
-        (_AT_LEAST, 0, 1, _NEWEST_CALL + 1),  # _X32 among them
+        (_AT_LEAST, 0, 1, _NEWEST_CALL + 1),  # includes _X32
         (_RETURN, 0, 0, unknown),
     ]
 
@@ -225,7 +226,7 @@ def _filter(machine: str, own: int, changes_files: bool) -> list[_Step]:
             steps.extend([(_EQUAL, 0, len(then), number), *then])
 
     def argument(position: int) -> _Step:
-        return _LOAD, 0, 0, _ARGUMENTS + 8 * position  # its lower half: none that is judged here is longer
+        return _LOAD, 0, 0, _ARGUMENTS + 8 * position  # lower half: no argument that is judged here is longer
 
     def only(position: int, values: Sequence[int], otherwise: int) -> list[_Step]:
         tests = [(_EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
@@ -233,7 +234,7 @@ def _filter(machine: str, own: int, changes_files: bool) -> list[_Step]:
 
     for name in _REFUSED_ALWAYS:
         when(name, (_RETURN, 0, 0, refused))
-    # Threads only. The newer call keeps its flags where a filter cannot see them; libraries then use the older one.
+    # Threads only. clone3 keeps its flags out of a filter's sight; on ENOSYS, libraries fall back to clone.
     when("clone", argument(0), (_ANY_BIT, 1, 0, _CLONE_THREAD), (_RETURN, 0, 0, refused), (_RETURN, 0, 0, _ALLOW))
     when("clone3", (_RETURN, 0, 0, unknown))
     when("kill", *only(0, [own], refused))

@@ -1,5 +1,7 @@
-"""The environment that other processes get. Children of ours get PYTHONSAFEPATH, which the package sets when it is
-imported; a person's player or editor gets what this process was given, for it may be written in Python and rely on it.
+"""The environment of other processes.
+
+The app's own children get PYTHONSAFEPATH, which the package sets when it is imported. A user's player or editor gets
+the value that this process was given, as it may be written in Python and rely on it.
 """
 
 from __future__ import annotations
@@ -16,14 +18,14 @@ _changing = threading.RLock()
 
 @contextmanager
 def of_children() -> Iterator[None]:
-    """Start children in this block, where a thread of the same process may start programs of others."""
+    """Start the app's own children in this block, if another thread of the process may start other programs."""
     with _changing:
         yield
 
 
 @contextmanager
 def of_other_programs() -> Iterator[None]:
-    """Start programs that are not ours in this block."""
+    """Start programs that are not part of the app in this block."""
     with _changing:
         ours = os.environ.get("PYTHONSAFEPATH")
         _set(GIVEN_SAFE_PATH)

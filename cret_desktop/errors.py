@@ -1,26 +1,26 @@
-"""Every error a user can meet: a code of the catalog of messages, with the values that its sentence names.
+"""Every error that can reach the user: a code of the message catalog, with the values of its sentence.
 
 CretError
-├── UsageError            a request that cannot be carried out as asked (exit 2)
+├── UsageError            a request that cannot be carried out as given (exit 2)
 │   ├── QueryError            an empty query, an unknown operator
-│   └── PathError             a path that is missing or holds nothing to index
+│   └── PathError             a path that is missing or contains nothing to index
 ├── LibraryError          the library as a whole (exit 3)
 │   ├── LibraryLocked         another program is writing to it
 │   ├── LibraryTooNew         made by a newer version
-│   ├── LibraryMissing        no library there
-│   ├── LibraryStrange        made by somebody else, and not adopted
+│   ├── LibraryMissing        no library at this path
+│   ├── LibraryStrange        made on another computer, and not adopted
 │   └── LibraryDamaged        the catalog cannot be read
-├── ModelError            weights missing, foreign or unfit (exit 4)
-│   └── DownloadCancelled     the person stopped it; it can go on
+├── ModelError            weights missing, of an unknown format or unsuitable (exit 4)
+│   └── DownloadCancelled     cancelled by the user; it can be resumed
 ├── StorageError          disk full, read-only, permission (exit 5)
-│   └── CopyCancelled         the person stopped the copying of a library; nothing of it is left
+│   └── CopyCancelled         copying a library was cancelled by the user; nothing of the copy is left
 ├── EngineError           the engine process ended or does not answer (exit 6)
-│   └── Defect                a mistake in the program, with its traceback
+│   └── Defect                a bug in the program, with its traceback
 ├── ExportError           a clip or a list could not be written (exit 7)
-│   └── ExportCancelled       the person stopped it
-└── MediaError            one video file; never ends a run
-    ├── BadFile               will not decode until it changes
-    └── DecoderFailed         a decoder process died or stalled; worth one more try
+│   └── ExportCancelled       cancelled by the user
+└── MediaError            one video file; never ends an indexing run
+    ├── BadFile               cannot be decoded until it changes
+    └── DecoderFailed         a decoder process died or stalled; worth one retry
 
 `str(error)` is the English sentence, for logs and the terminal; the window renders `error.message` in its own language.
 This module never formats a traceback and never decides what is shown.
@@ -32,16 +32,16 @@ from cret_desktop.messages import Message, Param, render
 
 
 class CretError(Exception):
-    """Base of all errors that carry a message meant for a person.
+    """Base class of all errors with a message for the user.
 
-    Raised with a code and its parameters, or with a message that is there already.
+    Takes a code and its parameters, or a complete message.
     """
 
     exit_status = 1
 
     def __init__(self, code: str | Message, /, **params: Param) -> None:
         self.message = code if isinstance(code, Message) else Message(code, **params)
-        super().__init__(self.message)  # the arguments that pickle gives to a copy
+        super().__init__(self.message)  # the arguments that pickle passes to a copy
 
     def __str__(self) -> str:
         return render(self.message)
@@ -104,7 +104,7 @@ class EngineError(CretError):
 
 
 class Defect(EngineError):
-    """A mistake in the engine. `details` is its traceback, for a report."""
+    """A bug in the engine. `details` is its traceback, for a report."""
 
     def __init__(self, code: str | Message, /, details: str = "", **params: Param) -> None:
         super().__init__(code, **params)
@@ -138,7 +138,7 @@ def of_kind(name: str, message: Message) -> CretError | None:
 
 
 class StoreFault(Exception):
-    """A store failed on a defect of this program, not on its disk or its content. No CretError: it has a traceback."""
+    """A store failed because of a bug in this program, not its disk or content. Not a CretError: it has a traceback."""
 
 
 class ValueRefused(StoreFault):

@@ -1,6 +1,6 @@
-"""Text and JSON that others wrote: names of files, files to import, output of other programs. Pure.
+"""Text and JSON from other sources: file names, files to import, output of other programs. Pure.
 
-Nothing here trusts what it is given, and nothing raises other than it says.
+Nothing here trusts its input, and each function raises only the errors it documents.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 from cret_desktop.messages import Message, render
 
 MARK = "\ufffd"  # stands for a character that cannot be shown
-_LONGEST_NUMBER = 20  # characters of a whole number: SQLite's and C's largest have 19
+_LONGEST_NUMBER = 20  # digits of an integer: the largest of SQLite and C have 19
 _LONGEST_REASON = 300
-# What a system says for the errors that people meet. Its own words may be in any language.
+# Wording for the system errors that users meet. The system's own text may be in any language.
 _SYSTEM = {
     errno.EPERM: Message("os.not-permitted"),
     errno.ENOENT: Message("os.not-found"),
@@ -56,7 +56,7 @@ _SYSTEM = {
 
 
 class Unusable(ValueError):
-    """A value of somebody else's that cannot be used, with the reason as a message: a part of a sentence."""
+    """An unusable value from another source. `message` is the reason, as a part of a sentence."""
 
     def __init__(self, message: Message) -> None:
         self.message = message
@@ -67,20 +67,20 @@ class Unusable(ValueError):
 
 
 def visible(text: str, shown_as: Callable[[str], str] = lambda letter: MARK) -> str:
-    """A text on one line, in which no character commands a terminal or hides another.
+    """Return a text as one printable line, with no character that controls a terminal or hides another.
 
-    Control characters, line breaks, marks of direction, and halves of characters are replaced by `shown_as` of them.
+    Control characters, line breaks, direction marks and lone surrogates are replaced by `shown_as` of them.
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else shown_as(c) for c in text)
 
 
 def escaped(letter: str) -> str:
-    """A character as Python writes it in a string: \\n, \\x1b, \\u202e."""
+    """Return a character as Python writes it in a string: \\n, \\x1b, \\u202e."""
     return letter.encode("unicode_escape").decode("ascii")
 
 
 def why(error: BaseException) -> str:
-    """What an error says, as the end of a sentence: short, on one line, without a full stop."""
+    """Return the reason of an error as the end of a sentence: short, on one line, without a full stop."""
     match error:
         case OSError(strerror=str() as words):
             said = words.lower()
@@ -96,9 +96,9 @@ def why(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> Message:
-    """Return what an error says as a message: a part of a sentence, or the whole sentence of a CretError.
+    """Return the reason of an error as a message: a part of a sentence, or the whole sentence of a CretError.
 
-    What the app has no wording for is quoted, and keeps the language of the library or system that said it.
+    An error without wording of the app's own is quoted, in the language of the library or system it comes from.
     """
     match error:
         case object(message=Message() as said):
@@ -124,14 +124,14 @@ def reason_of(error: BaseException) -> Message:
 
 
 def short(text: str) -> str:
-    """Return the beginning of a text that a stranger may have written: on one line, printable, without a full stop."""
+    """Return the beginning of an untrusted text: on one line, printable, without a full stop."""
     return visible(" ".join(text[:_LONGEST_REASON].split())).rstrip(".")
 
 
 def read_json(content: bytes | str) -> Any:
-    """The value of a JSON text. Raises: ValueError that says why it cannot be used, whatever the content.
+    """Return the value of a JSON text. Raises: ValueError with the reason, whatever the content.
 
-    Refused are also numbers that are not finite or too large for any use, and names that stand twice in one object.
+    Numbers that are not finite or are too large, and duplicate names in one object, are refused as well.
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
@@ -146,7 +146,7 @@ def read_json(content: bytes | str) -> Any:
 
 
 def is_text(value: object) -> bool:
-    """Whether a value is a text that UTF-8 can hold."""
+    """Return whether a value is a text that UTF-8 can encode."""
     try:
         return isinstance(value, str) and value.encode() is not None
     except UnicodeEncodeError:

@@ -1,8 +1,9 @@
-"""The one door to the files of a library's folder: names of our own pattern only, and never through a link.
+"""The only access to the files of a library's folder: names that match the app's pattern only, and never through a
+link.
 
-A library may come from somebody else, and a name in its catalog may be any text. So a name is looked up here by a
-strict pattern, and every part of its path is opened without following links; nothing absolute, no `..`, no drive. What
-is written has a new file put in the name's place, so that a file which another name leads to as well keeps its content.
+A library may come from another person, and a name in its catalog may be any text. So a name is checked against a strict
+pattern, and every part of its path is opened without following links; nothing absolute, no `..`, no drive. Writing puts
+a new file in the name's place, so that a file which has another name as well keeps its content.
 """
 
 from __future__ import annotations
@@ -24,20 +25,21 @@ from cret_desktop.atomic_write import flush_to_disk, put_in_place
 
 CATALOG, LOCK, HOLDER, LOG, PACE = "catalog.sqlite", "writer.lock", "writer.pid", "engine.log", "pace.json"
 THUMBNAILS, GRAPHS, CALIBRATION = "thumbnails", "graphs", "calibration"
-# Beside a catalog: there for as long as a writer has it, and still there where it did not close it; its first pages.
+# Beside a catalog: a mark that exists while a writer has it open, and stays if the writer did not close it; its first
+# pages.
 MARK, HEAD = f"{CATALOG}.open", "catalog.head"
-RESTORED, ARRIVING = "restored", "arriving"  # a restored library that waits, or is being put in place
+RESTORED, ARRIVING = "restored", "arriving"  # a restored library that waits, or is being moved into place
 
-FILE_MODE, FOLDER_MODE = 0o600, 0o700  # a library tells what people film and say of it: it is theirs alone
+FILE_MODE, FOLDER_MODE = 0o600, 0o700  # a library shows what people film and note: for its owner only
 
-_SPRITE = (  # two levels of folders, the content by which they are named, and milliseconds (some clocks begin below 0)
+_SPRITE = (  # two levels of folders, a content digest, and milliseconds (some clocks begin below 0)
     r"(?P<first>[0-9a-f]{2})/(?P<second>[0-9a-f]{2})/(?P=first)(?P=second)[0-9a-f]{20}(\.\d{1,5})?--?\d{1,12}"
     r"\.(jpg(\.part)?|part)"
 )
 _GRAPH = r"[0-9a-f]{12}-\d{1,20}"
 _MOMENT = r"\d{4}-\d{2}-\d{2}-\d{6}(-\d{3})?"
 _SQLITE = r"\.sqlite(\.part)?(-wal|-shm|-journal)?"
-# What moves with a whole library when another one takes its place.
+# The names that move with a whole library when another one takes its place.
 _PART = rf"({THUMBNAILS}|{GRAPHS}|{CALIBRATION}|catalog(\.recovered)?{_SQLITE}|catalog\.head|catalog\.sqlite\.open)"
 _OURS = re.compile(
     rf"{THUMBNAILS}(/[0-9a-f]{{2}}){{0,2}}|{THUMBNAILS}/{_SPRITE}"
@@ -51,25 +53,25 @@ _OURS = re.compile(
 )
 _SPRITE_NAME = re.compile(_SPRITE, re.ASCII)
 
-# Beside a catalog, and of its name: SQLite itself finds them by that. The logs first: beside a new catalog, it would
-# take old ones for its own.
+# Beside a catalog, with its name: SQLite finds them by that name. The logs come first: SQLite would apply old ones to a
+# new catalog.
 _BESIDE = ("-journal", "-wal", "-shm", "")
 CATALOG_FILES = tuple(CATALOG + suffix for suffix in _BESIDE)
 
 _JOURNAL = bytes.fromhex("d9d505f920a163d7")  # at the beginning of each, and at the end of one that names another file
 _WINDOWS = sys.platform == "win32"
-_LARGEST = 1 << 28  # bytes that are read whole, at most; the largest is a catalog's kept pages
+_LARGEST = 1 << 28  # bytes; the largest file that is read whole is a catalog's kept pages
 _TRIES = 3
 
 
 def is_sprite_name(name: object) -> bool:
-    """Return whether a value of the catalog is the name of a strip of thumbnails, as the indexer gives them."""
+    """Return whether a value of the catalog is a sprite name as the indexer gives them."""
     return isinstance(name, str) and _SPRITE_NAME.fullmatch(name) is not None and name.endswith(".jpg")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A regular file of the library: its name, its size in bytes, and the number of names that it has."""
+    """A regular file of the library: its name, its size in bytes, and its number of hard links."""
 
     name: str
     size: int
@@ -77,7 +79,7 @@ class Entry:
 
 
 def read_sprite(path: str, most: int) -> bytes:
-    """The content of a strip, by the path that `LibraryFiles.sprite_path` gave. Raises: OSError, as for any other."""
+    """Return the content of a sprite, by the path that `LibraryFiles.sprite_path` returned. Raises: OSError."""
     root, folder, name = "", "", path
     if path.count(os.sep) >= 4:
         root, folder, *parts = path.rsplit(os.sep, 4)
@@ -90,25 +92,25 @@ def read_sprite(path: str, most: int) -> bytes:
 class LibraryFiles:
     """The files of one library by their names within it, with `/` between the parts.
 
-    Every method raises OSError: FileNotFoundError for what is not there, ELOOP where a part is a link, EINVAL for a
-    name that is none of a library's. The folder itself is a person's choice, and may be reached through links.
+    Every method raises OSError: FileNotFoundError for a missing file, ELOOP if a part is a link, EINVAL for a name
+    outside the library's pattern. The folder itself is the user's choice, and may be reached through links.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
 
     def sprite_path(self, name: str) -> str:
-        """The path by which a window asks for a strip (`read_sprite`), '' for what is no strip's name. Pure."""
+        """Return the path by which a window requests a sprite (`read_sprite`), '' for any other name. Pure."""
         return os.path.join(self.root, THUMBNAILS, *name.split("/")) if is_sprite_name(name) else ""
 
     def path(self, name: str) -> Path:
-        """The path of a name, for SQLite, hnswlib and messages; raises where the file or a folder above is a link."""
+        """Return the path of a name, for SQLite, hnswlib and messages. Raise ELOOP if any part of it is a link."""
         with suppress(FileNotFoundError), self._at(name) as (folder, leaf):
             _refuse_link(os.stat(leaf, dir_fd=folder, follow_symlinks=False), self.root / name)
         return self.root / name
 
     def entry(self, name: str) -> Entry:
-        """The regular file of a name."""
+        """Return the regular file of a name."""
         with self._at(name) as (folder, leaf):
             status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
         _refuse_link(status, self.root / name)
@@ -117,7 +119,7 @@ class LibraryFiles:
         return Entry(name, status.st_size, status.st_nlink)
 
     def has(self, name: str) -> bool:
-        """Return whether a regular file of this name is there."""
+        """Return whether a regular file of this name exists."""
         try:
             self.entry(name)
         except OSError:
@@ -125,7 +127,7 @@ class LibraryFiles:
         return True
 
     def has_folder(self, name: str) -> bool:
-        """Return whether a folder of this name is there; a link to one is none."""
+        """Return whether a folder of this name exists; a link to a folder does not count."""
         try:
             with self._at(name) as (folder, leaf):
                 status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
@@ -134,7 +136,7 @@ class LibraryFiles:
         return stat.S_ISDIR(status.st_mode) and not _is_reparse_point(status)
 
     def read(self, name: str, most: int = _LARGEST) -> bytes:
-        """The content of a file of at most so many bytes; a larger one raises EFBIG."""
+        """Return the content of a file of at most `most` bytes. Raise EFBIG for a larger one."""
         with self.opened(name) as stream:
             content = stream.read(most + 1)
         if len(content) > most:
@@ -142,7 +144,7 @@ class LibraryFiles:
         return content
 
     def peek(self, name: str, most: int = _LARGEST) -> bytes:
-        """The content of a file of at most so many bytes; nothing where there is none, or none that can be ours."""
+        """Return the content of a file of at most `most` bytes; empty if it cannot be read."""
         try:
             return self.read(name, most)
         except OSError:
@@ -150,9 +152,9 @@ class LibraryFiles:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[IO[bytes]]:
-        """A regular file, for reading."""
+        """Open a regular file for reading."""
         with self._at(name) as (folder, leaf):
-            # Not blocking: a FIFO of this name must not hold its reader for ever.
+            # Non-blocking: a FIFO of this name must not block its reader for ever.
             flags = os.O_RDONLY | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK") | _flag("O_BINARY") | _flag("O_CLOEXEC")
             _refuse_link(os.stat(leaf, dir_fd=folder, follow_symlinks=False), self.root / name)
             descriptor = os.open(leaf, flags, dir_fd=folder)
@@ -162,9 +164,9 @@ class LibraryFiles:
             yield stream
 
     def write(self, name: str, content: bytes, flush: bool = False) -> None:
-        """Put a new file with this content in the name's place, whole or not at all; its folders are made.
+        """Put a new file with this content in the name's place, whole or not at all; create its folders.
 
-        `flush`: on the disk before the name is.
+        `flush`: write the content to the disk before the file gets its name.
         """
         self.make_folder(name.rpartition("/")[0])
         with self._at(name) as (folder, leaf):
@@ -178,26 +180,27 @@ class LibraryFiles:
                 _put_aside_folder(leaf, folder)
 
     def create(self, name: str) -> Path:
-        """Make an empty file of this name, in place of what has it; returns its path."""
+        """Create an empty file in place of any file of this name. Return its path."""
         with self._at(name) as (folder, leaf):
             os.close(_created(leaf, folder))
         return self.root / name
 
     def create_catalog(self, name: str) -> Path:
-        """Make an empty file for SQLite, in place of what has its name or lies beside it; returns its path."""
+        """Create an empty file for SQLite, in place of any catalog of this name with its journals. Return its path."""
         self.remove_catalog(name)
         return self.create(name)
 
     def remove_catalog(self, name: str) -> None:
-        """Take away a catalog that nobody has open, with what SQLite keeps beside it."""
+        """Delete a catalog that no process has open, with the files that SQLite keeps beside it."""
         for suffix in _BESIDE:
             self.remove(name + suffix)
 
     def settle(self, name: str, writing: bool) -> None:
-        """See that SQLite may open a catalog by its path: it and what lies beside it are regular files, or not there.
+        """Ensure that SQLite may open a catalog by its path: it and the files beside it are regular or missing.
 
-        What SQLite writes into has no other name from now on. It writes into the index of its log also where it reads.
-        A journal that names another file is put aside: SQLite would delete what it names. None of ours ever does.
+        Files that SQLite writes into have no other hard link afterwards. SQLite also writes into the index of its log
+        when it reads. A journal that names another file is moved aside, as SQLite would delete that file. The app never
+        makes such a journal.
         """
         journal = f"{name}-journal"
         if self._names_another(journal):
@@ -211,19 +214,19 @@ class LibraryFiles:
                     self.entry(name + suffix)
 
     def _names_another(self, journal: str) -> bool:
-        """Whether a journal is of several catalogs' (https://sqlite.org/atomiccommit.html, "the super-journal")."""
+        """Return whether a journal names a super-journal (https://sqlite.org/atomiccommit.html)."""
         try:
             with self.opened(journal) as stream:
                 stream.seek(-len(_JOURNAL), os.SEEK_END)
                 return stream.read() == _JOURNAL
-        except OSError:  # none, or one that is too short
+        except OSError:  # missing or too short
             return False
 
     def make_folder(self, name: str) -> None:
-        """Make a folder and those above it, where they are not there; '' is the library's own.
+        """Create a folder and those above it, if missing; '' is the library's own.
 
-        A file of its name gets another one, and a link is taken away: but for one in the library's own folder, which a
-        person may have made, and raises ELOOP (see `free_folder`).
+        A file of its name is renamed and a link is removed. The exception is a link in the library's own folder, which
+        the user may have made: it raises ELOOP (see `free_folder`).
         """
         self.root.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         parts = name.split("/") if name else []
@@ -235,7 +238,7 @@ class LibraryFiles:
                 os.mkdir(leaf, FOLDER_MODE, dir_fd=folder)
 
     def free_folder(self, name: str) -> None:
-        """See that a folder can have its name: take a link away that has it, and give a file another name."""
+        """Ensure that a folder can have this name: remove a link of that name, and rename a file."""
         with suppress(FileNotFoundError), self._at(name) as (folder, leaf):
             status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
             if _is_reparse_point(status) or not (stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)):
@@ -244,9 +247,9 @@ class LibraryFiles:
                 _put_aside(leaf, folder)
 
     def remove(self, name: str) -> bool:
-        """Take a file away, or a link of its name but not what that leads to; returns whether it was there.
+        """Delete a file, or a link but not its target. Return whether it existed.
 
-        A folder of that name is nothing of ours: it gets another one.
+        A folder of that name is not the app's: it is renamed.
         """
         try:
             with self._at(name) as (folder, leaf):
@@ -264,7 +267,7 @@ class LibraryFiles:
         return stat.S_ISLNK(status.st_mode) or _is_reparse_point(status)
 
     def remove_folder(self, name: str) -> bool:
-        """Take an empty folder away; returns whether it was there and empty."""
+        """Delete a folder if it is empty. Return whether it was deleted."""
         try:
             with self._at(name) as (folder, leaf):
                 os.rmdir(leaf, dir_fd=folder)
@@ -273,7 +276,7 @@ class LibraryFiles:
         return True
 
     def remove_tree(self, name: str) -> None:
-        """Take a folder away with all that it holds; links in it are taken away, and not followed."""
+        """Delete a folder with all its contents; links in it are removed and not followed."""
         try:
             with self._at(name) as (folder, leaf):
                 status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
@@ -285,14 +288,14 @@ class LibraryFiles:
             return
 
     def rename(self, old: str, new: str) -> None:
-        """Give a file or folder another name, in place of what has that."""
+        """Rename a file or folder, in place of any file of the new name."""
         with self._at(old) as (folder, leaf), self._at(new) as (other, other_leaf):
             if stat.S_ISREG(os.stat(leaf, dir_fd=folder, follow_symlinks=False).st_mode):
                 _put_aside_folder(other_leaf, other)
             os.replace(leaf, other_leaf, src_dir_fd=folder, dst_dir_fd=other)
 
     def walk(self, name: str) -> Iterator[str]:
-        """The regular files below a folder whose names are ours. Links are neither given nor followed."""
+        """Yield the regular files below a folder whose names match the pattern. Links are skipped."""
         for below, is_folder in self.listed(name):
             if is_folder:
                 yield from self.walk(below)
@@ -300,7 +303,7 @@ class LibraryFiles:
                 yield below
 
     def listed(self, name: str) -> list[tuple[str, bool]]:
-        """(name, is a folder) of what lies in a folder ('' for the library's own) and has a name of ours."""
+        """Return (name, is a folder) for the entries of a folder ('' for the root) whose names match the pattern."""
         if name:
             _require_ours(name)
         try:
@@ -323,7 +326,7 @@ class LibraryFiles:
         return sorted(found)
 
     def size(self, name: str) -> int:
-        """Bytes of all that lies below a folder and is ours; 0 where it is not there, or a link."""
+        """Return the bytes of all regular files of the library below a folder; 0 if it is missing or a link."""
         total = 0
         with suppress(OSError):
             for below in self.walk(name):
@@ -332,7 +335,7 @@ class LibraryFiles:
         return total
 
     def copy(self, name: str, to: LibraryFiles) -> None:
-        """Copy a file under its name into another library's folder, where no such file is yet.
+        """Copy a file under its name into another library's folder, which has no such file yet.
 
         On the same disk both are one file: thumbnails and graphs are only ever replaced, never written into.
         """
@@ -344,15 +347,15 @@ class LibraryFiles:
                 return
             except FileNotFoundError:
                 raise
-            except (OSError, NotImplementedError):  # another disk, or one that knows no links
+            except (OSError, NotImplementedError):  # another disk, or one without hard links
                 pass
             with self.opened(name) as source, os.fdopen(_created(other_leaf, other), "wb") as target:
                 shutil.copyfileobj(source, target)
 
     def own(self, name: str) -> None:
-        """See that a file which is about to be written into is a regular one under no other name; a link raises ELOOP.
+        """Ensure that a file to be written into is regular and has one hard link; a link raises ELOOP.
 
-        Where it has other names, in a copy that was made of links or in somebody's trap, a copy of it takes its place.
+        A file with several names, from a copy made of links or from an attacker, is replaced by a copy of itself.
         """
         try:
             entry = self.entry(name)
@@ -367,9 +370,9 @@ class LibraryFiles:
                     flush_to_disk(target)
 
     def tighten(self) -> None:
-        """Make the folder and its files readable by their owner alone. Best effort: some disks know no such rights."""
+        """Make the folder and its files readable by their owner alone. Best effort: some disks have no permissions."""
         if _WINDOWS:
-            return  # a person's own folders are theirs alone there
+            return  # a user's own folders are private there
         with suppress(OSError), self._folder([]) as (folder, _):
             assert folder is not None
             if os.fstat(folder).st_uid == os.geteuid():
@@ -380,7 +383,7 @@ class LibraryFiles:
                 try:
                     status = os.fstat(descriptor)
                     mode = FOLDER_MODE if is_folder else FILE_MODE
-                    # One of several names may be somebody else's, and its rights with it.
+                    # A file with several names, and its permissions, may be another user's.
                     alone = is_folder or status.st_nlink == 1
                     if alone and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & 0o077:
                         os.fchmod(descriptor, mode)
@@ -389,7 +392,7 @@ class LibraryFiles:
 
     @contextmanager
     def _at(self, name: str) -> Iterator[tuple[int | None, str]]:
-        """(descriptor of the folder that holds a name, its last part); on Windows (None, the whole path)."""
+        """Yield (descriptor of the folder that contains a name, its last part); on Windows (None, the whole path)."""
         _require_ours(name)
         *above, leaf = name.split("/")
         with self._folder(above) as (folder, place):
@@ -397,9 +400,9 @@ class LibraryFiles:
 
     @contextmanager
     def _folder(self, parts: list[str]) -> Iterator[tuple[int | None, str]]:
-        """(descriptor, path) of a folder within the library, each part opened without following a link."""
+        """Yield (descriptor, path) of a folder within the library, each part opened without following a link."""
         place = str(self.root)
-        if _WINDOWS:  # no descriptors of folders there: each part is looked at instead
+        if _WINDOWS:  # no descriptors of folders there: each part is checked instead
             for part in parts:
                 place = os.path.join(place, part)
                 _refuse_link(os.lstat(place), Path(place))
@@ -429,7 +432,7 @@ def _require_ours(name: str) -> None:
 
 
 def _created(leaf: str, folder: int | None) -> int:
-    """A descriptor of a file that was not there before; what has its name is taken away, and never followed."""
+    """Return a descriptor of a new file; a file or link of its name is removed, never followed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_NOFOLLOW") | _flag("O_BINARY") | _flag("O_CLOEXEC")
     for _ in range(_TRIES):
         try:
@@ -441,13 +444,13 @@ def _created(leaf: str, folder: int | None) -> int:
 
 
 def _clear(leaf: str, folder: int | None) -> None:
-    """Make a file's name free. Raises: FileNotFoundError where it is."""
+    """Free a file's name. Raises: FileNotFoundError if it is free."""
     if not _put_aside_folder(leaf, folder):
         os.unlink(leaf, dir_fd=folder)
 
 
 def _put_aside_folder(leaf: str, folder: int | None) -> bool:
-    """Give a folder that has a file's name another one, since what is in it may be anybody's."""
+    """Rename a folder that has a file's name, since its contents may be anyone's. Return whether there was one."""
     try:
         status = os.stat(leaf, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -473,7 +476,7 @@ def _refuse_link(status: os.stat_result, path: Path) -> None:
 
 
 def _is_reparse_point(status: os.stat_result) -> bool:
-    """Whether Windows leads on from here, by a link, a junction or a mounted folder."""
+    """Return whether Windows redirects from here, by a link, a junction or a mounted folder."""
     return bool(getattr(status, "st_file_attributes", 0) & getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0))
 
 

@@ -1,4 +1,4 @@
-"""Where things lie: resources that ship with the app, and the files of a library. Never creates anything."""
+"""The paths of resources that ship with the app and of the files of a library. Never creates anything."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cret_desktop.errors import StorageError
 from cret_desktop.library_files import LibraryFiles
 
 APP_NAME = "CRET Desktop"
-LIBRARY_VARIABLE, DEVICE_VARIABLE = "CRET_DESKTOP_LIBRARY", "CRET_DESKTOP_DEVICE"  # in the environment
-LIBRARIES_VARIABLE = "CRET_DESKTOP_LIBRARIES"  # of the self-test, which leaves nothing behind
+LIBRARY_VARIABLE, DEVICE_VARIABLE = "CRET_DESKTOP_LIBRARY", "CRET_DESKTOP_DEVICE"  # environment variables
+LIBRARIES_VARIABLE = "CRET_DESKTOP_LIBRARIES"  # for the self-test, which leaves nothing behind
 
 
 def version() -> str:
-    """The installed version, or a word that this is a source tree nobody installed."""
-    import importlib.metadata  # here, because it takes long to load and is seldom asked
+    """Return the installed version, or a note that this is a source tree that is not installed."""
+    import importlib.metadata  # slow to load and rarely needed
 
     try:
         return importlib.metadata.version("cret-desktop")
@@ -30,7 +30,7 @@ def version() -> str:
 
 
 def releases_page() -> str:
-    """Where newer versions are to be had: the project's URL of the name Releases, or '' where it has none."""
+    """Return the page with newer versions: the project's URL named Releases, or '' if it has none."""
     import importlib.metadata
 
     try:
@@ -42,41 +42,41 @@ def releases_page() -> str:
 
 
 def resource(*parts: str) -> Path:
-    """A file that ships with the app: inside the package in a wheel, beside it in the source tree."""
+    """Return the path of a bundled file: inside the package in a wheel, beside it in the source tree."""
     package = Path(__file__).resolve().parent
     inside = package / "resources"
     return (inside if inside.is_dir() else package.parent / "resources").joinpath(*parts)
 
 
 def default_library() -> Path:
-    """The folder named by CRET_DESKTOP_LIBRARY, else `library` in the user's data folder. Raises: StorageError."""
+    """Return the folder in CRET_DESKTOP_LIBRARY, else `library` in the user's data folder. Raises: StorageError."""
     named = os.environ.get(LIBRARY_VARIABLE)
     return Path(named) if named else data_folder() / "library"
 
 
 def data_folder() -> Path:
-    """The user's own: the library and the models brought here. Raises: StorageError for an account without a home."""
+    """Return the user's folder for the library and added models. Raises: StorageError for an account without a home."""
     return _users(platformdirs.user_data_dir)
 
 
 def settings_file() -> Path:
-    """What a person has chosen."""
+    """Return the path of the user's settings."""
     return _users(platformdirs.user_config_dir) / "settings.json"
 
 
 def libraries_file() -> Path:
-    """Which libraries are this person's own, with their keys (`engine.adoption`), unless the variable names another."""
+    """Return the path of the user's list of libraries and keys (`engine.adoption`), or CRET_DESKTOP_LIBRARIES."""
     named = os.environ.get(LIBRARIES_VARIABLE)
     return Path(named) if named else _users(platformdirs.user_config_dir) / "libraries.json"
 
 
 def window_state_file() -> Path:
-    """How the window was left: its size, its view, what was searched."""
+    """Return the path of the window's state: its size, its view, the recent searches."""
     return _users(platformdirs.user_state_dir) / "window.json"
 
 
 def instance_folder() -> Path:
-    """Where a running app can be found by a second start of the same person."""
+    """Return the folder in which a second start of the same user finds a running app."""
     return _users(platformdirs.user_cache_dir) / "running"
 
 
@@ -88,9 +88,10 @@ def _users(place: Callable[..., str]) -> Path:
 
 
 def names_another_computer(path: str, platform: str = sys.platform) -> bool:
-    """Whether Windows asks another computer for this path, and introduces the person to it by name and password's hash.
+    """Return whether opening this path makes Windows contact another computer, with the user's name and password hash.
 
-    By the path's words alone: looking would be asking. Not to be touched unless the person has named the place.
+    Decided by the text of the path alone: opening it would be the contact. Open such a path only if the user has named
+    it.
     """
     if platform != "win32":
         return False
@@ -103,13 +104,13 @@ def names_another_computer(path: str, platform: str = sys.platform) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LibraryPaths:
-    """The files of one library. The catalog is the truth; all but it and the lock can be made again."""
+    """The files of one library. The catalog is the source of truth; all others but the lock can be rebuilt."""
 
     root: Path
 
     @property
     def files(self) -> LibraryFiles:
-        """The door to all of them; what is a path below is for messages, and for who opens it by that door."""
+        """Access to all of them. The paths below are for messages and for code that opens them through this."""
         return LibraryFiles(self.root)
 
     @property
@@ -142,5 +143,5 @@ class LibraryPaths:
 
 
 def is_inside(path: str, folder: str) -> bool:
-    """Whether an absolute path is a folder or lies below it."""
+    """Return whether an absolute path is `folder` or is below it."""
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

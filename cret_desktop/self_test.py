@@ -1,8 +1,8 @@
-"""Tries every part of the app for real on clips that it makes, and tells which work: `cret-desktop self-test`.
+"""A self-test of every part of the app on clips that it generates: `cret-desktop self-test`.
 
-What continuous integration runs inside a frozen app, and what a person is asked to run when something is amiss. The
-parts run in processes of their own, so that one that crashes is a line in the report. It works in a temporary folder
-and leaves nothing behind; the person's library, settings and models are not looked at.
+Continuous integration runs it inside a frozen app, and users are asked to run it to diagnose problems. The parts run in
+processes of their own, so that one that crashes is a line in the report. The test works in a temporary folder and
+leaves nothing behind; it does not read the user's library, settings or models.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from cret_desktop.paths import LIBRARIES_VARIABLE
 
 Result = TypeVar("Result")
 
-INDEX_SECONDS = 600.0  # a slow disk, a busy machine, a model read for the first time
+INDEX_SECONDS = 600.0  # for a slow disk, a busy machine, a model read for the first time
 PLAYED = 0.5  # seconds of a clip
 QUERY = "a colourful pattern"
 FEWEST_COLOURS = 40  # in a picture of the window with results; an empty one has a dozen
@@ -37,7 +37,7 @@ FEWEST_COLOURS = 40  # in a picture of the window with results; an empty one has
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part: whether it works, and what was seen, or why it does not."""
+    """The result for one part: whether it works, with an observation or the reason why it does not."""
 
     part: str
     ok: bool
@@ -46,12 +46,12 @@ class Finding:
 
 
 def run(device: str) -> Iterator[Finding]:
-    """The findings, each as soon as it is there."""
+    """Yield the findings, each as soon as it is available."""
     before = os.environ.get(LIBRARIES_VARIABLE)
     with tempfile.TemporaryDirectory(prefix="cret-desktop-self-test-", ignore_cleanup_errors=True) as place:
         os.environ[LIBRARIES_VARIABLE] = os.path.join(place, "kept", "libraries.json")  # for the children, too
         try:
-            # Resolved, as the engine names files by their real paths (on macOS temporary folders are links).
+            # Resolved, as the engine names files by their real paths (temporary folders are links on macOS).
             yield from _Trial(Path(place).resolve(), device).findings()
         finally:
             if before is None:
@@ -62,7 +62,7 @@ def run(device: str) -> Iterator[Finding]:
 
 class _Trial:
     def __init__(self, place: Path, device: str) -> None:
-        self._videos = place / "vidéos of the self-test"  # a space and an accent, as people's folders have
+        self._videos = place / "vidéos of the self-test"  # a space and an accent, as in users' folders
         self._videos.mkdir()
         self._place = place
         self._config = EngineConfig(place / "library", "starter", device)
@@ -100,7 +100,7 @@ class _Trial:
             yield Finding("engine", False, str(error), 0.0)
 
     def _index(self, engine: EngineClient, reasons: dict[str, str]) -> str:
-        """Fills `reasons` with codec -> why its clip could not be indexed, or ''."""
+        """Index the clips; fill `reasons` with codec -> the reason why its clip could not be indexed, or ''."""
         events: queue.SimpleQueue[protocol.Event] = queue.SimpleQueue()
         unsubscribe = engine.subscribe(events.put)
         engine.request(protocol.AddFolders((str(self._videos),))).result(INDEX_SECONDS)
@@ -122,7 +122,7 @@ class _Trial:
         return f"{len(self._moments)} moments"
 
     def _search_like(self, engine: EngineClient) -> str:
-        """Each picture must find its own clip: decoder, video tower and index agree."""
+        """Check that each picture finds its own clip: decoder, video tower and index agree."""
         pictures: dict[str, Picture] = _in_child(_pictures)
         missed = []
         for codec, picture in pictures.items():
@@ -161,16 +161,16 @@ def _tried(part: str, work: Callable[[], str]) -> Finding:
         words, ok = work(), True
     except CretError as error:
         words, ok = str(error), False
-    except Exception as error:  # noqa: BLE001 - a defect in a part is what this report is for
+    except Exception as error:  # noqa: BLE001 - this report is for bugs in a part
         words, ok = f"{type(error).__name__}: {error}", False
     return Finding(part, ok, words, time.perf_counter() - began)
 
 
 def _in_child(function: Callable[..., Result], *arguments: object) -> Result:
-    """The function's result from a process of its own: what it loads, breaks or leaves open stays there.
+    """Return the function's result from a separate process, which contains its imports, crashes and leaks.
 
-    Not by `ChildProcess`, over which bytes alone come back: these functions are ours and give Python objects and errors
-    of any kind, which the standard library's executor carries.
+    `ChildProcess` returns bytes only. These functions return Python objects and raise errors of any kind, which the
+    standard library's executor carries.
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=no_new_privileges) as pool:
@@ -181,7 +181,7 @@ def _in_child(function: Callable[..., Result], *arguments: object) -> Result:
 
 
 def _write_clips(folder: Path) -> dict[str, str]:
-    os.environ["SVT_LOG"] = "0"  # the AV1 encoder tells its whole configuration otherwise
+    os.environ["SVT_LOG"] = "0"  # otherwise the AV1 encoder prints its whole configuration
     from cret_desktop.media.sample_clips import write_sample_clips
 
     return write_sample_clips(folder)

@@ -1,9 +1,9 @@
-"""What a person has chosen, kept as JSON: a frozen dataclass, handed down as values. Nothing below reads it.
+"""The user's settings, stored as JSON: a frozen dataclass, passed down as values. Lower layers never import it.
 
-A file that cannot be understood is set aside under a name that says so, never overwritten and never an error: the
-app starts with what could be read, and says a word. Keys of a newer version are kept. Files and their folder are for
-this person alone, also where an older version or a copy has left them open, and are never written through a link. This
-module never shows anything and never asks whether a device or a model is there.
+A file that cannot be parsed is copied to a `.set-aside` file, never lost and never an error: the app starts with the
+values that could be read, and shows a message. Keys of a newer version are kept. Files and their folder are readable by
+the user alone, even if an older version or a copy left them open, and are never written through a link. This module
+shows nothing and does not check whether a device or a model exists.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ EXPORT_MODES = ("copy", "exact")
 CLOSING = ("quit", "tray")
 CLIP_SECONDS = (5.0, 10.0, 20.0)
 THUMBNAIL_WIDTHS = (320, 240, 160)
-_LARGEST = 2**31 - 1  # whole number that is believed: what the window's toolkit takes
+_LARGEST = 2**31 - 1  # largest integer that is accepted: the maximum of the window's toolkit
 
 
 def _choice(default: Any, *choices: Any) -> Any:
-    """A field that holds one of a few values."""
+    """Return a field that takes one of a few values."""
     return field(default=default, metadata={"choices": choices})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Each field is one choice; the window's words about them are in `gui.settings.settings_dialog`.
+    """The user's choices; the window's texts for them are in `gui.settings.settings_dialog`.
 
-    library:          the folder that the library was moved to; '' for the usual one (see `paths`)
-    theme:            light, dark, or as the system has it
-    language:         of the window, from its next start on: a code such as de, or as the system has it
+    library:          the folder that the library was moved to; '' for the default (see `paths`)
+    theme:            light, dark, or same as system
+    language:         of the window: a code such as de, or same as system; takes effect after a restart
     model:            a model's name, or its folder
-    device:           what the model runs on; auto takes the fastest there is
-    gentle:           index in the background's priority, so that other programs go first
+    device:           the device that the model runs on; auto selects the fastest available
+    gentle:           index at background priority, so that other programs go first
     pause_on_battery: index only on mains power
-    clip_seconds:     the longest a clip may be, of videos that are indexed from now on
-    thumbnail_width:  the widest a thumbnail may be, in pixels, from now on
-    disk_budget:      how many GB the library may take up before indexing stops; 0 for no bound
+    clip_seconds:     maximum clip length in seconds, for videos that are indexed from now on
+    thumbnail_width:  maximum thumbnail width in pixels, for videos that are indexed from now on
+    disk_budget:      size of the library in GB at which indexing stops; 0 for no limit
     leave_out:        patterns of files and folders, relative to a library's folder, that are not indexed
-    external_player:  the program that plays a file outside of the window; '' for the system's
-    closing:          what closing the window does: end the app, or leave it in the tray
-    history:          keep what was searched
-    export_mode:      copy the source's packets, or encode anew, right to a frame
+    external_player:  the program that plays a file outside the window; '' for the system's
+    closing:          effect of closing the window: quit the app, or keep it running in the tray
+    history:          keep recent searches
+    export_mode:      copy the source's packets, or re-encode with frame-accurate cuts
     export_handles:   seconds added at either end of an exported moment
-    export_folder:    '' for the folder that was used last
-    offer_models:     say once that there is a better model than the one that comes with the app
-    shortcuts:        keys by command, only where they are not the command's own (see `gui.settings.shortcuts`)
-    unknown:          what a newer version has written; kept as it is
+    export_folder:    '' for the folder used last
+    offer_models:     offer once a better model than the one that ships with the app
+    shortcuts:        keys by command, only those that differ from the default (see `gui.settings.shortcuts`)
+    unknown:          keys of a newer version; kept as they are
     """
 
     library: str = ""
@@ -91,10 +91,10 @@ class Settings:
 
 
 def load(kind: type[T], path: Path) -> tuple[T, Message | None]:
-    """A record of `kind` (a dataclass like Settings) from its file, and a message where not all could be understood.
+    """Return a record of `kind` (a dataclass like Settings) from its file, and a message if a part was refused.
 
-    The message is None where all is well or there is no file yet. Otherwise the file has been copied beside itself
-    (`settings.json.set-aside`), and what could not be read has its default. Never raises.
+    The message is None if all is well or the file does not exist yet. Otherwise the file has been copied beside itself
+    (`settings.json.set-aside`), and each refused value has its default. Never raises.
     """
     defaults = kind()
     keep_private(path.parent)
@@ -130,8 +130,8 @@ def save(record: Any, path: Path) -> None:
     text = json.dumps({**record.unknown, **values}, indent=2, ensure_ascii=False, default=str) + "\n"
     try:
         make_private_folder(path.parent)
-        # What is no text is JSON's escape.
-        # Not flushed to the disk: that can stall the window, and a choice is soon made again.
+        # Characters that UTF-8 cannot encode become JSON escapes. Not flushed to the disk: that can stall the window,
+        # and a setting is easily repeated.
         with atomic_write(path, private=True) as file:
             file.write(text.encode(errors="backslashreplace"))
     except OSError as error:
@@ -139,32 +139,32 @@ def save(record: Any, path: Path) -> None:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that only this person may enter; one that is there already becomes so. Raises: OSError."""
+    """Create a folder that only the user may enter, or restrict an existing one. Raises: OSError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     keep_private(folder)
 
 
 def keep_private(path: Path) -> None:
-    """Take from others what they may do with a file or folder of this person's. A link is left as it is."""
+    """Remove other users' permissions for a file or folder of this user. A link is left as it is."""
     if os.name == "nt":
-        return  # where a person's folders are closed to others by what they inherit
+        return  # a user's folders are private there by inheritance
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
-        return  # it is not there, or cannot be read: who reads it next says so
+        return  # missing or unreadable: the next reader reports it
     try:
         there = os.fstat(descriptor)
         if there.st_uid == os.geteuid() and there.st_mode & 0o077:
             os.fchmod(descriptor, there.st_mode & 0o700)
-    except OSError as error:  # some sticks and shares know no such thing
+    except OSError as error:  # some USB sticks and shares have no permissions
         log.info("%s could not be closed to others: %s", path, error)
     finally:
         os.close(descriptor)
 
 
 def _understood(kind: Any, item: dataclasses.Field[Any], value: Any) -> Any:
-    """A JSON value as the field's type. Raises: TypeError, ValueError, OverflowError."""
+    """Return a JSON value as the field's type. Raises: TypeError, ValueError, OverflowError."""
     if kind is float and type(value) is int:
         value = float(value)
     if kind == tuple[str, ...]:
@@ -179,7 +179,7 @@ def _understood(kind: Any, item: dataclasses.Field[Any], value: Any) -> Any:
         raise ValueError(value)
     if "choices" in item.metadata and value not in item.metadata["choices"]:
         raise ValueError(value)
-    if "least" in item.metadata and not item.metadata["least"] <= value <= item.metadata["most"]:  # NaN is refused too
+    if "least" in item.metadata and not item.metadata["least"] <= value <= item.metadata["most"]:  # also refuses NaN
         raise ValueError(value)
     return value
 
@@ -191,7 +191,7 @@ def _strings(value: Any) -> tuple[str, ...]:
 
 
 def _set_aside(path: Path) -> Message:
-    """Copy a file that cannot be used beside itself. Return what became of it, as a part of a sentence."""
+    """Copy an unusable file beside itself. Return the outcome as a part of a sentence."""
     aside = path.with_name(path.name + ".set-aside")
     try:
         content = path.read_bytes()

@@ -1,7 +1,7 @@
-"""The one idiom for work outside the GUI thread: a future, and what to do in the GUI thread when it is done.
+"""Background work for the GUI thread: a future, and callbacks that run in the GUI thread when it is done.
 
-Both outcomes are always handled: `then` gets the result, `otherwise` the exception. A cancelled future is silent.
-This module never blocks and never knows what the work is.
+Both outcomes are always handled: `then` gets the result, `otherwise` the exception. A cancelled future is silent. This
+module never blocks and is independent of the work.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 class Deliveries(QObject):
-    """Carries the outcome of futures into the thread this object lives in."""
+    """Delivers the outcome of futures to this object's thread."""
 
     _settled = Signal(object)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        # Queued also where the future is done already: callers may rely on never being called back from inside.
+        # Queued even if the future is already done: callers rely on never being called back synchronously.
         self._settled.connect(self._hand_over, Qt.ConnectionType.QueuedConnection)
 
     def deliver(
@@ -32,7 +32,7 @@ class Deliveries(QObject):
         """Call `then(result)` or `otherwise(exception)` in this object's thread once `future` is done."""
 
         def settled(done: Future[T]) -> None:
-            # Work that outlives the window has nobody left to hand its outcome to.
+            # Work that outlives the window has no receiver left.
             with suppress(RuntimeError):
                 self._settled.emit((done, then, otherwise))
 

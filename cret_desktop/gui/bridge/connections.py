@@ -1,8 +1,8 @@
-"""Connect a closure to a signal without letting it outlive the object that it works on.
+"""Connections of closures to signals that end with the object that the closure works on.
 
-Qt ends a connection to a method of a QObject when that object is deleted. It knows nothing of a lambda's, which is
-called as long as the sender lives, and fails on widgets that are gone. So a lambda is connected plainly to signals of
-what its own class or function has made, and to any other signal by `connect_for`. This module knows no widget.
+Qt ends a connection to a method of a QObject when that object is deleted. It cannot do so for a lambda, which is called
+as long as the sender lives, and fails on deleted widgets. So a lambda is connected directly only to signals of objects
+that its own class or function has created, and to any other signal by `connect_for`. This module imports no widget.
 """
 
 from __future__ import annotations
