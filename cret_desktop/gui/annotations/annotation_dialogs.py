@@ -1,4 +1,4 @@
-"""Opens the editors of tags and notes and hands what comes out of them to `Annotations`. Nothing here waits."""
+"""Opens the editors of tags and notes and passes their results to `Annotations`. Nothing here blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AnnotationDialogs(QObject):
         self._annotations = annotations
         self._window = window
 
-    # The editors are imported when wanted: most starts of the app never need one.
+    # The editors are imported on demand: most runs of the app never need one.
 
     def edit_tags(self, files: Sequence[LibraryFile]) -> None:
         from cret_desktop.gui.annotations.tags_editor import TagsEditor

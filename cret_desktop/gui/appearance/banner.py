@@ -1,4 +1,4 @@
-"""A line inside the window for what a person should know and may act on. One at a time; never blocks, never logs."""
+"""A message line inside the window, with an optional action. One at a time; never blocks, never logs."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Banner(QFrame):
         return self._text.text()
 
     def say(self, text: str, action: str = "", act: Callable[[], object] | None = None) -> None:
-        """Show what went wrong, with a button where there is something to do."""
+        """Show a problem, with a button if there is an action."""
         self._show("warning", text, action, act)
 
     def tell(self, text: str, action: str = "", act: Callable[[], object] | None = None) -> None:
-        """Show what was done, with a button where it can be undone, say."""
+        """Show a success, with a button if there is an action such as undo."""
         self._show("check", text, action, act)
 
     def _show(self, mark: str, text: str, action: str, act: Callable[[], object] | None) -> None:

@@ -1,4 +1,4 @@
-"""A line of words that ends in an ellipsis where there is no room for all of it; Qt's own label is cut off."""
+"""A line of text that ends in an ellipsis if there is no room for all of it; QLabel's text is cut off."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
 class ElidedLabel(QLabel):
-    """Takes what room is left; with `modest`, no more than its words need."""
+    """Takes the remaining room; with `modest`, no more than its text needs."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A defect, told with details that can be copied into a report. Errors a person can act on are banners instead."""
+"""The dialog for a bug, with details to copy into a report. Errors that the user can act on are banners instead."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ErrorDialog(QDialog):
 
 
 def describe(error: BaseException) -> str:
-    """The error, its traceback and the engine's, and the versions that a report needs."""
+    """Return the error, its traceback and the engine's, and the versions that a report needs."""
     system = f"{platform.system()} {platform.release()} · Python {platform.python_version()} · Qt {qVersion()}"
     details = f"\n{error.details}" if isinstance(error, Defect) else ""
     return f"{system}\n\n{''.join(traceback.format_exception(error))}{details}"

@@ -1,6 +1,7 @@
-"""How times, counts, rates and file names are written for people. Never touches a widget.
+"""Texts for times, counts, rates and file names. Never touches a widget.
 
-File names come from `os.fsdecode` and may hold anything: `shown` makes them safe to draw, `tooltip` safe as rich text.
+File names come from `os.fsdecode` and may contain anything: `shown` makes them safe to draw, `tooltip` safe as rich
+text.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from PySide6.QtCore import QCoreApplication, QDateTime, QLocale, QObject
 
 from cret_desktop.domain.clips import LibraryFile, Match, Reason, Sort
 
-translate = QCoreApplication.translate  # by this name lupdate finds the words outside of a QObject's class
+translate = QCoreApplication.translate  # by this name lupdate finds texts outside a QObject class
 
 
 def clock(seconds: float) -> str:
-    """'0:42', '12:05', '1:02:03'. Fractions are dropped, as players do."""
+    """Return '0:42', '12:05' or '1:02:03'. Fractions are dropped, as in players."""
     whole = max(0, int(seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
@@ -25,7 +26,7 @@ def clock(seconds: float) -> str:
 
 
 def roughly(seconds: float) -> str:
-    """'about 5 min', 'about 2 h', 'about 3 days': how long something will still take, as far as anybody can know."""
+    """Return an estimated remaining time: 'about 5 min', 'about 2 h', 'about 3 days'."""
     minutes = ceil(seconds / 60)
     if seconds < 60:
         return translate("formatting", "less than a minute")
@@ -37,13 +38,13 @@ def roughly(seconds: float) -> str:
 
 
 def exact_clock(seconds: float) -> str:
-    """'0:42.08', for a frame's place: hundredths are kept, what is smaller is dropped."""
+    """Return '0:42.08', for a frame's time: rounded down to hundredths."""
     hundredths = max(0, int(seconds * 100 + 1e-6))
     return f"{clock(hundredths // 100)}.{hundredths % 100:02}"
 
 
 def span(start: float, end: float) -> str:
-    """'0:42–0:49'; an end that falls into the same second as the start gets the next one."""
+    """Return '0:42–0:49'; an end within the same second as the start becomes the next second."""
     return f"{clock(start)}\u2013{clock(max(ceil(end), int(start) + 1))}"
 
 
@@ -52,9 +53,9 @@ def rate(seconds_per_second: float) -> str:
 
 
 class _Counts(QObject):
-    """Numbers of things. In a class, because lupdate knows plural forms only from `self.tr` with a number.
+    """Texts for counts. In a class, because lupdate knows plural forms only from `self.tr` with a number.
 
-    One has words of its own, so that English, which has no translation to take plural forms from, is right as well.
+    The singular is a separate text, so that it is right in English too, which has no translation with plural forms.
     """
 
     def videos(self, count: int) -> str:
@@ -90,7 +91,7 @@ def match(value: Match) -> str:
 
 
 def sort(value: Sort) -> str:
-    """An order, as it is chosen."""
+    """Return the name of a sort order in the menu."""
     return {
         Sort.RELEVANCE: translate("formatting", "Best match"),
         Sort.NAME: translate("formatting", "Name"),
@@ -101,22 +102,22 @@ def sort(value: Sort) -> str:
 
 
 def size(count: int) -> str:
-    """'12.3 MB'."""
+    """Return '12.3 MB'."""
     return QLocale().formattedDataSize(count, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)
 
 
 def download_size(count: int) -> str:
-    """'349 MB', '1.8 GB': in powers of ten and roughly, as sizes are told where things are downloaded."""
+    """Return '349 MB' or '1.8 GB': rounded, in powers of ten, as is usual for downloads."""
     return QLocale().formattedDataSize(count, 0 if count < 1e9 else 1, QLocale.DataSizeFormat.DataSizeSIFormat)
 
 
 def date(seconds: float) -> str:
-    """A day in the person's own way of writing it, from seconds since the epoch."""
+    """Return a date in the user's locale, from seconds since the epoch."""
     return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(seconds)).date(), QLocale.FormatType.ShortFormat)
 
 
 def resolution(file: LibraryFile) -> str:
-    """'1080p', '4K': the name a person knows a picture's size by, upright pictures included; '' while unknown."""
+    """Return '1080p' or '4K': the common name of a picture size, upright ones included; '' if it is unknown."""
     if file.width is None or file.height is None:
         return ""
     long, short = max(file.width, file.height), min(file.width, file.height)
@@ -126,13 +127,13 @@ def resolution(file: LibraryFile) -> str:
 
 
 def about(file: LibraryFile) -> str:
-    """What is known of a file in one line: length, resolution, size, date."""
+    """Return a summary of a file in one line: length, resolution, size, date."""
     length = "" if file.duration is None else clock(file.duration)
     return " \u00b7 ".join(part for part in (length, resolution(file), size(file.size), date(file.modified)) if part)
 
 
 def state(file: LibraryFile) -> str:
-    """What keeps a file from being watched or found; '' where nothing does."""
+    """Return the reason why a file cannot be watched or found; '' if there is none."""
     if file.offline:
         return translate("formatting", "Offline")
     if file.missing:
@@ -143,7 +144,7 @@ def state(file: LibraryFile) -> str:
 
 
 def reason(value: Reason) -> str:
-    """What besides the picture speaks for a moment."""
+    """Return the text for evidence besides the picture."""
     words = {
         "name": translate("formatting", "In the name: {text}"),
         "tag": translate("formatting", "Tag: {text}"),
@@ -154,16 +155,16 @@ def reason(value: Reason) -> str:
 
 
 def shown(path: str) -> str:
-    """A path or name that can be drawn: bytes that are not UTF-8 and control characters become visible marks."""
+    """Return a path or name for display: control characters and bytes that are not UTF-8 become U+FFFD."""
     text = os.fsencode(path).decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def file_name(path: str) -> str:
-    """The last part of a path, as it is drawn."""
+    """Return the last part of a path, for display."""
     return shown(os.path.basename(path.rstrip("/\\")) or path)
 
 
 def tooltip(text: str) -> str:
-    """Text for a tool tip, which Qt would otherwise render as markup where it looks like it."""
+    """Return text for a tool tip, which Qt would otherwise render as rich text if it looks like it."""
     return f'<p style="white-space: pre-wrap">{html.escape(text)}</p>'

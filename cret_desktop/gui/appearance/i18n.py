@@ -1,6 +1,6 @@
-"""The window's language: finds it and installs the translations of our words and of Qt's own dialogs.
+"""The window's language: selects it and installs the translations of the app and of Qt's own dialogs.
 
-The source is English, so English needs no file. A change takes effect at the next start. Never touches a widget.
+The source is English, so English needs no file. A change takes effect after a restart. Never touches a widget.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _spoken = SOURCE  # since the last `install`
 
 
 def available() -> list[str]:
-    """Codes of the languages there are, the source's first."""
+    """Return the codes of the available languages, the source language first."""
     found = paths.resource("translations").glob("cret_desktop_*.qm")
     return [SOURCE, *sorted(path.stem.removeprefix("cret_desktop_") for path in found)]
 
 
 def chosen(language: str) -> str:
-    """The code to speak for a setting: for "system" the first of the system's languages that there is."""
+    """Return the language code for a setting: for "system" the first available one of the system's languages."""
     languages = available()
     if language != "system":
         return language if language in languages else SOURCE
@@ -35,7 +35,7 @@ def chosen(language: str) -> str:
 
 
 def install(application: QCoreApplication, language: str) -> list[QTranslator]:
-    """Make `application` speak; called before the first widget is built. Returns what `remove` takes away again."""
+    """Install the translations for a language, before the first widget is built. Return them for `remove`."""
     global _spoken
     code = _spoken = chosen(language)
     QLocale.setDefault(QLocale.system() if QLocale.system().name().startswith(code) else QLocale(code))

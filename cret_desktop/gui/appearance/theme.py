@@ -1,6 +1,6 @@
-"""How the window looks: one palette a scheme, from which the Qt palette, the style sheet and the icons are made.
+"""The appearance of the window: one palette per scheme, the source of the Qt palette, the style sheet and the icons.
 
-No other module of `gui` names a colour. This module never knows a widget of ours.
+No other module of `gui` names a colour. This module never imports a widget of the app.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from cret_desktop.gui.bridge.connections import connect_for
 
 SPACE = 8  # logical pixels; every margin is a multiple of it
 RADIUS = 6
-SCRIM, ON_SCRIM = "#b4000000", "#ffffff"  # behind words on a picture, and those words, whatever the scheme
+SCRIM, ON_SCRIM = "#b4000000", "#ffffff"  # behind text on a picture, and that text, in every scheme
 FAVOURITE = "#ffd257"  # on a scrim
 ICON_SIZES = (20, 40, 96)  # pixels; others are scaled down from the next larger one
-STAGE = "#000000"  # around a video's picture, whatever the scheme
+STAGE = "#000000"  # around a video's picture, in every scheme
 
 
 class Scheme(StrEnum):
@@ -36,7 +36,7 @@ class Scheme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Colors:
-    """The colours of one scheme. What words are written in is readable (4.5:1) on `window`, `panel` and `raised`."""
+    """The colours of one scheme. Text colours are readable (4.5:1) on `window`, `panel` and `raised`."""
 
     window: str
     panel: str  # the library at the left, the progress line
@@ -189,7 +189,7 @@ QFrame[kind="drop"] { background: $window; border: 2px dashed $accent; }
 
 
 def pad(box: QAbstractSpinBox) -> None:
-    """Set the text of a spin box off its edge, as a line's is: no style sheet does."""
+    """Indent the text of a spin box as in a line edit, which no style sheet does."""
     box.lineEdit().setTextMargins(8, 0, 0, 0)
 
 
@@ -206,7 +206,7 @@ def _drawn(svg: str, sizes: Sequence[int]) -> Iterator[QPixmap]:
 
 
 class Theme(QObject):
-    """Applies a scheme to the application and keeps to the system's where asked to.
+    """Applies a scheme to the application and follows the system's if set so.
 
     Signals: `changed()` after colours or icons have changed.
     """
@@ -229,7 +229,7 @@ class Theme(QObject):
     @property
     def colors(self) -> Colors:
         if self._scheme is Scheme.SYSTEM:
-            # A system that does not tell gets dark: pictures come out best on it.
+            # Dark if the system reports no scheme: pictures look best on it.
             light = self._application.styleHints().colorScheme() == Qt.ColorScheme.Light
             return LIGHT if light else DARK
         return LIGHT if self._scheme is Scheme.LIGHT else DARK
@@ -242,22 +242,22 @@ class Theme(QObject):
 
     @contextmanager
     def styled_at_the_end(self) -> Iterator[None]:
-        """Style what is built inside once, when all of it stands.
+        """Apply the style sheet once, after everything inside the block is built.
 
-        Qt styles a widget anew, with all it holds, whenever it is put into another one: a third of the time that the
-        window took to build.
+        Qt restyles a widget, with all its children, whenever it gets another parent: a third of the time to build the
+        window.
         """
         self._application.setStyleSheet("")
         yield
         self._application.setStyleSheet(self._style_sheet())
 
     def icon(self, name: str, color: str | None = None) -> QIcon:
-        """An icon of `resources/icons`, its `currentColor` taken from the scheme."""
+        """Return an icon of `resources/icons` with the scheme's colour for `currentColor`."""
         color = color or self.colors.text
         if (name, color) in self._icons:
             return self._icons[name, color]
         svg = paths.resource("icons", f"{name}.svg").read_text(encoding="utf-8")
-        # Not an icon engine of ours, which would draw when asked: PySide and the icon both delete it, and the garbage
+        # Not a custom icon engine, which would draw on demand: PySide and the icon both delete it, and garbage
         # collection crashes.
         icon = self._icons[name, color] = QIcon()
         for mode, tint, sizes in (
@@ -290,7 +290,7 @@ class Theme(QObject):
     def _style_sheet(self) -> str:
         colors = self.colors
         names = {name: getattr(colors, name) for name in Colors.__dataclass_fields__}
-        # A style sheet takes no icon of ours: these have colours that can be seen in both schemes.
+        # A style sheet takes only files: these have colours that are visible in both schemes.
         files = {"arrow": "arrow-down", "arrow_up": "arrow-up", "check": "check", "partial": "partial"}
         for name, file in files.items():
             names[name] = paths.resource("icons", f"{file}.svg").as_posix()

@@ -1,7 +1,7 @@
-"""The engine as Qt sees it: requests with callbacks in the GUI thread, events as signals.
+"""The engine for Qt: requests with callbacks in the GUI thread, events as signals.
 
-Every call to the client is made in order on one thread of its own, because starting the engine, closing it and
-writing to its pipe can all wait. This module never decides what an answer means.
+Every call to the client runs in order on one separate thread, as starting the engine, closing it and writing to its
+pipe can all block. This module never interprets an answer.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ class EngineBridge(QObject):
     """One engine for one window.
 
     Signals, all in the GUI thread:
-        started(EngineStarted)  the engine answers: the first time, after a crash or after `restart`
+        started(EngineStarted)  the engine is up: the first time, after a crash or after `restart`
         start_failed(Exception)
-        locked_out()  another program holds the library: it was opened for reading only
+        locked_out()  another program holds the library: it was opened read-only
         lost(EngineLost)
         progressed(IndexProgress), finished(IndexFinished), file_indexed(FileIndexed)
-        pause_changed(bool)  whether indexing is paused, by the engine's last word
-        optimising(Optimising)  the search graph is being built, or no longer
+        pause_changed(bool)  whether indexing is paused, as last reported by the engine
+        optimising(Optimising)  building the search graph has started or ended
         export_progressed(ExportProgress)
         download_progressed(DownloadProgress)
         copy_progressed(CopyProgress)  of the library
         device_lost(DeviceLost)  a GPU has failed
-        models_changed(ModelsChanged)  there is another model, one less, or searches use another one
-        library_changed(LibraryChanged)  these parts of the library are no longer what was read before
-        closed()  the engine has ended; the last signal there is
+        models_changed(ModelsChanged)  a model was added or removed, or searches use another one
+        library_changed(LibraryChanged)  data read from these parts of the library is out of date
+        closed()  the engine has ended; the last signal
 
-    `paused` is the window's only memory of whether indexing is paused: who shows it or wants the other asks here.
+    `paused` is the window's only copy of the pause state: all code that shows or toggles it reads it here.
     """
 
     started = Signal(object)
@@ -69,7 +69,7 @@ class EngineBridge(QObject):
     def __init__(self, client: EngineClient, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._client = client
-        self._held_back = False  # it only reads, and was not asked to
+        self._held_back = False  # opened read-only because of a lock or an unknown origin, not by request
         self._deliveries = Deliveries(self)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine-bridge")
         self._closing = False
@@ -96,14 +96,14 @@ class EngineBridge(QObject):
         return self._client
 
     def open(self) -> None:
-        """Start the engine, for reading only where another program holds the library or it is somebody else's.
+        """Start the engine, read-only if another program holds the library or it is not the user's own.
 
         May be called again after `start_failed`.
         """
         self._deliveries.deliver(self._worker.submit(self._start), lambda _: None, self._on_not_started)
 
     def restart(self, **changes: Any) -> None:
-        """End the engine and start it with other values in its EngineConfig; what is asked meanwhile waits for it.
+        """End the engine and start it with `changes` in its EngineConfig; requests made in between wait for it.
 
         `started` or `start_failed` follows.
         """
@@ -113,7 +113,7 @@ class EngineBridge(QObject):
     def request(
         self, body: protocol.Request[R], then: Callable[[R], object], otherwise: Callable[[BaseException], object]
     ) -> None:
-        """Ask the engine; before it has started, the request waits. After `close`, requests are dropped."""
+        """Send a request to the engine; it waits until the engine has started. After `close`, requests are dropped."""
         if not self._closing:
             self._worker.submit(self._ask, body, then, otherwise)
 
@@ -130,7 +130,7 @@ class EngineBridge(QObject):
             try:
                 self._start_client(EngineClient(replace(self._client.config, read_only=True)), restarted)
             except errors.LibraryDamaged:
-                raise error from None  # somebody else's, and damaged: what is left of it can be adopted
+                raise error from None  # not the user's own, and damaged: its intact part can be adopted
             self._held_back = True
             if isinstance(error, errors.LibraryLocked):
                 self.locked_out.emit()
@@ -138,13 +138,13 @@ class EngineBridge(QObject):
     def _restart(self, changes: dict[str, Any]) -> None:
         self._client.close()
         config = replace(self._client.config, paused=self._client.paused)
-        if self._held_back:  # another library, or one that has been adopted, may be written to
+        if self._held_back:  # another library, or an adopted one, may be writable
             config = replace(config, read_only=False)
             self._held_back = False
         self._client = EngineClient(replace(config, **changes))
         self._start(restarted=True)
         if not self._client.config.read_only:
-            self._client.request(protocol.Refresh())  # goes on with what was being indexed
+            self._client.request(protocol.Refresh())  # resumes the interrupted indexing
 
     def _start_client(self, client: EngineClient, restarted: bool = False) -> None:
         unsubscribe = client.subscribe(self._event.emit)
@@ -184,10 +184,10 @@ class EngineBridge(QObject):
 
 
 def engine_is_lost(error: BaseException) -> bool:
-    """Whether a request failed because the engine fell under it: `lost` tells that already, once for all of them."""
+    """Return whether a request failed because the engine was lost, which `lost` reports once for all of them."""
     return isinstance(error, errors.EngineError) and not is_defect(error)
 
 
 def is_defect(error: BaseException) -> bool:
-    """Whether an error is a mistake in the program: there is more to it than its sentence."""
+    """Return whether an error is a bug in the program: it has more details than its sentence."""
     return isinstance(error, errors.Defect)

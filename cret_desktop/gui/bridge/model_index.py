@@ -1,4 +1,4 @@
-"""What Qt hands to a model as an index, in the one type that its overridden methods are annotated with."""
+"""The type of a model index in overridden methods of Qt models."""
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex
 

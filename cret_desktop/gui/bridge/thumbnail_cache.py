@@ -1,8 +1,8 @@
-"""Pictures of moments, cut from their strips, scaled and rounded in workers: newest wish first, bounded in bytes.
+"""Pictures of moments, cut from their sprites, scaled and rounded in workers: newest request first, bounded in bytes.
 
-Pixmaps exist in the GUI thread only; workers make images, at the size of the screen's own pixels, so that the GUI
-thread has nothing left to do but to draw them. A strip that cannot be read is remembered as such and drawn as a
-placeholder; nobody is told, because thumbnails are a cache.
+Pixmaps exist in the GUI thread only; workers produce images in device pixels, so that the GUI thread only draws them. A
+sprite that cannot be read is remembered and drawn as a placeholder, without an error message, as thumbnails are a
+cache.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from cret_desktop.gui.bridge.background import Deliveries
 from cret_desktop.library_files import read_sprite
 
 CAPACITY = 128 * 2**20  # bytes of pixmaps: some 250 cards of 216 x 122 at 200 %
-WISHES = 200  # strips; more than a screen shows. What was scrolled past is forgotten
+WISHES = 200  # sprites; more than a screen shows. Requests that were scrolled past are dropped
 WORKERS = 2
-WIDEST_STRIP, HIGHEST_STRIP = 16_384, 1024  # pixels; ours have some tiles of 320 x 180 at most side by side
-MOST_BYTES = 16 * 2**20  # of a strip's file
-CROPPED = 0.26  # a picture fills its place where at most this share of it is cut: 4:3 does, upright video does not
+WIDEST_STRIP, HIGHEST_STRIP = 16_384, 1024  # pixels; the app's own have a few tiles of at most 320 x 180 side by side
+MOST_BYTES = 16 * 2**20  # of a sprite's file
+CROPPED = 0.26  # a picture fills its place if at most this share of it is cut: 4:3 does, upright video does not
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a picture is prepared for: logical pixels, the screen's ratio, the corners' radius in logical pixels.
+    """The size of a drawn picture: logical pixels, the screen's ratio, the corners' radius in logical pixels.
 
-    `cover` fills the place, whatever is cut; otherwise only where little is.
+    `cover` fills the place whatever is cut; otherwise a picture fills it only if little is cut.
     """
 
     size: QSize
@@ -49,7 +49,7 @@ Key = tuple[str, Rect, tuple[int, int, float, int, bool]]
 
 
 class ThumbnailCache(QObject):
-    """Signals: `ready(path)` pictures of this strip can be drawn now; `idle()` nothing is being read."""
+    """Signals: `ready(path)` pictures of this sprite can be drawn now; `idle()` nothing is being read."""
 
     ready = Signal(str)
     idle = Signal()
@@ -74,7 +74,7 @@ class ThumbnailCache(QObject):
         return self._bytes
 
     def picture(self, thumbnail: Thumbnail, place: Place) -> QPixmap | None:
-        """The picture, a null pixmap where it cannot be read, or None while it is being read (`ready` follows)."""
+        """Return the picture, a null pixmap if it cannot be read, or None while it is being read (`ready` follows)."""
         key = (thumbnail.path, thumbnail.rect, place.key)
         pixmap = self._pixmaps.get(key)
         if pixmap is not None:
@@ -93,7 +93,7 @@ class ThumbnailCache(QObject):
         return None
 
     def close(self) -> None:
-        """Forget the wishes and end the workers; at most the strips under way are waited for."""
+        """Drop the requests and end the workers; waits only for sprites that are being read."""
         with self._lock:
             self._wishes.clear()
         self._pool.shutdown(cancel_futures=True)
@@ -127,11 +127,11 @@ class ThumbnailCache(QObject):
 
 
 def read_strip(path: str) -> QImage:
-    """A strip of thumbnails, a null image where it is no JPEG of such a size, whatever its name says."""
+    """Return a sprite, or a null image if the file is not a JPEG of an allowed size, whatever its name."""
     buffer = QBuffer()
     buffer.setData(_bytes_of(path))
     reader = QImageReader(buffer)
-    reader.setAutoDetectImageFormat(False)  # else Qt asks its other formats: one draws SVG, for as long as that takes
+    reader.setAutoDetectImageFormat(False)  # otherwise Qt tries all its formats, and rendering an SVG can take any time
     reader.setFormat(QByteArray(b"jpeg"))
     size = reader.size() if reader.canRead() else QSize()
     if not size.isValid() or size.width() > WIDEST_STRIP or size.height() > HIGHEST_STRIP:
@@ -140,7 +140,7 @@ def read_strip(path: str) -> QImage:
 
 
 def _bytes_of(path: str) -> bytes:
-    """What a strip holds; nothing where it cannot be read, is none of a library's, or is larger than any."""
+    """Return the content of a sprite's file; empty if it cannot be read, is not in a library, or is too large."""
     try:
         return read_sprite(path, MOST_BYTES)
     except OSError:
@@ -148,8 +148,8 @@ def _bytes_of(path: str) -> bytes:
 
 
 def prepare(strip: QImage, rect: Rect, place: Place) -> QImage:
-    """One tile of a strip as it is drawn: in device pixels, cut to its place or inside it, with round corners."""
-    # Rows can say anything: what lies outside of the strip would be made, black, and however large.
+    """Return one tile of a sprite as drawn: in device pixels, cropped or fitted to its place, with round corners."""
+    # Rows are untrusted: a rectangle outside the sprite would produce a black image of any size.
     inside = all(0 <= number <= WIDEST_STRIP for number in rect)
     tile = strip.copy(QRect(*rect) & strip.rect()) if inside and QRect(*rect).intersects(strip.rect()) else QImage()
     if tile.isNull():

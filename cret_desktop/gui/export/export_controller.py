@@ -1,4 +1,4 @@
-"""Carries moments out of the app: asks how and where to, has the engine do it, shows how far it is and what came of it.
+"""Exports moments: asks for format and destination, sends the request to the engine, shows progress and result.
 
 One export at a time is shown; a second one waits in the engine. This module never writes a file.
 """
@@ -56,10 +56,10 @@ class ExportController(QObject):
         self.export([passage])
 
     def export(self, passages: Sequence[Passage]) -> None:
-        """Ask how and where to, then do it."""
+        """Ask for format and destination, then export."""
         if not passages:
             return
-        from cret_desktop.gui.export.export_dialog import ExportDialog  # most starts of the app never need it
+        from cret_desktop.gui.export.export_dialog import ExportDialog  # rarely needed; imported on demand
 
         dialog = ExportDialog(passages, self._first_choice(), self._window)
         dialog.chosen.connect(self._start)
@@ -70,7 +70,7 @@ class ExportController(QObject):
         self._bridge.request(CancelExport(), lambda _: None, self.failed.emit)
 
     def _first_choice(self) -> ExportChoice:
-        """The settings', with what was chosen last time in this window."""
+        """Return the settings' choice, with the last choices in this window."""
         from cret_desktop.gui.export.export_dialog import ExportChoice
 
         settings = self._preferences.settings
@@ -99,6 +99,6 @@ class ExportController(QObject):
 
 
 def _videos_folder() -> str:
-    """The person's own folder for films, where there is one."""
+    """Return the user's folder for videos if it exists, else the home folder."""
     folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
     return os.path.normpath(folder) if os.path.isdir(folder) else os.path.expanduser("~")

@@ -1,6 +1,6 @@
-"""Asks how chosen moments are to leave the app, and where to: clips or a list, with a plain word about each.
+"""The dialog that asks for the format and destination of an export: clips or a list, each with an explanation.
 
-Tells what is wanted as a request for the engine; never writes anything itself.
+Emits a request for the engine; never writes anything itself.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from cret_desktop.gui.appearance.theme import SPACE, pad
 CLIPS = ("copy", "exact")
 LISTS = ("fcpxml", "edl", "csv")
 WIDTH = 600
-INDENT = 3 * SPACE + 3  # the words about a choice stand under its own
+INDENT = 3 * SPACE + 3  # indents an explanation under its choice
 MOST_HANDLES = 60.0
 _NOT_IN_NAMES = '<>:"/\\|?*'
 
 
 @dataclass(frozen=True, slots=True)
 class ExportChoice:
-    """What the dialog begins with and ends with. `form` is one of CLIPS or LISTS."""
+    """The initial and final state of the dialog. `form` is one of CLIPS or LISTS."""
 
     form: str
     folder: str
@@ -91,7 +91,7 @@ class ExportDialog(QDialog):
         self.export.setDefault(True)
         self._connect_signals()
         self._update()
-        self.resize(WIDTH, column.heightForWidth(WIDTH))  # words that could wrap ask for more
+        self.resize(WIDTH, column.heightForWidth(WIDTH))  # the hint of wrapping labels is larger
         if (chosen := self.forms.checkedButton()) is not None:
             chosen.setFocus()
 
@@ -169,7 +169,7 @@ class ExportDialog(QDialog):
         self.export.setEnabled(named and os.path.isabs(self.folder.text().strip()))
 
     def _first_name(self) -> str:
-        """The video's, where all moments are of one."""
+        """Return the video's name if all moments are from one."""
         videos = {passage.path for passage in self._passages}
         if len(videos) == 1:
             return os.path.splitext(formatting.file_name(next(iter(videos))))[0]

@@ -1,6 +1,6 @@
-"""The line at the bottom while moments are exported: how far, of which video; then what came of it.
+"""The line at the bottom during an export: progress and current video, then the result.
 
-This module never asks the engine anything.
+This module never sends a request to the engine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST_SENTENCES = 3
 
 
 class ExportLine(QFrame):
-    """Signals: `cancel_wanted()`, `reveal_wanted(str)` with a path. Hidden while there is nothing to tell."""
+    """Signals: `cancel_wanted()`, `reveal_wanted(str)` with a path. Hidden while there is nothing to show."""
 
     cancel_wanted = Signal()
     reveal_wanted = Signal(str)
@@ -92,7 +92,7 @@ class ExportLine(QFrame):
         self._current.setText(formatting.file_name(progress.path))
 
     def show_finished(self, exported: Exported) -> None:
-        """What was written, with the sentences about it; those of failures first."""
+        """Show the written files, with the messages about them; those of failures first."""
         self._paths = exported.paths
         files = len(exported.paths)
         if files == 1:

@@ -1,4 +1,4 @@
-"""The videos that could not be read: file, plain reason, and trying again. Never decides when a file is tried."""
+"""The videos that could not be read: file, reason, and a button to retry. Never decides when a file is retried."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from cret_desktop.gui.bridge.model_index import Index
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file with its reason in words."""
+    """A file with its reason as text."""
 
     path: str
     reason: str
 
 
 class FailuresModel(QAbstractTableModel):
-    """One row a file: name, folder, reason."""
+    """One row per file: name, folder, reason."""
 
     def __init__(self, failures: tuple[FailedFile, ...], parent: QObject | None = None) -> None:
         super().__init__(parent)

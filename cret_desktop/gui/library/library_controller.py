@@ -1,4 +1,4 @@
-"""The library's folders, indexing and failures: decides what is asked of the engine and keeps the last known status.
+"""The library's folders, indexing and failures: sends the requests to the engine and keeps the last known status.
 
 This module never touches a widget.
 """
@@ -18,7 +18,7 @@ from cret_desktop.library.indexing.progress import IndexProgress, Phase
 
 R = TypeVar("R")
 
-STATUS_MS = 400  # while files come in, counts are read this often at most
+STATUS_MS = 400  # minimum interval between readings of the counts during indexing
 
 
 class _Removed(QUndoCommand):
@@ -36,7 +36,8 @@ class _Removed(QUndoCommand):
 
 class LibraryController(QObject):
     """Signals: `status_changed(LibraryStatus)`, `failed(Exception)`, `failures_ready(tuple[FailedFile, ...])`,
-    `removed(str)` when a folder has left the library."""
+    `removed(str)` after a folder was removed from the library.
+    """
 
     status_changed = Signal(object)
     failed = Signal(object)
@@ -65,7 +66,7 @@ class LibraryController(QObject):
         self._change(protocol.AddFolders(tuple(paths)))
 
     def remove(self, path: str) -> None:
-        """Take a folder out of the library. Undone, it is there again as it was."""
+        """Remove a folder from the library. Undo restores it as it was."""
         self._stack.push(
             _Removed(self.tr("Remove a folder"), path, lambda: self._remove(path), lambda: self.add([path]))
         )
@@ -86,22 +87,22 @@ class LibraryController(QObject):
         self._ask(protocol.RemoveFolder(path), tell)
 
     def index_first(self, path: str) -> None:
-        """Index what waits in a folder before anything else."""
+        """Index the waiting files of a folder first."""
         self._change(protocol.PrioritiseFolder(path))
 
     def index_again(self, path: str) -> None:
-        """Index a folder as the settings say now; until then all is found as before."""
+        """Re-index a folder with the present settings; until then search results stay as they are."""
         self._change(protocol.IndexAgain(path))
 
     def refresh(self, paths: Sequence[str] = ()) -> None:
         self._change(protocol.Refresh(tuple(paths)))
 
     def adopt(self, follow: bool) -> None:
-        """Make a library of somebody else's this person's own, and index the folders that it names or leave them."""
+        """Adopt a library of another origin; `follow`: also index the folders that it names."""
         self._bridge.restart(adopt=True, follow=follow)
 
     def toggle_pause(self) -> None:
-        """Pause indexing, or let it go on, whichever the engine does not do now."""
+        """Pause indexing, or resume it if it is paused."""
         self._change(protocol.Pause(not self._bridge.paused))
 
     def cancel(self) -> None:
@@ -118,7 +119,8 @@ class LibraryController(QObject):
         self._bridge.request(protocol.GetStatus(), self._on_status, self._on_unread)
 
     def _on_started(self, started: protocol.EngineStarted) -> None:
-        # After a crash the client itself has asked for it; otherwise videos may have come while the app was closed.
+        # After a crash the client itself has sent Refresh; otherwise videos may have been added while the app was
+        # closed.
         if not started.read_only and not started.restarted:
             self.refresh()
         else:
@@ -135,11 +137,11 @@ class LibraryController(QObject):
         self.status_changed.emit(status)
 
     def _on_unread(self, error: BaseException) -> None:
-        if not engine_is_lost(error):  # else it is read again when it is back
+        if not engine_is_lost(error):  # otherwise it is read again once the engine is back
             self.failed.emit(error)
 
     def _on_progress(self, progress: IndexProgress) -> None:
-        """Files are there before any of them is indexed, and paused folders look different: tell that at once."""
+        """Read the status on a change of phase: new files appear before indexing, and paused folders look different."""
         if progress.phase is not self._phase:
             self._phase = progress.phase
             self._read_status_soon()

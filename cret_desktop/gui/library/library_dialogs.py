@@ -1,6 +1,6 @@
-"""What the library asks a person: which folder or files to add, whether one may go, what to do about failures.
+"""The library's dialogs: add folders or files, remove a folder, adopt the library, show failures.
 
-Every answer goes to the LibraryController. Nothing here waits: dialogs are opened, not run.
+Every answer goes to the LibraryController. Nothing here blocks: dialogs are opened, not run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOLDERS_NAMED = 6
 
 
 class LibraryDialogs(QObject):
-    """Signals: `not_adopted()`, the library stays somebody else's."""
+    """Signals: `not_adopted()`, adoption was declined."""
 
     not_adopted = Signal()
 
@@ -26,7 +26,7 @@ class LibraryDialogs(QObject):
         super().__init__(window)
         self._library = library
         self._window = window
-        # Where the next dialog begins: where the last one was, and at first where the system keeps videos.
+        # The start folder of the next dialog: that of the last one, at first the system's folder for videos.
         kinds = (QStandardPaths.StandardLocation.MoviesLocation, QStandardPaths.StandardLocation.HomeLocation)
         places = (QStandardPaths.writableLocation(kind) for kind in kinds)
         self._place = next(filter(os.path.isdir, places), os.path.sep)  # some accounts have no home folder
@@ -75,7 +75,7 @@ class LibraryDialogs(QObject):
         question.open()
 
     def ask_to_adopt(self) -> None:
-        """Ask whether a library of somebody else's is to be this person's own, and its folders to be indexed."""
+        """Ask whether to adopt a library of another origin, and whether to index its folders."""
         status = self._library.status
         folders = [folder.path for folder in status.folders] if status is not None else []
         question = QMessageBox(self._window)
@@ -103,7 +103,7 @@ class LibraryDialogs(QObject):
         question.open()
 
     def _show_failures(self, failures: tuple[FailedFile, ...]) -> None:
-        from cret_desktop.gui.library.failures_dialog import FailuresDialog  # most starts of the app never need it
+        from cret_desktop.gui.library.failures_dialog import FailuresDialog  # rarely needed; imported on demand
 
         dialog = FailuresDialog(failures, self._window)
         dialog.retry_wanted.connect(self._library.retry_failures)

@@ -1,6 +1,6 @@
-"""The library's list as an item model: everything, favourites, folders, tags, saved searches, under their headings.
+"""The library's list as an item model: all videos, favourites, folders, tags, saved searches, with headings.
 
-A heading folds what is under it. This module never asks the engine anything.
+A heading folds its section. This module never sends a request to the engine.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Entry:
 
 class Role(IntEnum):
     ENTRY = Qt.ItemDataRole.UserRole + 1
-    STATE = Qt.ItemDataRole.UserRole + 2  # a quiet second line, '' for none
-    DONE = Qt.ItemDataRole.UserRole + 3  # the share of a folder that is indexed while it is being indexed, else None
+    STATE = Qt.ItemDataRole.UserRole + 2  # a muted second line, '' for none
+    DONE = Qt.ItemDataRole.UserRole + 3  # the indexed share of a folder during indexing, else None
     ACTIVE = Qt.ItemDataRole.UserRole + 4  # whether the search is narrowed to it
     FOLDED = Qt.ItemDataRole.UserRole + 5
 
 
 class LibraryModel(QAbstractListModel):
-    """Rows change in place while the same things are listed, so that the selection survives."""
+    """Rows are updated in place if their keys stay the same, so that the selection survives."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -81,7 +81,7 @@ class LibraryModel(QAbstractListModel):
         self._renew()
 
     def set_active(self, filters: frozenset[tuple[str, str]]) -> None:
-        """The operators (with their values) that the search is narrowed by."""
+        """Set the operators (with their values) that narrow the search."""
         self._active = filters
         self._renew()
 
@@ -91,7 +91,7 @@ class LibraryModel(QAbstractListModel):
         self._renew()
 
     def row_with(self, key: tuple[Kind, str]) -> int | None:
-        """The row of a thing by its `Entry.key`, None where it is not listed."""
+        """Return the row of an entry by its `Entry.key`, None if it is not listed."""
         return next((row for row, entry in enumerate(self._entries) if entry.key == key), None)
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
@@ -160,7 +160,7 @@ class LibraryModel(QAbstractListModel):
                     yield Entry(Kind.SAVED, saved.name, thing=saved)
 
     def _state_of(self, folder: Folder) -> str:
-        """What is to be known about a folder, the most pressing first."""
+        """Return the state of a folder as text, the most urgent first."""
         paused = self._status is not None and self._status.paused
         state = {
             FolderState.OFFLINE: self.tr("Offline"),
@@ -171,7 +171,7 @@ class LibraryModel(QAbstractListModel):
         }[folder.state]
         parts = [state] if state else []
         videos = formatting.videos(folder.files)
-        if folder.pending:  # both numbers in the room of one: the panel is narrow
+        if folder.pending:  # both numbers in one text: the panel is narrow
             videos = self.tr("{done} of {videos}").format(done=folder.files - folder.pending, videos=videos)
         parts.append(videos)
         if folder.failed and folder.state is not FolderState.FAILED:

@@ -1,6 +1,6 @@
 """The library at the left: all videos, favourites, folders with their state, tags, saved searches.
 
-Tells what a person wants; never does it.
+Emits the user's choices as signals; never carries them out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ICONS = {
 
 
 class LibraryDelegate(QStyledItemDelegate):
-    """An icon, a name, a count at the right; folders have a quiet line with their state and, meanwhile, a bar."""
+    """Paints an icon, a name, a count at the right; for folders also a muted state line and a progress bar."""
 
     def __init__(self, theme: Theme, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -129,7 +129,7 @@ class LibraryDelegate(QStyledItemDelegate):
 
 
 class LibraryList(QListView):
-    """Keeps the current row where other rows come and go.
+    """Keeps the current row when other rows are added or removed.
 
     Signals: `chosen(Entry)` by a click or Enter; `deleted(Entry)` by the Delete key.
     """
@@ -165,7 +165,7 @@ class LibraryList(QListView):
 
 class LibraryPanel(QFrame):
     """Signals:
-    everything_wanted(), narrowed(operator, value)  what is searched in
+    everything_wanted(), narrowed(operator, value)  the scope of the search
     recalled(SavedSearch), rename_wanted(SavedSearch), forget_wanted(SavedSearch)
     add_wanted(), remove_wanted(Folder), failures_wanted()
     refresh_wanted(path), first_wanted(path), again_wanted(path), open_wanted(path)  of a folder
@@ -237,11 +237,11 @@ class LibraryPanel(QFrame):
         self._paint_failures()
 
     def show_filters(self, filters: Sequence[Token]) -> None:
-        """Mark what the search is narrowed to."""
+        """Mark the entries that the search is narrowed to."""
         self.model.set_active(frozenset((token.operator, token.value) for token in filters if not token.negative))
 
     def menu(self, entry: Entry) -> QMenu | None:
-        """What can be done with a row; None where there is nothing."""
+        """Return the context menu of a row; None if it has no actions."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         match entry.thing:

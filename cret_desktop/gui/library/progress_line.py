@@ -1,9 +1,9 @@
-"""The line at the bottom while videos are indexed: how far, how fast, how long still; pause and cancel.
+"""The line at the bottom during indexing: progress, rate, remaining time; pause and cancel.
 
-Once all is found, it tells quietly, without a bar, of the index being optimised: nobody need wait for that.
+After indexing it shows, muted and without a bar, that the index is being optimised: search does not wait for that.
 
-Whether indexing is paused is the engine's word, given to `show_paused`; no click and no progress changes what is shown
-of it. This module never asks the engine anything.
+The pause state is the engine's, set by `show_paused`; no click and no progress changes it here. This module never sends
+a request to the engine.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from cret_desktop.gui.appearance.elided_label import ElidedLabel
 from cret_desktop.gui.appearance.theme import SPACE, Theme
 from cret_desktop.library.indexing.progress import IndexProgress, Phase
 
-SAID_MS = 10_000  # a run that went well is told of for so long
+SAID_MS = 10_000  # a successful run's result is shown this long
 
 
 class ProgressLine(QFrame):
-    """Signals: `pause_wanted()`, to pause or to go on, whichever is not so now; `cancel_wanted()`. Hidden while there
-    is nothing to tell."""
+    """Signals: `pause_wanted()`, to pause or to resume; `cancel_wanted()`. Hidden while there is nothing to show."""
 
     pause_wanted = Signal()
     cancel_wanted = Signal()
@@ -32,8 +31,8 @@ class ProgressLine(QFrame):
         self._theme = theme
         self._paused = False
         self._optimising = False
-        self._progress: IndexProgress | None = None  # of the run under way
-        self._telling = False  # what a run did
+        self._progress: IndexProgress | None = None  # of the current run
+        self._telling = False  # whether a run's result is shown
         self._leave = QTimer(self, singleShot=True, interval=SAID_MS)
         self.setProperty("kind", "panel")
         self._bar = QProgressBar(textVisible=False)
@@ -73,7 +72,7 @@ class ProgressLine(QFrame):
         return self._words.text()
 
     def show_paused(self, paused: bool) -> None:
-        """Show what the engine says of a pause, with a run under way and without one."""
+        """Show the engine's pause state, during a run and without one."""
         self._paused = paused
         self._paint_pause()
         if self._progress is not None:
@@ -94,7 +93,7 @@ class ProgressLine(QFrame):
         self._show_buttons()
 
     def show_finished(self, finished: IndexFinished) -> None:
-        """Tell what the run did, for a while where all went well; one that found nothing new leaves without a word."""
+        """Show the run's result, for a while if all went well; hide if it found nothing new."""
         totals = finished.totals
         self._progress = None
         if not totals.files and not totals.failed:
@@ -117,22 +116,22 @@ class ProgressLine(QFrame):
             self._leave.start()
 
     def show_optimising(self, optimising: Optimising) -> None:
-        """Never in the way of what else there is to tell."""
+        """Show that the index is being optimised, unless there is something else to show."""
         self._optimising = optimising.running
-        if self._progress is None:  # at rest, or telling what a run did
+        if self._progress is None:  # idle, or showing a run's result
             if not optimising.running:
                 self._current.setText("")
             if not self._leave.isActive():
                 self._rest()
 
     def show_lost(self) -> None:
-        """The engine has ended, and with it the run; the next engine says how it is."""
+        """Hide the run, which ended with the engine; the next engine reports its own state."""
         self._progress = None
         self._optimising = False
         self._put_away()
 
     def _rest(self) -> None:
-        """There is nothing more to tell of a run."""
+        """Show the state without a run, or hide."""
         self._telling = False
         self._current.setText("")
         if self._paused:
@@ -150,7 +149,7 @@ class ProgressLine(QFrame):
         self.hide()
 
     def _close_said(self) -> None:
-        """Put away what was told; a pause stays in sight until it ends."""
+        """Hide the run's result; a pause stays visible until it ends."""
         if self._paused:
             self._rest()
         else:

@@ -1,6 +1,6 @@
-"""The library as a thing on the disk: its size, copies of it, where it lies, and what people typed as a file.
+"""The library on the disk: its size, copies, location, and annotations as a file.
 
-One copy at a time, made by the engine; it goes on when the dialog is closed. This module never touches a file.
+One copy at a time, made by the engine; it continues when the dialog is closed. This module never touches a file.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ R = TypeVar("R")
 
 
 class StorageController(QObject):
-    """Attributes: `under_way`, words for what is being done, '' when nothing is.
+    """Attributes: `under_way`, a text for the current operation, '' if there is none.
 
     Signals:
         size_read(LibrarySize)
-        changed()  something begins, or has come to its end; another library is open
+        changed()  an operation begins or has ended; another library is open
         progressed(CopyProgress)
-        told(str)  what came of it
+        told(str)  a result as text
         failed(Exception)
-        library_wanted(str)  from now on the library in this folder is to be used
+        library_wanted(str)  switch to the library in this folder
     """
 
     size_read = Signal(object)
@@ -49,14 +49,14 @@ class StorageController(QObject):
 
     @property
     def library(self) -> str:
-        """The folder of the library that is open."""
+        """The folder of the open library."""
         return str(self._bridge.client.config.library)
 
     def _on_started(self, _: protocol.EngineStarted) -> None:
         self.changed.emit()  # perhaps on another library
 
     def read_size(self) -> None:
-        """`size_read` follows, or nothing: the engine may be away."""
+        """Request the library's size; `size_read` follows, unless the engine is down."""
         self._bridge.request(protocol.GetLibrarySize(), self.size_read.emit, lambda _: None)
 
     def back_up(self, folder: str, thumbnails: bool) -> None:
@@ -70,7 +70,7 @@ class StorageController(QObject):
         self._do(self.tr("Backing up"), protocol.BackUpLibrary(folder, thumbnails), tell)
 
     def restore(self, folder: str) -> None:
-        """The library that is there is set aside; the engine says where when it has started on the other one."""
+        """Restore a backup. The current library is set aside; the restarted engine reports its path."""
         self._do(self.tr("Restoring"), protocol.RestoreLibrary(folder), lambda _: self._bridge.restart())
 
     def move(self, folder: str) -> None:
@@ -86,7 +86,7 @@ class StorageController(QObject):
         self._do(self.tr("Moving"), protocol.MoveLibrary(folder), go_there)
 
     def use(self, folder: str) -> None:
-        """Use the library that lies in another folder."""
+        """Switch to the library in another folder."""
         self.library_wanted.emit(folder)
 
     def export_tags(self, path: str) -> None:

@@ -1,6 +1,6 @@
-"""Where the library lies and how large it is; backups, another place, tags as a file. Says what each does first.
+"""The library's location and size; backups, moving, tags as a file. Explains each action first.
 
-Shows what `StorageController` knows and asks it for what is wanted; decides nothing.
+Shows the state of `StorageController` and forwards the user's requests to it; decides nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _STEPS = 1000  # of the bar
 
 
 class StorageDialog(QDialog):
-    """Follows its controller for as long as it is open."""
+    """Follows its controller while it is open."""
 
     def __init__(self, controller: StorageController, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -108,11 +108,11 @@ class StorageDialog(QDialog):
         self._controller.told.connect(self._show_outcome)
         self._controller.failed.connect(self._on_failed)
 
-    # --- what is shown ----------------------------------------------------------------------------------------
+    # --- display ------------------------------------------------------------------------------------------------
 
     def _button(self, words: str, icon: str, press: Callable[[], object]) -> QPushButton:
         button = QPushButton(words)
-        button.setAutoDefault(False)  # Enter elsewhere in the dialog must not copy anything
+        button.setAutoDefault(False)  # Enter elsewhere in the dialog must not start a copy
         button.clicked.connect(press)
         self._theme.give_icon(button, icon)
         return button
@@ -141,7 +141,7 @@ class StorageDialog(QDialog):
         working = bool(self._controller.under_way)
         self._working.setVisible(working)
         self.doing.setText(self._controller.under_way)
-        self.bar.setRange(0, 0)  # until the first word on how far it is
+        self.bar.setRange(0, 0)  # until the first progress report
         if working:
             self.outcome.hide()
         for button in (
@@ -184,7 +184,7 @@ class StorageDialog(QDialog):
         self.outcome.setAccessibleName(sentence)
         self.outcome.show()
 
-    # --- what is asked ----------------------------------------------------------------------------------------
+    # --- actions ------------------------------------------------------------------------------------------------
 
     def _choose_backup(self) -> None:
         name = f"CRET Desktop {date.today().isoformat()}"
@@ -277,7 +277,7 @@ class StorageDialog(QDialog):
 
 
 def _free_name(parent: str, name: str) -> str:
-    """A path in a folder that nothing has yet."""
+    """Return an unused path in a folder."""
     path, number = os.path.join(parent, name), 1
     while os.path.lexists(path):
         number += 1

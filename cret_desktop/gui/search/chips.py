@@ -1,6 +1,6 @@
-"""The small rounded buttons in the search bar: one a filter, one for the picture that is searched by.
+"""The chips of the search bar: one per filter, one for the query picture.
 
-A chip tells when it should go; it never changes a query.
+A chip requests its removal by a signal; it never changes a query.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Chip(QPushButton):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("kind", "chip")
-        self.setLayoutDirection(Qt.LayoutDirection.RightToLeft)  # the cross comes after the words
+        self.setLayoutDirection(Qt.LayoutDirection.RightToLeft)  # the cross comes after the text
         theme.give_icon(self, "close")
         self.setIconSize(QSize(16, 12))
         self.clicked.connect(self.removed)
@@ -47,7 +47,7 @@ class Chip(QPushButton):
 
 
 class FilterChip(Chip):
-    """An operator with its value; `token` is what was typed."""
+    """An operator with its value; `token` is its typed form."""
 
     def __init__(self, token: Token, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(theme, parent)
@@ -56,7 +56,7 @@ class FilterChip(Chip):
         short = value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}\u2026"
         pattern = self.tr("Not {filter}: {value}") if token.negative else self.tr("{filter}: {value}")
         if value != token.value and token.operator != "in" and not token.negative:
-            pattern = "{value}"  # a usual value's words speak for themselves
+            pattern = "{value}"  # the text of a usual value needs no name of the filter
         remove = self.tr("Remove the filter {filter}: {value}")
         self.say(
             pattern.format(filter=name, value=short),
@@ -65,7 +65,7 @@ class FilterChip(Chip):
 
 
 class PictureChip(Chip):
-    """What is searched by besides words: a picture, a frame or a moment. A null pixmap is an empty place."""
+    """The chip of a picture, a frame or a moment that is searched by. A null pixmap leaves its place empty."""
 
     def __init__(self, pixmap: QPixmap, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(theme, parent)
@@ -82,7 +82,7 @@ class PictureChip(Chip):
         if self._pixmap.isNull():
             return
         place = QRectF(3, 3, PICTURE.width(), self.height() - 6)
-        size = self._pixmap.deviceIndependentSize()  # a brush counts in these
+        size = self._pixmap.deviceIndependentSize()  # the unit of a brush
         shown = size.scaled(place.size(), Qt.AspectRatioMode.KeepAspectRatioByExpanding)
         brush = QBrush(self._pixmap)
         scale = shown.width() / size.width()

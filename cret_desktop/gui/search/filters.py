@@ -1,7 +1,7 @@
-"""The filters' form: length, resolution, date, folder, tags and state as choices. It writes operators, nothing else.
+"""The form for filters: length, resolution, date, folder, tags and state as choices. It only produces operators.
 
-What is chosen shows at once as chips in the search bar. A value that was typed and is none of the usual ones stays,
-as a choice of its own. This module never asks the engine.
+Choices appear at once as chips in the search bar. A typed value that is not among the usual ones stays, as a choice of
+its own. This module never sends a request to the engine.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TAGS_HEIGHT = 150
 
 
 class Choice(QComboBox):
-    """One operator's values: any, the usual ones, and whatever else was typed."""
+    """The values of one operator: any, the usual ones, and any other typed one."""
 
     def __init__(self, operator: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,7 +43,7 @@ class Choice(QComboBox):
         self.offer(choices(operator))
 
     def offer(self, values: Sequence[tuple[str, str]]) -> None:
-        """Give the values that can be chosen, each with its words; the chosen one stays where it can."""
+        """Set the available values with their texts; the current choice stays if possible."""
         chosen = self.currentData()
         with QSignalBlocker(self):
             self.clear()
@@ -61,7 +61,7 @@ class Choice(QComboBox):
 
 
 class Filters(QFrame):
-    """A popup. Signals: `changed(tuple[Token, ...])`, all operators that are wanted."""
+    """A popup. Signals: `changed(tuple[Token, ...])`, all active operators."""
 
     changed = Signal(object)
 
@@ -69,7 +69,7 @@ class Filters(QFrame):
         super().__init__(parent, Qt.WindowType.Popup)
         self.setProperty("kind", "popup")
         self.setAccessibleName(self.tr("Filters"))
-        self._others: tuple[Token, ...] = ()  # what the form has no field for, such as tags to be left out
+        self._others: tuple[Token, ...] = ()  # operators without a field in the form, such as excluded tags
         self._choices = {operator: Choice(operator) for operator in ("dur", "res", "date", "in", "ext")}
         self._states = {value: QCheckBox(words) for value, words in choices("is")}
         self._tags_model = QStandardItemModel(self)
@@ -126,7 +126,7 @@ class Filters(QFrame):
         self._choices["in"].offer([(path, formatting.file_name(path)) for path in folders])
 
     def set_tags(self, tags: Sequence[tuple[str, int]]) -> None:
-        """The library's tags, each with its number of files."""
+        """Set the library's tags, each with its number of files."""
         chosen = set(self._chosen_tags())
         with QSignalBlocker(self._tags_model):
             self._tags_model.clear()
@@ -143,7 +143,7 @@ class Filters(QFrame):
         self.tags.setVisible(bool(tags))
 
     def open_under(self, button: QWidget, filters: Sequence[Token]) -> None:
-        """Show the form for the operators that are wanted at present, its right edge under the button's."""
+        """Show the form for the active operators, its right edge under the button's."""
         self.show_filters(filters)
         self.setFixedWidth(min(WIDTH, button.window().width() - 2 * SPACE))
         self.adjustSize()
@@ -179,7 +179,7 @@ class Filters(QFrame):
                 item.setCheckState(Qt.CheckState.Checked if chosen else Qt.CheckState.Unchecked)
 
     def filters(self) -> tuple[Token, ...]:
-        """The operators that the form stands for."""
+        """Return the operators that the form represents."""
         chosen = [
             token(operator, choice.currentData())
             for operator, choice in self._choices.items()

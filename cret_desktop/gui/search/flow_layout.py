@@ -1,6 +1,6 @@
-"""A layout that fills row after row, like words in a paragraph; its last widget takes what is left of its row.
+"""A layout that fills row after row, like words in a paragraph; its last widget takes the rest of its row.
 
-Qt has none; this is the search bar's, whose chips come before the line that is typed in.
+Qt has none. The search bar uses it for its chips and the line edit after them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 
 
 class FlowLayout(QLayout):
-    """Rows of widgets, as high as the highest in them. The last widget gets at least `least_last` pixels."""
+    """Rows of widgets, each as high as its highest one. The last widget gets at least `least_last` pixels."""
 
     def __init__(self, parent: QWidget, spacing: int, least_last: int) -> None:
         super().__init__(parent)
@@ -22,7 +22,7 @@ class FlowLayout(QLayout):
 
     def insert_widget(self, position: int, widget: QWidget) -> None:
         self.addWidget(widget)
-        widget.show()  # at once, not in the next round of events: there is no blink, and it can take the focus
+        widget.show()  # at once, not at the next event: avoids flicker, and lets it take the focus
         self._items.insert(position, self._items.pop())
         self.invalidate()
 
@@ -33,7 +33,7 @@ class FlowLayout(QLayout):
         return len(self._items)
 
     def itemAt(self, index: int) -> QLayoutItem:
-        # Qt asks past the end to find it, and takes None for an answer; PySide's stubs do not know.
+        # Qt reads past the end to find it, and expects None; PySide's stubs do not declare that.
         return self._items[index] if 0 <= index < len(self._items) else None  # type: ignore[return-value]
 
     def takeAt(self, index: int) -> QLayoutItem:
@@ -60,7 +60,7 @@ class FlowLayout(QLayout):
         self._place(rect, move=True)
 
     def _place(self, rect: QRect, move: bool) -> int:
-        """Lay out within `rect`; returns the height that it takes."""
+        """Lay out within `rect`. Return the height used."""
         x, y, height = rect.x(), rect.y(), 0
         row: list[tuple[QLayoutItem, QRect]] = []
 

@@ -1,4 +1,4 @@
-"""The queries of late, newest first. Plain data; where it is kept between runs is the window's state."""
+"""The recent queries, newest first. Plain data; stored between runs in the window's state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ MOST = 50
 
 
 class History:
-    """Queries that were asked for good, not those on the way to them. `enabled` False keeps nothing."""
+    """Completed queries, without the steps of typing. Stores nothing while `enabled` is False."""
 
     def __init__(self) -> None:
         self._queries: list[str] = []
@@ -17,7 +17,7 @@ class History:
         return tuple(self._queries)
 
     def note(self, query: str) -> None:
-        """Remember a query as the newest; asked again, it moves to the front."""
+        """Add a query as the newest; a repeated one moves to the front."""
         query = query.strip()
         if query and self.enabled:
             self._queries = [query, *(other for other in self._queries if other != query)][:MOST]

@@ -1,6 +1,6 @@
-"""The operators of the query language in words: what chips say, what the filters' form and completions offer.
+"""User-visible texts for the operators of the query language: for chips, the filters' form and completions.
 
-What an operator means is `library.searching.query`'s; here are its names for people and its usual values.
+`library.searching.query` defines the meaning of an operator; this module has its name for users and its usual values.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ EXTENSIONS = ("mp4", "mov", "mkv", "avi", "webm", "m4v", "mxf", "mts", "wmv")
 
 
 def token(operator: str, value: str) -> Token:
-    """An operator with its value, as if it had been typed."""
+    """Return an operator with its value, as if typed."""
     return Token("operator", value, 0, 0, operator)
 
 
 def operator_words(operator: str) -> str:
-    """What an operator asks for; '' stands for quoted words."""
+    """Return the name of an operator; '' stands for quoted words."""
     return {
         "in": QCoreApplication.translate("operators", "Folder"),
         "ext": QCoreApplication.translate("operators", "File type"),
@@ -33,7 +33,7 @@ def operator_words(operator: str) -> str:
 
 
 def choices(operator: str) -> tuple[tuple[str, str], ...]:
-    """The usual values of an operator, each with what it means; none for those that the library's content gives."""
+    """Return the usual values of an operator with their texts; none for values that come from the library."""
     match operator:
         case "dur":
             return (
@@ -70,7 +70,7 @@ def choices(operator: str) -> tuple[tuple[str, str], ...]:
 
 
 def value_words(operator: str, value: str) -> str:
-    """A value as it is shown: known ones in words, folders by their names, others as they were typed."""
+    """Return a value for display: known ones as text, folders by their names, others as typed."""
     if operator == "in":
         return formatting.file_name(value)
     return dict(choices(operator)).get(value) or value

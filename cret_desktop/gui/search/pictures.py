@@ -1,7 +1,7 @@
-"""Pictures to search by: out of a file, the clipboard, a drop or a frame into what the engine takes.
+"""Query pictures: from a file, the clipboard, a drop or a frame to the engine's `Picture`.
 
-The engine reads them, in a child of its own; what is a picture here is only so by its name or its label. This module
-never touches a widget, and never decodes what comes from elsewhere.
+The engine reads them in a child process; here, only the name or MIME type identifies a picture. This module never
+touches a widget, and never decodes untrusted data.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from cret_desktop.errors import PathError
 from cret_desktop.gui.bridge.engine_bridge import EngineBridge
 from cret_desktop.gui.shell import drops
 
-# Names of pictures, also of kinds that are not read: a person who drops one means to search by it, and is told.
+# Extensions of pictures, also of unsupported formats: dropping one means to search by it, and the error says why not.
 ENDINGS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .tif .tiff .svg .svgz .pdf .eps .ps .heic .heif .avif .jxl .jp2 .ico "
     ".icns .cur .tga .pbm .pgm .ppm .xbm .xpm .psd".split()
 )
-TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "image/gif")  # that are read, best first
+TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "image/gif")  # supported, best first
 
 
 def to_picture(image: QImage) -> Picture:
-    """An image as the engine takes it: RGB, the longer side at most 512 pixels. What is transparent becomes white."""
+    """Return an image as a `Picture`: RGB, the longer side at most 512 pixels, transparency on white."""
     size = _bounded(image.size())
     image = image.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
     if image.hasAlphaChannel():
@@ -47,23 +47,23 @@ def to_picture(image: QImage) -> Picture:
 def to_image(picture: Picture) -> QImage:
     return QImage(
         picture.rgb, picture.width, picture.height, 3 * picture.width, QImage.Format.Format_RGB888
-    ).copy()  # its own memory: the bytes may be gone before the image is
+    ).copy()  # its own memory: the bytes may be freed before the image
 
 
 def picture_paths(data: QMimeData) -> list[str]:
-    """The files of a drop or a clipboard, where all of them are pictures by their names; otherwise none."""
+    """Return the files of a drop or a clipboard if all are pictures by their names, else none."""
     files = drops.local_paths(data)
     pictures = [path for path in files if os.path.splitext(path)[1].lower() in ENDINGS]
     return pictures if len(pictures) == len(files) else []
 
 
 def holds_picture(data: QMimeData) -> bool:
-    """Whether a drop or the clipboard is a picture, or files of pictures, and not words that also have a look."""
+    """Return whether a drop or the clipboard is a picture or files of pictures, and not text with a picture of it."""
     return bool(picture_paths(data)) or (data.hasImage() and not data.hasText() and not data.hasUrls())
 
 
 class PictureLoader(QObject):
-    """Has pictures read by the engine: the window decodes nothing that strangers have made.
+    """Loads pictures through the engine: the window decodes no untrusted data.
 
     Signals: `loaded(Picture)`; `failed(Exception)`.
     """
@@ -79,14 +79,14 @@ class PictureLoader(QObject):
         self._ask(ReadPicture(path))
 
     def load_copied(self, data: QMimeData) -> None:
-        """A picture itself, as it was copied or dragged."""
+        """Load the picture data of the clipboard or a drag."""
         kinds = [kind for kind in data.formats() if kind.startswith("image/")]
         known = next((kind for kind in TYPES if kind in kinds), None)
         if known is not None:
             self._ask(ReadPicture(data=bytes(data.data(known).data())))
             return
-        # Pixels that the system, or this app, has put there. Beside any other kind of picture they are not: Qt would
-        # make them of that one, in this process.
+        # Pixels from the system or this app. With any image format beside them they are not: Qt would decode that
+        # format in this process.
         image = QImage() if kinds else QImage(data.imageData())
         if image.isNull():
             self.failed.emit(PathError("picture.copied"))

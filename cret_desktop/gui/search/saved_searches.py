@@ -1,4 +1,4 @@
-"""Searches that a person keeps under a name: read, kept, renamed, forgotten. This module never touches a widget."""
+"""Searches saved under a name: read, saved, renamed, deleted. This module never touches a widget."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SavedSearches(QObject):
         super().__init__(parent)
         self._bridge = bridge
         self.searches: tuple[SavedSearch, ...] = ()
-        self._changing = 0  # changes that the engine has not acknowledged: what it tells meanwhile is old
+        self._changing = 0  # changes without the engine's acknowledgement: lists before it are out of date
         self._connect_signals()
 
     def _connect_signals(self) -> None:
@@ -36,12 +36,12 @@ class SavedSearches(QObject):
         self._bridge.library_changed.connect(self._on_library_changed)
 
     def name_of(self, wish: Search) -> str:
-        """The name under which just this is kept, '' for none."""
+        """Return the name under which exactly this search is saved, '' if there is none."""
         same = (saved.name for saved in self.searches if (saved.text, saved.without) == (wish.text, wish.without))
         return next(same, "")
 
     def save(self, name: str, wish: Search) -> None:
-        """Keep a search; one of the same name gives way."""
+        """Save a search, in place of one of the same name."""
         if name.strip():
             self._keep(SavedSearch(name.strip(), wish.text, wish.without, wish.sort, wish.reverse))
 
@@ -60,7 +60,7 @@ class SavedSearches(QObject):
         self._change(SaveSearch(saved))
 
     def _show(self, searches: list[SavedSearch]) -> None:
-        """Show what a person did at once; the engine's own list follows by its event."""
+        """Show the user's change at once; the engine's own list follows by its event."""
         self._tell(tuple(sorted(searches, key=lambda saved: saved.name.casefold())))
 
     def _change(self, change: SaveSearch | ForgetSearch) -> None:
@@ -79,7 +79,7 @@ class SavedSearches(QObject):
         self._bridge.request(GetSavedSearches(), self._on_read, self._on_unread)
 
     def _on_unread(self, error: BaseException) -> None:
-        if not engine_is_lost(error):  # else they are read again when it is back
+        if not engine_is_lost(error):  # otherwise they are read again once the engine is back
             self.failed.emit(error)
 
     def _on_read(self, searches: tuple[SavedSearch, ...]) -> None:

@@ -1,7 +1,7 @@
-"""The search bar: words, filters as chips, a picture, and what must not be seen. Never asks the engine.
+"""The search bar: words, filters as chips, a picture, and what to exclude. Never sends a request to the engine.
 
-Live while typing, at once by Enter, cleared by Esc. An operator becomes a chip as soon as it is whole; what is searched
-is always `text`: the chips as they were typed, then the words.
+Searches while typing, at once on Enter, cleared by Esc. An operator becomes a chip as soon as it is complete; the query
+is always `text`: the chips as typed, then the words.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from cret_desktop.gui.search.without_box import DEBOUNCE_MS, WithoutBox
 from cret_desktop.library.searching import query
 from cret_desktop.library.searching.query import Token
 
-LINE_WIDTH = 180  # pixels that chips leave to the line at least, before they take a row of their own
-ROW = 34  # pixels; what stands beside the first row of the flow is as high
+LINE_WIDTH = 180  # minimum width in pixels of the line beside chips, before it takes a row of its own
+ROW = 34  # pixels; also the height of the widgets beside the first row of the flow
 
 
 class SearchBar(QWidget):
     """Signals:
     searched(text, live)
-    cleared()  words, filters, picture and what must not be seen are gone
-    excluded(text, live)  what must not be seen
-    resembled(like, text)  a Picture or a clip's id, None when its chip was removed; and the query beside it
+    cleared()  words, filters, picture and exclusion are gone
+    excluded(text, live)  a description of what to exclude
+    resembled(like, text)  a Picture or a clip's id, None if its chip was removed; and the query beside it
     picture_pasted(QMimeData), save_wanted(), filters_wanted(), left_downwards()
     """
 
@@ -120,14 +120,14 @@ class SearchBar(QWidget):
         self.save_button.clicked.connect(self.save_wanted)
         self.filters_button.clicked.connect(self.filters_wanted)
 
-    # --- what is searched -------------------------------------------------------------------------------------
+    # --- the query ----------------------------------------------------------------------------------------------
 
     def text(self) -> str:
-        """The whole query, filters included."""
+        """Return the whole query, filters included."""
         return " ".join([query.to_text(self.filters), self.line.text().strip()]).strip()
 
     def _finished_text(self) -> str:
-        """The query without the operator that is being typed, which may mean nothing yet."""
+        """Return the query without the operator that is being typed, which may still be incomplete."""
         typed = self.line.text()
         parts = query.tokens(typed)
         if parts and parts[-1].kind != "words" and parts[-1].end == len(typed):
@@ -140,12 +140,12 @@ class SearchBar(QWidget):
         return tuple(chip.token for chip in self._chips)
 
     def search(self, text: str) -> None:
-        """Put `text` in the place of what is there, its operators as chips, and search it."""
+        """Replace the query with `text`, its operators as chips, and search it."""
         self._set_text(text)
         self._search_now()
 
     def set_filters(self, tokens: Sequence[Token]) -> None:
-        """Put other filters in the place of those that are there; the words stay."""
+        """Replace the filters; the words stay."""
         self._take_chips()
         self.line.setText(self._make_chips(self.line.text()))
         for token in tokens:
@@ -153,14 +153,14 @@ class SearchBar(QWidget):
         self._send(live=False)
 
     def add_filter(self, operator: str, value: str) -> None:
-        """Narrow what is searched; a filter of the same kind gives way, except for tags, which add up."""
+        """Add a filter; it replaces one of the same kind, except for tags and states, which add up."""
         others = [t for t in self.filters if t.operator != operator or (operator in ("tag", "is") and t.value != value)]
         self.set_filters([*others, operators.token(operator, value)])
 
     def resemble(self, pixmap: QPixmap, like: Picture | int) -> None:
-        """Search by a picture or a clip, shown as a chip, in the place of the words; the filters stay.
+        """Search by a picture or a clip, shown as a chip, instead of the words; the filters stay.
 
-        Words that are typed afterwards are searched together with it.
+        Words typed afterwards are searched together with it.
         """
         self._remove_picture()
         self.line.clear()
@@ -171,12 +171,12 @@ class SearchBar(QWidget):
         self._tell_picture(like)
 
     def show_picture(self, pixmap: QPixmap) -> None:
-        """Show a picture that has come after its chip."""
+        """Show a picture that arrived after its chip."""
         if self._picture is not None:
             self._picture.show_picture(pixmap)
 
     def show_saved(self, saved: SavedSearch) -> None:
-        """Show a saved search in the place of what is there. Emits nothing: it is one search, not three changes."""
+        """Replace the query with a saved search. Emits nothing: it is one search, not three changes."""
         with QSignalBlocker(self):
             self._take_all()
             self.without.set_text(saved.without)
@@ -185,7 +185,7 @@ class SearchBar(QWidget):
             self._send(live=False)
 
     def clear(self) -> None:
-        """Take everything away: words, filters, picture and what must not be seen."""
+        """Clear words, filters, picture and exclusion."""
         with QSignalBlocker(self):
             self._take_all()
             self._send(live=False)
@@ -214,13 +214,13 @@ class SearchBar(QWidget):
         self.line.setText(self._make_chips(text).strip())
 
     def _make_chips(self, text: str, until: int | None = None) -> str:
-        """Make chips of the whole operators in text[:until]; returns the text without them."""
+        """Convert the complete operators in text[:until] to chips. Return the text without them."""
         rest, at = [], 0
         for token in query.tokens(text):
             if token.kind != "words" and not token.problem and (until is None or token.end <= until):
                 rest.append(text[at : token.start])
                 at = token.end
-                if text[at : at + 1] == " ":  # one of the two spaces that stood around it
+                if text[at : at + 1] == " ":  # one of the two spaces around it
                     at += 1
                 self._add_chip(replace(token, start=0, end=0))
         return "".join([*rest, text[at:]])
@@ -257,7 +257,7 @@ class SearchBar(QWidget):
         self._send(live=False)
 
     def _on_left_backwards(self, edit: bool) -> None:
-        """Backspace turns the last chip into text again; the left key goes to it."""
+        """Convert the last chip back to text (Backspace), or move the focus to it (left key)."""
         if not self._chips:
             if edit and self._picture is not None:
                 self._drop_picture()
@@ -328,7 +328,7 @@ class SearchBar(QWidget):
             self.searched.emit(text, live)
 
     def _leave_downwards(self) -> None:
-        self.history.note(self.text())  # what one goes into is no longer on its way
+        self.history.note(self.text())  # entering the results completes the query
         self.left_downwards.emit()
 
     def _show_without(self, shown: bool) -> None:
@@ -340,7 +340,7 @@ class SearchBar(QWidget):
             self.line.setFocus()
 
     def set_saved(self, saved: bool) -> None:
-        """Show whether what is searched is kept under a name."""
+        """Show whether the query is saved."""
         self._saved = saved
         self._paint_icons()
 

@@ -1,7 +1,7 @@
-"""From what a person wants to see to the answer that is shown: what is asked, when again, which answers are stale.
+"""The search state: sends queries to the engine, repeats them after changes, and drops stale answers.
 
-With nothing typed the whole library is browsed; a library that holds no file has nothing to browse and is `cleared`.
-This module never touches a widget.
+Without a query the whole library is listed; if it has no files, the view is `cleared`. This module never touches a
+widget.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from cret_desktop.engine.protocol import (
 from cret_desktop.gui.bridge.engine_bridge import EngineBridge, engine_is_lost
 from cret_desktop.library.indexing.progress import FileIndexed
 
-LIMIT = 100  # videos asked for at a time
-SLOW_MS = 300  # an answer that takes longer (a model being loaded) deserves a word
-ASK_AGAIN_MS = 3000  # while files come in, the shown answer is brought up to date this often at most
-CHANGED_MS = 150  # several changes in one go (tags of many files) are one reason to ask again
+LIMIT = 100  # videos per request
+SLOW_MS = 300  # a slower answer (while a model is loaded) is announced
+ASK_AGAIN_MS = 3000  # minimum interval between updates of the shown answer during indexing
+CHANGED_MS = 150  # several changes at once (tags of many files) cause one new request
 
 
 class SearchController(QObject):
-    """Signals, one of the first five for every wish:
-        answered(SearchAnswer, bool)  the flag: the same wish as before, so what is looked at should stay in its place
-        continued(SearchAnswer, int offset)  a part of the list that is shown, as `page` asked for it
-        cleared()  nothing is wanted and the library holds nothing to browse
+    """Signals; each wish is followed by one of the first five:
+
+        answered(SearchAnswer, bool)  the flag: the wish is unchanged, so the view should keep its position
+        continued(SearchAnswer, int offset)  a page of the shown list, requested by `page`
+        cleared()  there is no query and the library has no files
         failed(Exception)
         slow()  the answer takes long; it still follows
-    and `changed(Search)` whenever what is wanted has changed. A wish is the request without its page.
+    and `changed(Search)` whenever the wish has changed. A wish is the request without its page.
     """
 
     answered = Signal(object, bool)
@@ -76,7 +77,7 @@ class SearchController(QObject):
 
     @property
     def text(self) -> str:
-        """The query that is shown or under way, operators included, '' for none."""
+        """The shown or pending query, operators included, '' for none."""
         return self._wish.text
 
     @property
@@ -87,26 +88,26 @@ class SearchController(QObject):
         self._want(replace(self._wish, text=text.strip()), live)
 
     def exclude(self, text: str, live: bool = False) -> None:
-        """What the moments must not show."""
+        """Set what the moments must not show."""
         self._want(replace(self._wish, without=text.strip()), live)
 
     def resemble(self, like: Picture | int | None, text: str) -> None:
-        """Search by a picture or a clip, and by what is typed beside it."""
+        """Search by a picture or a clip, and by the query beside it."""
         self._want(replace(self._wish, like=like, text=text.strip()))
 
     def order(self, sort: Sort, reverse: bool) -> None:
         self._want(replace(self._wish, sort=sort, reverse=reverse))
 
     def clear(self) -> None:
-        """Want nothing in particular; the order of what is browsed stays."""
+        """Remove the query; the order of the list stays."""
         self._want(Search("", sort=self._wish.sort, reverse=self._wish.reverse))
 
     def recall(self, saved: SavedSearch) -> None:
-        """Ask a search that was kept under a name."""
+        """Run a saved search."""
         self._want(Search(saved.text, without=saved.without, sort=saved.sort, reverse=saved.reverse))
 
     def page(self, offset: int, limit: int) -> None:
-        """Ask for a part of the list that is shown; `continued` follows, unless something else is wanted meanwhile."""
+        """Request a part of the shown list; `continued` follows, unless the wish changes first."""
         wish = self._wish
         self._bridge.request(
             replace(wish, limit=limit, offset=offset),
@@ -115,7 +116,7 @@ class SearchController(QObject):
         )
 
     def set_files(self, count: int) -> None:
-        """Tell how many files the library holds: with none there is nothing to browse, with more there is more."""
+        """Set the number of files in the library; list them again if it has changed."""
         before, self._files = self._files, count
         if self._wish.is_unrestricted and (before > 0) != (count > 0):
             self._want(self._wish)
@@ -168,7 +169,7 @@ class SearchController(QObject):
         if number != self._number or isinstance(error, Superseded):
             return
         self._slow.stop()
-        if not engine_is_lost(error):  # else the window has been told already, and `_on_started` asks again
+        if not engine_is_lost(error):  # otherwise the window knows already, and `_on_started` repeats it
             self._unanswered = False
             self._answered = None
             self.failed.emit(error)
@@ -180,11 +181,11 @@ class SearchController(QObject):
             self._bridge.request(Prepare(), lambda parts: None, self._on_unprepared)
 
     def _on_unprepared(self, error: BaseException) -> None:
-        if isinstance(error, errors.ModelError):  # a lost engine the window is told of elsewhere
+        if isinstance(error, errors.ModelError):  # a lost engine is reported elsewhere
             self.failed.emit(error)
 
     def _on_library_changed(self, changed: LibraryChanged) -> None:
-        if changed.parts - {LibraryPart.SAVED_SEARCHES}:  # all else shows in answers, or changes which they are
+        if changed.parts - {LibraryPart.SAVED_SEARCHES}:  # all other parts affect answers
             self._ask_again_within(CHANGED_MS)
 
     def _on_file_indexed(self, _: FileIndexed) -> None:
@@ -195,7 +196,7 @@ class SearchController(QObject):
             self._ask_again_within(0)
 
     def _ask_again_within(self, milliseconds: int) -> None:
-        """Bring the answer that is shown up to date, soon; a wish that waits for its answer gets a new one anyway."""
+        """Update the shown answer soon; a pending wish gets a new one anyway."""
         if self._answered is None:
             return
         if not self._again.isActive() or self._again.remainingTime() > milliseconds:

@@ -1,4 +1,4 @@
-"""The frame around a line that is typed in, which shows the focus of the line inside it. Knows nothing of searching."""
+"""The frame around a line edit, which shows the focus of the line inside it. Independent of searching."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QLineEdit, QWidget
 
 
 class SearchFrame(QFrame):
-    """Has the dynamic property `focused` for the style sheet while `line` has the focus."""
+    """Sets the dynamic property `focused` for the style sheet while `line` has the focus."""
 
     def __init__(self, line: QLineEdit, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -18,6 +18,6 @@ class SearchFrame(QFrame):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
             self.setProperty("focused", event.type() == QEvent.Type.FocusIn)
-            self.style().unpolish(self)  # style sheets look at properties only when told to
+            self.style().unpolish(self)  # style sheets read properties only when polished again
             self.style().polish(self)
         return super().eventFilter(watched, event)

@@ -1,4 +1,4 @@
-"""The line that is typed in, with what may be meant in a list beneath it. Knows nothing of chips or engines."""
+"""The line edit of the search bar, with suggestions in a list below it. Independent of chips and engines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POPUP_WIDTH = 420
 
 
 class SuggestionDelegate(QStyledItemDelegate):
-    """A suggestion, its hint at the right."""
+    """Paints a suggestion, with its hint at the right."""
 
     def __init__(self, theme: Theme, parent: QObject) -> None:
         super().__init__(parent)
@@ -61,9 +61,9 @@ class SuggestionDelegate(QStyledItemDelegate):
 
 class SearchLine(QLineEdit):
     """Signals:
-    completed()  a suggestion was taken: an operator with its value, or a query of the history
-    left_downwards()  by the down key, where there is no list to go into
-    left_backwards()  by Backspace or the left key at the very start
+    completed()  a suggestion was accepted: an operator with its value, or a query of the history
+    left_downwards()  by the down key, if there is no list to enter
+    left_backwards(bool)  by Backspace (True) or the left key at the very start
     picture_pasted(QMimeData)
     """
 
@@ -76,14 +76,14 @@ class SearchLine(QLineEdit):
         super().__init__(parent)
         self._history = history
         self.vocabulary = Vocabulary()
-        self.setAcceptDrops(False)  # a dropped folder or picture is for the window, not text for this line
+        self.setAcceptDrops(False)  # the window handles dropped folders and pictures, which are not text for this line
         self._theme = theme
         self._suggestions = QStandardItemModel(self)
         self.textEdited.connect(self._suggest)
 
     @cached_property
     def _completer(self) -> QCompleter:
-        """Built for the first suggestion: no window waits for it before."""
+        """The completer, built for the first suggestion: it does not delay the window."""
         completer = QCompleter(self._suggestions, self)
         completer.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
         completer.setWidget(self)
@@ -98,7 +98,7 @@ class SearchLine(QLineEdit):
 
     @property
     def popup(self) -> QAbstractItemView:
-        """The list of what may be meant."""
+        """The list of suggestions."""
         popup = self._completer.popup()
         assert popup is not None
         return popup
@@ -109,7 +109,7 @@ class SearchLine(QLineEdit):
 
     @property
     def suggestions(self) -> list[Suggestion]:
-        """What is offered at present, as it is shown."""
+        """The suggestions that are shown at present."""
         if not self._is_offering:
             return []
         return [self._suggestions.item(row).data(SUGGESTION) for row in range(self._suggestions.rowCount())]
@@ -133,7 +133,7 @@ class SearchLine(QLineEdit):
             super().keyPressEvent(event)
 
     def focusNextPrevChild(self, forwards: bool) -> bool:
-        """Tab takes the chosen suggestion, or the first one, before it moves on."""
+        """Accept the selected suggestion, or the first one, on Tab; move the focus otherwise."""
         if forwards and self._is_offering:
             index = self.popup.currentIndex()
             self.popup.hide()
@@ -152,10 +152,10 @@ class SearchLine(QLineEdit):
             item.setData(f"{suggestion.text}, {suggestion.hint}".rstrip(", "), Qt.ItemDataRole.AccessibleTextRole)
             self._suggestions.appendRow(item)
         if suggestions:
-            place = self.rect().adjusted(0, 0, 0, SPACE * 3 // 2)  # clear of the frame around the line
+            place = self.rect().adjusted(0, 0, 0, SPACE * 3 // 2)  # below the frame around the line
             place.setWidth(min(POPUP_WIDTH, self.window().width() - self.mapTo(self.window(), place.topLeft()).x()))
             self._completer.complete(place)
-            self.popup.setCurrentIndex(QModelIndex())  # Enter searches what is typed unless one was gone to
+            self.popup.setCurrentIndex(QModelIndex())  # Enter searches the typed text unless a suggestion was selected
         elif self._is_offering:
             self.popup.hide()
 

@@ -1,6 +1,6 @@
-"""Everything about a search that has widgets: the bar, the filters' form, pictures, history and saved searches.
+"""The widgets of a search: the bar, the filters' form, pictures, history and saved searches.
 
-Connects them with the SearchController, which decides what is asked. This module never shows a result.
+Connects them with the SearchController, which decides the requests. This module never shows a result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cret_desktop.library.searching import query
 
 
 class Searching(QObject):
-    """Signals: `failed(Exception)`, `sorted(Sort, bool)` the order that a recalled search brings."""
+    """Signals: `failed(Exception)`, `sorted(Sort, bool)` the order of a recalled search."""
 
     failed = Signal(object)
     sorted = Signal(object, bool)
@@ -72,7 +72,7 @@ class Searching(QObject):
         search.changed.connect(self._show_whether_saved)
         self._thumbnails.ready.connect(self._on_thumbnail)
 
-    # --- what the library holds -------------------------------------------------------------------------------
+    # --- the library's contents ---------------------------------------------------------------------------------
 
     def set_status(self, status: LibraryStatus) -> None:
         self._search.set_files(status.files)
@@ -90,14 +90,14 @@ class Searching(QObject):
     def _tell_vocabulary(self) -> None:
         self._bar.line.vocabulary = Vocabulary(self._folders, tuple(tag for tag, _ in self._tags))
 
-    # --- what is wanted ---------------------------------------------------------------------------------------
+    # --- the query ----------------------------------------------------------------------------------------------
 
     def narrow(self, operator: str, value: str) -> None:
-        """Search within a folder, a tag or a state."""
+        """Narrow the search to a folder, a tag or a state."""
         self._bar.add_filter(operator, value)
 
     def narrow_by(self, text: str) -> None:
-        """Search within what operators, as typed, admit."""
+        """Narrow the search by typed operators."""
         for token in query.tokens(text):
             if token.kind == "operator":
                 self._bar.add_filter(token.operator, token.value)
@@ -118,12 +118,12 @@ class Searching(QObject):
             self._on_thumbnail(self._liked.path)
 
     def like_picture(self, picture: Picture) -> None:
-        """Find moments that look like a picture, a frame of the player for one."""
+        """Find moments that look like a picture, such as a frame of the player."""
         self._liked = None
         self._bar.resemble(QPixmap.fromImage(to_image(picture)), picture)
 
     def take_picture(self, data: QMimeData) -> None:
-        """Search by what was dropped or pasted: the picture itself, or the first of the files."""
+        """Search by dropped or pasted data: the picture itself, or the first of the files."""
         paths = picture_paths(data)
         if paths:
             self.pictures.load(paths[0])
@@ -146,7 +146,7 @@ class Searching(QObject):
         self._search.recall(saved)
 
     def save(self) -> None:
-        """Keep what is searched under a name; what is kept already is forgotten, as a star that is clicked again."""
+        """Save the query under a name, or remove it if it is already saved, as a toggle."""
         wish = self._search.wish
         name = self._saved.name_of(wish)
         if name:

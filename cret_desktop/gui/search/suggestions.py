@@ -1,4 +1,4 @@
-"""What may be meant by the word that is being typed: operators, and the values of an operator.
+"""Suggestions for the word that is being typed: operators, and the values of an operator.
 
 Pure: text and vocabulary in, suggestions out. This module never decides what is searched.
 """
@@ -16,7 +16,7 @@ MOST = 8
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What this library knows: its folders (paths) and its tags."""
+    """The folders (paths) and tags of this library."""
 
     folders: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -24,7 +24,7 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """`text` replaces what was typed from `start` to the cursor. `hint` is a word about it; `whole`: a value too."""
+    """`text` replaces the typed text from `start` to the cursor. `hint` explains it; `whole`: it includes a value."""
 
     text: str
     hint: str
@@ -33,7 +33,7 @@ class Suggestion:
 
 
 def suggest(before: str, vocabulary: Vocabulary) -> list[Suggestion]:
-    """Suggestions for the text before the cursor, none where it is in the middle of plain words."""
+    """Return the suggestions for the text before the cursor; none within plain words."""
     start = _word_start(before)
     word = before[start:]
     sign = "-" if word.startswith("-") else ""
@@ -45,7 +45,7 @@ def suggest(before: str, vocabulary: Vocabulary) -> list[Suggestion]:
             for value, hint, names in _values(name, vocabulary)
             if any(candidate.casefold().startswith(typed) for candidate in names)
         ]
-    elif not colon and len(name) > 1:  # "in" and "is" are words first, so whole names are not offered
+    elif not colon and len(name) > 1:  # "in" and "is" are common words, so complete names are not offered
         found = [
             Suggestion(f"{sign}{operator}:", operator_words(operator), start, False)
             for operator in query.OPERATORS
@@ -57,7 +57,7 @@ def suggest(before: str, vocabulary: Vocabulary) -> list[Suggestion]:
 
 
 def _values(operator: str, vocabulary: Vocabulary) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Values of an operator: the value, a hint, and what it may be typed as."""
+    """Return the values of an operator: the value, a hint, and the texts that match it when typed."""
     if operator == "tag":
         return [(tag, "", (tag,)) for tag in vocabulary.tags]
     if operator == "in":
@@ -69,7 +69,7 @@ def _values(operator: str, vocabulary: Vocabulary) -> list[tuple[str, str, tuple
 
 
 def _word_start(before: str) -> int:
-    """Where the last word begins; spaces inside quotes do not end one."""
+    """Return the start of the last word; spaces inside quotes do not end one."""
     start, quoted = 0, False
     for position, letter in enumerate(before):
         if letter == '"':

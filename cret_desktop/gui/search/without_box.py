@@ -1,6 +1,6 @@
-"""The second line of a search: what the moments must not show. Negation inside a description is lost on the models.
+"""The second line of a search: what to exclude. The models do not understand negation inside a description.
 
-Live while typing like the line above it. Never asks the engine.
+Searches while typing, like the line above it. Never sends a request to the engine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidg
 from cret_desktop.gui.appearance.theme import SPACE, Theme
 from cret_desktop.gui.search.search_frame import SearchFrame
 
-DEBOUNCE_MS = 10  # no longer: the engine gives a search up as soon as the next one comes
+DEBOUNCE_MS = 10  # no longer: the engine cancels a search as soon as the next one arrives
 
 
 class WithoutBox(SearchFrame):

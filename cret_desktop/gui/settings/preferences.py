@@ -1,6 +1,6 @@
-"""The person's settings as the window holds them: read once, written at every change, told to whoever listens.
+"""The user's settings in the window: read once, written at every change, with a signal for listeners.
 
-Never decides what a setting means.
+Never interprets a setting.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from cret_desktop.settings import Settings
 
 
 class Preferences(QObject):
-    """Without a `path` nothing is read or written, as tests and pictures of the window want it.
+    """Without a `path` nothing is read or written, for tests and pictures of the window.
 
-    Attributes: `settings`, the present values; `problem`, a message where the file could not be understood.
-    Signals: `changed(before, now)` with two Settings; `failed(StorageError)` where they could not be written: they
-    hold until the app ends.
+    Attributes: `settings`, the present values; `problem`, a message if the file could not be parsed.
+    Signals: `changed(before, now)` with two Settings; `failed(StorageError)` if they could not be written: they apply
+    until the app ends.
     """
 
     changed = Signal(object, object)
@@ -39,7 +39,7 @@ class Preferences(QObject):
             self.settings, self.problem = settings.load(Settings, path)
 
     def change(self, **values: Any) -> None:
-        """Set fields of Settings by name; nothing happens where all of them hold already."""
+        """Set fields of Settings by name; does nothing if all are unchanged."""
         before, now = self.settings, replace(self.settings, **values)
         if now == before:
             return

@@ -1,6 +1,6 @@
-"""The settings, each with a word about it. What is chosen holds at once; there is nothing to confirm.
+"""The settings, each with an explanation. Choices apply at once; there is nothing to confirm.
 
-Shows and changes `Preferences`, never carries a setting out itself.
+Shows and changes `Preferences`, never applies a setting itself.
 """
 
 from __future__ import annotations
@@ -48,9 +48,12 @@ CONTROL_WIDTH = 320
 
 
 class SettingsDialog(QDialog):
-    """Signals: `models_wanted()`, `shortcuts_wanted()`, `history_cleared()`, `restart_wanted()`; `devices_wanted()`:
-    `show_devices` or `show_no_devices` is to follow; `space_wanted()`, and `free_wanted()` by a button: `show_space` or
-    `show_no_space` is."""
+    """The dialog of all settings.
+
+    Signals: `models_wanted()`, `shortcuts_wanted()`, `history_cleared()`, `restart_wanted()`; `devices_wanted()`,
+    answered by `show_devices` or `show_no_devices`; `space_wanted()`, and `free_wanted()` by a button, answered by
+    `show_space` or `show_no_space`.
+    """
 
     models_wanted = Signal()
     shortcuts_wanted = Signal()
@@ -64,7 +67,7 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         self._preferences = preferences
         self._titles: dict[str, str] = {}  # of models, by name
-        self._showers: list[Callable[[Settings], object]] = []  # each brings one control to the present value
+        self._showers: list[Callable[[Settings], object]] = []  # each sets one control to the present value
         self.setWindowTitle(self.tr("Settings"))
         self.resize(760, 620)
         self.pages = QListWidget()
@@ -104,11 +107,11 @@ class SettingsDialog(QDialog):
         if number == MODEL_PAGE:  # not before: the engine loads torch to answer
             self.devices_wanted.emit()
 
-    # --- the pages --------------------------------------------------------------------------------------------
+    # --- the pages ----------------------------------------------------------------------------------------------
 
     def _general(self) -> QVBoxLayout:
         themes = {"system": self.tr("Same as system"), "light": self.tr("Light"), "dark": self.tr("Dark")}
-        own_names = {i18n.SOURCE: "English", "de": "Deutsch"}  # each in itself: nobody need read another to find it
+        own_names = {i18n.SOURCE: "English", "de": "Deutsch"}  # each in its own language, so that its speakers find it
         languages = {"system": self.tr("Same as system")}
         languages |= {code: own_names.get(code, code) for code in i18n.available()}
         closing = {"quit": self.tr("Quit"), "tray": self.tr("Keep running in the tray")}
@@ -134,7 +137,7 @@ class SettingsDialog(QDialog):
         return page
 
     def _build_restart(self) -> QWidget:
-        """The words of all windows are made when they are built: another language wants them built again."""
+        """Build the restart button for a new language: texts are translated when their widgets are built."""
         spoken = i18n.chosen(self._preferences.settings.language)
         words = QLabel(self.tr("Takes effect after a restart."), textFormat=Qt.TextFormat.PlainText)
         words.setProperty("kind", "muted")
@@ -209,7 +212,7 @@ class SettingsDialog(QDialog):
         self.budget.setSpecialValueText(self.tr("No limit"))
         self.budget.setSuffix(self.tr(" GB"))
         pad(self.budget)
-        self.budget.editingFinished.connect(self._take_budget)  # not at each step: the engine starts anew with it
+        self.budget.editingFinished.connect(self._take_budget)  # not at each step: it restarts the engine
         self._showers.append(lambda settings: self.budget.setValue(settings.disk_budget))
         return self.budget
 
@@ -293,7 +296,7 @@ class SettingsDialog(QDialog):
         inside.setLayout(rows)
         page = QScrollArea(widgetResizable=True)
         page.setFrameShape(QFrame.Shape.NoFrame)
-        page.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it has the focus, and is scrolled into view
+        page.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the widget inside has the focus, and is scrolled into view
         page.setWidget(inside)
         self.pages.addItem(title)
         self._stack.addWidget(page)
@@ -336,7 +339,7 @@ class SettingsDialog(QDialog):
         dialog.fileSelected.connect(lambda path: self._preferences.change(**{name: path}))
         dialog.open()
 
-    # --- what is shown ----------------------------------------------------------------------------------------
+    # --- display ------------------------------------------------------------------------------------------------
 
     def _on_preferences(self, _before: Settings, now: Settings) -> None:
         self._show(now)
@@ -378,14 +381,14 @@ class SettingsDialog(QDialog):
         self._preferences.change(leave_out=tuple(line for line in lines if line))
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
-        # Not at every letter: each change of the patterns starts the engine anew.
+        # Not at every letter: each change of the patterns restarts the engine.
         if watched is self.patterns and event.type() == event.Type.FocusOut:
             self._take_patterns()
         return super().eventFilter(watched, event)
 
 
 def _row(page: QVBoxLayout, title: str, control: QWidget, words: str = "") -> QLabel:
-    """A caption, its control, and a quiet line about it, which is returned."""
+    """Add a caption, its control, and a muted explanation to a page. Return the explanation's label."""
     caption = QLabel(title)
     caption.setProperty("kind", "caption")
     caption.setContentsMargins(0, SPACE, 0, 0)

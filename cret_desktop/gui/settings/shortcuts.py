@@ -1,7 +1,7 @@
-"""Every command of the window with its words and keys, in one table, and the QActions that carry them.
+"""Every command of the window with its text and keys, in one table, and the QActions for them.
 
-`Shortcuts.action` is how a QAction with keys is made anywhere in the window; a person may give a command other keys,
-and every action follows at once. No other module names a key of a command. This module never knows what a command does.
+`Shortcuts.action` creates every QAction with keys in the window; the user may change a command's keys, and every action
+follows at once. No other module names a key of a command. This module never knows what a command does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from cret_desktop.settings import Settings
 
 
 class Scope(Enum):
-    """Where a command's keys are heard. Keys of the whole window may stand nowhere else; other scopes never meet."""
+    """The part of the window in which a command's keys work. Keys of the whole window are unique; those of others may
+    repeat.
+    """
 
     WINDOW = "window"
     RESULTS = "results"
@@ -30,21 +32,21 @@ class Scope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`words` are those of menus, with their mnemonic; `keys` are the command's own, in Qt's portable form."""
+    """`words` is the menu text, with its mnemonic; `keys` are the command's defaults, in Qt's portable form."""
 
     id: str
-    words: Any  # a str; what Qt's NOOP gives is annotated as an object
+    words: Any  # a str; Qt's NOOP is annotated to return an object
     keys: tuple[str, ...] = ()
     scope: Scope = Scope.WINDOW
 
     @property
     def text(self) -> str:
-        """The words in the window's language."""
+        """The text in the window's language."""
         return QCoreApplication.translate("shortcuts", self.words)
 
     @property
     def title(self) -> str:
-        """The words as they stand in a list: without mnemonic and dots."""
+        """The text for a list: without mnemonic and dots."""
         return self.text.replace("&", "").removesuffix("\u2026")
 
 
@@ -114,7 +116,7 @@ COMMANDS = (
 
 
 class Shortcuts(QObject):
-    """Signals: `changed()` after keys have been given anew."""
+    """Signals: `changed()` after keys have changed."""
 
     changed = Signal()
 
@@ -127,10 +129,10 @@ class Shortcuts(QObject):
         preferences.changed.connect(self._on_preferences)
 
     def action(self, parent: QWidget, id: str, slot: Callable[..., object]) -> QAction:
-        """A QAction of `parent` for the command `id`, named "action_" + id, with its words and keys.
+        """Return a QAction of `parent` for the command `id`, named "action_" + id, with its text and keys.
 
-        Keys of the window's scope are heard in the whole window, others while `parent` or a child has the focus.
-        Raises: KeyError for a command that is not in the table.
+        Keys of the window's scope work in the whole window, others while `parent` or a child has the focus. Raises:
+        KeyError for a command that is not in the table.
         """
         command = self.commands[id]
         action = QAction(command.text, parent)
@@ -149,25 +151,25 @@ class Shortcuts(QObject):
         return action
 
     def keys(self, id: str) -> list[QKeySequence]:
-        """The keys of a command as they are now."""
+        """Return the present keys of a command."""
         chosen = self._preferences.settings.shortcuts.get(id, self.commands[id].keys)
         return [QKeySequence(text, QKeySequence.SequenceFormat.PortableText) for text in chosen]
 
     def shown_keys(self, id: str) -> str:
-        """The keys as this system writes them: 'K, Space'."""
+        """Return the keys in the system's notation: 'K, Space'."""
         return ", ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in self.keys(id))
 
     def hint(self, id: str) -> str:
-        """Words and keys, for a tool tip."""
+        """Return text and keys, for a tool tip."""
         keys = self.shown_keys(id)
         return f"{self.commands[id].title} ({keys})" if keys else self.commands[id].title
 
     def is_own(self, id: str) -> bool:
-        """Whether a command has the keys that it came with."""
+        """Return whether a command has its default keys."""
         return id not in self._preferences.settings.shortcuts
 
     def holder(self, id: str, key: QKeySequence) -> Command | None:
-        """The other command that `key` belongs to where command `id` would be heard; None where it is free."""
+        """Return the other command that uses `key` where command `id` works; None if it is free."""
         scope = self.commands[id].scope
         for other in self.commands.values():
             meets = Scope.WINDOW in (scope, other.scope) or scope is other.scope
@@ -176,7 +178,7 @@ class Shortcuts(QObject):
         return None
 
     def give(self, id: str, keys: Iterable[QKeySequence]) -> None:
-        """Give a command other keys, or none. Raises: ValueError where one belongs to another command."""
+        """Set the keys of a command. Raises: ValueError if one belongs to another command."""
         wanted = list(keys)
         if any(self.holder(id, key) for key in wanted):
             raise ValueError(f"a key of {id} is taken")
@@ -187,7 +189,7 @@ class Shortcuts(QObject):
         self._preferences.change(shortcuts=chosen)
 
     def reset(self) -> None:
-        """Give every command the keys that it came with."""
+        """Reset every command to its default keys."""
         self._preferences.change(shortcuts={})
 
     def _on_preferences(self, before: Settings, now: Settings) -> None:
@@ -196,6 +198,6 @@ class Shortcuts(QObject):
 
 
 def _clash(first: QKeySequence, second: QKeySequence) -> bool:
-    """Whether one of two sequences is, or begins with, the other: Qt could not tell them apart in time."""
+    """Return whether one of two sequences equals or begins with the other, so that Qt could not tell them apart."""
     none = QKeySequence.SequenceMatch.NoMatch
     return first.matches(second) != none or second.matches(first) != none

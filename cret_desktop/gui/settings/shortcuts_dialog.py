@@ -1,4 +1,4 @@
-"""All shortcuts in one list that can be searched, and other keys for them. A taken key is refused with a word."""
+"""A searchable list of all shortcuts, and a form to change them. A key in use is refused with the reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from cret_desktop.gui.settings.shortcuts import Command, Scope, Shortcuts
 
 
 class CommandsModel(QAbstractTableModel):
-    """One row a command: its words, its keys, and where they are heard. Keys that a person has chosen are bold."""
+    """One row per command: its text, its keys, and where they work. Changed keys are bold."""
 
     def __init__(self, shortcuts: Shortcuts, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -144,7 +144,7 @@ class ShortcutsDialog(QDialog):
 
     @property
     def command(self) -> Command | None:
-        """The command that is chosen in the list."""
+        """The command that is selected in the list."""
         index = self.table.currentIndex()
         return self._model.command(self._shown.mapToSource(index).row()) if index.isValid() else None
 
@@ -160,7 +160,7 @@ class ShortcutsDialog(QDialog):
             self.own.setEnabled(not self._shortcuts.is_own(command.id))
 
     def _judge(self) -> None:
-        """Say whether the keys that were pressed can be used."""
+        """Show whether the pressed keys can be used."""
         command, key = self.command, self.keys.keySequence()
         holder = None if command is None or key.isEmpty() else self._shortcuts.holder(command.id, key)
         self.use.setEnabled(command is not None and not key.isEmpty() and holder is None)
@@ -179,7 +179,7 @@ class ShortcutsDialog(QDialog):
             self._shortcuts.give(self.command.id, keys)
 
     def _give_own(self) -> None:
-        """The keys that the command came with, unless another has been given one of them meanwhile."""
+        """Restore the command's default keys, unless another command uses one of them now."""
         command = self.command
         if command is None:
             return

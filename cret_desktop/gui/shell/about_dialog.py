@@ -1,4 +1,4 @@
-"""What this program is, its version, whose work is in it, and that nothing leaves the machine. Reads one file."""
+"""The program's purpose, version, licences and privacy statement. Reads one file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class AboutDialog(QDialog):
 
 
 class _Notices(QTextBrowser):
-    """The notices as a document that loads nothing: a link opens in the system's browser, and only by a click."""
+    """The notices as a document that loads nothing: a link opens in the system's browser, and only on a click."""
 
     def __init__(self) -> None:
         super().__init__(openExternalLinks=True)

@@ -1,8 +1,8 @@
-"""The dialogs that are there every day: models, settings, shortcuts, about.
+"""The dialogs for everyday use: models, settings, shortcuts, about.
 
-Opens one of each at most, built when first wanted.
+Opens at most one of each, built on demand.
 
-Decides nothing: the settings themselves are `Preferences`, their effects are the application's.
+Decides nothing: `Preferences` holds the settings, the application applies them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from cret_desktop.gui.settings.shortcuts import Shortcuts
 
 
 class Everyday(QObject):
-    """Signals: `history_cleared()`, `restart_wanted()`; `told(str)` and `failed(Exception)`: what came of something
-    that was begun in a dialog which is closed by now."""
+    """Signals: `history_cleared()`, `restart_wanted()`; `told(str)` and `failed(Exception)`: the result of an operation
+    whose dialog has been closed.
+    """
 
     history_cleared = Signal()
     restart_wanted = Signal()
@@ -55,7 +56,7 @@ class Everyday(QObject):
         storage.told.connect(self._on_storage_told)
         storage.failed.connect(self._on_storage_failed)
 
-    # The dialogs are imported when wanted: most starts of the app never need one.
+    # The dialogs are imported on demand: most runs of the app never need one.
 
     def show_settings(self) -> None:
         from cret_desktop.gui.settings.settings_dialog import SettingsDialog
@@ -98,7 +99,7 @@ class Everyday(QObject):
             self._show("about", AboutDialog(self._window))
 
     def _read_devices(self) -> None:
-        """Asked here and not by the dialog, which may be gone when the answer comes. Once in a run: nothing changes."""
+        """Show the devices, requested once per run. Requested here, as the dialog may be closed before the answer."""
         if self._devices:
             self._show_devices(self._devices)
         else:
@@ -119,11 +120,11 @@ class Everyday(QObject):
         )
 
     def _tell(self, name: str, what: Callable[[Any], object]) -> None:
-        """To a dialog that is still there."""
+        """Call `what` with a dialog that is still open."""
         if name in self._open:
             what(self._open[name])
 
-    # A dialog that is open shows it itself.
+    # An open dialog shows it itself.
 
     def _on_storage_told(self, words: str) -> None:
         if "storage" not in self._open:
@@ -145,4 +146,4 @@ class Everyday(QObject):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._open[name] = dialog
         connect_for(self, dialog.finished, lambda: self._open.pop(name, None))
-        dialog.show()  # not modal: what a setting does can be seen at once
+        dialog.show()  # not modal: the effect of a setting is visible at once

@@ -1,4 +1,4 @@
-"""What lies over the window while something is dragged over it that can be dropped. Takes no drops itself."""
+"""The overlay during a drag with droppable content. Takes no drops itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cret_desktop.gui.appearance.theme import SPACE, Theme
 
 
 class DropCover(QFrame):
-    """Lies over `covered` while it is shown, and tells what a drop would do."""
+    """Covers `covered` while it is shown, and says what a drop would do."""
 
     def __init__(self, theme: Theme, covered: QWidget, parent: QWidget) -> None:
         super().__init__(parent)
@@ -33,7 +33,7 @@ class DropCover(QFrame):
         return self._words.text()
 
     def cover(self, picture: bool = False) -> None:
-        """Offer to add to the library, or to search by a `picture`."""
+        """Show the offer to add to the library, or to search by a `picture`."""
         words = self.tr("Drop to find similar moments") if picture else self.tr("Drop to add to the library")
         self._words.setText(words)
         icon = self._theme.icon("picture" if picture else "drop", self._theme.colors.accent)
@@ -43,5 +43,5 @@ class DropCover(QFrame):
         self.show()
 
     def fit(self) -> None:
-        """Cover what is covered, also after it has changed its size."""
+        """Match the covered widget's size, also after a change."""
         self.setGeometry(self._covered.geometry())

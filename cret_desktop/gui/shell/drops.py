@@ -1,7 +1,7 @@
-"""What is dropped on the window, as paths of this computer. Never opens any of them.
+"""Dropped files and folders, as paths of this computer. Never opens any of them.
 
-A file's URL can name another computer (`file://host/share/a.mp4`). To look at such a path makes Windows log in there,
-and elsewhere it means a file of ours that nobody has dropped: none is taken.
+A file's URL can name another computer (`file://host/share/a.mp4`). Opening such a path makes Windows log in there, and
+elsewhere it means a local file that was not dropped: none is accepted.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from cret_desktop.gui.shell.other_programs import path_of
 
 
 def local_paths(data: QMimeData) -> list[str]:
-    """The files and folders of a drop that are this computer's, in its order."""
+    """Return the files and folders of a drop that are on this computer, in its order."""
     return [_path(url) for url in data.urls() if url.isLocalFile() and not _elsewhere(url)]
 
 
 def other_computer(data: QMimeData) -> str:
-    """The first other computer that a file of a drop is said to lie on; '' where there is none."""
+    """Return the first other computer that a file URL of a drop names; '' if there is none."""
     return next((_elsewhere(url) for url in data.urls() if url.isLocalFile() and _elsewhere(url)), "")
 
 
@@ -32,7 +32,7 @@ def _path(url: QUrl) -> str:
 
 
 def _elsewhere(url: QUrl) -> str:
-    """The other computer that a file's URL names, or ''."""
+    """Return the other computer that a file URL names, or ''."""
     host = url.host()
     if sys.platform == "win32":
         return host or (url.path().lstrip("/").partition("/")[0] if url.path().startswith("//") else "")

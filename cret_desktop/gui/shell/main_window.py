@@ -1,6 +1,6 @@
-"""The window: lays its parts out and connects them. What happens is decided by the controllers it holds.
+"""The main window: lays out its parts and connects them. Decisions are made by its controllers.
 
-It opens before the engine has started and never waits for it, not even when it closes.
+It opens before the engine has started and never waits for it, even on closing.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ PANEL_WIDTH = 232
 
 
 class MainWindow(QMainWindow):
-    """Signals: `closing()` when a person has closed the window, `quit_wanted()` when the app is to end."""
+    """Signals: `closing()` when the user has closed the window, `quit_wanted()` to quit the app."""
 
     closing = Signal()
     quit_wanted = Signal()
@@ -92,7 +92,7 @@ class MainWindow(QMainWindow):
         self.searching = Searching(bridge, self.search_bar, self.search, self.saved, self.thumbnails, theme, self)
         self.library_dialogs = LibraryDialogs(self.library, self)
         self.library_dialogs.not_adopted.connect(self._offer_adoption)
-        self._strange = ""  # why the library is only read
+        self._strange = ""  # why the library is read-only
         self.annotation_dialogs = AnnotationDialogs(self.annotations, self)
         self._build_actions()
         self._connect_engine()
@@ -109,7 +109,7 @@ class MainWindow(QMainWindow):
         self.model_offer = ModelOffer(self._theme)
         self.start_page = StartPage(self._theme)
         self.results = ResultsPage(self._bridge, self._theme, self.thumbnails, self._shortcuts)
-        self.results.put_above(self.model_offer)  # an empty library says one thing, and so does a video
+        self.results.put_above(self.model_offer)  # not above an empty library or a video, which show one thing only
         self.library_panel = LibraryPanel(self._theme)
         self.progress_line = ProgressLine(self._theme)
         self.export_line = ExportLine(self._theme)
@@ -257,7 +257,7 @@ class MainWindow(QMainWindow):
 
     @cached_property
     def player(self) -> PlayerPage:
-        """Built when a video is first watched: no window waits for it before."""
+        """The player, built when a video is first opened: it does not delay the window."""
         from cret_desktop.gui.playing.player_page import PlayerPage
 
         player = PlayerPage(self._theme, self.thumbnails, self._shortcuts)
@@ -281,14 +281,14 @@ class MainWindow(QMainWindow):
         self.annotations.files_changed.connect(playback.update_files)
 
     def release(self) -> None:
-        """End what works beside the window. The window is of no use afterwards."""
+        """End background work. The window is unusable afterwards."""
         self.playback.close()
         self.thumbnails.close()
 
     def _follow_settings(self, before: Settings, now: Settings) -> None:
         self.search_bar.history.enabled = now.history
 
-    # --- the engine -------------------------------------------------------------------------------------------
+    # --- the engine ---------------------------------------------------------------------------------------------
 
     def _on_started(self, started: EngineStarted) -> None:
         if started.strange:
@@ -333,7 +333,7 @@ class MainWindow(QMainWindow):
     def _on_device_lost(self, lost: DeviceLost) -> None:
         self.banner.say(i18n.said(lost.message))
 
-    # --- searching --------------------------------------------------------------------------------------------
+    # --- searching ----------------------------------------------------------------------------------------------
 
     def focus_search(self) -> None:
         self.playback.leave()
@@ -399,9 +399,9 @@ class MainWindow(QMainWindow):
             )
 
     def _show_page(self, page: QWidget) -> None:
-        """Show a page, or let it wait under the player: an answer brought up to date never ends what is watched."""
+        """Show a page, or defer it while the player is open: an updated answer never interrupts playing."""
         if page is self.results and self._under_player is self.start_page and self.start_page.isVisible():
-            self.search_bar.setFocus()  # the button that had it is gone; what comes next is a search
+            self.search_bar.setFocus()  # the button that had it is gone; the next step is a search
         self._under_player = page
         if not self.playback.is_watching:
             self._pages.setCurrentWidget(page)
@@ -419,14 +419,14 @@ class MainWindow(QMainWindow):
     # --- errors -----------------------------------------------------------------------------------------------
 
     def show_error(self, error: BaseException) -> None:
-        """A sentence in the window; for a defect, with the way to its details."""
+        """Show an error's sentence; for a bug, with a button for its details."""
         if is_defect(error):
             self.banner.say(i18n.said(error), self.tr("Details\u2026"), lambda: self.show_details(error))
         else:
             self.banner.say(i18n.said(error))
 
     def show_details(self, error: BaseException) -> None:
-        from cret_desktop.gui.appearance.error_dialog import ErrorDialog  # seldom needed, and it imports much
+        from cret_desktop.gui.appearance.error_dialog import ErrorDialog  # rarely needed, with many imports
 
         ErrorDialog(error, self).open()
 
@@ -434,7 +434,7 @@ class MainWindow(QMainWindow):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         data = event.mimeData()
-        from_here = event.source() is not None  # results being dragged out
+        from_here = event.source() is not None  # results that are dragged out
         if not from_here and (holds_picture(data) or drops.local_paths(data) or drops.other_computer(data)):
             event.setDropAction(Qt.DropAction.CopyAction)
             event.accept()

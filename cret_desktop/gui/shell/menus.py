@@ -1,4 +1,4 @@
-"""The menu bar. Which commands stand where; what they do is connected by the window."""
+"""The menu bar: the commands of each menu. The window connects their actions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMainWindow
 
 from cret_desktop.gui.settings.shortcuts import Shortcuts
 
-# Ids of `shortcuts.COMMANDS`, '' for a line between; a command that the window gives no slot for is left out.
+# Ids of `shortcuts.COMMANDS`, '' for a separator; a command without a slot in the window is omitted.
 MENUS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (
         QT_TRANSLATE_NOOP("menus", "&Library"),
@@ -48,7 +48,7 @@ ROLES = {
 def build_menus(
     window: QMainWindow, shortcuts: Shortcuts, slots: Mapping[str, Callable[..., object]]
 ) -> dict[str, QAction]:
-    """Fill the menu bar with the commands that have a slot. Returns the actions by command."""
+    """Fill the menu bar with the commands that have a slot. Return the actions by command."""
     actions = {}
     for words, ids in MENUS:
         menu = window.menuBar().addMenu(QCoreApplication.translate("menus", words))

@@ -1,4 +1,4 @@
-"""Asks, before the first window, whether the library of an older build is to be moved to where this one looks."""
+"""The question before the first window whether to move the library of an older build to the present location."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cret_desktop.gui.appearance import i18n
 
 
 class OlderProfileQuestion(QMessageBox):
-    """`move_button`, `begin_anew` and `quit` are its buttons; `problem` says why moving failed a moment ago."""
+    """`move_button`, `begin_anew` and `quit` are its buttons; `problem` is the reason why the last attempt failed."""
 
     def __init__(self, profile: OlderProfile, problem: str = "") -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class OlderProfileQuestion(QMessageBox):
 
 
 def offer(profile: OlderProfile) -> bool:
-    """Asks, and moves the library where that is wanted. Returns whether the app is to go on."""
+    """Ask, and move the library on request. Return whether the app should continue."""
     problem = ""
     while True:
         question = OlderProfileQuestion(profile, problem)

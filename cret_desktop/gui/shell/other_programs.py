@@ -1,4 +1,4 @@
-"""What is done with a file outside of the window: open it, show it in the file manager, copy its path.
+"""Actions on a file outside the window: open it, show it in the file manager, copy its path.
 
 Paths go to other programs as URLs or arguments, never through a shell.
 """
@@ -18,18 +18,18 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from cret_desktop import environment
 from cret_desktop.gui.appearance import formatting
 
-OUR_COPY = "application/x-cret-desktop-paths"  # beside the paths that we have copied
+OUR_COPY = "application/x-cret-desktop-paths"  # marks paths that this app copied
 
 
 def file_url(path: str) -> QUrl:
-    """The URL of a path; on Linux also of one whose bytes are not UTF-8, which QUrl.fromLocalFile cannot take."""
+    """Return the URL of a path; on Linux also of one that is not UTF-8, which QUrl.fromLocalFile does not support."""
     if sys.platform == "win32":
         return QUrl.fromLocalFile(path)
     return QUrl.fromEncoded(b"file://" + quote_from_bytes(os.fsencode(path)).encode("ascii"))
 
 
 def path_of(url: QUrl) -> str:
-    """The path of a file's URL, the inverse of `file_url`."""
+    """Return the path of a file's URL, the inverse of `file_url`."""
     if sys.platform == "win32":
         return url.toLocalFile()
     encoded = url.toEncoded(QUrl.ComponentFormattingOption.FullyEncoded | QUrl.UrlFormattingOption.RemoveScheme)
@@ -37,18 +37,18 @@ def path_of(url: QUrl) -> str:
 
 
 def open_file(path: str) -> bool:
-    """Open a file in the program that the system has for it, a folder in the file manager."""
+    """Open a file in the system's default program, a folder in the file manager. Return whether that succeeded."""
     return open_url(file_url(path))
 
 
 def open_url(url: QUrl) -> bool:
-    """Open a file or a page in the program that the system has for it."""
+    """Open a file or a page in the system's default program. Return whether that succeeded."""
     with environment.of_other_programs():
         return QDesktopServices.openUrl(url)
 
 
 def open_with(path: str, program: str) -> bool:
-    """Open a file in a program that a person has chosen; in the system's own where that is ''."""
+    """Open a file in the user's chosen program, or in the system's if it is ''. Return whether that succeeded."""
     if not program:
         return open_file(path)
     if sys.platform == "darwin" and program.endswith(".app"):
@@ -57,12 +57,12 @@ def open_with(path: str, program: str) -> bool:
 
 
 def reveal(path: str) -> bool:
-    """Show a file, chosen, in the file manager; where that cannot be asked for, show its folder."""
+    """Select a file in the file manager, or open its folder if that is not supported. Return whether that succeeded."""
     if sys.platform == "win32":
         return _start(ntpath.join(_windows_folder(), "explorer.exe"), ["/select,", os.path.normpath(path)])
     if sys.platform == "darwin":
         return _start("/usr/bin/open", ["-R", path])
-    from PySide6.QtDBus import QDBusConnection, QDBusMessage  # most starts of the app never need it
+    from PySide6.QtDBus import QDBusConnection, QDBusMessage  # rarely needed; imported on demand
 
     bus = QDBusConnection.sessionBus()
     if bus.isConnected() and bus.interface().isServiceRegistered("org.freedesktop.FileManager1").value():
@@ -79,17 +79,19 @@ def _start(program: str, arguments: list[str]) -> bool:
 
 
 def _windows_folder() -> str:
-    """Where Windows lies, asked of Windows: a bare name is looked for in the current folder too, a variable can lie."""
+    """Return the Windows folder by an API call: a bare name is also searched in the current folder, a variable can be
+    set.
+    """
     import ctypes
 
     name = ctypes.create_unicode_buffer(260)
-    windows: Any = vars(ctypes)["windll"]  # on Windows alone
+    windows: Any = vars(ctypes)["windll"]  # on Windows only
     windows.kernel32.GetSystemWindowsDirectoryW(name, len(name))
     return name.value
 
 
 def copy_paths(paths: Sequence[str]) -> None:
-    """Paths into the clipboard: as text, one a line, and as files for a file manager."""
+    """Copy paths to the clipboard: as text, one per line, and as files for a file manager."""
     data = QMimeData()
     data.setText("\n".join(formatting.shown(path) for path in paths))
     data.setUrls([file_url(path) for path in paths])
@@ -98,9 +100,10 @@ def copy_paths(paths: Sequence[str]) -> None:
 
 
 def leave_clipboard() -> None:
-    """Leave of copied paths their text. To be called at the end: Qt frees the clipboard's content when Python is gone,
-    and a content that Python made crashes it then."""
+    """Reduce copied paths to their text. Call it at exit: Qt frees the clipboard after Python has ended, and content
+    made by Python crashes it then.
+    """
     clipboard = QGuiApplication.clipboard()
-    data: QMimeData | None = clipboard.mimeData()  # None where the platform has no clipboard
+    data: QMimeData | None = clipboard.mimeData()  # None if the platform has no clipboard
     if data is not None and data.hasFormat(OUR_COPY):
         clipboard.setText(clipboard.text())

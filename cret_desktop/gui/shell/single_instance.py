@@ -1,8 +1,8 @@
-"""One window for a library: a second start hands what it was given to the first, which comes to the front.
+"""One window per library: a second start passes its arguments to the first, which comes to the front.
 
-The first is whoever holds a lock file, so a crash leaves nothing that stands in the way; the others reach it through a
-local socket in a folder that only this person may enter. Nothing listens on a network. Who connects and says nothing,
-too much or something else is let go of: few are listened to, for a short time each. Never opens or raises a window.
+The first instance holds a lock file, so a crash leaves nothing in the way. The others connect to a local socket in a
+folder that only this user may enter. Nothing listens on a network. A connection that sends nothing, too much or
+something else is closed: the number of connections and their time are limited. Never opens or raises a window.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from PySide6.QtCore import QCryptographicHash, QLockFile, QObject, QTimer, Signa
 
 from cret_desktop.settings import keep_private, make_private_folder
 
-# Qt's part for sockets is imported when one is needed: no window waits for it.
+# QtNetwork is imported on demand: it does not delay the window.
 if TYPE_CHECKING:
     from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 log = logging.getLogger(__name__)
 
-WAIT_MS = 3000  # for a first start that is only just beginning to listen, or is busy
+WAIT_MS = 3000  # for a first instance that does not listen yet, or is busy
 RETRY_SECONDS = 0.05
-MOST_BYTES = 4 * 2**20  # a message longer than any command line is not ours
-MOST_GUESTS = 16  # connections at a time; the one that has been silent longest makes room
-GUEST_MS = 3000  # for a guest to say what it wants, and to go
+MOST_BYTES = 4 * 2**20  # a message longer than any command line is invalid
+MOST_GUESTS = 16  # connections at a time; the one silent longest is closed for a new one
+GUEST_MS = 3000  # for a connection to send its message and close
 
 
 class SingleInstance(QObject):
@@ -43,15 +43,14 @@ class SingleInstance(QObject):
         digest = QCryptographicHash.hash(os.fsencode(library.resolve()), QCryptographicHash.Algorithm.Sha256)
         key = bytes(digest.toHex().data()).decode("ascii")[:16]
         make_private_folder(folder)
-        # Qt's, because filelock, which the engine uses, takes longer to import than the window to build.
+        # QLockFile, because filelock, which the engine uses, takes longer to import than the window to build.
         self._lock_path = folder / f"{key}.lock"
         self._lock = QLockFile(str(self._lock_path))
-        # Its time after which a lock is stale is kept: it frees a file that a power cut left empty. One whose process
-        # lives is locked in the system as well, and never taken, however old.
-        # A path on Unix, the name of a pipe on Windows.
+        # Keep its default stale time: it releases a file that a power cut left empty. A lock of a live process is also
+        # held in the system, and never taken over, however old.
         self._name = f"cret-desktop-{key}" if sys.platform == "win32" else str(folder / f"{key}.socket")
         self._sockets: list[QLocalSocket] = []
-        self._since: list[float] = []  # when each of them came, by the monotonic clock
+        self._since: list[float] = []  # when each of them connected, by the monotonic clock
         self._patience = QTimer(self)
         self._patience.timeout.connect(self._lose_patience)
         self._server: QLocalServer | None = None
@@ -59,10 +58,10 @@ class SingleInstance(QObject):
         self._soon.timeout.connect(self._listen)
 
     def claim(self, query: str = "", paths: Sequence[str] = ()) -> bool:
-        """Become the first, or hand `query` and `paths` to it. False: handed over, there is nothing left to do here.
+        """Become the first instance, or pass `query` and `paths` to it. Return False if they were passed on.
 
-        True also where a first there is does not answer: two windows are better than none, and the engine's own lock
-        keeps the library safe. The first listens as soon as Qt's event loop runs; who calls before that waits for it.
+        True also if a first instance does not answer: two windows are better than none, and the engine's own lock
+        protects the library. The first listens as soon as Qt's event loop runs; earlier calls wait for it.
         """
         if not self._lock.tryLock(0):
             return not self._call(query, paths)
@@ -71,7 +70,7 @@ class SingleInstance(QObject):
         return True
 
     def release(self) -> None:
-        """Stop listening and let another be the first. Safe to call twice."""
+        """Stop listening and let another instance be the first. Safe to call twice."""
         self._soon.stop()
         if self._server is not None:
             self._server.close()
@@ -86,7 +85,7 @@ class SingleInstance(QObject):
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._server.setMaxPendingConnections(MOST_GUESTS)
         self._server.newConnection.connect(self._on_connection)
-        QLocalServer.removeServer(self._name)  # of a first that crashed
+        QLocalServer.removeServer(self._name)  # of a first instance that crashed
         if not self._server.listen(self._name):
             log.warning("A second start will not find this one: %s", self._server.errorString())
 
@@ -98,7 +97,7 @@ class SingleInstance(QObject):
             socket = QLocalSocket()
             socket.connectToServer(self._name)
             if socket.waitForConnected(WAIT_MS):
-                # Not UTF-8 as such: the bytes of a Linux path may be anything, and JSON's escapes carry them all.
+                # ASCII: the bytes of a Linux path may be anything, and JSON's escapes carry them all.
                 socket.write(json.dumps({"query": query, "paths": list(paths)}).encode("ascii") + b"\n")
                 answered = socket.waitForReadyRead(WAIT_MS) and bytes(socket.readAll().data()) == b"ok\n"
                 socket.close()
@@ -115,9 +114,9 @@ class SingleInstance(QObject):
             self._since.append(time.monotonic())
             socket.readyRead.connect(self._read)
             socket.disconnected.connect(self._forget)
-        self._read()  # what came together with the connection
+        self._read()  # data that arrived with the connection
         for socket in self._sockets[:-MOST_GUESTS]:
-            socket.abort()  # and it is forgotten with that
+            socket.abort()  # which also removes it from the lists
         if self._sockets and not self._patience.isActive():
             self._patience.start(GUEST_MS // 4)
 
@@ -136,7 +135,7 @@ class SingleInstance(QObject):
             return
         socket.write(b"ok\n")
         socket.flush()
-        socket.disconnectFromServer()  # one wish each; the answer still goes out
+        socket.disconnectFromServer()  # one message each; the answer is still sent
         self.called.emit(*message)
 
     def _lose_patience(self) -> None:

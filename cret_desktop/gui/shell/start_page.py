@@ -1,4 +1,4 @@
-"""What the middle of the window shows while the library holds no file: an invitation that fits its state."""
+"""The page for a library without files: an invitation that fits its state."""
 
 from __future__ import annotations
 

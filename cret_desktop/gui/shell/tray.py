@@ -1,7 +1,7 @@
-"""The app's place in the system's tray: shows how indexing goes while the window is closed, and the way back.
+"""The app's tray icon: shows indexing progress while the window is closed, and reopens it.
 
-Only there when a person has chosen so and the system has a tray. Whether indexing is paused is the engine's word, as
-the bridge has it. Never starts or ends anything itself.
+Shown only if the user has chosen so and the system has a tray. The pause state is the engine's, as in the bridge. Never
+starts or ends anything itself.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from cret_desktop.gui.bridge.engine_bridge import EngineBridge
 from cret_desktop.library.indexing.progress import IndexProgress
 
 ICON = 64
-STEPS = 24  # the ring around the icon moves in steps, so that the tray is not painted for every file
+STEPS = 24  # the ring around the icon moves in steps, so that it is not repainted for every file
 
 
 class Tray(QObject):
-    """Signals: `open_wanted()`, `quit_wanted()`, `pause_wanted()`, to pause or to go on, whichever is not so now."""
+    """Signals: `open_wanted()`, `quit_wanted()`, `pause_wanted()`, to pause or to resume."""
 
     open_wanted = Signal()
     quit_wanted = Signal()
@@ -71,7 +71,7 @@ class Tray(QObject):
         self.deleteLater()
 
     def tell_where(self) -> None:
-        """Say, once in a run, that the app goes on here."""
+        """Notify the user, once per run, that the app keeps running in the tray."""
         if not self._told:
             self._told = True
             self.icon.showMessage(
@@ -89,7 +89,7 @@ class Tray(QObject):
         self._show()
 
     def _show(self) -> None:
-        """Bring menu, tool tip and icon to what the engine says."""
+        """Update menu, tool tip and icon to the engine's state."""
         run, paused = self._run, self._bridge.paused
         words = self._words(run, paused)
         self._progress.setText(words)
@@ -112,7 +112,7 @@ class Tray(QObject):
         return words
 
     def _ringed(self, done: float) -> QIcon:
-        """The icon in a ring that is closed as far as indexing is done."""
+        """Return the icon in a ring that shows the indexed share."""
         pixmap = QPixmap(ICON, ICON)
         pixmap.fill(Qt.GlobalColor.transparent)
         painter = QPainter(pixmap)

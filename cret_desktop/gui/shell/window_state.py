@@ -1,6 +1,6 @@
-"""How the window was left, so that it opens the same way: a record in a file of its own, written when it closes.
+"""The window's state at closing, so that it opens the same way: a record in a file of its own.
 
-Nothing in it is a choice that has words; a broken file costs a window of the usual size. Never decides what is shown.
+It contains no user setting; a broken file only resets the window's layout. Never decides what is shown.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """`geometry` and `splitter` are Qt's own, in base64; `folders`: whether the panel at the left is shown. `view`,
-    `thumbnail`, `sort` and `reverse` are the results page's. `history` has the newest search first."""
+    """The stored state of the window.
+
+    `geometry` and `splitter` are Qt's own, in base64; `folders`: whether the panel at the left is shown. `view`,
+    `thumbnail`, `sort` and `reverse` are the results page's. `history` has the newest search first.
+    """
 
     geometry: str = ""
     splitter: str = ""
@@ -32,7 +35,7 @@ class WindowState:
 
 
 def capture(window: MainWindow, before: WindowState) -> WindowState:
-    """The window as it is. What was searched is left out where a person wants no history."""
+    """Return the window's present state, without queries if the history is off."""
     remembers = window.search_bar.history.enabled
     page: dict[str, Any] = window.results.save_state()
     return replace(
@@ -47,7 +50,7 @@ def capture(window: MainWindow, before: WindowState) -> WindowState:
 
 
 def restore(window: MainWindow, state: WindowState) -> None:
-    """Bring the window to a state: onto a screen that is there, with the last search typed. Before it is shown."""
+    """Restore a state before the window is shown: onto an available screen, with the last search in the search bar."""
     if state.geometry:
         window.restoreGeometry(_data(state.geometry))
     if state.splitter:
