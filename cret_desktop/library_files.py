@@ -1,5 +1,4 @@
-"""The only access to the files of a library's folder: names that match the app's pattern only, and never through a
-link.
+"""The only access to the files of a library's folder: by names of the app's own pattern, and never through a link.
 
 A library may come from another person, and a name in its catalog may be any text. So a name is checked against a strict
 pattern, and every part of its path is opened without following links; nothing absolute, no `..`, no drive. Writing puts

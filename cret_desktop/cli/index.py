@@ -87,8 +87,7 @@ def _totals_json(totals: IndexTotals) -> dict[str, Any]:
 
 @contextmanager
 def watching(engine: EngineClient, places: Sequence[str]) -> Iterator[Callable[[], protocol.IndexFinished]]:
-    """Show indexing's progress: a live line on a terminal, plain lines in a pipe. Yield a function that waits for its
-    end.
+    """Show indexing's progress: a live line on a terminal, plain lines in a pipe. Yield a wait function.
 
     It waits for the end of a run over `places`, absolute paths, even if the engine indexes more for other programs.
     """

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 
 def index_vectors(frames: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Map frame features [N, M, D] of length at most 1 to unit vectors [N, D + 1]: the mean, and its complement to
-    length 1.
+    """Map frame features [N, M, D] to unit vectors [N, D + 1]: the mean, and its complement to length 1.
 
-    The cosine with `query_vector(t)` orders clips exactly as <t, mean> does; the mean's direction alone would rank
-    clips whose frames differ (short means) too high. A clip with a NaN or infinite feature gets no finite value.
+    Each feature has a length of at most 1. The cosine with `query_vector(t)` orders clips exactly as <t, mean> does;
+    the mean's direction alone would rank clips whose frames differ (short means) too high. A clip with a NaN or
+    infinite feature gets no finite value.
     """
     with np.errstate(invalid="ignore"):
         mean = frames.mean(axis=1, dtype=np.float32)

@@ -23,11 +23,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions that must all hold; for `folders` and `suffixes`, one value each. Tags are folded (see
-    `tags.fold_tag`).
+    """Conditions that must all hold; for `folders` and `suffixes`, one value each.
 
     `folders` are absolute paths, or words that start a word of a folder name between the root and the file. `names` are
-    words of file names. `duration` is in seconds, `lines` as in 1080p, `modified` in seconds since the epoch.
+    words of file names. Tags are folded (see `tags.fold_tag`). `duration` is in seconds, `lines` as in 1080p,
+    `modified` in seconds since the epoch.
     """
 
     folders: tuple[str, ...] = ()

@@ -364,7 +364,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A stored item that differs from what was written. `owner`: the video, or the file of the library."""
+    """A stored item whose checksum does not match. `owner`: the video, or the file of the library."""
 
     kind: Literal["catalog", "video", "clip", "embedding", "thumbnail", "subtitle", "graph", "calibration"]
     owner: str

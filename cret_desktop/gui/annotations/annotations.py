@@ -1,7 +1,7 @@
-"""Tags, favourites and notes: what a person changes shows at once, can be undone, and is sent to the engine.
+"""Tags, favourites and notes: a change is shown at once, can be undone, and is sent to the engine.
 
 The engine's client keeps every change until the engine has acknowledged it, so that one made while the engine is down
-is not lost; here a change that failed is taken back. This module never touches a widget.
+is not lost; here a failed change is reverted. This module never touches a widget.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from cret_desktop.engine import protocol
 from cret_desktop.engine.protocol import ChangeTags, LibraryPart, SetFavourite, SetNote
 from cret_desktop.gui.bridge.engine_bridge import EngineBridge, engine_is_lost
 
-READ_MS = 150  # several changes in one go are one reason to read the tags again
+READ_MS = 150  # several changes at once cause one new reading of the tags
 MOST_UNDO = 100
 
 Edit = ChangeTags | SetFavourite | SetNote
 
 
 class _Edited(QUndoCommand):
-    """One thing a person did to some files, and how it is taken back."""
+    """One edit of some files, with its inverse."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class Annotations(QObject):
     """Attributes: `stack` (QUndoStack), `tags`, every tag with its number of files.
 
     Signals:
-        files_changed(tuple[LibraryFile, ...])  as they are from now on, before the engine has said so
+        files_changed(tuple[LibraryFile, ...])  their new values, before the engine has acknowledged them
         tags_changed(tuple[tuple[str, int], ...])
-        failed(Exception)  a change did not reach the library, what was shown has been taken back
+        failed(Exception)  a change did not reach the library and has been reverted
     """
 
     files_changed = Signal(object)
@@ -68,7 +68,7 @@ class Annotations(QObject):
         self.stack = QUndoStack(self)
         self.stack.setUndoLimit(MOST_UNDO)
         self.tags: tuple[tuple[str, int], ...] = ()
-        self._known: dict[int, LibraryFile] = {}  # files changed here, until an answer brings them anew
+        self._known: dict[int, LibraryFile] = {}  # files changed here, until an answer contains them again
         self._under_way: Counter[int] = Counter()  # changes by file that the engine has not acknowledged
         self._read_timer = QTimer(self, singleShot=True, interval=READ_MS)
         self._connect_signals()
@@ -79,7 +79,7 @@ class Annotations(QObject):
         self._bridge.library_changed.connect(self._on_library_changed)
 
     def learn(self, files: Sequence[LibraryFile]) -> tuple[LibraryFile, ...]:
-        """Files as the engine has just told of them; returns those that it has yet to change, as they will be."""
+        """Take files from the engine's answer. Return those with unacknowledged changes, with the changes applied."""
         for file in files:
             if not self._under_way[file.id]:
                 self._known.pop(file.id, None)
@@ -95,7 +95,7 @@ class Annotations(QObject):
         self._push(words, before, after, [SetFavourite(ids, favourite)], [SetFavourite(ids, not favourite)])
 
     def change_tags(self, files: Sequence[LibraryFile], add: Sequence[str], remove: Sequence[str]) -> None:
-        """Give all `files` the tags `add` and take `remove` from them. Undone, each has again what it had."""
+        """Add the tags `add` to all `files` and remove the tags `remove`. Undo restores each file's own tags."""
         before = tuple(map(self._current, files))
         after = tuple(replace(file, tags=_changed(file.tags, add, remove)) for file in before)
         pairs = [(old, new) for old, new in zip(before, after, strict=True) if old.tags != new.tags]
@@ -116,7 +116,7 @@ class Annotations(QObject):
             self._push(self.tr("Note"), (before,), (after,), [forth], [back])
 
     def current(self, files: Sequence[LibraryFile]) -> tuple[LibraryFile, ...]:
-        """The files with the changes that the engine has not told of yet."""
+        """Return the files with the changes that the engine has not reported yet."""
         return tuple(map(self._current, files))
 
     def _current(self, file: LibraryFile) -> LibraryFile:
@@ -145,7 +145,7 @@ class Annotations(QObject):
 
     def _on_failure(self, edited: _Edited, shown: tuple[LibraryFile, ...], error: BaseException) -> None:
         self._under_way.subtract(file.id for file in shown)
-        edited.setObsolete(True)  # the stack lets go of it, since there is nothing to undo
+        edited.setObsolete(True)  # the stack drops it, since there is nothing to undo
         self._show(edited.before if shown is edited.after else edited.after)
         self.failed.emit(error)
 
@@ -154,7 +154,7 @@ class Annotations(QObject):
         self.files_changed.emit(files)
 
     def _on_library_changed(self, changed: protocol.LibraryChanged) -> None:
-        # Tags are counted over the files that are there.
+        # Tags are counted over the present files.
         if changed.touches(LibraryPart.TAGS, LibraryPart.FILES, LibraryPart.FOLDERS):
             self._read_timer.start()
 
@@ -162,7 +162,7 @@ class Annotations(QObject):
         self._bridge.request(protocol.GetTags(), self._on_tags, self._on_unread)
 
     def _on_unread(self, error: BaseException) -> None:
-        if not engine_is_lost(error):  # else they are read again when it is back
+        if not engine_is_lost(error):  # otherwise they are read again once the engine is back
             self.failed.emit(error)
 
     def _on_tags(self, tags: tuple[tuple[str, int], ...]) -> None:

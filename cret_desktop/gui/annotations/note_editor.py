@@ -1,4 +1,4 @@
-"""The note of one video. Tells what was written; never keeps it."""
+"""The editor for the note of one video. Emits the text; never stores it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cret_desktop.gui.appearance.theme import SPACE
 
 
 class NoteEditor(QDialog):
-    """Signals: `written(str)` when it is closed with Save, or Ctrl+Enter; '' takes the note away."""
+    """Signals: `written(str)` when it is closed with Save, or Ctrl+Enter; '' removes the note."""
 
     written = Signal(str)
 

@@ -1,6 +1,6 @@
-"""The tags of one video or of several: those that all of them have, those that some have, and new ones.
+"""The editor for the tags of one or several videos: tags of all, tags of some, and new ones.
 
-Tells what is to be added and taken away; never does it.
+Emits the tags to add and to remove; never changes them itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BEFORE = Qt.ItemDataRole.UserRole + 2
 
 
 class TagsEditor(QDialog):
-    """Signals: `changed(add, remove)`, tuples of tags, when it is closed with OK and something is different."""
+    """Signals: `changed(add, remove)`, tuples of tags, if it is closed with OK after a change."""
 
     changed = Signal(object, object)
 
@@ -78,7 +78,7 @@ class TagsEditor(QDialog):
         self._buttons.rejected.connect(self.reject)
 
     def _fill(self, files: Sequence[LibraryFile], names: Sequence[str]) -> None:
-        """Tags that the files have come first."""
+        """List the files' own tags first."""
         had: dict[str, list[str]] = {}
         for file in files:
             for tag in file.tags:
@@ -96,7 +96,7 @@ class TagsEditor(QDialog):
         item.setData(tag, TAG)
         item.setData(before, BEFORE)
         item.setCheckable(True)
-        # Once all or none have it, a click goes between the two; "some" is a state to start from only.
+        # A click toggles between all and none; "some" is only an initial state.
         item.setUserTristate(False)
         item.setCheckState(state)
         self._model.appendRow(item)
@@ -107,7 +107,7 @@ class TagsEditor(QDialog):
         return item.checkState() if item is not None else None
 
     def add(self, tag: str) -> None:
-        """Give a tag to all the files."""
+        """Add a tag to all the files."""
         tag = " ".join(tag.split())
         if not tag:
             return
@@ -118,7 +118,7 @@ class TagsEditor(QDialog):
         self.list.scrollTo(item.index())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter takes what is typed; where nothing is, it closes with OK."""
+        """Add the typed tag on Enter; close with OK if the line is empty."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.line.text().strip():
             self.add(self.line.text())
             self.line.clear()

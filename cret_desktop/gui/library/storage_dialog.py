@@ -108,7 +108,7 @@ class StorageDialog(QDialog):
         self._controller.told.connect(self._show_outcome)
         self._controller.failed.connect(self._on_failed)
 
-    # --- display ------------------------------------------------------------------------------------------------
+    # --- display ----------------------------------------------------------------------------------------------
 
     def _button(self, words: str, icon: str, press: Callable[[], object]) -> QPushButton:
         button = QPushButton(words)
@@ -184,7 +184,7 @@ class StorageDialog(QDialog):
         self.outcome.setAccessibleName(sentence)
         self.outcome.show()
 
-    # --- actions ------------------------------------------------------------------------------------------------
+    # --- actions ----------------------------------------------------------------------------------------------
 
     def _choose_backup(self) -> None:
         name = f"CRET Desktop {date.today().isoformat()}"

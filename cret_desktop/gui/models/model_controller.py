@@ -1,7 +1,7 @@
-"""The models as the window knows them: what there is, fetching one, taking one in, using one, taking one away.
+"""The models in the window: lists, downloads, imports, uses and removes them.
 
-A download goes on over a restart of the engine. Which model is used is a setting; what that does is the application's.
-This module never touches a file.
+A download continues after a restart of the engine. The model in use is a setting; the application applies it. This
+module never touches a file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cret_desktop.gui.bridge.engine_bridge import EngineBridge, engine_is_lost
 from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.settings import Settings
 
-OFFERED = "pe-core-s16"  # to whoever has the starter: much better, and small
+OFFERED = "pe-core-s16"  # offered to users of the starter: much better, and small
 STARTER = "starter"
 
 
@@ -32,8 +32,8 @@ class ModelController(QObject):
     """Signals:
     changed(tuple[ModelCard, ...])
     progressed(DownloadProgress)
-    failed(Exception)  something that a person asked for did not come about
-    offered(ModelCard | None)  a better model to speak of, or none any more
+    failed(Exception)  a request of the user failed
+    offered(ModelCard | None)  a better model to offer, or none
     """
 
     changed = Signal(object)
@@ -46,8 +46,8 @@ class ModelController(QObject):
         self._bridge = bridge
         self._preferences = preferences
         self.cards: tuple[ModelCard, ...] = ()
-        self.video_seconds = 0.0  # in the library, to be indexed anew with another model
-        self._fetching: set[str] = set()  # asked for, and neither done nor cancelled
+        self.video_seconds = 0.0  # in the library, to be re-indexed with another model
+        self._fetching: set[str] = set()  # requested, and neither done nor cancelled
         self._connect_signals()
 
     def _connect_signals(self) -> None:
@@ -57,14 +57,14 @@ class ModelController(QObject):
         self._preferences.changed.connect(self._on_settings)
 
     def read(self) -> None:
-        """Ask what there is; `changed` follows."""
+        """Request the list of models; `changed` follows."""
         self._bridge.request(GetModels(), self._on_cards, self._on_unread)
 
     def set_status(self, status: LibraryStatus) -> None:
         self.video_seconds = status.seconds
 
     def download(self, name: str) -> None:
-        """Fetch a model, or go on with it."""
+        """Download a model, or resume its download."""
         self._fetching.add(name)
         self._bridge.request(
             DownloadModel(name), lambda _: self._on_fetched(name), lambda e: self._on_unfetched(name, e)
@@ -84,11 +84,11 @@ class ModelController(QObject):
         self._preferences.change(model=name)
 
     def remove(self, name: str) -> None:
-        """Take away a model, what is there of its download, and what is indexed with it."""
+        """Remove a model, its partial download, and its index."""
         self._bridge.request(RemoveModel(name), lambda _: None, self._on_failed)
 
     def decline(self) -> None:
-        """Do not speak of a better model again."""
+        """Never offer a better model again."""
         self._preferences.change(offer_models=False)
 
     def _on_started(self, _: object) -> None:
@@ -113,7 +113,7 @@ class ModelController(QObject):
 
     def _on_unfetched(self, name: str, error: BaseException) -> None:
         if engine_is_lost(error):
-            return  # it is asked for again when the engine is back
+            return  # it is requested again once the engine is back
         self._fetching.discard(name)
         if not isinstance(error, DownloadCancelled):
             self.failed.emit(error)

@@ -1,6 +1,6 @@
-"""The models, each a card: what it is for, how large, under which licence, and what can be done with it.
+"""The models, each as a card: purpose, size, licence, and actions.
 
-Shows what `ModelController` knows and asks it for what is wanted; decides nothing.
+Shows the state of `ModelController` and forwards the user's requests to it; decides nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STEPS = 1000  # of the bar
 
 
 def purpose(name: str) -> str:
-    """What a model is for, in plain words."""
+    """Return a description of a model's purpose."""
     words = {
         "starter": translate("models", "Knows objects and scenes. Included, and ready from the first minute."),
         "pe-core-t16": translate("models", "Understands whole sentences. The smallest one, for slow computers."),
@@ -47,7 +47,7 @@ def purpose(name: str) -> str:
 
 
 class ModelFrame(QFrame):
-    """One model.
+    """The card of one model.
 
     Signals: `download_wanted()`, `cancel_wanted()`, `use_wanted()`, `remove_wanted()`.
     """
@@ -75,7 +75,7 @@ class ModelFrame(QFrame):
         buttons = QVBoxLayout()
         buttons.setSpacing(SPACE)
         for button in (self.download, self.cancel, self.use, self.remove):
-            button.setAutoDefault(False)  # Enter elsewhere in the dialog must not download anything
+            button.setAutoDefault(False)  # Enter elsewhere in the dialog must not start a download
             buttons.addWidget(button)
         buttons.addStretch()
         words = QVBoxLayout()
@@ -95,7 +95,7 @@ class ModelFrame(QFrame):
         self.show_card(card, answering)
 
     def show_card(self, card: ModelCard, answering: str) -> None:
-        """`answering` is the title of the model that searches use."""
+        """Show a model; `answering` is the title of the model that searches use."""
         self.card = card
         self.setAccessibleName(card.title)
         here = card.state is ModelState.READY
@@ -119,7 +119,7 @@ class ModelFrame(QFrame):
             button.setAccessibleName(f"{button.text()} {card.title}")
 
     def show_progress(self, progress: DownloadProgress) -> None:
-        self.bar.setMaximum(_STEPS if progress.stage == "fetching" else 0)  # 0: at work, nobody knows how long
+        self.bar.setMaximum(_STEPS if progress.stage == "fetching" else 0)  # 0: busy, duration unknown
         if progress.total:
             self.bar.setValue(round(_STEPS * progress.done / progress.total))
         if progress.stage == "fetching":
@@ -163,7 +163,7 @@ class ModelFrame(QFrame):
 
 
 class ModelDialog(QDialog):
-    """Follows its controller for as long as it is open."""
+    """Follows its controller while it is open."""
 
     def __init__(self, controller: ModelController, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)

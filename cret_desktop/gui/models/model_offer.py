@@ -1,4 +1,4 @@
-"""One quiet line that tells of a better model and how large it is. It fetches nothing, and once closed stays away."""
+"""A muted line that offers a better model, with its size. It downloads nothing, and stays hidden once closed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ModelOffer(QFrame):
         return self._text.text()
 
     def show_offer(self, card: ModelCard | None) -> None:
-        """Tell of a model; with None, say nothing."""
+        """Show the offer of a model; hide it for None."""
         if card is not None:
             self._text.setText(
                 self.tr("A better model can be downloaded: {title}, about {size}.").format(

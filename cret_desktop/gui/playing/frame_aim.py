@@ -1,9 +1,8 @@
-"""Which positions to ask a player for until it shows the frame that is wanted. Pure arithmetic; never touches Qt.
+"""The positions to request from a player until it shows a given frame. Pure arithmetic; never touches Qt.
 
 QMediaPlayer on FFmpeg, as measured, answers position p with the first frame whose start plus the file's *nominal* frame
-length lies after p. At a constant rate that is the frame in force at p. At a variable rate a longer frame is
-skipped and a shorter one hidden behind the frame before; but what is shown only ever grows with p, so a bisection
-finds the frame.
+length is after p. At a constant rate that is the frame current at p. At a variable rate a longer frame is skipped and a
+shorter one hidden behind the previous frame; but the shown frame only advances with p, so a bisection finds it.
 """
 
 from __future__ import annotations
@@ -15,12 +14,11 @@ MOST_TRIES = 24
 
 
 class FrameAim:
-    """The way to the last frame that starts at or before `time`, a time on the player's clock.
+    """The search for the last frame that starts at or before `time`, a time on the player's clock.
 
-    `at_start` says that a frame starts exactly there, as the library knows of its own frames; it is then insisted on.
-    Otherwise a frame of a variable rate that starts at most one nominal length too early is taken, as nobody can tell.
-
-    Attributes: `position`, milliseconds, what to ask the player for next.
+    `at_start`: a frame is known to start exactly there, as for the library's own frames; only that frame is accepted.
+    Otherwise, at a variable rate, a frame that starts at most one nominal length too early is accepted too. Attributes:
+    `position`, the next position to request from the player, in milliseconds.
     """
 
     def __init__(self, time: float, length: float, at_start: bool) -> None:
@@ -30,22 +28,22 @@ class FrameAim:
         # The middle of the frame: a position at its start shows the frame before it.
         self.position = floor((self._time + (length / 2 if at_start else SLACK)) * 1000)
         self._after: float | None = None
-        self._under: int | None = None  # the highest position known to show the frame wanted or one before it
-        self._over: int | None = None  # the lowest position known to show one after it
+        self._under: int | None = None  # the highest position known to show the target frame or an earlier one
+        self._over: int | None = None  # the lowest position known to show a later one
         self._back = length
         self._tries = 0
         self._found = False
 
     @classmethod
     def after(cls, start: float, length: float) -> FrameAim:
-        """To the frame after the one that starts at `start`: the first to end, nominally, later than that one."""
+        """Aim at the frame after the one that starts at `start`: the first whose nominal end is later."""
         aim = cls(start, length, at_start=False)
         aim._after = start
         aim.position = floor((start + length) * 1000) + 1
         return aim
 
     def judge(self, start: float) -> bool:
-        """Whether the frame that the player showed for `position` is the one; if not, `position` is the next to try."""
+        """Return whether the frame shown for `position` is the target; if not, `position` is the next to request."""
         self._tries += 1
         if self._after is not None:
             self.position += 1
@@ -55,7 +53,7 @@ class FrameAim:
         if hit or self._found or self._tries >= MOST_TRIES:
             return True
         if late and self._tries == 1:
-            return False  # asked once more: while it was still playing, a frame of before may have come in between
+            return False  # repeat it once: a frame from before the pause may have come in between
         if late:
             if self.position == 0:
                 return True  # the file's first frame starts after the time
@@ -66,10 +64,11 @@ class FrameAim:
         return False
 
     def misses(self, start: float) -> bool:
-        """Whether a frame that was settled for is not the one: the backend cannot land exactly in such a file.
+        """Return whether an accepted frame is wrong, as the backend cannot seek exactly in such a file.
 
-        A file without an index of its frames (MPEG-TS, MPEG-PS) is like that. A frame that starts long before the
-        time may be in force there; only where a frame is known to start is that a miss. No frame lies before the first.
+        Files without an index of their frames (MPEG-TS, MPEG-PS) behave like that. A frame that starts long before the
+        time may be current there, so it counts as wrong only if a frame is known to start there. No frame precedes the
+        first.
         """
         early = self._at_start and start < self._time - self._length
         return early or (start > self._time + self._length and self.position > 0)

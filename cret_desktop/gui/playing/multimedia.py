@@ -1,4 +1,4 @@
-"""Loads QtMultimedia, and FFmpeg with it, when a video is first watched: no window waits for it before."""
+"""Loads QtMultimedia, and FFmpeg with it, when a video is first played: it does not delay the window."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def make_playback(audible: bool, parent: QObject) -> Playback:
-    """A player without a face; `audible` where it may bring sound."""
-    # Loading it lists every library that the machine may lack, and every stream. What matters comes as signals.
+    """Return a player without widgets; `audible` ones may play sound."""
+    # Loading it logs every missing library, and every stream. Errors arrive as signals.
     QLoggingCategory.setFilterRules("qt.multimedia.*=false")
     from cret_desktop.gui.playing.playback import Playback
 

@@ -1,8 +1,8 @@
-"""One video being watched: opened, played, sought to the frame, shuttled. The only module that loads QtMultimedia.
+"""Playback of one video: opening, playing, frame-exact seeking, shuttling. The only module that loads QtMultimedia.
 
-Import it where a video is first shown, not before: it brings FFmpeg with it. Times are seconds on the player's clock
-(`clips`); Qt counts from the container's start too, so nothing needs to be added. This module never draws, and opens
-no file but the one it was told to.
+Import it when a video is first shown, not before: it loads FFmpeg. Times are seconds on the player's clock (`clips`);
+Qt also counts from the container's start, so no offset is needed. This module never draws, and opens only the given
+file.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from cret_desktop.gui.shell import other_programs
 
 FASTEST = 8
 LOUDEST_SPEED = 2  # faster than this, sound is noise
-REWIND_MS = 40  # between two pictures while going backwards
-PATIENCE_MS = 4000  # until a seek that shows no picture is given up
-USUAL_LENGTH = 0.04  # seconds a frame lasts where the file does not tell
+REWIND_MS = 40  # between two pictures in reverse
+PATIENCE_MS = 4000  # until a seek that shows no picture is abandoned
+USUAL_LENGTH = 0.04  # seconds per frame if the file does not specify it
 Status = QMediaPlayer.MediaStatus
 
 
 class Playback(QObject):
-    """A player without a face. `audible` ones bring sound where the file and the machine have it.
+    """A player without widgets. `audible` ones play sound if the file and the machine have it.
 
-    Attributes: `position`, the start of the frame that is shown; `duration`; `frame_length`, nominal seconds a frame;
-    `speed`, signed, 0 while it stands; `loop`, (start, end) to go round in, or None.
+    Attributes: `position`, the start of the shown frame; `duration`; `frame_length`, nominal seconds per frame;
+    `speed`, signed, 0 while paused; `loop`, (start, end) to repeat, or None.
 
     Signals:
         opened()  the duration and the frame rate are known
         frame_changed(QVideoFrame)  another picture; `position` has its time
-        inexact()  moments of this file can be shown near their place only; told once
-        speed_changed()  played, paused, shuttled or come to the end
-        failed(str)  a sentence; nothing is open any more
+        inexact()  seeking in this file is only approximate; emitted once
+        speed_changed()  played, paused, shuttled or reached the end
+        failed(str)  a sentence; the file has been closed
     """
 
     opened = Signal()
@@ -48,7 +48,7 @@ class Playback(QObject):
 
     def __init__(self, audible: bool, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        # The backend lists every library that a machine may lack and every stream it opens. Errors come as signals.
+        # The backend logs every missing library and every stream that it opens. Errors arrive as signals.
         QLoggingCategory.setFilterRules("qt.multimedia.*=false")
         self._player = QMediaPlayer(self)
         self._sink = QVideoSink(self)
@@ -65,7 +65,7 @@ class Playback(QObject):
         self._path = ""
         self._loaded = False
         self._aim: FrameAim | None = None
-        self._next: tuple[float, bool] | None = None  # the newest seek, where one is still under way
+        self._next: tuple[float, bool] | None = None  # the newest seek, if one is still pending
         self._play_then = False
         self._at_end = False
         self._rewound = 0.0
@@ -86,7 +86,7 @@ class Playback(QObject):
     # --- one file ---------------------------------------------------------------------------------------------
 
     def open(self, path: str, at: float, play: bool) -> None:
-        """Show the frame that starts at `at`, then play or stand. `opened` or `failed` follows."""
+        """Show the frame that starts at `at`, then play or pause. `opened` or `failed` follows."""
         self.close()
         self._path = path
         self._next = (at, True)
@@ -94,10 +94,10 @@ class Playback(QObject):
         self._player.setSource(other_programs.file_url(path))
 
     def close(self) -> None:
-        """Let the file go. Safe to call twice."""
+        """Close the file. Safe to call twice."""
         self._rewind.stop()
         self._patience.stop()
-        self._player.setSource(QUrl())  # first: until it is gone, the player tells of it
+        self._player.setSource(QUrl())  # first: the player emits signals until it is gone
         self._forget()
 
     @property
@@ -106,7 +106,7 @@ class Playback(QObject):
 
     @property
     def is_seeking(self) -> bool:
-        """Whether a picture has been asked for and has not come."""
+        """Whether a picture has been requested and has not arrived."""
         return self._aim is not None
 
     # --- playing ----------------------------------------------------------------------------------------------
@@ -116,10 +116,10 @@ class Playback(QObject):
         return self.speed != 0
 
     def play(self, speed: int = 1) -> None:
-        """Play at a speed of -8 to 8, but not 0. From the end it begins again."""
+        """Play at a speed of -8 to 8, but not 0. At the end, start again."""
         if not self._loaded:
             return
-        if self._aim is not None:  # the picture first, then the play: the moment itself is seen
+        if self._aim is not None:  # show the picture before playing, so that the moment itself is visible
             self._play_then = True
             return
         if self._at_end and speed > 0:
@@ -129,7 +129,7 @@ class Playback(QObject):
         if speed > 0:
             self._player.setPlaybackRate(speed)
             self._player.play()
-        else:  # the backend stops at negative rates: going backwards is one seek after the other
+        else:  # the backend stops at negative rates: reverse playing is a series of seeks
             self._player.pause()
             self._rewound = time.monotonic()
             self._rewind.start()
@@ -144,7 +144,7 @@ class Playback(QObject):
         self.pause() if self.playing else self.play()
 
     def shuttle(self, direction: int) -> None:
-        """J (-1) and L (1): start in that direction, twice as fast at every call more, up to 8 times."""
+        """Start in that direction (J: -1, L: 1); each further call doubles the speed, up to 8 times."""
         same = self.speed * direction > 0
         self.play(direction * min(abs(self.speed) * 2, FASTEST) if same else direction)
 
@@ -153,7 +153,7 @@ class Playback(QObject):
         return self._muted
 
     def set_sound(self, volume: float, muted: bool) -> None:
-        """`volume` in [0, 1] as it is heard, not as amplitude."""
+        """Set the sound; `volume` in [0, 1] is perceived loudness, not amplitude."""
         self._volume, self._muted = min(max(volume, 0.0), 1.0), muted
         self._give_sound()
 
@@ -168,7 +168,7 @@ class Playback(QObject):
     # --- seeking ----------------------------------------------------------------------------------------------
 
     def seek(self, to: float, at_start: bool = False) -> None:
-        """Show the frame in force at `to`; `at_start` where a frame of the file is known to start there."""
+        """Show the frame current at `to`; `at_start` if a frame of the file is known to start there."""
         if not self._loaded:
             self._next = (to, at_start)
             return
@@ -177,12 +177,12 @@ class Playback(QObject):
         if self.speed > 0:
             self._player.setPosition(FrameAim(to, self.frame_length, at_start).position)
         elif self._aim is not None:
-            self._next = (to, at_start)  # pictures come one after the other, in between only the newest wish counts
+            self._next = (to, at_start)  # one picture at a time; of the seeks in between only the newest counts
         else:
             self._take_aim(FrameAim(to, self.frame_length, at_start))
 
     def step(self, frames: int) -> None:
-        """To the frame after (1) or before (-1) the one that is shown, standing."""
+        """Pause and show the frame after (1) or before (-1) the shown one."""
         self.pause()
         if not self._loaded or self._aim is not None:
             return
@@ -202,7 +202,7 @@ class Playback(QObject):
             self._player.pause()
 
     def _settle(self) -> None:
-        """The picture that was sought is there, or none came: what waited for it goes on."""
+        """Continue after a seek has shown its picture or was abandoned."""
         self._aim = None
         self._patience.stop()
         if self._next is not None:
@@ -231,7 +231,7 @@ class Playback(QObject):
             to = start
         self.seek(to)
 
-    # --- what the player tells --------------------------------------------------------------------------------
+    # --- signals of the player --------------------------------------------------------------------------------
 
     def _on_frame(self, frame: QVideoFrame) -> None:
         if not frame.isValid() or not self._loaded:
@@ -277,7 +277,7 @@ class Playback(QObject):
         self.seek(to, at_start)
 
     def _on_end(self) -> None:
-        if self._aim is not None:  # sought behind the last frame
+        if self._aim is not None:  # a seek behind the last frame
             if self._aim.judge(inf):
                 self._settle()
             else:

@@ -1,7 +1,7 @@
-"""What is watched: decides what the preview and the player show, and asks the engine what they need to know.
+"""Controls the preview and the player, and requests their data from the engine.
 
-Moments come from the answer that is shown; the filmstrip and what the library knows of the file from the engine.
-This module never lays anything out.
+Moments come from the shown answer; the filmstrip and the file's details from the engine. This module never lays
+anything out.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class PlaybackController(QObject):
-    """Signals: `opened()` and `left()` the player page is to be shown, or what was before it; `failed(Exception)`.
+    """Signals: `opened()` show the player page, `left()` show the previous page; `failed(Exception)`.
 
-    `build_page` is called once, when a video is first watched.
+    `build_page` is called once, when a video is first played.
     """
 
     opened = Signal()
@@ -45,7 +45,7 @@ class PlaybackController(QObject):
         self._preview = preview
         self._text, self._like = "", None  # type: str, Picture | int | None
         self._answer: SearchAnswer | None = None
-        self._moment: Moment | None = None  # what the player shows
+        self._moment: Moment | None = None  # shown by the player
         self._connect_signals()
 
     def _connect_signals(self) -> None:
@@ -58,11 +58,11 @@ class PlaybackController(QObject):
         return self._moment is not None
 
     def set_answer(self, answer: SearchAnswer, text: str, like: Picture | int | None) -> None:
-        """The moments that were found, and by what: the player goes from one to the next of its file."""
+        """Set the answer and its query: the player steps through the moments of its file."""
         self._answer, self._text, self._like = answer, text, like
 
     def update_files(self, files: Sequence[LibraryFile]) -> None:
-        """Files as a person has just tagged or starred them."""
+        """Show files with the user's latest tags and favourites."""
         if self._page is not None:
             for file in files:
                 self._page.set_file(file)
@@ -70,14 +70,14 @@ class PlaybackController(QObject):
     # --- the preview ------------------------------------------------------------------------------------------
 
     def preview(self, moment: Moment) -> None:
-        """Look at a moment, or away from it where it is looked at already."""
+        """Open the preview of a moment, or close it if it already shows that moment."""
         if moment == self._preview.moment:
             self._preview.close_preview()
         else:
             self._preview.show_moment(moment)
 
     def follow(self, moment: Moment | None) -> None:
-        """Another row has become the current one: an open preview shows its moment, where it has one."""
+        """Follow a change of the current row: an open preview shows the new row's moment, if it has one."""
         if self._preview.moment is not None and moment is not None and moment != self._preview.moment:
             self._preview.show_moment(moment)
 
@@ -102,7 +102,7 @@ class PlaybackController(QObject):
         )
 
     def leave(self) -> None:
-        """Back to the results. Safe to call where nothing is open."""
+        """Return to the results. Safe to call if nothing is open."""
         self._preview.close_preview()
         if self._page is not None and self._moment is not None:
             self._moment = None
@@ -110,7 +110,7 @@ class PlaybackController(QObject):
             self.left.emit()
 
     def close(self) -> None:
-        """Let go of every file: the window closes."""
+        """Close every file: the window closes."""
         self._moment = None
         self._preview.close_preview()
         if self._page is not None:
@@ -131,6 +131,6 @@ class PlaybackController(QObject):
             )
 
     def _on_failure(self, error: BaseException) -> None:
-        # A lost engine and a file that has left the library are told of elsewhere; the video plays on without.
+        # Removed files and a lost engine are reported elsewhere; the video plays on without their data.
         if not isinstance(error, errors.CretError) or is_defect(error):
             self.failed.emit(error)

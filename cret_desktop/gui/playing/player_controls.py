@@ -1,6 +1,6 @@
 """The row under the seek bar: buttons of the player's commands, the clock, the marked range, sound.
 
-Buttons carry the page's actions, so that words, keys and states stand in one place. This module never plays anything.
+Buttons use the page's actions, so that texts, keys and states are in one place. This module never plays anything.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from cret_desktop.gui.appearance.theme import SPACE, Theme
 
 ICON = QSize(20, 20)
 VOLUME_WIDTH = 72
-ROOMY = 700  # a narrower row does without the volume's slider and all numbers but the place; the keys remain
+ROOMY = 700  # a narrower row omits the volume slider and all numbers but the position; the keys remain
 
 
 class CommandButton(QToolButton):
-    """A button for an action that has its icon here. Space presses it, whatever else Space does on the page."""
+    """A button for an action, with an icon of its own. Space presses it, whatever else Space does on the page."""
 
     def __init__(self, action: QAction, icon: str, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,7 +53,7 @@ class CommandButton(QToolButton):
 
 
 class PlayerControls(QWidget):
-    """Signals: `volume_changed(float)` in [0, 1], by a person."""
+    """Signals: `volume_changed(float)` in [0, 1], by the user."""
 
     volume_changed = Signal(float)
 
@@ -122,7 +122,7 @@ class PlayerControls(QWidget):
         self._frame.setText(self.tr("frame {number}").format(number=round(position / frame_length)))
 
     def set_playing(self, speed: int) -> None:
-        """`speed` as in `Playback`: signed, 0 while it stands."""
+        """Show the speed as in `Playback`: signed, 0 while paused."""
         self._play.show_icon("pause" if speed else "play")
         self._speed.setText(f"{speed}\u00d7".replace("-", "\u2212") if speed not in (0, 1) else "")
 

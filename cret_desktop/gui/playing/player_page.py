@@ -1,7 +1,7 @@
-"""The page on which a video is watched: the picture, where in it the query is found, and every way through it.
+"""The page of the player: the picture, the places in it that match the query, and the controls.
 
-It plays, steps and marks; what leaves the page (exporting, tagging, searching by a frame) is told as a wish. The file
-is let go as soon as the page is left.
+It plays, steps and marks; all other actions (exporting, tagging, searching by a frame) are emitted as signals. The file
+is closed as soon as the page is left.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ if TYPE_CHECKING:
     from cret_desktop.gui.playing.playback import Playback
 
 VOLUME_STEP = 0.05
-ROOMY = 620  # a narrower page tells the video's name alone
-QUIET_MS = 2500  # in full screen, without a move of the pointer, the controls go away
-SHORTEST = 0.25  # seconds: who goes back right after a moment's start means the moment before
+ROOMY = 620  # a narrower page shows only the video's name
+QUIET_MS = 2500  # in full screen, controls hide if the pointer rests this long
+SHORTEST = 0.25  # seconds: going back right after a moment's start means the moment before
 
 
 class PlayerPage(QWidget):
     """Signals:
-        left()  back to the results, by a person
+        left()  return to the results, by the user
         export_wanted(Passage), external_wanted(str), like_wanted(Picture)
         favourite_wanted(LibraryFile, bool), tags_wanted(LibraryFile)
 
-    Attributes: `playback`, None until a video is first watched; `moments` of the video that were found, by time;
-    `marks`, the marked range's start and end, None where it is open.
+    Attributes: `playback`, None until a video is first played; `moments` found in the video, by time; `marks`, the
+    marked range's start and end, None if open.
     """
 
     left = Signal()
@@ -74,7 +74,7 @@ class PlayerPage(QWidget):
         self._starts: list[float] = []
         self.marks: tuple[float | None, float | None] = (None, None)
         self._volume, self._muted = 1.0, False
-        self._home: QStackedWidget | None = None  # where the page belongs while it fills the screen
+        self._home: QStackedWidget | None = None  # the page's parent while it fills the screen
         self._moving = False
         self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
         self._build_actions(shortcuts)
@@ -158,7 +158,7 @@ class PlayerPage(QWidget):
         self.setAutoFillBackground(True)
 
     def _build_trouble(self) -> QWidget:
-        """What stands in the picture's place where there can be none."""
+        """Build the page for a video without a picture."""
         page = QWidget()
         self._trouble = QLabel(textFormat=Qt.TextFormat.PlainText, wordWrap=True)
         self._trouble.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -192,10 +192,10 @@ class PlayerPage(QWidget):
             self.playback.inexact.connect(self._tell_inexact)
         return self.playback
 
-    # --- what is shown ----------------------------------------------------------------------------------------
+    # --- display ----------------------------------------------------------------------------------------------
 
     def open(self, path: str, at: float) -> None:
-        """Play a video from the frame that starts at `at`. What else is known of it is told when it is known."""
+        """Play a video from the frame that starts at `at`. Its other data follows when available."""
         self._path = path
         self._file = None
         self.moments, self._starts = [], []
@@ -213,7 +213,7 @@ class PlayerPage(QWidget):
         self.surface.setFocus()
 
     def close_video(self) -> None:
-        """Let the file go, and leave full screen."""
+        """Close the file, and leave full screen."""
         self.set_full_screen(False)
         self._quiet.stop()
         self.seek_picture.hide()
@@ -221,7 +221,7 @@ class PlayerPage(QWidget):
             self.playback.close()
 
     def set_file(self, file: LibraryFile) -> None:
-        """What the library knows of the video."""
+        """Show the library's data about the video."""
         if file.path != self._path:
             return
         self._file = file
@@ -234,7 +234,7 @@ class PlayerPage(QWidget):
             self.surface.set_proportions(file.width, file.height)
 
     def set_stretches(self, stretches: Sequence[Stretch]) -> None:
-        """The clips of the video in order of time, with their relevance where something was asked."""
+        """Set the clips of the video in order of time, with their relevance if there is a query."""
         self.seek_bar.set_stretches(stretches)
         self.seek_picture.set_stretches(stretches)
         if not self.moments:
@@ -242,14 +242,14 @@ class PlayerPage(QWidget):
             self._starts = sorted(shots.values())
 
     def set_moments(self, moments: Sequence[Moment]) -> None:
-        """The moments of this video that were found. Where there are none, one goes from shot to shot."""
+        """Set the moments found in this video. Without any, the commands step from shot to shot."""
         self.moments = sorted(moments, key=lambda moment: moment.start)
         self.seek_bar.set_moments(self.moments)
         if self.moments:
             self._starts = [moment.start for moment in self.moments]
 
     def show_trouble(self, words: str) -> None:
-        """Say in the picture's place why there is none."""
+        """Show, in place of the picture, why there is none."""
         self._trouble.setText(words)
         self.word.hide()
         self._stage.setCurrentIndex(1)
@@ -258,11 +258,11 @@ class PlayerPage(QWidget):
 
     @property
     def trouble(self) -> str:
-        """What stands in the picture's place, '' where that is the picture."""
+        """The text in place of the picture, '' if the picture is shown."""
         return self._trouble.text() if self._stage.currentIndex() == 1 else ""
 
     def passage(self) -> Passage:
-        """The marked range; without marks the moment, or else the shot, that is shown."""
+        """Return the marked range; without marks the shown moment, or else the shown shot."""
         start, end = self.marks
         playback = self._player()
         if start is None and end is None:
@@ -278,7 +278,7 @@ class PlayerPage(QWidget):
         return start, min((bound for bound in bounds if bound > time), default=bounds[-1])
 
     def _offer(self, there: bool) -> None:
-        """Commands that need a picture, or what the library knows of the file."""
+        """Enable the commands whose picture or library data is available."""
         always = ("player_back", "full_screen", "player_elsewhere", "mute", "louder", "softer")
         for id, action in self.actions_by_command.items():
             known = id not in ("player_favourite", "player_tags") or self._file is not None
@@ -292,7 +292,7 @@ class PlayerPage(QWidget):
             self._open_elsewhere,
         )
 
-    # --- what the player tells --------------------------------------------------------------------------------
+    # --- signals of the player --------------------------------------------------------------------------------
 
     def _on_opened(self) -> None:
         playback = self._player()
@@ -342,7 +342,7 @@ class PlayerPage(QWidget):
         self._set_marks(here, end if end is not None and end > here else None)
 
     def _mark_end(self) -> None:
-        # The frame that is shown belongs to the range.
+        # The shown frame belongs to the range.
         here, start = self._player().position + self._player().frame_length, self.marks[0]
         self._set_marks(start if start is not None and start < here else None, here)
 
@@ -384,7 +384,7 @@ class PlayerPage(QWidget):
         return self._home is not None
 
     def set_full_screen(self, on: bool) -> None:
-        """Fill the screen, or go back into the stack of pages that the page stands in."""
+        """Fill the screen, or return to the stack of pages."""
         if on == self.is_full_screen:
             return
         self._moving = True
@@ -436,5 +436,5 @@ class PlayerPage(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         self.seek_picture.hide()
         if not event.spontaneous() and not self._moving and self.playback is not None:
-            self.playback.pause()  # a window closed to the tray goes on indexing, not playing
+            self.playback.pause()  # a window closed to the tray keeps indexing, but not playing
         super().hideEvent(event)

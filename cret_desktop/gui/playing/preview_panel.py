@@ -1,6 +1,7 @@
-"""A quick look at a result: its clip, playing without sound round and round, over the results and beside the keys.
+"""A preview of a result: its clip, looped without sound, on top of the results.
 
-It never takes the keyboard: arrows go on moving through the results, and the look follows. It never changes anything.
+It never takes the keyboard focus: arrow keys still move through the results, and the preview follows. It never changes
+anything.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
     from cret_desktop.gui.playing.playback import Playback
 
 EDGE = SPACE * 3 // 2
-SHARE, CRAMPED_SHARE = 0.72, 0.92  # of what it lies over, and of where there is little room
+SHARE, CRAMPED_SHARE = 0.72, 0.92  # of the covered widget, and of a small one
 CRAMPED = 720
 LARGEST = QSize(960, 660)
-ROOMY = 560  # a narrower panel tells the video's name alone
-SHORTEST = 2.0  # seconds; a shorter clip is shown with what follows it
+ROOMY = 560  # a narrower panel shows only the video's name
+SHORTEST = 2.0  # seconds; a shorter clip is shown with the time after it
 
 
 class PreviewPanel(QFrame):
-    """Lies over `covered`, a child of the same parent.
+    """Covers a part of `covered`, its parent.
 
     Signals: `open_wanted(Moment, float)` with the time that is shown; `closed()`.
-    Attributes: `moment`, None while it is closed; `playback`, None until the first look.
+    Attributes: `moment`, None while it is closed; `playback`, None until first shown.
     """
 
     open_wanted = Signal(object, float)
@@ -56,7 +57,7 @@ class PreviewPanel(QFrame):
         self._about.setProperty("kind", "muted")
         self._open = QPushButton(self.tr("Open in the player"))
         self._close = QToolButton()
-        for button in (self._open, self._close):  # the keys stay with the results
+        for button in (self._open, self._close):  # the focus stays with the results
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._close.setAccessibleName(self.tr("Close the preview"))
         self._close.setToolTip(self.tr("Close the preview (Space or Esc)"))
@@ -73,7 +74,7 @@ class PreviewPanel(QFrame):
         column.addWidget(self.surface, 1)
         column.addLayout(row)
         self._words = row
-        # Heard wherever the focus is, yet only while the panel is seen: the results keep the focus.
+        # Works wherever the focus is, but only while the panel is visible: the results keep the focus.
         self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), covered.window())
         self._escape.setEnabled(False)
         self.hide()
@@ -88,7 +89,7 @@ class PreviewPanel(QFrame):
         self._covered.installEventFilter(self)
 
     def show_moment(self, moment: Moment) -> None:
-        """Look at another moment; its thumbnail stands until the first frame is there."""
+        """Show another moment; its thumbnail is shown until the first frame arrives."""
         self.moment = moment
         browsed = moment.match is Match.BROWSED
         self._name.setText(formatting.file_name(moment.path))
@@ -108,7 +109,7 @@ class PreviewPanel(QFrame):
         self.playback.loop = (moment.start, max(moment.end, moment.start + SHORTEST))
 
     def close_preview(self) -> None:
-        """Go away and let the file go. Safe to call twice."""
+        """Hide, and close the file. Safe to call twice."""
         if self.moment is not None:
             self.moment = None
             self._escape.setEnabled(False)
@@ -135,7 +136,7 @@ class PreviewPanel(QFrame):
                 self.surface.show_poster(poster)
 
     def _place(self) -> None:
-        """In the middle of what is covered, in the proportions of the video."""
+        """Center over the covered widget, in the proportions of the video."""
         space = self._covered.rect()
         share = SHARE if space.width() >= CRAMPED else CRAMPED_SHARE
         most = QSize(int(space.width() * share), int(space.height() * SHARE)).boundedTo(LARGEST)

@@ -1,6 +1,6 @@
-"""The bar under a video: where it is relevant to the query, its moments, the marked range, and where one is.
+"""The bar under a video: relevance to the query, its moments, the marked range, and the position.
 
-A slider of milliseconds, so that screen readers and keys know it as one. This module never seeks; it tells where to.
+A slider of milliseconds, so that screen readers and keys treat it as one. This module never seeks; it emits the target.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAGE_MS = 10_000
 
 class SeekBar(QAbstractSlider):
     """Signals:
-    sought(float)  a person wants to be at that time
+    sought(float)  the user seeks that time
     pointed(float, int)  the pointer is over that time, at that x
     pointer_left()
     """
@@ -62,7 +62,7 @@ class SeekBar(QAbstractSlider):
         self.setValue(round(seconds * 1000))
 
     def set_stretches(self, stretches: Sequence[Stretch]) -> None:
-        """The clips of the video, with or without relevance."""
+        """Set the clips of the video, with or without relevance."""
         self.stretches = tuple(stretches)
         self.update()
 
@@ -71,7 +71,7 @@ class SeekBar(QAbstractSlider):
         self.update()
 
     def set_marks(self, start: float | None, end: float | None) -> None:
-        """The marked range; either end may be open."""
+        """Set the marked range; either end may be open."""
         self._marks = start, end
         self.update()
 
@@ -106,7 +106,7 @@ class SeekBar(QAbstractSlider):
         super().leaveEvent(event)
 
     def time_at(self, x: int) -> float:
-        """Seconds at that place of the widget."""
+        """Return the time in seconds at x in the widget."""
         share = (x - SIDE) / max(1, self.width() - 2 * SIDE)
         return min(max(share, 0.0), 1.0) * self.maximum() / 1000
 
@@ -147,7 +147,7 @@ class SeekBar(QAbstractSlider):
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS, RADIUS)
 
     def _paint_relevance(self, painter: QPainter, strip: QRectF) -> None:
-        """A bar for each stretch, the stronger the more relevant; shots alone where nothing was asked."""
+        """Paint a bar for each clip, stronger for higher relevance; only the cuts without a query."""
         colors = self._theme.colors
         painter.setBrush(QColor(colors.line))
         painter.drawRoundedRect(strip, 2, 2)
@@ -200,7 +200,7 @@ class SeekBar(QAbstractSlider):
 
 
 class SeekPicture(QFrame):
-    """The picture nearest to where the pointer is over the seek bar, with its time. Lies over its parent."""
+    """The picture nearest to the pointer's time on the seek bar, with that time. Covers its parent."""
 
     def __init__(self, theme: Theme, thumbnails: ThumbnailCache, parent: QWidget) -> None:
         super().__init__(parent)
@@ -228,7 +228,7 @@ class SeekPicture(QFrame):
         self._times = [tile.time for tile in self._pictures]
 
     def show_at(self, time: float, bottom: QPoint) -> None:
-        """`bottom`, in the parent, is where the middle of the lower edge goes to."""
+        """Show the picture at a time; `bottom` is the target of the middle of its lower edge, in the parent."""
         self._shown = self._pictures[max(0, bisect_right(self._times, time) - 1)] if self._pictures else None
         self._picture.setVisible(self._shown is not None)
         self._words.setText(formatting.clock(time))

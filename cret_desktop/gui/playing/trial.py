@@ -1,4 +1,4 @@
-"""What the self-test asks of Qt: that a video plays and that pictures can be read. Shows nothing, decides nothing."""
+"""The self-test's checks of Qt: playing a video and reading pictures. Shows nothing, decides nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAY_SECONDS = 30.0  # on a slow machine that loads FFmpeg for the first time
 
 
 def play(path: str, until: float) -> str:
-    """Plays a video from its start until a frame at or after `until` seconds came; says what came.
+    """Play a video from its start to a frame at or after `until` seconds. Return the frame's size and time.
 
     Raises: CretError with the player's reason.
     """
@@ -56,7 +56,7 @@ def play(path: str, until: float) -> str:
 
 
 def read_pictures(paths: Iterable[str]) -> list[tuple[int, int]]:
-    """The width and height of each picture, every pixel read. Raises: CretError that names the first unreadable one."""
+    """Return the width and height of each picture, fully decoded. Raises: CretError for an unreadable one."""
     sizes = []
     for path in paths:
         reader = QImageReader(path)
@@ -68,7 +68,7 @@ def read_pictures(paths: Iterable[str]) -> list[tuple[int, int]]:
 
 
 def count_colours(path: str) -> int:
-    """How many colours a picture has on a coarse grid: a window that was never painted has one. Raises: CretError."""
+    """Count a picture's colours on a coarse grid: a window that was never painted has one. Raises: CretError."""
     reader = QImageReader(path)
     image = reader.read()
     if image.isNull():

@@ -1,7 +1,7 @@
-"""Where a video's picture is painted: letterboxed, in its own proportions, at any size, and easy to take a copy of.
+"""The widget for a video's picture: letterboxed, in its own proportions, at any size, with access to a copy.
 
-Painted like any other widget, so that it looks the same with and without a graphics card and other widgets can lie
-over it. A frame is converted when it is painted: what comes faster than the screen is never converted at all.
+Painted like any other widget, so that it looks the same with and without a graphics card and other widgets can cover
+it. A frame is converted when it is painted: frames faster than the screen are never converted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class VideoSurface(QWidget):
-    """Signals: `clicked()`, `double_clicked()`, `pointer_moved()`. `radius` rounds the corners of the place."""
+    """Signals: `clicked()`, `double_clicked()`, `pointer_moved()`. `radius` rounds the corners of the widget."""
 
     clicked = Signal()
     double_clicked = Signal()
@@ -38,17 +38,17 @@ class VideoSurface(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def clear(self, poster: QPixmap | None = None) -> None:
-        """Show a still picture, or nothing, until the first frame comes."""
+        """Show a still picture, or nothing, until the first frame arrives."""
         self._frame, self._poster, self._proportions = None, poster, QSize()
         self.update()
 
     def show_poster(self, poster: QPixmap) -> None:
-        """A still picture that came late; a frame that is shown already stays."""
+        """Show a still picture that arrived late; a frame that is already shown stays."""
         self._poster = poster
         self.update()
 
     def set_proportions(self, width: int, height: int) -> None:
-        """The size that the picture is meant to have, where its pixels are not square."""
+        """Set the intended size of the picture, for pixels that are not square."""
         self._proportions = QSize(width, height)
         self.update()
 
@@ -61,11 +61,11 @@ class VideoSurface(QWidget):
         return self._frame is not None
 
     def image(self) -> QImage:
-        """The frame that is shown, upright, at its own size; a null image where there is none."""
+        """Return the shown frame, upright, at its own size; a null image without one."""
         return QImage() if self._frame is None else self._frame.toImage()
 
     def picture_rect(self) -> QRectF:
-        """The place of the picture within the widget."""
+        """Return the place of the picture within the widget."""
         size = QSizeF(self._proportions)
         if size.isEmpty() and self._frame is not None:
             size = QSizeF(self._frame.toImage().size())

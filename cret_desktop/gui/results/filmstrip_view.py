@@ -1,7 +1,7 @@
-"""Whole videos as strips: one video a row, its pictures side by side in order of time, relevance beneath.
+"""Whole videos as filmstrips: one video per row, its pictures side by side in order of time, relevance below.
 
-`Filmstrips` asks the engine for what is in sight and keeps what was seen last; the delegate paints it. A strip always
-spans the whole video: a longer one shows fewer of its pictures, never a part of them.
+`Filmstrips` requests the visible ones from the engine and keeps the most recent; the delegate paints them. A filmstrip
+always spans the whole video: a longer video shows fewer of its pictures, never only a part.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from cret_desktop.gui.results.results_model import Card, ResultsModel
 
 KEPT = 300  # filmstrips; a screen shows about eight
 RELEVANCE_HEIGHT = 5
-STRIP_SHARE = 0.8  # a strip's height as a share of a card's picture of the same size
+STRIP_SHARE = 0.8  # a strip's height as a share of a card's picture of the same width
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class Filmstrip:
     times: tuple[float, ...]
 
     def at(self, time: float) -> Thumbnail:
-        """The picture nearest to a time. Needs one at least."""
+        """Return the picture nearest to a time. There must be at least one."""
         after = bisect_left(self.times, time)
         near = [place for place in (after - 1, after) if 0 <= place < len(self.times)]
         return self.thumbnails[min(near, key=lambda place: abs(self.times[place] - time))]
 
 
 class Filmstrips(QObject):
-    """Signals: `ready(int)` the filmstrip of the file of this id has come; `failed(Exception)`."""
+    """Signals: `ready(int)` the filmstrip of the file with this id has arrived; `failed(Exception)`."""
 
     ready = Signal(int)
     failed = Signal(object)
@@ -65,17 +65,17 @@ class Filmstrips(QObject):
         self._bridge = bridge
         self._text = ""
         self._like: Picture | int | None = None
-        # By id and number of clips: a file that has been indexed meanwhile is asked for anew. None: on its way.
+        # By id and number of clips: a file that was indexed since is requested again. None: requested.
         self._strips: OrderedDict[tuple[int, int], Filmstrip | None] = OrderedDict()
 
     def set_query(self, text: str, like: Picture | int | None) -> None:
-        """What relevance is told to."""
+        """Set the query that relevance is computed against."""
         if (text, like) != (self._text, self._like):
             self._text, self._like = text, like
             self._strips.clear()
 
     def get(self, file: LibraryFile) -> Filmstrip | None:
-        """The filmstrip of a file, None until it has come (`ready` follows) and where there is none yet."""
+        """Return the filmstrip of a file, None until it has arrived (`ready` follows) or if the file has no clips."""
         key = (file.id, file.clips)
         if not file.clips or key in self._strips:
             if key in self._strips:
@@ -106,12 +106,12 @@ class Filmstrips(QObject):
             self._strips.pop(key, None)
         if not isinstance(error, errors.PathError) and not engine_is_lost(
             error
-        ):  # a file that has left the library and an engine that is lost are told of elsewhere
+        ):  # removed files and a lost engine are reported elsewhere
             self.failed.emit(error)
 
 
 class FilmstripDelegate(CellDelegate):
-    """A row: the video's name, its strip of pictures, and under it how relevant each stretch is."""
+    """A row: the video's name, its filmstrip, and below it the relevance of each clip."""
 
     def __init__(self, model: ResultsModel, theme: Theme, thumbnails: ThumbnailCache, filmstrips: Filmstrips) -> None:
         super().__init__(model, theme, thumbnails)
@@ -125,7 +125,7 @@ class FilmstripDelegate(CellDelegate):
         return QSize(available, self._font_height + picture + RELEVANCE_HEIGHT + 5 * SPACE), 1
 
     def picture_rect(self, row: int, cell: QRect) -> QRect:
-        """The strip: as wide as its pictures, where a short video does not fill the row."""
+        """Return the strip's place: as wide as its pictures if a short video does not fill the row."""
         top = cell.top() + 2 * SPACE + self._font_height
         height = cell.bottom() - top - 2 * SPACE - RELEVANCE_HEIGHT
         whole = QRect(cell.left() + SPACE, top, cell.width() - 2 * SPACE, height)
@@ -191,7 +191,7 @@ class FilmstripDelegate(CellDelegate):
     def _paint_pictures(
         self, painter: QPainter, picture: QRect, strip: Filmstrip, duration: float, row: int, share: float | None
     ) -> None:
-        """Spread the pictures over the strip; under the pointer, at `share` of it, stands the one nearest to there."""
+        """Spread the pictures over the strip; the slot under the pointer (`share`) shows the picture nearest to it."""
         count, _ = _slots(strip, picture)
         pointed = None if share is None else int(share * count)
         ratio = painter.device().devicePixelRatioF()
@@ -201,7 +201,7 @@ class FilmstripDelegate(CellDelegate):
             place = QRect(left, picture.top(), right - left - 1, picture.height())
             across = share if share is not None and slot == pointed else (slot + 0.5) / count
             thumbnail = strip.at(across * duration)
-            # One size for all slots of a strip, a pixel more or less: the cache then holds each picture once.
+            # One size for all slots of a strip, give or take a pixel: the cache then holds each picture once.
             size = QSize(picture.width() // count, picture.height())
             found = self._thumbnails.picture(thumbnail, Place(size, ratio, cover=True))
             if found is None:
@@ -212,7 +212,7 @@ class FilmstripDelegate(CellDelegate):
                 painter.drawPixmap(place.topLeft(), found)
 
     def _paint_relevance(self, painter: QPainter, place: QRectF, strip: Filmstrip, duration: float) -> None:
-        """Under each stretch a bar, the stronger the more relevant; nothing where no query was asked."""
+        """Paint a bar below each clip, stronger for higher relevance; nothing without a query."""
         if all(stretch.relevance is None for stretch in strip.stretches):
             return
         painter.setPen(Qt.PenStyle.NoPen)
@@ -237,7 +237,7 @@ class FilmstripDelegate(CellDelegate):
 
 
 def _slots(strip: Filmstrip, picture: QRect) -> tuple[int, int]:
-    """How many pictures stand side by side in a strip's place, and how wide each is."""
+    """Return the number of pictures side by side in a strip's place, and the width of each."""
     _, _, width, height = strip.thumbnails[0].rect
     wide = max(16, round(picture.height() * width / max(height, 1)))
     return max(1, min(picture.width() // wide, len(strip.thumbnails))), wide

@@ -1,7 +1,7 @@
-"""Where the cells of a grid lie: columns that fill the width, and at most one divider across all of them.
+"""The geometry of a grid: columns that fill the width, and at most one divider across all of them.
 
 Pure arithmetic over row numbers, so that a grid of a hundred thousand cells costs no more than one of ten. Positions
-are in logical pixels of the whole grid, not of what is in sight. This module never touches a widget.
+are in logical pixels of the whole grid, not of its visible part. This module never touches a widget.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from PySide6.QtCore import QRect, QSize
 
 @dataclass(frozen=True, slots=True)
 class GridGeometry:
-    """`count` rows of a model, the divider's among them; cells of one size, `columns` beside each other."""
+    """`count` rows of a model, including the divider's; cells of one size in `columns` columns."""
 
     count: int = 0
     cell: QSize = QSize(1, 1)  # noqa: RUF009 - never changed
@@ -40,20 +40,20 @@ class GridGeometry:
         return QRect(column * self.cell.width(), top, self.cell.width(), self.cell.height())
 
     def row_at(self, x: int, y: int) -> int | None:
-        """The row at a point, None between and outside of the cells."""
+        """Return the row at a point, None between and outside the cells."""
         for row in self.rows_between(y, y):
             if self.rect(row).contains(x, y):
                 return row
         return None
 
     def rows_between(self, top: int, bottom: int) -> range:
-        """The rows that can be seen between two heights, both included, in order."""
+        """Return the rows visible between two heights, both included, in order."""
         if not self.count or bottom < 0 or top >= self.height:
             return range(0)
         return range(self._first_from(max(top, 0)), self._end_at(bottom))
 
     def step(self, row: int, lines: int) -> int:
-        """The row `lines` lines below (above, where negative), in the same column where there is one."""
+        """Return the row `lines` lines below (above if negative), in the same column if it exists."""
         while lines:
             row = self._next(row) if lines > 0 else self._previous(row)
             lines -= 1 if lines > 0 else -1
@@ -93,6 +93,6 @@ class GridGeometry:
         return -(-cells // self.columns)
 
     def _below(self) -> int:
-        """The height at which the divider ends."""
+        """Return the height at which the divider ends."""
         assert self.divider is not None
         return self._lines(self.divider) * self.cell.height() + self.divider_height

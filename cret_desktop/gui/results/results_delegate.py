@@ -1,7 +1,7 @@
-"""Paints results: a card with the picture that matched, badges and words, and the divider above weaker matches.
+"""Paints results: a card with the picture that matched, badges and text, and the divider above weaker matches.
 
-Pictures come out of `ThumbnailCache` ready to draw; while one is being read its place is left as a well. Geometry is
-decided here alone, the view asks for it. File names are drawn as plain text.
+Pictures come from `ThumbnailCache` ready to draw; one that is still being read is painted as a well. Geometry is
+decided only here; the view queries it. File names are drawn as plain text.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from cret_desktop.gui.bridge.thumbnail_cache import Place, ThumbnailCache
 from cret_desktop.gui.results.results_model import Card, Fold, ResultsModel
 
 ASPECT = 16 / 9
-SMALLEST, USUAL, LARGEST = 136, 216, 440  # widths of cards that a person chooses among; cards grow to fill the row
-ROOMY = 176  # pictures narrower than this have room for one badge at the bottom
+SMALLEST, USUAL, LARGEST = 136, 216, 440  # card widths that the user selects; cards grow to fill the row
+ROOMY = 176  # narrower pictures have room for one badge at the bottom
 FADED = 0.5
 CHECK = 20
 BADGE_ICON = 14
@@ -35,7 +35,7 @@ RIGHT = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
 
 
 class Spot(Enum):
-    """What lies under the pointer on a cell."""
+    """The part of a cell under the pointer."""
 
     NOTHING = auto()
     PICTURE = auto()
@@ -45,10 +45,10 @@ class Spot(Enum):
 
 
 class CellDelegate(QStyledItemDelegate):
-    """What cards and filmstrips share: the divider, pictures, badges.
+    """The common part of cards and filmstrips: the divider, pictures, badges.
 
-    `scrub` is what the pointer is over: a row, and how far across its picture, in [0, 1). `hovered` is the row under
-    the pointer, wherever on it. `missed(path, row)` is called for each picture that a row still waits for.
+    `scrub` is the row under the pointer and the position across its picture, in [0, 1). `hovered` is the row under the
+    pointer, anywhere on it. `missed(path, row)` is called for each picture that a row still waits for.
     """
 
     def __init__(self, model: ResultsModel, theme: Theme, thumbnails: ThumbnailCache) -> None:
@@ -64,23 +64,23 @@ class CellDelegate(QStyledItemDelegate):
 
     @abstractmethod
     def fit(self, available: int, font: QFont) -> tuple[QSize, int]:
-        """Choose the size of cells so that whole columns fill `available` pixels; returns it with their number."""
+        """Return the cell size and the number of columns that fill `available` pixels."""
 
     @abstractmethod
     def picture_rect(self, row: int, cell: QRect) -> QRect:
-        """Where the picture of a row lies that is painted into `cell`."""
+        """Return the place of a row's picture within `cell`."""
 
     @abstractmethod
     def paint_card(self, painter: QPainter, option: QStyleOptionViewItem, row: int, card: Card) -> None:
-        """Paint what has come."""
+        """Paint a loaded card."""
 
     @abstractmethod
     def spot_at(self, row: int, cell: QRect, position: QPoint) -> Spot:
-        """What lies at a point of a cell."""
+        """Return the part of a cell at a point."""
 
     @abstractmethod
     def time_at(self, row: int, cell: QRect, position: QPoint) -> float:
-        """The time, in seconds, that is shown while the pointer is at a point of the picture."""
+        """Return the time in seconds that is shown while the pointer is at a point of the picture."""
 
     @staticmethod
     def content_rect(cell: QRect) -> QRect:
@@ -90,14 +90,14 @@ class CellDelegate(QStyledItemDelegate):
         return QFontMetrics(font).lineSpacing() + 4 * SPACE
 
     def share_at(self, row: int, cell: QRect, position: QPoint) -> float | None:
-        """How far across the picture a point lies, in [0, 1); None beside it."""
+        """Return the position across the picture of a point, in [0, 1); None outside it."""
         if self._model.card(row) is None:
             return None
         picture = self.picture_rect(row, cell)
         return (position.x() - picture.left()) / picture.width() if picture.contains(position) else None
 
     def best_time(self, row: int) -> float:
-        """Where the row's moment is opened when no time is pointed at."""
+        """Return the time at which the row's moment opens if no time is pointed at."""
         card = self._model.card(row)
         return 0.0 if card is None else opening_time(card)
 
@@ -107,7 +107,7 @@ class CellDelegate(QStyledItemDelegate):
     # --- painting ---------------------------------------------------------------------------------------------
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        """Paint a cell. Expects a painter that smooths."""
+        """Paint a cell. The painter must have antialiasing enabled."""
         row = index.row()
         card = self._model.card(row)
         if card is not None:
@@ -118,14 +118,14 @@ class CellDelegate(QStyledItemDelegate):
             self._paint_well(painter, self.picture_rect(row, option.rect))
 
     def share(self, row: int) -> float | None:
-        """How far across this row's picture the pointer is, if it is there."""
+        """Return the pointer's position across this row's picture, None if it is elsewhere."""
         return self.scrub[1] if self.scrub is not None and self.scrub[0].row() == row else None
 
     def is_hovered(self, row: int) -> bool:
         return self.hovered is not None and self.hovered.row() == row
 
     def drag_picture(self, rows: list[int], ratio: float, font: QFont) -> QPixmap:
-        """What hangs at the pointer while rows are dragged out: the first one's picture, and how many they are."""
+        """Return the picture at the pointer for dragged rows: the first one's picture, and the number of rows."""
         size = DRAGGED
         pixmap = QPixmap(size * ratio)
         pixmap.setDevicePixelRatio(ratio)
@@ -152,7 +152,7 @@ class CellDelegate(QStyledItemDelegate):
     def paint_thumbnail(
         self, painter: QPainter, place: QRect, thumbnail: Thumbnail | None, row: int, icon: str = "film"
     ) -> None:
-        """A picture in its place, a well while it is being read, the icon where there is none."""
+        """Paint a picture in its place, a well while it is being read, the icon if there is none."""
         picture = QPixmap()
         if thumbnail is not None:
             found = self._thumbnails.picture(
@@ -178,9 +178,9 @@ class CellDelegate(QStyledItemDelegate):
     def paint_badge(
         self, painter: QPainter, corner: QPoint, text: str, base: QFont, icon: str = "", color: str = ON_SCRIM
     ) -> int:
-        """Words or an icon on a dark ground in a corner of a picture; returns the width.
+        """Paint text or an icon on a dark ground in a corner of a picture. Return the width.
 
-        `corner` is the badge's top left, with a negative x its top right.
+        `corner` is the badge's top left, or with a negative x its top right.
         """
         font = _badge_font(base)
         metrics = QFontMetrics(font)
@@ -203,7 +203,7 @@ class CellDelegate(QStyledItemDelegate):
         return width
 
     def paint_check(self, painter: QPainter, place: QRect, checked: bool) -> None:
-        """The circle that chooses a cell without opening it."""
+        """Paint the circle that selects a cell without opening it."""
         accent, white = QColor(self._theme.colors.accent), QColor(ON_SCRIM)
         painter.setPen(QPen(white, 1.5))
         painter.setBrush(accent if checked else QColor(SCRIM))
@@ -235,7 +235,7 @@ class CellDelegate(QStyledItemDelegate):
 
 
 class CardDelegate(CellDelegate):
-    """Cards: a picture above two lines of words. `width` is the smallest a card may be."""
+    """Cards: a picture above two lines of text. `width` is the minimum width of a card."""
 
     def __init__(self, model: ResultsModel, theme: Theme, thumbnails: ThumbnailCache) -> None:
         super().__init__(model, theme, thumbnails)
@@ -266,7 +266,7 @@ class CardDelegate(CellDelegate):
                 return Spot.FOLD
         return Spot.WORDS
 
-    _fold_width = 96  # of the words that open a video's other moments; a little more than they need
+    _fold_width = 96  # width of the text that opens a video's other moments, with a margin
 
     def time_at(self, row: int, cell: QRect, position: QPoint) -> float:
         card, share = self._model.card(row), self.share_at(row, cell, position)
@@ -307,7 +307,7 @@ class CardDelegate(CellDelegate):
         self._paint_words(painter, cell, picture, card, option.font)
 
     def _read_ahead(self, painter: QPainter, picture: QRect, card: Card, row: int) -> None:
-        """Have the other pictures of the moment read before the pointer gets to them."""
+        """Request the other pictures of the moment before the pointer reaches them."""
         place = Place(picture.size(), painter.device().devicePixelRatioF(), RADIUS)
         for thumbnail in card.moment.thumbnails:
             if self._thumbnails.picture(thumbnail, place) is None:
@@ -388,7 +388,7 @@ class CardDelegate(CellDelegate):
 
 
 def opening_time(card: Card) -> float:
-    """Where a moment is opened, in seconds: at its start, a browsed file at its beginning."""
+    """Return the time in seconds at which a moment opens: its start, or 0 for a browsed file."""
     return 0.0 if card.moment.match is Match.BROWSED else card.moment.start
 
 

@@ -1,6 +1,6 @@
-"""Results as a table: a small picture and what is known of each, sorted by a click on a heading.
+"""Results as a table: a small picture and details of each, sorted by a click on a heading.
 
-The same rows and the same selection as the grid. This module never decides what a gesture does.
+The same rows and the same selection as the grid. This module never decides the effect of a gesture.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ WIDTHS = {
     Column.MATCH: 80,
     Column.TAGS: 100,
 }
-NAME_SHARE = 0.6  # of the room that is left over, which name and folder divide
+NAME_SHARE = 0.6  # of the remaining width, which name and folder share
 
 
 class ListDelegate(CardDelegate):
-    """The picture column; words are drawn as any table draws them."""
+    """Paints the picture column; text is drawn as in any table."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         card = self._model.card(index.row())
@@ -80,7 +80,7 @@ class ResultsList(QTableView):
     open_wanted(row, seconds)  a double click
     fold_wanted(row)  a click on the divider or on a picture with other moments
     sort_wanted(Sort)  a click on a heading
-    moved()  other rows may be in sight now
+    moved()  the visible rows may have changed
     """
 
     open_wanted = Signal(int, float)
@@ -97,7 +97,7 @@ class ResultsList(QTableView):
         self._delegate.setParent(self)
         self._none_chosen = QItemSelectionModel(model, self)
         self._fitting = False
-        self._widened = False  # a person has chosen a width: from then on all of them stay
+        self._widened = False  # the user has changed a width: from then on all of them stay
         self.setModel(model)
         self.setItemDelegate(self._delegate)
         self.setProperty("kind", "results")
@@ -125,7 +125,7 @@ class ResultsList(QTableView):
         for column, width in WIDTHS.items():
             self.setColumnWidth(column, width)
         self._connect_signals(theme, thumbnails)
-        self._on_reset()  # the rows may have been there before the list
+        self._on_reset()  # the rows may exist before the list
 
     def _connect_signals(self, theme: Theme, thumbnails: ThumbnailCache) -> None:
         theme.changed.connect(self.viewport().update)
@@ -141,7 +141,7 @@ class ResultsList(QTableView):
         self.viewport().update()
 
     def show_sort(self, sort: Sort, reverse: bool) -> None:
-        """Mark the heading that the rows are sorted by. Browsing sorts by date where it is told to sort by match."""
+        """Mark the heading that the rows are sorted by. Without a query, sorting by match means by date."""
         if self._results.browsed and sort is Sort.RELEVANCE:
             sort = Sort.DATE
         column = next(column for column, by in SORTS.items() if by is sort)
@@ -157,17 +157,17 @@ class ResultsList(QTableView):
         return range(max(first, 0), count if last < 0 else last + 1)
 
     def row_rect(self, row: int) -> QRect:
-        """Where a row lies in the viewport."""
+        """Return the place of a row in the viewport."""
         place = self.visualRect(self._results.index(row, 0))
         return QRect(0, place.top(), self.viewport().width(), place.height())
 
     def setSelectionModel(self, selection: QItemSelectionModel) -> None:
-        """Of the rows only: a heading that showed what is chosen would ask every row at every paint."""
+        """Set the selection of the rows only: a heading with the selection would query every row at every paint."""
         super().setSelectionModel(selection)
         self.horizontalHeader().setSelectionModel(self._none_chosen)
 
     def moveCursor(self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier) -> QModelIndex:
-        """As in the other views, Home and End go to the first and the last row."""
+        """Move the cursor; as in the other views, Home and End go to the first and the last row."""
         ends = {
             QAbstractItemView.CursorAction.MoveHome: 0,
             QAbstractItemView.CursorAction.MoveEnd: self._results.rowCount() - 1,
@@ -211,7 +211,7 @@ class ResultsList(QTableView):
         self.moved.emit()
 
     def _fit_columns(self) -> None:
-        """Divide the room between the columns whose words are longest, so that none stays empty at the right."""
+        """Divide the remaining width between the columns with the longest text, so that none is left at the right."""
         if self._widened:
             return
         rest = sum(width for column, width in WIDTHS.items() if not self.isColumnHidden(column))
@@ -222,7 +222,7 @@ class ResultsList(QTableView):
         self._fitting = False
 
     def _on_widened(self, column: int) -> None:
-        # The last column follows the window; a hidden one tells its width too.
+        # The last column follows the window; a hidden one reports its width too.
         if not self._fitting and column != Column.TAGS and not self.isColumnHidden(column) and self.isVisible():
             self._widened = True
 

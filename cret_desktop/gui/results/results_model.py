@@ -1,8 +1,8 @@
-"""The videos and moments that are shown, as an item model of flat rows: moments, grouped by video, and one divider.
+"""The shown videos and moments as an item model of flat rows: moments, grouped by video, and one divider.
 
-An answer to a query is whole; of a browsed library only the pages that have been in sight are there, the other rows are
-empty until `put` fills them. What is on the screen keeps its identity where a new answer holds the same files.
-This module never loads a picture and never asks the engine.
+An answer to a query is complete; of a browsed library only the pages that have been visible are loaded, and the other
+rows are empty until `put` fills them. Visible rows keep their identity if a new answer has the same files. This module
+never loads a picture and never sends a request to the engine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cret_desktop.gui.appearance import formatting, i18n
 from cret_desktop.gui.bridge.model_index import Index
 from cret_desktop.gui.shell import other_programs
 
-PAGE = 100  # videos of a browsed library that are asked for at once
+PAGE = 100  # videos of a browsed library per request
 
 
 class Role(IntEnum):
@@ -46,7 +46,7 @@ class Column(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One video with the moments that were found in it, the best first."""
+    """One video with the moments found in it, best first."""
 
     file: LibraryFile
     moments: tuple[Moment, ...]
@@ -57,7 +57,7 @@ class Video:
 
 
 class Card(NamedTuple):
-    """What one row shows. `place` counts the moments of its video; `others` are those that are folded away."""
+    """The content of one row. `place`: index of the moment in its video; `others`: number of folded moments."""
 
     file: LibraryFile
     moment: Moment
@@ -82,7 +82,7 @@ _DIVIDER = _Row(-1, -1)
 
 
 class ResultsModel(QAbstractTableModel):
-    """Attributes: `browsed` whether files are listed without a query; `total` how many videos there are."""
+    """Attributes: `browsed` whether files are listed without a query; `total` the number of videos."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -90,20 +90,20 @@ class ResultsModel(QAbstractTableModel):
         self.confident = True
         self.total = 0
         self._videos: list[Video | None] = []
-        self._rows: list[_Row] = []  # of an answer to a query; a browsed list has one row a video
+        self._rows: list[_Row] = []  # of an answer to a query; a browsed list has one row per video
         self._open: set[int] = set()  # ids of files whose moments are all shown
         self._weak: list[int] = []  # videos below the divider
         self._fold_open = False
-        self._fresh: set[int] = set()  # pages of a browsed list that need not be asked for
+        self._fresh: set[int] = set()  # pages of a browsed list that are up to date
         self._asked: set[int] = set()
 
     # --- answers ----------------------------------------------------------------------------------------------
 
     def show(self, answer: SearchAnswer, keep: bool = False) -> bool:
-        """Show an answer. With `keep` it is the same query again: what was opened stays open, pages stay until asked.
+        """Show an answer. Return whether the rows changed in place; otherwise the model was reset.
 
-        Rows change in place where they show the same files as before, and True is returned; otherwise the model is
-        reset.
+        `keep`: the answer is for the same query, so opened videos stay open, and pages stay until reloaded. Rows change
+        in place if they show the same files as before.
         """
         videos: list[Video | None] = list(_by_video(answer))
         if answer.browsed:
@@ -154,7 +154,7 @@ class ResultsModel(QAbstractTableModel):
         self.endResetModel()
 
     def update_files(self, files: Iterable[LibraryFile]) -> None:
-        """Show what has just changed about files (a tag, a favourite), before the engine says so."""
+        """Show changes of files (a tag, a favourite) before the engine reports them."""
         new = {file.id: file for file in files}
         for number, video in enumerate(self._videos):
             if video is not None and video.file.id in new:
@@ -163,7 +163,7 @@ class ResultsModel(QAbstractTableModel):
             self._changed(0, self.rowCount() - 1)
 
     def missing_pages(self, first: int, last: int) -> list[int]:
-        """Pages of a browsed list that rows `first` to `last` need; each is named once, until it has come."""
+        """Return the pages that rows `first` to `last` of a browsed list need; each only once until it has arrived."""
         if not self.browsed or last < first:
             return []
         pages = [page for page in range(first // PAGE, last // PAGE + 1) if page not in self._fresh | self._asked]
@@ -185,13 +185,13 @@ class ResultsModel(QAbstractTableModel):
         self._refold(row - card.place + 1)
 
     def close_all(self) -> None:
-        """Show one moment a video."""
+        """Show one moment per video."""
         for row in range(self.rowCount() - 1, -1, -1):
             if (card := self.card(row)) is not None and card.is_open and card.place == 0:
                 self.toggle(row)
 
     def _refold(self, at: int) -> None:
-        """Insert or take away the rows from `at` on that folding makes or hides, the selection staying as it is."""
+        """Insert or remove the rows from `at` on that folding shows or hides; the selection stays."""
         rows = self._flatten(self._videos, self._weak)
         count = len(rows) - len(self._rows)
         if count > 0:
@@ -224,14 +224,14 @@ class ResultsModel(QAbstractTableModel):
 
     @staticmethod
     def _weak_of(videos: Sequence[Video | None], answer: SearchAnswer) -> list[int]:
-        if answer.browsed or not answer.confident:  # where all are weak, there is nothing to stand back from
+        if answer.browsed or not answer.confident:  # if all are weak, no divider is needed
             return []
         return [number for number, video in enumerate(videos) if video is not None and video.match is Match.WEAK]
 
     # --- rows -------------------------------------------------------------------------------------------------
 
     def card(self, row: int) -> Card | None:
-        """What a row shows; None for the divider and for rows that have not come yet."""
+        """Return the content of a row; None for the divider and for rows that are not loaded."""
         if self.browsed:
             video = self._videos[row]
             return None if video is None else Card(video.file, video.moments[0], 0, 0, False)
@@ -245,18 +245,18 @@ class ResultsModel(QAbstractTableModel):
         return Card(video.file, video.moments[place.moment], place.moment, others, is_open)
 
     def fold(self, row: int) -> Fold | None:
-        """The divider, where the row is it."""
+        """Return the divider if the row is the divider, else None."""
         if self.browsed or self._rows[row] is not _DIVIDER:
             return None
         return Fold(len(self._weak), self._fold_open)
 
     @property
     def divider(self) -> int | None:
-        """The divider's row."""
+        """The divider's row, None without one."""
         return self._rows.index(_DIVIDER) if self._weak else None
 
     def row_of(self, moment: Moment) -> int | None:
-        """The row that shows the same moment, or else the same file."""
+        """Return the row that shows the same moment, or else the same file."""
         numbers = [n for n, video in enumerate(self._videos) if video is not None and video.file.id == moment.file_id]
         if self.browsed or not numbers:
             return numbers[0] if numbers else None
@@ -265,7 +265,7 @@ class ResultsModel(QAbstractTableModel):
         return next(iter(same or rows), None)
 
     def rows_of(self, moments: Iterable[Moment]) -> list[int]:
-        """The rows of all that are still there, in order."""
+        """Return the rows of all that still exist, in order."""
         moments = list(moments)
         wanted = {moment.file_id for moment in moments}
         if self.browsed:
@@ -273,7 +273,7 @@ class ResultsModel(QAbstractTableModel):
         return sorted({row for moment in moments if (row := self.row_of(moment)) is not None})
 
     def has_come(self, row: int) -> bool:
-        """Whether a row is a result, and there."""
+        """Return whether a row is a loaded result."""
         return self._videos[row] is not None if self.browsed else self._rows[row] is not _DIVIDER
 
     def videos_shown(self) -> int:
@@ -341,7 +341,7 @@ class ResultsModel(QAbstractTableModel):
         return ["text/uri-list", "text/plain"]
 
     def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
-        """The files of the rows, each once, for other programs."""
+        """Return the files of the rows, each once, for other programs."""
         cards = [self.card(row) for row in sorted({index.row() for index in indexes})]
         paths = list(dict.fromkeys(card.file.path for card in cards if card is not None))
         data = QMimeData()
@@ -350,7 +350,7 @@ class ResultsModel(QAbstractTableModel):
         return data
 
     def supportedDragActions(self) -> Qt.DropAction:
-        return Qt.DropAction.CopyAction  # never a move: what is dragged out stays where it is
+        return Qt.DropAction.CopyAction  # never a move: dragged files stay where they are
 
     def _words(self, card: Card, column: int) -> str:
         file, moment = card.file, card.moment
@@ -376,7 +376,7 @@ class ResultsModel(QAbstractTableModel):
         return ""
 
     def _described(self, card: Card) -> str:
-        """The tool tip: what a card has no room for, each on a line of its own."""
+        """Return the tool tip: details that do not fit on a card, one per line."""
         file, moment = card.file, card.moment
         lines = [formatting.shown(file.path), formatting.about(file)]
         if moment.match is not Match.BROWSED:
@@ -407,7 +407,7 @@ class ResultsModel(QAbstractTableModel):
 
 
 def _by_video(answer: SearchAnswer) -> list[Video]:
-    """The videos of an answer in the order they first appear in, each with its moments, the best first."""
+    """Return the videos of an answer in order of first appearance, each with its moments, best first."""
     files = {file.id: file for file in answer.files}
     moments: dict[int, list[Moment]] = {}
     for moment in answer.moments:
@@ -419,7 +419,7 @@ def _by_video(answer: SearchAnswer) -> list[Video]:
 
 
 def _shown(video: Video) -> int:
-    """How many moments an opened video shows: weak ones only where it has no better."""
+    """Return the number of moments of an opened video: weak ones count only if it has no better."""
     if video.match is Match.WEAK:
         return len(video.moments)
     return sum(moment.match is not Match.WEAK for moment in video.moments)

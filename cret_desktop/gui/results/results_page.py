@@ -1,7 +1,7 @@
-"""The page of results: how they are sorted and shown, the three views of one model, and honest words where none are.
+"""The page of results: sorting, the three views of one model, and messages when there are no results.
 
-It decides which view is seen and what stays in its place; which answer comes is decided by the search's controller,
-what happens to results by whoever hears `selection`.
+It decides which view is visible and what keeps its position; the search's controller decides which answer is shown, and
+the receivers of `selection` carry out its commands.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 ZOOM_STEP = 32  # logical pixels of a card's width
 SLIDER_WIDTH = 96
-ROOMY = 620  # a narrower page does without the slider; the keys remain
-SETTLE_MS = 40  # what has been in sight for so long is asked for
+ROOMY = 620  # a narrower page omits the slider; the keys remain
+SETTLE_MS = 40  # a page that stays visible this long is requested
 VIEWS = ("grid", "list", "filmstrip")  # attributes of the page
 FLAGS = QItemSelectionModel.SelectionFlag
 
@@ -52,7 +52,7 @@ FLAGS = QItemSelectionModel.SelectionFlag
 class ResultsPage(QWidget):
     """Signals:
     sort_changed(Sort, bool)  an order and whether it is reversed
-    part_wanted(int, int)  offset and number of the videos of a browsed list that are in sight and have not come
+    part_wanted(int, int)  offset and number of visible videos of a browsed list that are not loaded
     clear_filters_wanted()
     failed(Exception)  of filmstrips
     """
@@ -144,7 +144,7 @@ class ResultsPage(QWidget):
         column.addWidget(self._stack, 1)
         self._column = column
 
-    # Built when they are first looked at: no window waits for them before, and no answer is laid out in them.
+    # Built when first shown: they do not delay the window, and no answer is laid out in them before.
 
     @cached_property
     def list(self) -> ResultsList:
@@ -192,7 +192,7 @@ class ResultsPage(QWidget):
         self.views.addWidget(view)
 
     def put_above(self, notice: QWidget) -> None:
-        """Give a place over the results to what is told beside them."""
+        """Insert a notice above the results."""
         self._column.insertWidget(0, notice)
 
     def _build_sort(self) -> QToolButton:
@@ -249,13 +249,13 @@ class ResultsPage(QWidget):
     # --- answers ----------------------------------------------------------------------------------------------
 
     def set_query(self, text: str, like: Picture | int | None) -> None:
-        """What the answer that comes next is to; filmstrips tell their relevance to it."""
+        """Set the query of the next answer; filmstrips compute their relevance to it."""
         self._text, self._like = text, like
         if "filmstrips" in self.__dict__:
             self.filmstrips.set_query(text, like)
 
     def show_answer(self, answer: SearchAnswer, keep_place: bool = False) -> None:
-        """Show an answer; with `keep_place`, what is chosen, opened and in sight stays where it can."""
+        """Show an answer; with `keep_place`, selected, opened and visible rows stay if possible."""
         view = self.view
         first = view.rows_in_sight().start if keep_place and self.model.rowCount() else 0
         anchor = self.model.card(first) if keep_place and self.model.rowCount() else None
@@ -276,18 +276,18 @@ class ResultsPage(QWidget):
         self._on_moved()
 
     def show_part(self, answer: SearchAnswer, offset: int) -> None:
-        """Fill in videos of a browsed list that `part_wanted` has asked for."""
+        """Fill in videos of a browsed list that `part_wanted` requested."""
         self.model.put(answer, offset)
 
     def update_files(self, files: tuple[LibraryFile, ...]) -> None:
-        """Show what has just changed about files, before the engine says so."""
+        """Show changes of files before the engine reports them."""
         self.model.update_files(files)
 
     def show_searching(self) -> None:
         self.line.setText(self.tr("Searching\u2026"))
 
     def show_failed(self, sentence: str) -> None:
-        """A query that cannot be answered as it was asked."""
+        """Show the reason why a query cannot be answered."""
         self.model.clear()
         self.line.clear()
         self.note.hide()
@@ -298,11 +298,11 @@ class ResultsPage(QWidget):
         self.line.clear()
         self.note.hide()
 
-    # --- what is chosen ---------------------------------------------------------------------------------------
+    # --- the selection ----------------------------------------------------------------------------------------
 
     @property
     def view(self) -> ResultsView | ResultsList:
-        """The view that is seen."""
+        """The visible view."""
         return self._views[self._shown]
 
     def current_moment(self) -> Moment | None:
@@ -310,7 +310,7 @@ class ResultsPage(QWidget):
         return None if card is None else card.moment
 
     def step(self, step: int) -> Moment | None:
-        """Choose the next moment (the previous one, -1) and return it; None at the ends."""
+        """Select the next moment (the previous one for -1) and return it; None at the ends."""
         row = self.rows.currentIndex().row() + step
         while 0 <= row < self.model.rowCount():
             if (card := self.model.card(row)) is not None:
@@ -320,7 +320,7 @@ class ResultsPage(QWidget):
         return None
 
     def focus_results(self) -> None:
-        """Give the keys to the view; the first row is chosen where none is."""
+        """Move the focus to the view; select the first row if none is."""
         if self.model.rowCount():
             self.view.setFocus(Qt.FocusReason.ShortcutFocusReason)
             if not self.rows.currentIndex().isValid():
@@ -336,13 +336,13 @@ class ResultsPage(QWidget):
         if current is not None and (row := self.model.row_of(current)) is not None:
             self.rows.setCurrentIndex(self.model.index(row, 0), FLAGS.NoUpdate)
 
-    # --- how it is shown --------------------------------------------------------------------------------------
+    # --- display ----------------------------------------------------------------------------------------------
 
     def show_view(self, name: str) -> None:
-        """Show the rows as a "grid", a "list" or a "filmstrip"; what is chosen comes into sight."""
+        """Show the rows as a "grid", a "list" or a "filmstrip", and scroll to the current row."""
         had_focus = self.view.hasFocus()
         if name == "filmstrip":
-            self.model.close_all()  # one row a video
+            self.model.close_all()  # one row per video
         self._shown = name
         self.views.setCurrentWidget(getattr(self, name))
         self._view_actions[name].setChecked(True)
@@ -354,11 +354,11 @@ class ResultsPage(QWidget):
         self._on_moved()
 
     def zoom(self, steps: int) -> None:
-        """Make the pictures larger, or smaller where `steps` is negative."""
+        """Enlarge the pictures, or shrink them if `steps` is negative."""
         self._size.setValue(self._size.value() + steps * ZOOM_STEP)
 
     def sort_by(self, sort: Sort, reverse: bool) -> None:
-        """Have the results in another order; the answer in it comes by `show_answer`."""
+        """Change the order of the results; the new answer arrives by `show_answer`."""
         if (sort, reverse) != (self._sort, self._reverse):
             self._sort, self._reverse = sort, reverse
             self.sort_changed.emit(sort, reverse)
@@ -368,12 +368,12 @@ class ResultsPage(QWidget):
         self.sort_by(sort, self._reverse)
 
     def show_sort(self, sort: Sort, reverse: bool) -> None:
-        """Tell the order that the answers have (a saved search brings its own)."""
+        """Show the order of the answers (a saved search has its own)."""
         self._sort, self._reverse = sort, reverse
         self._show_sort()
 
     def save_state(self) -> dict[str, str | int | bool]:
-        """How the page is set, for the next start."""
+        """Return the page's settings for the next start."""
         return {
             "view": self._shown,
             "thumbnail": self._size.value(),
@@ -382,7 +382,7 @@ class ResultsPage(QWidget):
         }
 
     def restore_state(self, view: str, thumbnail: int, sort: str, reverse: bool) -> None:
-        """Set the page as `save_state` told; what is '' or 0, or no longer known, keeps its default."""
+        """Restore the output of `save_state`; '' or 0, or an unknown value, keeps the default."""
         if thumbnail:
             self._size.setValue(thumbnail)
         if view in VIEWS:
@@ -412,10 +412,10 @@ class ResultsPage(QWidget):
         delegate.width = width
         view.lay_out()
 
-    # --- words ------------------------------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------------------
 
     def _say(self, answer: SearchAnswer) -> None:
-        """What the answer is, in the line, the note, or instead of results."""
+        """Describe the answer in the line, the note, or in place of results."""
         filtered = any(token.kind == "operator" for token in query_language.tokens(self._text))
         query = _short(answer.query)
         alike = self._like is not None and not query
@@ -465,7 +465,7 @@ class ResultsPage(QWidget):
         self._empty_icon.setPixmap(icon.pixmap(64, 64))
 
     def _show_count(self) -> None:
-        """How much is shown, and how much of it is chosen."""
+        """Show the number of results, and the number selected."""
         model = self.model
         if not model.rowCount():
             self.line.clear()
@@ -478,7 +478,7 @@ class ResultsPage(QWidget):
             parts.append(self.tr("{count} selected").format(count=self.locale().toString(count)))
         self.line.setText(" \u00b7 ".join(parts))
 
-    # --- what is in sight -------------------------------------------------------------------------------------
+    # --- visible rows -----------------------------------------------------------------------------------------
 
     def _on_moved(self) -> None:
         if self.model.browsed and not self._settle.isActive():

@@ -1,7 +1,7 @@
-"""A grid of results over the whole library: only what is in sight is laid out, asked for and painted.
+"""A grid of results over the whole library: only visible cells are laid out, requested and painted.
 
-The delegate decides how a cell looks and where on it a click counts; the view turns gestures into what was meant:
-scrubbing under the pointer, opening at the time shown, choosing, folding, dragging out. It never does any of it.
+The delegate decides how a cell looks and where it reacts to a click; the view translates gestures into signals:
+scrubbing under the pointer, opening at the time shown, selecting, folding, dragging out. It never carries them out.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ResultsView(QAbstractItemView):
     open_wanted(row, seconds)  a click on a picture at the time shown, or a double click beside it
     fold_wanted(row)  a click on "+N moments" or on the divider
     zoom_wanted(steps)  the wheel with Ctrl
-    moved()  other rows may be in sight now
+    moved()  the visible rows may have changed
     """
 
     open_wanted = Signal(int, float)
@@ -70,7 +70,7 @@ class ResultsView(QAbstractItemView):
         self._delegate = delegate
         self._theme = theme
         self._geometry = GridGeometry()
-        self._waiting: dict[str, set[int]] = {}  # strips that are being read, and the rows that want them
+        self._waiting: dict[str, set[int]] = {}  # sprites that are being read, and the rows that wait for them
         self._pressed: tuple[int, Spot] | None = None
         self._band, self._band_from = QRect(), QPoint()
         delegate.setParent(self)
@@ -78,7 +78,7 @@ class ResultsView(QAbstractItemView):
         self.setModel(model)
         self.setItemDelegate(delegate)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.viewport().setBackgroundRole(QPalette.ColorRole.Window)  # opaque: scrolling then moves what is painted
+        self.viewport().setBackgroundRole(QPalette.ColorRole.Window)  # opaque: scrolling then moves the painted pixels
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -96,21 +96,21 @@ class ResultsView(QAbstractItemView):
         self._results.rowsRemoved.connect(self._on_rows_changed)
         self._results.dataChanged.connect(self._on_data_changed)
 
-    # --- what is where ----------------------------------------------------------------------------------------
+    # --- geometry ---------------------------------------------------------------------------------------------
 
     def rows_in_sight(self) -> range:
         top = self.verticalScrollBar().value()
         return self._geometry.rows_between(top, top + self.viewport().height() - 1)
 
     def row_rect(self, row: int) -> QRect:
-        """Where a row lies in the viewport."""
+        """Return the place of a row in the viewport."""
         return self._geometry.rect(row).translated(0, -self.verticalScrollBar().value())
 
     def lay_out(self) -> None:
-        """Fit the cells into the width that there is now; what is first in sight stays so."""
+        """Fit the cells into the present width; the first visible row stays first."""
         first, before = self.rows_in_sight(), self._geometry
         offset = self.verticalScrollBar().value() - before.rect(first.start).top() if first else 0
-        # The scroll bar's width is kept free always: columns that came and went with it would never settle.
+        # The scroll bar's width is always kept free: columns that change with its visibility would never settle.
         width = self.contentsRect().width() - self.verticalScrollBar().sizeHint().width()
         cell, columns = self._delegate.fit(width, self.font())
         self._geometry = GridGeometry(
@@ -129,7 +129,7 @@ class ResultsView(QAbstractItemView):
         return self.row_rect(index.row())
 
     def indexAt(self, point: QPoint) -> QModelIndex:
-        """The cell whose content is at `point`; the gaps between cells are where a rubber band begins."""
+        """Return the cell whose content is at `point`; rubber bands begin in the gaps between cells."""
         row = self._geometry.row_at(point.x(), point.y() + self.verticalScrollBar().value())
         if row is None or not self._delegate.content_rect(self.row_rect(row)).contains(point):
             return QModelIndex()
@@ -195,7 +195,7 @@ class ResultsView(QAbstractItemView):
         self.selectionModel().select(self.selection_of(rows), command | flags.Rows)
 
     def selection_of(self, rows: Sequence[int]) -> QItemSelection:
-        """Ascending rows as a selection, without the divider and without rows that have not come."""
+        """Return ascending rows as a selection, without the divider and rows that are not loaded."""
         selection = QItemSelection()
         rows = [row for row in rows if self._results.has_come(row)]
         start = 0
@@ -273,7 +273,7 @@ class ResultsView(QAbstractItemView):
     # --- gestures ---------------------------------------------------------------------------------------------
 
     def scrub_at(self, position: QPoint) -> None:
-        """Show on the cell under `position` (of the viewport) what lies at that share of its picture's width."""
+        """Show on the cell under `position` (of the viewport) the picture at that share of its width."""
         index = self.indexAt(position)
         share = self._delegate.share_at(index.row(), self.row_rect(index.row()), position) if index.isValid() else None
         scrub = None if share is None else (QPersistentModelIndex(index), share)
@@ -364,7 +364,7 @@ class ResultsView(QAbstractItemView):
         drag.exec(Qt.DropAction.CopyAction)
 
     def selectAll(self) -> None:
-        """Choose every row that has come; of a browsed library, what has not been in sight is not chosen."""
+        """Select every loaded row; rows of a browsed library that were never visible are not selected."""
         flags = QItemSelectionModel.SelectionFlag
         self.selectionModel().select(
             self.selection_of(range(self._results.rowCount())), flags.ClearAndSelect | flags.Rows

@@ -1,6 +1,6 @@
-"""What can be done with the results that are chosen: the commands, their keys and the context menu.
+"""Actions on the selected results: the commands, their keys and the context menu.
 
-What concerns only other programs (showing a file, copying paths) is done here; everything else is told as a wish.
+Actions on other programs only (showing a file, copying paths) are carried out here; all others are emitted as signals.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cret_desktop.library.searching.query import operator_text
 
 
 class SelectionActions(QObject):
-    """The commands on the rows that `selection` holds; the current row is the one that single things are done with.
+    """The commands on the rows of `selection`; commands for a single row act on the current one.
 
     Signals:
         opened(Moment, float)  open in the player at these seconds
@@ -68,15 +68,15 @@ class SelectionActions(QObject):
         model.dataChanged.connect(self.update)
         self.update()
 
-    # --- what is chosen ---------------------------------------------------------------------------------------
+    # --- the selection ----------------------------------------------------------------------------------------
 
     def card(self) -> Card | None:
-        """The current row, where it has come and is a moment."""
+        """Return the current row if it is a loaded moment."""
         row = self._selection.currentIndex().row()
         return self._model.card(row) if 0 <= row < self._model.rowCount() else None
 
     def cards(self) -> list[Card]:
-        """The chosen rows in their order, or the current one where none is chosen."""
+        """Return the selected rows in their order, or the current one if none is selected."""
         rows = sorted(index.row() for index in self._selection.selectedRows())
         cards = [card for row in rows if (card := self._model.card(row)) is not None]
         current = self.card()
@@ -86,11 +86,11 @@ class SelectionActions(QObject):
         return tuple(card.moment for card in self.cards())
 
     def files(self) -> tuple[LibraryFile, ...]:
-        """The files of the chosen rows, each once."""
+        """Return the files of the selected rows, each once."""
         return tuple({card.file.id: card.file for card in self.cards()}.values())
 
     def update(self, *_: object) -> None:
-        """Tell the commands what there is to do."""
+        """Enable the commands that apply to the selection."""
         card, chosen = self.card(), self._selection.hasSelection() or self.card() is not None
         there = card is not None and not (card.file.offline or card.file.missing)
         for id, action in self.actions.items():
@@ -100,13 +100,13 @@ class SelectionActions(QObject):
         self.actions["play_elsewhere"].setEnabled(there)
         self.actions["more_like_this"].setEnabled(card is not None and bool(card.file.clips))
         self.actions["other_moments"].setEnabled(card is not None and bool(card.others or card.is_open))
-        # Its mark stands for all that are chosen; asked only for a menu, since many may be.
+        # Its mark is for the whole selection; computed only for a menu, since that may be large.
         self.actions["favourite"].setCheckable(True)
 
     # --- the menu ---------------------------------------------------------------------------------------------
 
     def menu(self) -> QMenu:
-        """What can be done with what is chosen, single things first."""
+        """Return the menu for the selection, actions on a single row first."""
         menu = QMenu(self._views)
         self.actions["favourite"].setChecked(all(file.favourite for file in self.files()))
         groups: tuple[tuple[str, ...], ...] = (
@@ -156,7 +156,7 @@ class SelectionActions(QObject):
             self._model.toggle(row)
 
     def _favour(self) -> None:
-        """Make all of them favourites; where all are, none of them."""
+        """Make all of them favourites, or none if all are."""
         if files := self.files():
             self.favourite_wanted.emit(files, not all(file.favourite for file in files))
 
@@ -165,7 +165,7 @@ class SelectionActions(QObject):
             self.note_wanted.emit(card.file)
 
     def _export(self) -> None:
-        """Ask for the chosen moments to be written; a browsed file is one from its beginning to its end."""
+        """Request the export of the selected moments; a browsed file is one from its start to its end."""
         moments = [moment for moment in self.moments() if moment.match is not Match.BROWSED or moment.end > 0]
         if moments:
             self.export_wanted.emit(tuple(moments))

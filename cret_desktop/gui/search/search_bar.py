@@ -120,7 +120,7 @@ class SearchBar(QWidget):
         self.save_button.clicked.connect(self.save_wanted)
         self.filters_button.clicked.connect(self.filters_wanted)
 
-    # --- the query ----------------------------------------------------------------------------------------------
+    # --- the query --------------------------------------------------------------------------------------------
 
     def text(self) -> str:
         """Return the whole query, filters included."""

@@ -88,7 +88,7 @@ class SearchController(QObject):
         self._want(replace(self._wish, text=text.strip()), live)
 
     def exclude(self, text: str, live: bool = False) -> None:
-        """Set what the moments must not show."""
+        """Exclude moments that show what `text` describes."""
         self._want(replace(self._wish, without=text.strip()), live)
 
     def resemble(self, like: Picture | int | None, text: str) -> None:

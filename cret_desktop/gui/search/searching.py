@@ -72,7 +72,7 @@ class Searching(QObject):
         search.changed.connect(self._show_whether_saved)
         self._thumbnails.ready.connect(self._on_thumbnail)
 
-    # --- the library's contents ---------------------------------------------------------------------------------
+    # --- the library's contents -------------------------------------------------------------------------------
 
     def set_status(self, status: LibraryStatus) -> None:
         self._search.set_files(status.files)
@@ -90,7 +90,7 @@ class Searching(QObject):
     def _tell_vocabulary(self) -> None:
         self._bar.line.vocabulary = Vocabulary(self._folders, tuple(tag for tag, _ in self._tags))
 
-    # --- the query ----------------------------------------------------------------------------------------------
+    # --- the query --------------------------------------------------------------------------------------------
 
     def narrow(self, operator: str, value: str) -> None:
         """Narrow the search to a folder, a tag or a state."""

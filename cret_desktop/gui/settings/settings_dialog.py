@@ -107,7 +107,7 @@ class SettingsDialog(QDialog):
         if number == MODEL_PAGE:  # not before: the engine loads torch to answer
             self.devices_wanted.emit()
 
-    # --- the pages ----------------------------------------------------------------------------------------------
+    # --- the pages --------------------------------------------------------------------------------------------
 
     def _general(self) -> QVBoxLayout:
         themes = {"system": self.tr("Same as system"), "light": self.tr("Light"), "dark": self.tr("Dark")}
@@ -339,7 +339,7 @@ class SettingsDialog(QDialog):
         dialog.fileSelected.connect(lambda path: self._preferences.change(**{name: path}))
         dialog.open()
 
-    # --- display ------------------------------------------------------------------------------------------------
+    # --- display ----------------------------------------------------------------------------------------------
 
     def _on_preferences(self, _before: Settings, now: Settings) -> None:
         self._show(now)

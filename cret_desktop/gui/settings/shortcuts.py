@@ -21,8 +21,9 @@ from cret_desktop.settings import Settings
 
 
 class Scope(Enum):
-    """The part of the window in which a command's keys work. Keys of the whole window are unique; those of others may
-    repeat.
+    """The part of the window in which a command's keys work.
+
+    Keys of the whole window are unique; those of different other scopes may coincide.
     """
 
     WINDOW = "window"

@@ -24,7 +24,9 @@ from cret_desktop.gui.settings.shortcuts import Shortcuts
 
 
 class Everyday(QObject):
-    """Signals: `history_cleared()`, `restart_wanted()`; `told(str)` and `failed(Exception)`: the result of an operation
+    """The everyday dialogs of one window.
+
+    Signals: `history_cleared()`, `restart_wanted()`; `told(str)` and `failed(Exception)`: the result of an operation
     whose dialog has been closed.
     """
 

@@ -288,7 +288,7 @@ class MainWindow(QMainWindow):
     def _follow_settings(self, before: Settings, now: Settings) -> None:
         self.search_bar.history.enabled = now.history
 
-    # --- the engine ---------------------------------------------------------------------------------------------
+    # --- the engine -------------------------------------------------------------------------------------------
 
     def _on_started(self, started: EngineStarted) -> None:
         if started.strange:
@@ -333,7 +333,7 @@ class MainWindow(QMainWindow):
     def _on_device_lost(self, lost: DeviceLost) -> None:
         self.banner.say(i18n.said(lost.message))
 
-    # --- searching ----------------------------------------------------------------------------------------------
+    # --- searching --------------------------------------------------------------------------------------------
 
     def focus_search(self) -> None:
         self.playback.leave()

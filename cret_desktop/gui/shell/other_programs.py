@@ -79,9 +79,7 @@ def _start(program: str, arguments: list[str]) -> bool:
 
 
 def _windows_folder() -> str:
-    """Return the Windows folder by an API call: a bare name is also searched in the current folder, a variable can be
-    set.
-    """
+    """Return the Windows folder from an API: a bare name is also searched in the current folder."""
     import ctypes
 
     name = ctypes.create_unicode_buffer(260)
@@ -100,8 +98,9 @@ def copy_paths(paths: Sequence[str]) -> None:
 
 
 def leave_clipboard() -> None:
-    """Reduce copied paths to their text. Call it at exit: Qt frees the clipboard after Python has ended, and content
-    made by Python crashes it then.
+    """Reduce copied paths to their text. Call it at exit.
+
+    Qt frees the clipboard after Python has ended, and content made by Python crashes it then.
     """
     clipboard = QGuiApplication.clipboard()
     data: QMimeData | None = clipboard.mimeData()  # None if the platform has no clipboard

@@ -48,6 +48,7 @@ class SingleInstance(QObject):
         self._lock = QLockFile(str(self._lock_path))
         # Keep its default stale time: it releases a file that a power cut left empty. A lock of a live process is also
         # held in the system, and never taken over, however old.
+        # A path on Unix, the name of a pipe on Windows.
         self._name = f"cret-desktop-{key}" if sys.platform == "win32" else str(folder / f"{key}.socket")
         self._sockets: list[QLocalSocket] = []
         self._since: list[float] = []  # when each of them connected, by the monotonic clock

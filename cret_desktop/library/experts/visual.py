@@ -32,9 +32,9 @@ CANDIDATES = 800
 NAMED_CANDIDATES = 200  # additional ones, from the files found as a whole
 FEWEST_JUDGED = 200  # clips that relevance is computed for, or four per requested video if more
 TEXTS_KEPT = 64  # a query repeats when the order changes, for filmstrips, and after new files
-# Thresholds on the calibrated score of what to exclude: clips from AVOIDED on are dropped, from DOUBTFUL on they are
-# moved down. Of the benchmark's photographs that were meant, a fifth to a quarter are dropped, with 1 to 3 % of the
-# rest; 40 to 70 % are moved down, with 3 to 13 % of the rest.
+# Thresholds on the calibrated score of excluded content: clips from AVOIDED on are dropped, from DOUBTFUL on they are
+# moved down. Of the benchmark's photographs that show it, a fifth to a quarter are dropped, with 1 to 3 % of the rest;
+# 40 to 70 % are moved down, with 3 to 13 % of the rest.
 AVOIDED, DOUBTFUL = 0.0, -1.0  # calibrated scores
 WEAKENED = 0.9 * POSSIBLE  # maximum relevance of doubtful clips
 
@@ -207,7 +207,7 @@ class Visual:
     ) -> tuple[list[Hit], bool]:
         """Return the clips of these rows, best first, and whether any of them is more than weak.
 
-        Clips that show what is to be excluded are dropped; with `limit`, only clips of the first videos are kept.
+        Clips that show excluded content are dropped; with `limit`, only clips of the first videos are kept.
         """
         if not len(rows):
             return [], False

@@ -53,11 +53,10 @@ def as_json(said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> byte
 
 
 def as_csv(said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> bytes:
-    """Return UTF-8 CSV with a byte order mark and `CSV_COLUMNS`: one row per file or search, one line per tag in its
-    cell.
+    """Return UTF-8 CSV with a byte order mark and `CSV_COLUMNS`: one row per file or search.
 
-    Bytes of a path that are not UTF-8 are written unchanged. Text that a spreadsheet would take for a formula gets a
-    leading apostrophe (`spreadsheet`).
+    The tags of a file are separate lines of one cell. Bytes of a path that are not UTF-8 are written unchanged. Text
+    that a spreadsheet would take for a formula gets a leading apostrophe (`spreadsheet`).
     """
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, CSV_COLUMNS, restval="")

@@ -34,10 +34,9 @@ _WORDLESS = {THUMBNAILS, GRAPHS, CALIBRATION, PACE, LOCK, HOLDER, MARK, HEAD, *C
 
 
 def copies(library: Path) -> tuple[Path, ...]:
-    """Return all entries of a library's folder that may contain words of its videos, except the catalog in use, by
-    name.
+    """Return all entries of a library's folder that may contain words of its videos, by name.
 
-    An unknown entry is assumed to contain some. Raises: StorageError.
+    The catalog in use is omitted; an unknown entry is assumed to contain some. Raises: StorageError.
     """
     try:
         return tuple(

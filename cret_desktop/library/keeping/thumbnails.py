@@ -32,7 +32,7 @@ class ThumbnailFolder:
         return self._store.blobs.sweep(row.sprite for row in self._store.clips.thumbnails())
 
     def look(self, closely: bool) -> int:
-        """Record which thumbnails are missing; `closely`, also truncated ones. Return the number of their videos.
+        """Record the missing thumbnails; `closely`, also truncated ones. Return the number of their videos.
 
         Videos that are unreachable now are left for another start.
         """

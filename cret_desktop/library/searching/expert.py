@@ -126,7 +126,7 @@ class ClipExpert(Expert, Protocol):
         ...
 
     def files_showing(self, words: str) -> tuple[int, ...]:
-        """Return the ids of the files that show what these words describe. Raises: ModelError, StorageError."""
+        """Return the ids of the files that match a description. Raises: ModelError, StorageError."""
         ...
 
     def prepare(self) -> dict[str, float]:

@@ -29,7 +29,7 @@ class Searcher:
     def __init__(
         self, store: Store, index: VectorSearch, model: Model, experts: Sequence[Expert], pictures: ClipExpert
     ) -> None:
-        """`experts` are queried in this order; `pictures` judges the clips of a filmstrip and of what to exclude."""
+        """`experts` are queried in this order; `pictures` judges the clips of a filmstrip and excluded content."""
         self._clips = store.clips
         self._listing = store.listing
         self._blobs = store.blobs
@@ -134,7 +134,7 @@ class Searcher:
     def _browse(
         self, request: SearchRequest, sort: Sort, reverse: bool, limit: int, offset: int, steps: Steps
     ) -> SearchAnswer:
-        """List the files, except those that show what is to be excluded."""
+        """Return a page of files without a query, except those that show excluded content."""
         filters = request.query.filters
         without: Sequence[int] = ()
         if request.without:
@@ -171,7 +171,7 @@ class Searcher:
 
 
 def _plain_words(without: str) -> str:
-    """Return the description of what to exclude, as words. Raises: QueryError."""
+    """Return the words that describe excluded content. Raises: QueryError."""
     parsed = parse(without)
     if parsed.filters != Filters():
         raise QueryError("query.operator-excluded")
