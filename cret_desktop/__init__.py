@@ -5,7 +5,7 @@ folder, which may be a user's folder of videos. Children are started by `python 
 first.
 """
 
-import os  # nothing else: `python -m cret_desktop` still looks for modules in the current folder at this point
+import os  # only this import: `python -m cret_desktop` still searches the current folder at this point
 
 # Restored for programs that are not part of the app (`environment`).
 GIVEN_SAFE_PATH = os.environ.get("PYTHONSAFEPATH")

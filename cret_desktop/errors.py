@@ -8,7 +8,7 @@ CretError
 │   ├── LibraryLocked         another program is writing to it
 │   ├── LibraryTooNew         made by a newer version
 │   ├── LibraryMissing        no library at this path
-│   ├── LibraryStrange        made on another computer, and not adopted
+│   ├── LibraryStrange        made by another user or on another computer; not adopted
 │   └── LibraryDamaged        the catalog cannot be read
 ├── ModelError            weights missing, of an unknown format or unsuitable (exit 4)
 │   └── DownloadCancelled     cancelled by the user; it can be resumed

@@ -23,7 +23,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions that must all hold; for `folders` and `suffixes`, one value each.
+    """Conditions that must all hold; for `folders` and `suffixes`, any one value.
 
     `folders` are absolute paths, or words that start a word of a folder name between the root and the file. `names` are
     words of file names. Tags are folded (see `tags.fold_tag`). `duration` is in seconds, `lines` as in 1080p,

@@ -158,7 +158,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """An unknown file that was seen. `content`: its fingerprint, if another known file has its size."""
+    """An unknown file that was seen. `content`: its fingerprint, if a known file of its size has one."""
 
     file: VideoFile
     content: bytes | None
@@ -364,7 +364,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A stored item whose checksum does not match. `owner`: the video, or the file of the library."""
+    """A damaged stored item. `owner`: the video, or the file of the library."""
 
     kind: Literal["catalog", "video", "clip", "embedding", "thumbnail", "subtitle", "graph", "calibration"]
     owner: str

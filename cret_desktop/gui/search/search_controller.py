@@ -116,7 +116,7 @@ class SearchController(QObject):
         )
 
     def set_files(self, count: int) -> None:
-        """Set the number of files in the library; list them again if it has changed."""
+        """Set the number of files in the library; a change updates the shown answer."""
         before, self._files = self._files, count
         if self._wish.is_unrestricted and (before > 0) != (count > 0):
             self._want(self._wish)

@@ -38,7 +38,7 @@ from cret_desktop.gui.settings.preferences import Preferences
 from cret_desktop.gui.shell.tray import Tray
 from cret_desktop.settings import CLIP_SECONDS, THUMBNAIL_WIDTHS, Settings
 
-if TYPE_CHECKING:  # all that it is kept in would be loaded with it
+if TYPE_CHECKING:  # importing the name at run time would load its whole package
     from cret_desktop.domain.records import LibrarySize
 
 INDEXING_PAGE = 1
