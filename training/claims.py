@@ -29,7 +29,7 @@ _PARTS = "share_queries", "share_weights"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One training: its settings, and what the paper gives for it, R@1, R@5, R@10 (None where it gives nothing)."""
+    """One training run: its settings, and the paper's R@1, R@5 and R@10 for it (None where the paper gives none)."""
 
     name: str
     settings: tuple[str, ...]
@@ -37,7 +37,7 @@ class Cell:
 
 
 def frames_cells(frame_counts: Sequence[int]) -> list[Cell]:
-    """The paper's R@5 is read off a plot."""
+    """Return one cell per loss and number of frames; the paper's R@5 values are read off a plot."""
     return [
         Cell(
             f"{title}, {frames} frames",
@@ -70,7 +70,7 @@ def ccm_cells() -> list[Cell]:
 
 
 def run_cell(cell: Cell, options: argparse.Namespace, run: Path) -> None:
-    """Trains and evaluates what is left of the cell. Raises: CretError."""
+    """Train and evaluate the cell, resuming where an earlier call stopped. Raises: CretError."""
     if result_file(run).exists():
         return
     config = recipes.recipe(options.recipe).changed([*cell.settings, *options.settings])
@@ -89,7 +89,7 @@ def result_file(run: Path) -> Path:
 
 
 def table(cells: Sequence[Cell], runs: Path, split: str) -> str:
-    """Text to video, with the score that the model carries; the paper's R@1/5/10 beside ours."""
+    """Return the text-to-video table: the model's own score, beside the paper's R@1, R@5 and R@10."""
     lines = [
         f"Text to video, {split}, recalls in per cent.",
         "",
@@ -119,7 +119,7 @@ def folder(cell: Cell) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status; errors are one sentence on stderr."""
+    """Run the command and return its exit status; an error prints one sentence to stderr."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("claim", choices=("frames", "ccm"))
     parser.add_argument("recipe", help=f"one of {', '.join(recipes.RECIPES)}")

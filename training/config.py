@@ -1,7 +1,7 @@
-"""Every choice of a training run, field by field: what recipes set and `key=value` on the command line changes.
+"""The configuration of a training run: recipes set its fields, and `key=value` on the command line overrides them.
 
-**Stated** means published in the CRET paper, **open** means not published: the default is our choice. The model's own
-choices are `cret_desktop.model.config`, the losses' `training.losses`. This module reads no file.
+**Stated** means published in the CRET paper. **Open** means not published: the default is our choice. The model's
+configuration is in `cret_desktop.model.config`, the losses' in `training.losses`. This module reads no file.
 """
 
 from __future__ import annotations
@@ -23,91 +23,89 @@ from training.pairwise import PairwiseConfig
 
 
 class ConfigError(UsageError):
-    """A recipe, a field or a value that does not exist, or does not fit the others."""
+    """An unknown recipe or field, or a value that is invalid or contradicts another field."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """dataset, train, validation: names of a data set and its splits, see `training.datasets`. Without a validation
-        split nothing is selected: the last checkpoint is the result.
-    captions: an epoch is `one` random caption a video, or `all` captions. Open: one.
-    crop: random crops, the same for all frames of a clip; without them the whole picture is fitted as at inference.
-    crop_scale, flip: RandomResizedCrop's share of the area, a horizontal flip for half of the clips. Open. A flip turns
-        left into right: sets whose captions say so leave it out.
-    workers: processes that read frames; 0 reads in this one. Has no influence on what is read.
-    group: that many neighbours of the training split stay together in a batch. 1 leaves them where chance puts them.
-    allow_missing: train although videos of a split are not there; how many is written beside the result.
-    """
+    """The data of a run: its splits, captions and augmentations."""
 
+    # Name of the data set and of its splits, see `training.datasets`.
     dataset: str
     train: str
+    # Without a validation split no checkpoint is selected: the last one is the result.
     validation: str = ""
+    # An epoch has `one` random caption per video, or `all` captions. Open: one.
     captions: Literal["one", "all"] = "one"
+    # Random crops, the same for all frames of a clip. Without them the whole frame is fitted, as at inference.
     crop: bool = True
+    # RandomResizedCrop's share of the frame's area. Open.
     crop_scale: tuple[float, float] = (0.5, 1.0)
+    # Flip half of the clips horizontally. Open. Disable it for data sets whose captions mention left and right.
     flip: bool = True
+    # Processes that read frames; 0 reads in the training process. The number does not affect the data.
     workers: int = 2
+    # Number of neighbours in the training split that stay together in a batch; 1 shuffles every item by itself.
     group: int = 1
+    # Train even if videos of a split are missing; their number is written beside the result.
     allow_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OptimiserConfig:
-    """Adam (stated), with the learning rate rising from 0, then falling to 0, both linearly.
+    """Adam (stated). The learning rate rises linearly from 0, then falls linearly to 0."""
 
-    learning_rate: the highest; stated: 5e-5.
-    text_rate: the text tower's learning rate as a share of that. Open: 1. Where hard negatives differ in one fact, a
-        text tower that learns as fast as the video's stops telling apart what the video side cannot see yet, and then
-        the video side is never asked for it: see docs/synthetic.md.
-    betas: open. weight_decay: open, decoupled from the gradient (AdamW). Parameters of one axis have none: biases, and
-        the scales of norms and layers. All others have it, embeddings, class tokens and queries among them.
-    warmup: share of all steps on which the rate rises. Open.
-    gradient_norm: gradients longer than this are shortened to it. Open.
-    """
-
+    # The peak. Stated: 5e-5.
     learning_rate: float = 5e-5
+    # The text tower's share of the learning rate. Open: 1. Where hard negatives differ in one fact, a text tower that
+    # learns as fast as the video tower discards distinctions the video tower cannot make yet. The video tower then
+    # gets no gradient to learn them: see docs/synthetic.md.
     text_rate: float = 1.0
+    # Open.
     betas: tuple[float, float] = (0.9, 0.98)
+    # Open. Decoupled from the gradient (AdamW). Parameters of one axis have none: biases, and the scales of norms and
+    # layers. All others have it, including embeddings, class tokens and queries.
     weight_decay: float = 1e-3
+    # Share of all steps over which the rate rises. Open.
     warmup: float = 0.1
+    # Longer gradients are clipped to this norm. Open.
     gradient_norm: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """One run.
+    """One run."""
 
-    recipe: its name. model: see `cret_desktop.model.config`; `model.frames.frames` is M (stated: 4). `model.score`
-        follows the loss, see `matching_score`, unless the settings name it.
-    pairwise: with layers, the model-based baseline: `training.pairwise` scores every pair in place of inner products.
-    epochs: stated: 50. steps: where not 0, how many steps instead, whatever that is in epochs.
-    batch: clips of one process in one step; stated: 20, on 8 GPUs.
-    chunks: a process' batch is encoded in that many parts, so that it fits into memory; the contrastive batch stays
-        whole (cached features: everything is encoded twice).
-    seed: of weights, order, frames, captions, crops and dropout: everything random follows from it and the step.
-    precision: `bf16` is autocast with logits, variances and losses in float32; `auto` is that on CUDA.
-    gradient_checkpointing: the spatial encoder's blocks are computed again on the way back instead of kept.
-    compile: torch.compile for the spatial encoder; a run may go on with it or without.
-    validate_every, save_every: in steps; 0 is once an epoch. The end of the run always does both.
-    log_every: in steps.
-    """
-
+    # The recipe's name.
     recipe: str
+    # `model.frames.frames` is M (stated: 4). `model.score` follows the loss (`matching_score`) unless set explicitly.
     model: CRETConfig
     data: DataConfig
     loss: LossConfig = field(default_factory=LossConfig)
+    # With layers, the model-based baseline: `training.pairwise` scores every pair in place of inner products.
     pairwise: PairwiseConfig = field(default_factory=PairwiseConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    # Stated: 50.
     epochs: int = 50
+    # If not 0, the number of steps, in place of `epochs`.
     steps: int = 0
+    # Clips per process and step. Stated: 20, on 8 GPUs.
     batch: int = 20
+    # Parts in which a process encodes its batch, to save memory. The contrastive batch stays whole (cached features:
+    # everything is encoded twice).
     chunks: int = 1
+    # Determines weights, order, frames, captions, crops and dropout, together with the step.
     seed: int = 0
+    # `bf16` is autocast with logits, variances and losses in float32; `auto` is `bf16` on CUDA.
     precision: Literal["auto", "bf16", "float32"] = "auto"
+    # Recompute the spatial encoder's blocks in the backward pass instead of storing their activations.
     gradient_checkpointing: bool = False
+    # Apply torch.compile to the spatial encoder. A run may be resumed with or without it.
     compile: bool = False
+    # Intervals in steps; 0 is once per epoch. The end of a run always validates and saves.
     validate_every: int = 0
     save_every: int = 0
+    # Interval in steps.
     log_every: int = 20
 
     def __post_init__(self) -> None:
@@ -148,18 +146,21 @@ class TrainConfig:
             raise ConfigError("training.not-runnable", reason=reason)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; `from_json` gives an equal config."""
+        """Return plain JSON values; `from_json` restores an equal config."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Raises: ModelError that names the first field that is unknown, missing or of the wrong type; ConfigError."""
+        """Build a config from JSON values.
+
+        Raises: ModelError that names the first field that is unknown, missing or of the wrong type; ConfigError.
+        """
         return from_json(cls, values, "")
 
     def changed(self, assignments: Sequence[str]) -> Self:
-        """This config with 'field.field=value' applied; values are JSON, or words without quotes.
+        """Return a copy with each 'field.field=value' applied; values are JSON or unquoted words.
 
-        Raises: ConfigError for fields that do not exist (with those that are named alike), ModelError for values.
+        Raises: ConfigError for unknown fields (naming similar ones), ModelError for invalid values.
         """
         values = self.to_json()
         known = list(flat(values))
@@ -171,7 +172,7 @@ class TrainConfig:
             target: Any = values
             for parent in parents:
                 target = target.get(parent) if isinstance(target, dict) else None
-            free = name.startswith("model.video.options.")  # timm's own arguments
+            free = name.startswith("model.video.options.")  # arguments of timm
             if not isinstance(target, dict) or not (free or (last in target and not isinstance(target[last], dict))):
                 near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
                 near += [other for other in known if other.endswith(f".{last}") and other not in near]
@@ -186,17 +187,17 @@ class TrainConfig:
         return dataclasses.replace(changed, model=dataclasses.replace(changed.model, score=score))
 
     def differences(self, other: TrainConfig) -> list[str]:
-        """The fields in which `other` differs from this, as 'batch: 40 → 20': the other's value first."""
+        """Return the fields in which `other` differs from this, as 'batch: 40 → 20': the other's value first."""
         return differences(self.to_json(), other.to_json())
 
 
 def matching_score(loss: LossConfig, score: ScoreConfig) -> ScoreConfig:
-    """The score at inference whose logits are those of training; global and local logits are summed (open)."""
+    """Return the inference score that matches the training logits; global and local logits are summed (open)."""
     return dataclasses.replace(
         score,
         temperature=loss.temperature,
         variance_weight=0.0 if loss.form == "nce" else loss.variance_weight,
-        # The score divides both by its one temperature.
+        # The score divides both logits by its single temperature.
         center_weight=loss.temperature / loss.center_temperature if loss.center_weight else 0.0,
     )
 

@@ -1,10 +1,10 @@
-"""Several processes as one: joining them, gathering features with gradient, and ending together.
+"""Multi-process training: joining the process group, gathering features with gradient, and detecting lost processes.
 
-Each process computes its own rows of the logits against everyone's features, and takes the mean over these rows. The
-gradient that `Gather` sends back is the sum over all processes; DistributedDataParallel's average over processes then
-makes it exactly that of one process with the whole batch. Nothing is multiplied by the number of processes.
+Each process computes its own rows of the logits against all features, and takes the mean over these rows. `Gather`
+returns the sum of gradients over all processes; DistributedDataParallel's average over processes then equals the
+gradient of one process with the whole batch. Nothing is multiplied by the number of processes.
 
-This module knows nothing of models and losses, and starts no process: torchrun does.
+This module does not depend on models or losses, and starts no process: torchrun does.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from cret_desktop.errors import CretError, UsageError
 
 
 class ProcessLost(CretError):
-    """Another process of this run has ended or does not answer."""
+    """Another process of this run has ended or does not respond."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process' place among all of them."""
+    """The rank of this process, the number of processes, and its device."""
 
     rank: int = 0
     size: int = 1
@@ -38,20 +38,19 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
 
 @contextmanager
 def join(device: str = "auto", timeout: timedelta = timedelta(hours=1)) -> Iterator[World]:
-    """Joins the process group that torchrun's environment describes, and leaves it at the end; alone without one.
+    """Join the process group that torchrun's environment describes, and leave it on exit. Without torchrun, run alone.
 
-    device: auto, cuda or cpu. nccl joins GPUs, gloo CPUs. `timeout` is how long others may keep this process waiting
-    before it gives up: as long as the first one may take to validate. A process that died is noticed at once, by gloo
-    or by torchrun.
+    device: auto, cuda or cpu. nccl joins GPUs, gloo CPUs.
+    timeout: the longest wait for other processes; it must cover the first process's validation. gloo or torchrun
+        reports a dead process at once.
 
-    Raises: UsageError where there is no GPU to be had; ProcessLost where the others are gone, in place of the error
-        that the collective raised.
+    Raises: UsageError if no GPU is available; ProcessLost, in place of the collective's error, if a process is gone.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("training.no-gpu")
@@ -76,17 +75,16 @@ def join(device: str = "auto", timeout: timedelta = timedelta(hours=1)) -> Itera
 
 
 def _is_lost_connection(error: RuntimeError) -> bool:
-    """gloo raises a plain RuntimeError, nccl a DistBackendError; both speak of the connection."""
+    """Return whether the error is a lost connection: gloo raises a plain RuntimeError, nccl a DistBackendError."""
     words = ("connection", "timed out", "timeout", "nccl", "gloo", "peer")
     return isinstance(error, dist.DistError) or any(word in str(error).lower() for word in words)
 
 
 class Gather(torch.autograd.Function):
-    """Rows [B, ...] of each process -> the rows of all of them [world * B, ...], in order of rank, with gradient.
+    """Concatenates the rows [B, ...] of all processes into [world * B, ...], in order of rank, with gradient.
 
-    Every process must give the same shape. Backward: the sum over processes of the gradients of this process' rows.
-    torch.distributed.nn.functional.all_gather is not used: it sends back wrong gradients where they come in not
-    contiguous.
+    Every process must pass the same shape. Backward: the sum over processes of the gradients of this process's rows.
+    torch.distributed.nn.functional.all_gather is not used: it returns wrong gradients for non-contiguous inputs.
     """
 
     @staticmethod
@@ -98,19 +96,19 @@ class Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone(memory_format=torch.contiguous_format)  # the reduction works in place
+        total = gradients[0].clone(memory_format=torch.contiguous_format)  # all_reduce works in place
         dist.all_reduce(total)
         start = dist.get_rank() * ctx.rows
         return total[start : start + ctx.rows]
 
 
 def gather(rows: Tensor, world: World) -> Tensor:
-    """`Gather` among several processes, the rows themselves alone."""
+    """Gather rows from all processes; return them unchanged with one process."""
     return rows if world.size == 1 else cast(Tensor, Gather.apply(rows))
 
 
 def mean(values: Tensor, world: World) -> Tensor:
-    """The mean over processes, without gradient."""
+    """Return the mean over processes, without gradient."""
     values = values.detach().clone()
     if world.size > 1:
         dist.all_reduce(values)
@@ -118,7 +116,7 @@ def mean(values: Tensor, world: World) -> Tensor:
 
 
 def average_gradients(parameters: Iterable[Parameter], world: World) -> None:
-    """What DistributedDataParallel does, for parameters outside of it."""
+    """Average gradients over processes, for parameters outside DistributedDataParallel."""
     for parameter in parameters if world.size > 1 else ():
         assert parameter.grad is not None, "a parameter took no part in the loss"
         dist.all_reduce(parameter.grad)
@@ -126,6 +124,6 @@ def average_gradients(parameters: Iterable[Parameter], world: World) -> None:
 
 
 def wait(world: World) -> None:
-    """Returns when every process has come here."""
+    """Block until every process has called this."""
     if world.size > 1:
         dist.barrier()

@@ -41,9 +41,9 @@ from training.metrics import Ranks
 from training.pairwise import PairScorer, TextTokens, VideoTokens
 
 TEXTS_AT_ONCE = 256
-DEFAULT_SPLITS = {"msrvtt": "test-1k"}  # elsewhere "test"
-_SCORES_AT_ONCE = 1 << 24  # of texts with frames, while similarities are computed
-_SHOWN = 5  # videos for each example
+DEFAULT_SPLITS = {"msrvtt": "test-1k"}  # other data sets: "test"
+_SCORES_AT_ONCE = 1 << 24  # text-frame pairs per block of similarities
+_SHOWN = 5  # videos per example
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Encoded:
     """A split's features, float32 on the CPU: T texts, V videos of M frames, C centers.
 
     text_globals [T, D], text_centers [T, C, D], frame_features [V, M, D], video_centers [V, C, D], owners int64 [T].
-    tokens: what a pairwise model reads besides, where it was asked for.
+    tokens: the further inputs of a pairwise model, if requested.
     """
 
     text_globals: Tensor
@@ -65,7 +65,7 @@ class Encoded:
 
 
 class _Clips(Dataset[Tensor]):
-    """Every video's middle frames, as the model wants them: uint8 [M, S, S, 3]."""
+    """Each video's middle frames in the model's frame format: uint8 [M, S, S, 3]."""
 
     def __init__(self, data: VideoTexts, frames: int, frame_format: FrameFormat) -> None:
         self._data, self._frames, self._format = data, frames, frame_format
@@ -88,9 +88,9 @@ def encode(
     device: torch.device | None = None,
     tokens: bool = False,
 ) -> Encoded:
-    """Encodes all texts and videos of a split in evaluation mode; the model's mode and place are as before afterwards.
+    """Encode all texts and videos of a split in evaluation mode, then restore the model's mode and device.
 
-    frames: M; None for the model's own. device: where the model is, unless said otherwise. tokens: keep them, too.
+    frames: M; None for the model's own. device: None for the model's own. tokens: keep tokens, too.
     """
     config = model.config
     origin = next(model.parameters()).device
@@ -141,7 +141,7 @@ def _joined(parts: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
 
 
 def pair_scores(encoded: Encoded, scorer: PairScorer, device: torch.device) -> Tensor:
-    """A pairwise model's scores for each frame of every pair, float32 [T, V, M]."""
+    """Return a pairwise model's scores for each frame of every pair, float32 [T, V, M]."""
     assert encoded.tokens is not None, "tokens were not kept"
     return pairwise.score_all(scorer, *encoded.tokens, device)
 
@@ -149,7 +149,7 @@ def pair_scores(encoded: Encoded, scorer: PairScorer, device: torch.device) -> T
 def similarities(
     encoded: Encoded, score: ScoreConfig, videos: Encoded | None = None, pairs: Tensor | None = None
 ) -> Tensor:
-    """The score of every text with every video, float32 [T, V].
+    """Return the score of every text with every video, float32 [T, V].
 
     videos: take the videos of another split. pairs: scores [T, V, M] in place of inner products.
     """
@@ -167,7 +167,7 @@ def similarities(
 
 
 def _score(scores: Tensor, text_centers: Tensor, video_centers: Tensor, score: ScoreConfig) -> Tensor:
-    """scores [T, V, M], centers [T, C, D] and [V, C, D] -> [T, V]"""
+    """Score one block: scores [T, V, M], centers [T, C, D] and [V, C, D] -> [T, V]."""
     whole = scores.amax(-1) if score.pooling == "max" else gaussian_logits(scores, score.variance_weight)
     if text_centers.shape[1] and score.center_weight:
         whole = whole + score.center_weight * center_logits(text_centers, video_centers, score.temperature)
@@ -176,7 +176,7 @@ def _score(scores: Tensor, text_centers: Tensor, video_centers: Tensor, score: S
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the result. `own`: this is the score that the model carries into the app."""
+    """One row of the result. `own`: whether it is the model's own score, which the app uses."""
 
     name: str
     frames: int
@@ -191,9 +191,9 @@ class Row:
 def score_rows(
     encoded: Encoded, own: ScoreConfig, bank: Encoded | None = None, pairs: Tensor | None = None
 ) -> list[Row]:
-    """All rows for one number of frames. `bank`: texts and videos of the training set, for QB-Norm.
+    """Return all rows for one number of frames.
 
-    pairs: a pairwise model's scores [T, V, M], which has no bank.
+    bank: texts and videos of the training set, for QB-Norm. pairs: a pairwise model's scores [T, V, M]; it has no bank.
     """
     frames = encoded.frame_features.shape[1]
     gaussian = dataclasses.replace(own, pooling="gaussian")
@@ -220,11 +220,11 @@ def score_rows(
     return rows
 
 
-# What is written
+# Reports
 
 
 def markdown(result: Mapping[str, Any], compare: bool) -> str:
-    """The result as two tables, with what must be known to read them."""
+    """Return the result as two tables, with the notes needed to read them."""
     lines = [
         f"# {result['checkpoint']['title']} on {result['dataset']} {result['split']}",
         "",
@@ -252,7 +252,7 @@ def markdown(result: Mapping[str, Any], compare: bool) -> str:
 
 
 def _frames_table(result: Mapping[str, Any]) -> list[str]:
-    """R@5 over frames beside the paper's plot; a number of frames that was not measured here stays empty."""
+    """Return the table of R@5 over frames beside the paper's plot; unmeasured cells stay empty."""
     columns = sorted({frames for row in published.FRAMES_R5.values() for frames in row})
     ours = {
         name: {row["frames"]: row["text_to_video"]["r5"] for row in result["rows"] if row["name"] == name}
@@ -278,7 +278,7 @@ def _cell(value: float | None) -> str:
 
 
 def examples_page(title: str, data: VideoTexts, scores: Tensor, count: int, frames: int) -> str:
-    """A page of `count` texts, evenly spread over the split, each with the videos that it finds first."""
+    """Return an HTML page of `count` texts, evenly spread over the split, each with its top-ranked videos."""
     ranks = metrics.text_to_video_ranks(scores, data.owners)
     chosen = [index * len(data.texts) // count for index in range(min(count, len(data.texts)))]
     sections = []
@@ -334,7 +334,7 @@ def evaluate(
     workers: int,
     device: torch.device,
 ) -> tuple[dict[str, Any], Tensor]:
-    """The result as plain JSON values, and the similarities of the model's own score at the last number of frames."""
+    """Return the result as plain JSON values, and the model's own similarities at the last number of frames."""
     model, tokenizer = checkpoint.load()
     scorer = checkpoint.load_scorer()
     own = model.config.score
@@ -379,7 +379,7 @@ def evaluate(
 
 
 def _open_bank(options: argparse.Namespace) -> tuple[VideoTexts | None, str]:
-    """QB-Norm's bank, or why there is none. What is missing in it changes no query and no candidate."""
+    """Return QB-Norm's bank, or the reason for its absence. Videos missing from it affect no query or candidate."""
     split = "train" if options.dataset == registry.SYNTHETIC else registry.dataset(options.dataset).training
     if not options.bank:
         return None, "it was switched off (--bank 0)."

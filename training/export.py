@@ -27,7 +27,7 @@ from cret_desktop.model.encoder import Model
 from training import runs
 from training.datasets import registry
 
-# What the makers say of their data; none of it allows more than research.
+# The terms of the data sets; none permits more than research.
 _DATA_TERMS = {
     "msrvtt": "MSR-VTT is given out for research; its videos belong to their makers on YouTube.",
     "msvd": "MSVD's captions are free to use for research; its videos belong to their makers on YouTube.",
@@ -45,9 +45,9 @@ def export(
     title: str | None = None,
     evaluations: Sequence[dict[str, Any]] = (),
 ) -> Manifest:
-    """Writes the model's folder. `evaluations`: results of `training.evaluate` for the card.
+    """Write the model's folder. `evaluations`: results of `training.evaluate` for the card.
 
-    Raises: UsageError where the folder is taken, an evaluation is of another model or the model a pairwise one;
+    Raises: UsageError if the folder exists, an evaluation is of another model, or the model is a pairwise one;
         ModelError; OSError.
     """
     if source.is_pairwise:
@@ -73,7 +73,7 @@ def export(
 
 
 def _try(folder: Path) -> None:
-    """Encodes a grey clip and a word as the app would. Raises: ModelError."""
+    """Encode a grey clip and a word through the app's encoders. Raises: ModelError."""
     model = Model(checkpoint.read_manifest(folder), device="cpu")
     frame_format = model.info.frame_format
     size = frame_format.size
@@ -83,7 +83,7 @@ def _try(folder: Path) -> None:
 
 
 def card(source: runs.Checkpoint, title: str, evaluations: Sequence[dict[str, Any]]) -> str:
-    """README.md: what is known of the model; what is not known is said to be so."""
+    """Return the README.md: the known facts about the model, with unknown ones marked as such."""
     run, config = source.run, source.manifest.config
     dataset = run.get("dataset")
     backbones = ", ".join(weights for weights in (config.video.weights, config.text.weights) if weights)

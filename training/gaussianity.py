@@ -45,14 +45,14 @@ class HenzeZirkler:
 
 
 def henze_zirkler(samples: Samples) -> HenzeZirkler:
-    """The Henze–Zirkler test of multivariate normality; samples [n, d].
+    """Run the Henze–Zirkler test of multivariate normality on samples [n, d].
 
     With S the biased covariance, D_jk the squared Mahalanobis distances between samples, D_j those to the mean, and
     b = (1/√2) ((2d + 1)/4)^(1/(d+4)) n^(1/(d+4)):
     HZ = n [n⁻² Σ exp(−b² D_jk/2) − 2 (1 + b²)^(−d/2) n⁻¹ Σ exp(−b² D_j/(2 (1 + b²))) + (1 + 2b²)^(−d/2)],
-    and p from a log-normal with the mean and variance that HZ has under the hypothesis (Henze and Zirkler, 1990).
+    and p from a log-normal with the mean and variance of HZ under the hypothesis (Henze and Zirkler, 1990).
 
-    Raises: ValueError where S is singular: samples in a plane of fewer dimensions, or fewer than d + 1 of them.
+    Raises: ValueError if S is singular: samples in a lower-dimensional subspace, or fewer than d + 1 of them.
     """
     n, d = samples.shape
     centred = samples - samples.mean(0)
@@ -72,7 +72,7 @@ def henze_zirkler(samples: Samples) -> HenzeZirkler:
 
 
 def _p_value(statistic: float, b2: float, d: int) -> float:
-    """1 − the log-normal's distribution function with HZ's mean and variance under the hypothesis."""
+    """Return 1 − the distribution function of the log-normal with HZ's mean and variance under the hypothesis."""
     a, w = 1 + 2 * b2, (1 + b2) * (1 + 3 * b2)
     b4, b8 = b2**2, b2**4
     mean = 1 - a ** (-d / 2) * (1 + d * b2 / a + d * (d + 2) * b4 / (2 * a**2))
@@ -87,18 +87,18 @@ def _p_value(statistic: float, b2: float, d: int) -> float:
 
 
 def principal_components(samples: Samples, dimensions: int = DIMENSIONS) -> Samples:
-    """samples [n, D] -> [n, dimensions]: their coordinates along the directions in which they vary most."""
+    """Project samples [n, D] onto the directions of largest variance: [n, dimensions]."""
     centred = samples - samples.mean(0)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
     return np.asarray(centred @ directions[:dimensions].T)
 
 
 def rule_of_three(trials: int) -> float:
-    """The 95 % upper bound of a failure's probability after none in so many independent trials: 3 / n."""
+    """Return the 95 % upper bound 3 / n of a failure's probability after n independent trials without one."""
     return 3 / trials
 
 
-# Samples of known distributions, [n, 2], to see what the test can tell apart
+# Samples [n, 2] of known distributions, to measure the power of the test
 
 
 def gaussian(n: int, random: np.random.Generator) -> Samples:
@@ -106,21 +106,21 @@ def gaussian(n: int, random: np.random.Generator) -> Samples:
 
 
 def cauchy(n: int, random: np.random.Generator) -> Samples:
-    """Two independent Cauchy variables: no mean, no variance."""
+    """Draw two independent Cauchy variables: no mean, no variance."""
     return random.standard_cauchy(size=(n, 2))
 
 
 def two_shots(n: int, random: np.random.Generator) -> Samples:
-    """A video with a cut in the middle: two clusters, nine of their standard deviations apart."""
+    """Draw a video with a cut in the middle: two clusters, nine of their standard deviations apart."""
     samples = random.normal(size=(n, 2))
     samples[n // 2 :, 0] += 9
     return samples
 
 
 def random_walk(n: int, random: np.random.Generator) -> Samples:
-    """Frames that change little by little, each a step from the last, in 128 dimensions.
+    """Draw gradually changing frames: a random walk in 128 dimensions, reduced to two.
 
-    Their first two components are a curve, not a cloud, whatever the steps.
+    The first two components form a curve rather than a cloud, whatever the steps.
     """
     return principal_components(random.normal(size=(n, 128)).cumsum(0))
 
@@ -134,17 +134,17 @@ WORLDS: dict[str, Callable[[int, np.random.Generator], Samples]] = {
 
 
 def power(world: Callable[[int, np.random.Generator], Samples], n: int, trials: int, seed: int = 0) -> Samples:
-    """p of the test for `trials` samples of n: [trials]. The share below `LEVEL` is the test's power against it."""
+    """Return p [trials] of the test on samples of size n. The share below `LEVEL` is the power against `world`."""
     random = np.random.default_rng(seed)
     return np.array([henze_zirkler(world(n, random)).p for _ in range(trials)])
 
 
-# A checkpoint's frame features
+# The frame features of a checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`p` [videos] of those that could be tested; `still`: ids whose frames span no plane (a picture that stands)."""
+    """p: [videos], of the testable ones. still: ids whose frames do not span a plane (a still picture)."""
 
     p: Samples
     still: tuple[str, ...]
@@ -156,7 +156,7 @@ class Verdict:
 
 
 def examine(features: NDArray[np.float32], ids: Sequence[str]) -> Verdict:
-    """features [V, n, D] -> each video's own first two components, tested."""
+    """Test each video of features [V, n, D] on its own first two components."""
     tested, still, components = [], [], []
     for id_, frames in zip(ids, features, strict=True):
         coordinates = principal_components(frames.astype(np.float64))
@@ -172,14 +172,14 @@ def examine(features: NDArray[np.float32], ids: Sequence[str]) -> Verdict:
 def frame_features(
     checkpoint: runs.Checkpoint, data: VideoTexts, frames: int, batch: int, workers: int, device: torch.device
 ) -> NDArray[np.float32]:
-    """[V, frames, D], as they enter the score: after the temporal encoder and, where the model does it, normalised."""
+    """Return [V, frames, D] as used in the score: after the temporal encoder, normalised if the model normalises."""
     model, tokenizer = checkpoint.load()
     encoded = encode(model, tokenizer, data, frames, batch=batch, workers=workers, device=device)
     return encoded.frame_features.numpy()
 
 
 def limits(frame_counts: Sequence[int], trials: int) -> dict[str, dict[str, float]]:
-    """What the test finds among samples whose distribution is known: the share it rejects, by world and n."""
+    """Return the share of samples of known distributions that the test rejects, by distribution and n."""
     return {
         name: {str(n): float((power(world, n, trials) < LEVEL).mean()) for n in frame_counts}
         for name, world in WORLDS.items()
@@ -187,7 +187,7 @@ def limits(frame_counts: Sequence[int], trials: int) -> dict[str, dict[str, floa
 
 
 def summary(verdict: Verdict, frames: int, known: Mapping[str, Mapping[str, float]]) -> str:
-    """The result in Markdown, with what limits it."""
+    """Return the result in Markdown, with its limits."""
     count = len(verdict.p)
     lines = [
         "# Are frame features Gaussian?",
@@ -219,7 +219,7 @@ def summary(verdict: Verdict, frames: int, known: Mapping[str, Mapping[str, floa
 
 
 def draw(verdict: Verdict, folder: Path) -> None:
-    """Writes histogram.png, the distribution of p, and density.png, the Gaussian of one video with its frames."""
+    """Write histogram.png, the distribution of p, and density.png, one video's frames and fitted Gaussian."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.6), layout="constrained")

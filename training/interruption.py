@@ -1,6 +1,6 @@
-"""SIGTERM as a request: SLURM, torchrun and most clusters send it some time before they kill.
+"""SIGTERM as a request to stop: SLURM, torchrun and most clusters send it some time before they kill.
 
-Nothing here stops anything; who trains asks between two steps. Signals reach the main thread alone.
+This module stops nothing; the trainer checks for a request between two steps. Only the main thread receives signals.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Self
 
 
 class StopRequest:
-    """Whether SIGTERM has come since this was entered. A context manager; outside the main thread it hears nothing."""
+    """Context manager that records SIGTERM in `received`. Outside the main thread it has no effect."""
 
     def __init__(self) -> None:
         self.received = False
@@ -34,5 +34,5 @@ class StopRequest:
 
 
 def outlive_requests(worker: int) -> None:
-    """For processes that feed one that trains: clusters ask all of them, and it needs them for its last step."""
+    """Ignore SIGTERM in a data worker: clusters signal all processes, and the last step still needs the workers."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

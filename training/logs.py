@@ -1,7 +1,6 @@
-"""What a run tells: a CSV line a step, TensorBoard, progress with the time left, pictures of what a query finds; and
-under which circumstances it ran.
+"""The logs of a run: a CSV line per step, TensorBoard, progress and time left, pictures of retrievals, environment.
 
-This module never decides anything about a run and never touches a model.
+This module decides nothing about a run and never touches a model.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from cret_desktop.domain.clips import Frames
 
 STEPS, TIMES, VALIDATIONS, SAMPLES = "log.csv", "times.csv", "validation.csv", "samples"
 _PACKAGES = ("torch", "timm", "tokenizers", "safetensors", "numpy", "opencv-python", "av")
-_TILE = 96  # pixels of a frame in a picture of retrievals
+_TILE = 96  # pixels of a frame in a retrieval picture
 _LINE = 22
 
 
 def environment() -> dict[str, Any]:
-    """Versions, machine and command line, as plain JSON values: for beside a result."""
+    """Return versions, machine and command line as plain JSON values, to store with a result."""
     return {
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
@@ -54,7 +53,7 @@ def _version(package: str) -> str | None:
 
 
 def git_state() -> dict[str, Any] | None:
-    """The commit this code is from and whether files were changed since; None outside of a clone."""
+    """Return the commit of this code and whether files have changed since; None outside a clone."""
     folder = Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -62,12 +61,12 @@ def git_state() -> dict[str, Any] | None:
 
     try:
         return {"commit": git("rev-parse", "HEAD").strip(), "changed": bool(git("status", "--porcelain", ".."))}
-    except (OSError, subprocess.CalledProcessError):  # no git here, or no clone
+    except (OSError, subprocess.CalledProcessError):  # git is not installed, or this is not a clone
         return None
 
 
 class Log:
-    """A run's files, continued after `done` steps: lines of steps that will be computed again are taken out."""
+    """The log files of a run, continued after `done` steps; lines of later steps are removed."""
 
     def __init__(self, folder: Path, done: int, total: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,9 +97,9 @@ class Log:
             self._board.close()
 
     def step(self, step: int, values: Mapping[str, float], times: Mapping[str, float]) -> None:
-        """`step` counts from 1. `times` go to a file of their own: all else is the same in every run of a config.
+        """Log a step, counted from 1, and print the progress.
 
-        Also prints how far the run is.
+        `times` go to a separate file: all other logs are equal in every run of a config.
         """
         self._write(STEPS, step, values)
         if times:
@@ -118,7 +117,7 @@ class Log:
         print(f"step {step}/{self._total}  " + "  ".join(f"{name} {value:.1f}" for name, value in values.items()))
 
     def picture(self, step: int, picture: NDArray[np.uint8]) -> None:
-        """`picture` [H, W, 3] RGB"""
+        """Save `picture`, RGB [H, W, 3]."""
         (self._folder / SAMPLES).mkdir(exist_ok=True)
         file = self._folder / SAMPLES / f"step-{step:06}.png"
         cv2.imwrite(str(file), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
@@ -144,7 +143,7 @@ def _forget_after(file: Path, step: int) -> None:
     if not file.exists():
         return
     header, *rows = file.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-    # A killed run may leave half a line behind.
+    # A killed run may leave a partial line.
     kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= step]
     file.write_text("".join([header, *kept]), encoding="utf-8")
 
@@ -158,7 +157,7 @@ def _duration(seconds: float) -> str:
 def retrieval_picture(
     texts: Sequence[str], found: Sequence[Sequence[Frames]], right: Sequence[Sequence[bool]]
 ) -> NDArray[np.uint8]:
-    """Each text above the videos it found, best first, as rows of their frames; the right one has a green bar.
+    """Draw each text above its retrieved videos, best first, as rows of frames; a green bar marks the right one.
 
     found[q][k] uint8 [M, H, W, 3] -> [height, width, 3]
     """
@@ -167,7 +166,7 @@ def retrieval_picture(
         strips = [_strip(frames, bar) for frames, bar in zip(videos, is_right, strict=True)]
         row = np.concatenate(strips, axis=1)
         title = np.full((_LINE, row.shape[1], 3), 255, np.uint8)
-        # OpenCV's own font has no more than ASCII.
+        # OpenCV's built-in font has only ASCII.
         words = text.encode("ascii", "replace").decode()
         cv2.putText(title, words, (4, _LINE - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
         rows.append(np.concatenate([title, row]))

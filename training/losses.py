@@ -1,12 +1,12 @@
-"""What CRET is trained with: contrastive losses over a batch of texts and videos, each with a Gaussian of frames.
+"""CRET's losses: contrastive losses over a batch of texts and videos, each video a Gaussian of its frames.
 
 GEES (Gaussian Estimation of the Embedding Space) takes a video's M frame features as samples of a Gaussian. For a text
 t and a frame v_m let s_m = <t, v_m> / temperature. With S the covariance of the frames, <t, S t> is the variance of
-<t, v_m> over m, so no D x D matrix is ever made: every form below needs the scores s [B, B, M] alone.
+<t, v_m> over m, so no D x D matrix is ever built: every form below needs only the scores s [B, B, M].
 
 CCM (Cross-modal Correspondence Modelling) compares the C centers of a text and a video by the mean of their cosines.
 
-This module knows no device, no process group and no model: who gathers features hands them in (`distributed`).
+This module does not depend on a device, a process group or a model: the caller gathers the features (`distributed`).
 Logits, variances and losses are float32 (float64 for float64 features), also under autocast.
 Letters: B rows of this process, A of the whole batch, M frames, C centers, D width.
 """
@@ -28,30 +28,27 @@ Form = Literal["nce", "paper", "jensen", "isda"]
 
 @dataclass(frozen=True, slots=True)
 class LossConfig:
-    """How features become a loss.
+    """The losses' form and weights."""
 
-    form: how a video's Gaussian enters the loss, see `gees_losses`. Stated: GEES, that is `paper`.
-
-    temperature: open: 0.05. The variance grows with its inverse square: keep it at 0.05 or above.
-    variance_weight: lambda, the weight of the variance. Stated: 1. variance_warmup: the share of all steps over which
-        it rises from 0. Open: 0.1.
-    unbiased: variance with M - 1 in the denominator. Open: no, as at inference (`library.searching.score`).
-    directions: stated: each video against the texts. Open: both.
-    center_weight: of CCM's loss, which is plain NCE (stated). Equal weights: open. Without centers it counts nothing.
-    center_temperature: open: as above.
-    """
-
+    # How a video's Gaussian enters the loss, see `gees_losses`. Stated: GEES, which is `paper`.
     form: Form = "paper"
+    # Open: 0.05. The variance grows with its inverse square: keep it at 0.05 or above.
     temperature: float = 0.05
+    # Lambda, the weight of the variance. Stated: 1.
     variance_weight: float = 1.0
+    # Share of all steps over which lambda rises from 0. Open: 0.1.
     variance_warmup: float = 0.1
+    # Compute the variance with M - 1 in the denominator. Open: no, as at inference (`library.searching.score`).
     unbiased: bool = False
+    # Stated: each video against the texts. Open: both.
     directions: Literal["both", "video_to_text", "text_to_video"] = "both"
+    # Weight of CCM's loss, which is plain NCE (stated). Open: equal weights. No effect without centers.
     center_weight: float = 1.0
+    # Open: as `temperature`.
     center_temperature: float = 0.05
 
     def problems(self) -> list[Message]:
-        """What is wrong with these values, each as a part of a sentence."""
+        """Return the faults of these values, each as a part of a sentence."""
         found = []
         if min(self.temperature, self.center_temperature) <= 0:
             found.append(Message("config.not-positive", names="loss.temperature, loss.center_temperature"))
@@ -63,7 +60,7 @@ class LossConfig:
 
 
 class Features(NamedTuple):
-    """What the model makes of a batch of pairs; row i of the texts belongs to row i of the videos."""
+    """The model's output for a batch of pairs; row i of the texts belongs to row i of the videos."""
 
     text: Tensor  # [B, D]
     text_centers: Tensor  # [B, C, D], unit vectors; C is 0 without CCM
@@ -72,7 +69,7 @@ class Features(NamedTuple):
 
 
 class TokenFeatures(NamedTuple):
-    """What a pairwise model (`training.pairwise`) is given in place of `Features`: the same, and the tokens."""
+    """The input of a pairwise model (`training.pairwise`): `Features` plus tokens."""
 
     text: Tensor
     text_centers: Tensor
@@ -87,15 +84,15 @@ Batch = TypeVar("Batch", Features, TokenFeatures)
 
 
 class Losses(NamedTuple):
-    """Means over this process' rows and over the directions."""
+    """Means over this process's rows and over the directions."""
 
     total: Tensor
-    gaussian: Tensor  # GEES, or NCE
-    centers: Tensor  # CCM, not weighted
+    gaussian: Tensor  # GEES or NCE
+    centers: Tensor  # CCM, unweighted
 
 
 def frame_scores(text: Tensor, frames: Tensor, temperature: float) -> Tensor:
-    """s: text [B_text, D], frames [B_video, M, D] -> [B_text, B_video, M]."""
+    """Return s: text [B_text, D], frames [B_video, M, D] -> [B_text, B_video, M]."""
     with torch.autocast(text.device.type, enabled=False):
         return torch.einsum("td,vmd->tvm", _full(text), _full(frames)) / temperature
 
@@ -103,7 +100,7 @@ def frame_scores(text: Tensor, frames: Tensor, temperature: float) -> Tensor:
 def gees_logits(
     text_BD: Tensor, frames_BMD: Tensor, temperature: float, scale: float = 1.0, unbiased: bool = False
 ) -> Tensor:
-    """The exponent of GEES: [B_text, D], [B_video, M, D] -> mean_m(s_m) + 1/2 scale var_m(s_m), [B_text, B_video].
+    """Return the exponent of GEES, mean_m(s_m) + 1/2 scale var_m(s_m), [B_text, B_video].
 
     Equal to <t, mu> + 1/2 scale <t, S t> with the mean and covariance of the frames over the temperature (CRET, SIGIR
     2022). `scale` 0 gives the logits of plain NCE over the mean of the frames.
@@ -112,12 +109,12 @@ def gees_logits(
 
 
 def gaussian_logits(scores: Tensor, scale: float = 1.0, unbiased: bool = False) -> Tensor:
-    """`gees_logits` from the scores of a pair's frames, whatever gave them: [..., M] -> [...]."""
+    """Return `gees_logits` from per-frame scores of any origin: [..., M] -> [...]."""
     return scores.mean(-1) + 0.5 * scale * _variance(scores, unbiased)
 
 
 def center_logits(text_BCD: Tensor, video_BCD: Tensor, temperature: float) -> Tensor:
-    """CCM: [B_text, C, D], [B_video, C, D], unit vectors -> mean of the centers' cosines / temperature."""
+    """Return CCM's mean cosine of the centers / temperature: unit vectors [B_text, C, D], [B_video, C, D]."""
     with torch.autocast(text_BCD.device.type, enabled=False):
         text, video = _full(text_BCD).flatten(1), _full(video_BCD).flatten(1)
         return text @ video.T / (text_BCD.shape[1] * temperature)
@@ -126,20 +123,20 @@ def center_logits(text_BCD: Tensor, video_BCD: Tensor, temperature: float) -> Te
 def gees_losses(
     scores: Tensor, own: Tensor, form: Form, scale: float, unbiased: bool = False, one_draw: bool = True
 ) -> Tensor:
-    """One direction's losses, a row each: scores [R, A, M] of R anchors with A candidates -> [R].
+    """Return the losses of one direction, one per anchor: scores [R, A, M] of R anchors with A candidates -> [R].
 
-    The candidates are the texts of a video, or the videos of a text; own int64 [R] is the right one. With a the mean
-    of an anchor's scores with a candidate and q their variance times scale:
+    The candidates are the texts of a video, or the videos of a text; own int64 [R] is the index of the right one.
+    With a the mean of an anchor's scores with a candidate and q their variance times scale:
 
-    nce     logsumexp_j(a_j) - a_own: the frames' spread is left out.
+    nce     logsumexp_j(a_j) - a_own: ignores the spread of the frames.
     paper   logsumexp_j(a_j + q_j / 2) - (a_own + q_own / 2): as published. The paper calls it an upper bound of the
-            expected NCE; it is not one, for q_own lowers it without end.
+            expected NCE; it is not, because q_own lowers it without limit.
     jensen  logsumexp_j(a_j + q_j / 2) - a_own: E[log] <= log E for the sum, and the numerator's mean is exact. A bound.
     isda    logsumexp_j(a_j - a_own + q'_j / 2), q' the variance of the difference to the own score (implicit semantic
-            data augmentation, Wang et al. 2019). A bound, too.
+            data augmentation, Wang et al. 2019). Also a bound.
 
-    one_draw: whether one draw moves all scores of an anchor (a video against texts), or each candidate is a draw of its
-    own (a text against videos), whose variances add up in q'. The bounds hold for Gaussians and a scale of 1.
+    one_draw: whether all scores of an anchor share one draw (a video against texts), or each candidate has its
+    own (a text against videos), so that variances add up in q'. The bounds hold for Gaussians and a scale of 1.
     """
     mean, variance = scores.mean(-1), scale * _variance(scores, unbiased)  # [R, A] both
     right = mean.gather(1, own[:, None])  # [R, 1]
@@ -154,7 +151,7 @@ def gees_losses(
         spread = scale * _variance(scores - own_scores, unbiased)
     else:
         spread = variance + variance.gather(1, own[:, None])
-        spread = spread.scatter(1, own[:, None], 0.0)  # the right video does not differ from itself
+        spread = spread.scatter(1, own[:, None], 0.0)  # zero variance: the right candidate does not differ from itself
     return torch.logsumexp(mean - right + 0.5 * spread, 1)
 
 
@@ -166,12 +163,12 @@ def cret_losses(
     scale: float,
     pair_scores: Callable[[Batch, Batch], Tensor] | None = None,
 ) -> Losses:
-    """The losses of this process' rows against the whole batch.
+    """Compute the losses of this process's rows against the whole batch.
 
     here: B rows; everyone: A rows, in which `here` begins at row `offset`. scale: lambda at this step.
-    pair_scores: what scores the texts of the first with the videos of the second, [B_text, B_video, M]; None for
+    pair_scores: scores the texts of its first argument with the videos of its second, [B_text, B_video, M]; None for
         `frame_scores`.
-    The mean over all processes of these means is the loss of the whole batch.
+    The mean of these means over all processes is the loss of the whole batch.
     """
 
     def scores_of(texts: Batch, videos: Batch) -> Tensor:
@@ -180,7 +177,7 @@ def cret_losses(
         return frame_scores(texts.text, videos.frames, config.temperature)
 
     own = offset + torch.arange(len(here.text), device=here.text.device)
-    alone = scores_of(here, everyone) if len(here.text) == len(everyone.text) else None  # serves both directions
+    alone = scores_of(here, everyone) if len(here.text) == len(everyone.text) else None  # shared by both directions
     gaussian, centers = [], []
     has_centers = here.text_centers.shape[1] > 0
     if config.directions != "text_to_video":
@@ -201,12 +198,12 @@ def cret_losses(
 
 
 def _full(tensor: Tensor) -> Tensor:
-    """At least float32: half precision would drown the differences that the softmax lives on."""
+    """Return at least float32: half precision loses the small differences that the softmax depends on."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _variance(scores: Tensor, unbiased: bool) -> Tensor:
-    """Over the last axis. One frame has none, whatever the denominator."""
+    """Return the variance over the last axis; 0 for one frame, whatever the denominator."""
     if scores.shape[-1] == 1:
         return torch.zeros_like(scores[..., 0])
     return scores.var(-1, correction=int(unbiased))

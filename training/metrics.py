@@ -1,7 +1,7 @@
-"""Retrieval metrics over a matrix of similarities, and the two re-rankings that papers report apart.
+"""Retrieval metrics over a matrix of similarities, and the two re-rankings that papers report separately.
 
-Ranks are 1-based and ties count against us: whatever scores as high as the right answer stands before it. A model that
-gives everything the same score is thus last, not first. Pure functions over tensors; nothing here knows a model.
+Ranks are 1-based and ties count against the model: candidates that score as high as the right answer rank before it. A
+model with constant scores is thus last, not first. Pure functions over tensors, independent of models.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ROWS_AT_ONCE = 1024
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """What one direction's ranks come to. r1, r5, r10: per cent of the queries; median, mean: of the ranks."""
+    """The metrics of one direction. r1, r5, r10: per cent of the queries; median, mean: of the ranks."""
 
     r1: float
     r5: float
@@ -28,7 +28,7 @@ class Ranks:
 
     @classmethod
     def of(cls, ranks: Tensor) -> Ranks:
-        """ranks int64 [Q], 1-based. The median of an even number is the mean of the middle two."""
+        """Compute the metrics of 1-based ranks int64 [Q]. The median of an even number is the middle two's mean."""
         ordered = ranks.double().sort().values
         middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
         r1, r5, r10 = (100 * (ranks <= k).double().mean().item() for k in (1, 5, 10))
@@ -39,7 +39,7 @@ class Ranks:
 
 
 def retrieval(similarities: Tensor, owners: Sequence[int] | Tensor) -> dict[str, Ranks]:
-    """Both directions, by the names `text_to_video` and `video_to_text`.
+    """Compute the metrics of both directions, by the names `text_to_video` and `video_to_text`.
 
     similarities: [T, V]; owners[i]: the video that text i describes.
     """
@@ -50,18 +50,18 @@ def retrieval(similarities: Tensor, owners: Sequence[int] | Tensor) -> dict[str,
 
 
 def text_to_video_ranks(similarities: Tensor, owners: Sequence[int] | Tensor) -> Tensor:
-    """int64 [T]: every text is a query, also where a video has many. Raises: ValueError."""
+    """Return the rank of each text's video, int64 [T]. Each text of a video is a query. Raises: ValueError."""
     owners = _checked(similarities, owners)
     own = similarities.gather(1, owners[:, None])  # [T, 1]
     ranks = [
         (rows >= right).sum(1)
         for rows, right in zip(similarities.split(_ROWS_AT_ONCE), own.split(_ROWS_AT_ONCE), strict=True)
     ]
-    return torch.cat(ranks)  # the right video is as high as itself: that makes them 1-based
+    return torch.cat(ranks)  # 1-based, because the right video is as high as itself
 
 
 def video_to_text_ranks(similarities: Tensor, owners: Sequence[int] | Tensor) -> Tensor:
-    """int64 [V]: the best of a video's own texts counts, among the texts of others. Raises: ValueError."""
+    """Return ranks int64 [V]: a video's best own text among the texts of others. Raises: ValueError."""
     owners = _checked(similarities, owners)
     own = torch.zeros_like(similarities, dtype=torch.bool).scatter_(1, owners[:, None], True)  # [T, V]
     best = similarities.masked_fill(~own, -torch.inf).amax(0)  # [V]
@@ -69,23 +69,23 @@ def video_to_text_ranks(similarities: Tensor, owners: Sequence[int] | Tensor) ->
 
 
 def dual_softmax(similarities: Tensor) -> Tensor:
-    """DSL: log of the product of the softmax over videos and the softmax over texts (CAMoE, arXiv 2109.04290).
+    """Apply DSL: log of the product of the softmax over videos and the softmax over texts (CAMoE, arXiv 2109.04290).
 
     similarities: logits [T, V], divided by the temperature. The paper multiplies the similarity itself by the second
-    softmax; the product of both orders the same way for confident rows and has no trouble with negative similarities.
-    Every query is judged with all others at hand, which a search engine does not have: a row of its own.
+    softmax; the product of both gives the same order for confident rows and also handles negative similarities.
+    DSL needs all other queries, which a search engine does not have, so results list it in its own row.
     """
     similarities = similarities.float()
     return similarities.log_softmax(1) + similarities.log_softmax(0)
 
 
 def querybank_norm(similarities: Tensor, bank: Tensor) -> Tensor:
-    """QB-Norm with its dynamic inverted softmax (Bogolin et al., CVPR 2022): [Q, G], to be ranked along each row.
+    """Apply QB-Norm with its dynamic inverted softmax (Bogolin et al., CVPR 2022): [Q, G], to be ranked along each row.
 
-    similarities: logits [Q, G] of queries against a gallery, divided by the temperature (the paper's 1 / beta; at 0.05
-    that is its 20). bank: logits [B, G] of other queries, from the training set, against the same gallery.
-    Only rows whose first choice is also the first choice of some query in the bank are divided by how much the bank
-    likes each item. For video to text, transpose both.
+    similarities: logits [Q, G] of queries against a gallery, divided by the temperature (the paper's 1 / beta; 0.05
+    is its 20). bank: logits [B, G] of other queries, from the training set, against the same gallery.
+    Only rows whose first choice is also the first choice of some query in the bank are divided by each item's score
+    in the bank. For video to text, transpose both.
     """
     similarities, bank = similarities.float(), bank.float()
     hubs = torch.zeros(similarities.shape[1], dtype=torch.bool, device=similarities.device)
@@ -95,7 +95,7 @@ def querybank_norm(similarities: Tensor, bank: Tensor) -> Tensor:
 
 
 def _checked(similarities: Tensor, owners: Sequence[int] | Tensor) -> Tensor:
-    """Owners as a tensor. Anything but finite numbers would rank as if it were good, and is refused."""
+    """Return owners as a tensor. Raises: ValueError for wrong shapes, infinite similarities, videos without text."""
     owners = torch.as_tensor(owners, dtype=torch.int64, device=similarities.device)
     if similarities.ndim != 2 or owners.shape != similarities.shape[:1]:
         raise ValueError(f"{list(similarities.shape)} similarities do not fit {list(owners.shape)} owners")

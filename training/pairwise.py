@@ -1,12 +1,12 @@
 """Model-based retrieval: a compact cross-encoder over CRET's own towers that scores every pair of a text and a video.
 
-An embedding-based model compares features that each side made alone; here a pair's tokens look at each other before
-there is a score, which must be done again for every pair. It is the baseline for what that costs and what it gains
-(ClipBERT is the paper's), with the same towers, trainer and losses. GEES and CCM are open to it, as the paper's authors
-name for future work: the network gives one score for each frame, so GEES takes their mean and variance as it does with
-inner products, and CCM's loss and score are added where the model has centers.
+An embedding-based model compares features that each side computed alone. Here the tokens of a pair attend to each other
+before scoring, which is repeated for every pair. This baseline measures the cost and the gain of that (the paper uses
+ClipBERT), with the same towers, trainer and losses. It supports GEES and CCM, which the paper's authors name as future
+work: the network gives one score per frame, so GEES takes their mean and variance as for inner products, and CCM's loss
+and score are added if the model has centers.
 
-This module knows no loss and reads no video. The app never uses such a model: it cannot be indexed.
+This module does not depend on the loss and reads no video. The app never uses such a model: it cannot be indexed.
 """
 
 from __future__ import annotations
@@ -35,18 +35,17 @@ TEXTS_AT_ONCE, VIDEOS_AT_ONCE = 32, 8
 
 @dataclass(frozen=True, slots=True)
 class PairwiseConfig:
-    """layers: of the cross-encoder; 0 compares embeddings, as CRET does. All of it open: the baseline is ours.
+    """Sizes of the cross-encoder. All of it is open: the baseline is ours."""
 
-    heads, feedforward (times the width), dropout: as in `model.config.TemporalConfig`.
-    """
-
+    # 0 compares embeddings, as CRET does.
     layers: int = 0
+    # The rest as in `model.config.TemporalConfig`; `feedforward` is a multiple of the width.
     heads: int = 12
     feedforward: int = 4
     dropout: float = 0.1
 
     def problems(self, width: int) -> list[Message]:
-        """What is wrong with these values in a model of that width, each as a part of a sentence."""
+        """Return the faults of these values in a model of that width, each as a part of a sentence."""
         found = []
         if self.layers < 0:
             found.append(Message("config.negative", name="pairwise.layers"))
@@ -58,7 +57,7 @@ class PairwiseConfig:
 
 
 class TextTokens(NamedTuple):
-    """What is read of a text: its global feature [T, D], local tokens [T, L, W], mask [T, L], true for real ones."""
+    """A text's input: global feature [T, D], local tokens [T, L, W], mask [T, L], true for real tokens."""
 
     text: Tensor
     tokens: Tensor
@@ -66,14 +65,14 @@ class TextTokens(NamedTuple):
 
 
 class VideoTokens(NamedTuple):
-    """What is seen of a video: frame features [V, M, D] and patch tokens [V, P, W_local]."""
+    """A video's input: frame features [V, M, D] and patch tokens [V, P, W_local]."""
 
     frames: Tensor
     patches: Tensor
 
 
 class PairLayer(nn.Module):
-    """A pre-norm layer: the tokens of a pair look at each other, then at the video's patches."""
+    """A pre-norm layer: the tokens of a pair attend to each other, then to the video's patches."""
 
     def __init__(self, width: int, config: PairwiseConfig) -> None:
         super().__init__()
@@ -89,12 +88,12 @@ class PairLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, pairs: Tensor, padding: Tensor, patches: Tensor) -> Tensor:
-        """pairs [V, T, S, D], padding bool [V * T, S] (true where there is no token), patches [V, P, D]."""
+        """Update pairs [V, T, S, D]; padding bool [V * T, S] is true where there is no token, patches are [V, P, D]."""
         videos, texts = pairs.shape[:2]
         normed = self.norms[0](pairs).flatten(0, 1)  # [V * T, S, D]
         looked = self.own(normed, normed, normed, key_padding_mask=padding, need_weights=False)[0]
         pairs = pairs + self.dropout(looked.unflatten(0, (videos, texts)))
-        # The texts of a video stand side by side, so that its patches become keys and values once for all of them.
+        # The texts of a video are adjacent, so that its patches become keys and values once for all of them.
         normed = self.norms[1](pairs).flatten(1, 2)  # [V, T * S, D]
         looked = self.cross(normed, patches, patches, need_weights=False)[0]
         pairs = pairs + self.dropout(looked.unflatten(1, (texts, -1)))
@@ -103,7 +102,7 @@ class PairLayer(nn.Module):
 
 
 class PairScorer(nn.Module):
-    """Every text with every video: a score for each frame, [T, V, M]. A new scorer gives zeros: it prefers nothing.
+    """Scores every text with every video, for each frame: [T, V, M]. A new scorer returns zeros: no preference.
 
     The tokens of a pair are the text's global feature, its local tokens and the M frame features.
     """
@@ -114,7 +113,7 @@ class PairScorer(nn.Module):
         self.config = config
         self.token_input = nn.Linear(model.text.width, width)
         self.patch_input = nn.Linear(model.video.local_width, width)
-        # Global features come as unit vectors and tokens as they are: norms bring them to one size.
+        # Global features are unit vectors, tokens are not: norms bring them to one scale.
         self.norms = nn.ModuleDict({part: nn.LayerNorm(width) for part in ("text", "tokens", "frames", "patches")})
         self.kinds = nn.ParameterDict(
             {part: nn.Parameter(0.02 * torch.randn(width)) for part in ("text", "tokens", "frames")}
@@ -148,14 +147,14 @@ class PairScorer(nn.Module):
 
 
 def pad_tokens(tokens: Tensor, mask: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """[B, L, W] and bool [B, L] -> [B, length, W] and 0 or 1 [B, length]: rows of other batches and processes fit."""
+    """Pad [B, L, W] and bool [B, L] to [B, length, W] and 0 or 1 [B, length], so that batches and processes match."""
     more = length - tokens.shape[1]
     return F.pad(tokens, (0, 0, 0, more)), F.pad(mask.to(tokens.dtype), (0, more))
 
 
 @torch.inference_mode()
 def score_all(scorer: PairScorer, texts: TextTokens, videos: VideoTokens, device: torch.device) -> Tensor:
-    """All T x V pairs, part by part: float32 [T, V, M] on the CPU. The scorer is left on `device`, in evaluation."""
+    """Score all T x V pairs in blocks: float32 [T, V, M] on the CPU. Leaves the scorer evaluating on `device`."""
     scorer.eval().to(device)
     rows = []
     for start in range(0, len(texts.text), TEXTS_AT_ONCE):
@@ -169,19 +168,19 @@ def score_all(scorer: PairScorer, texts: TextTokens, videos: VideoTokens, device
 
 
 def encode_texts(model: CRET, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, TextTokens]:
-    """ids, mask as `CRET.encode_text` -> features, centers, and tokens that fill the model's whole context."""
+    """Encode ids and mask as `CRET.encode_text` does; also return tokens padded to the model's whole context."""
     text, centers, tokens, real = model.encode_text_tokens(ids, mask)
     return text, centers, TextTokens(text, *pad_tokens(tokens, real, model.config.text.context - 1))
 
 
 def save(scorer: PairScorer, folder: Path) -> None:
-    """Writes the scorer into a model's folder, its configuration in the file's own header."""
+    """Write the scorer into a model's folder, with its configuration in the file's header."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in scorer.state_dict().items()}
     save_file(tensors, folder / WEIGHTS, metadata={"config": json.dumps(dataclasses.asdict(scorer.config))})
 
 
 def load(folder: Path, model: CRETConfig) -> PairScorer | None:
-    """The scorer in a model's folder, in evaluation mode; None where the model compares embeddings.
+    """Load the scorer in a model's folder, in evaluation mode; None if the model compares embeddings.
 
     Raises: ModelError for a file that is damaged or does not fit the model.
     """

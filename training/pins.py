@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def line(name: str) -> str:
-    """The entry of `downloads.OFFERS`. Raises: ModelError, StorageError."""
+    """Return the entry of `downloads.OFFERS`. Raises: ModelError, StorageError."""
     offer = downloads.OFFERS[name]
     with tempfile.TemporaryDirectory(prefix="cret-pins-") as folder:
         pin = downloads.ask_for_pin(preset(name), offer, Path(folder))

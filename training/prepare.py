@@ -38,15 +38,15 @@ from training.datasets.base import DataSet, Split, Video, check_layout, stem
 from training.datasets.store import FrameStore, StoredVideo, StoreSettings, StoreWriter
 
 REPORT = "report.json"
-LIMIT = 600.0  # seconds that one video may take; a clip of a data set takes about one
-_SHORT_SHARE = 0.1  # of the length its header claims: by so much a video may end early without a note
+LIMIT = 600.0  # seconds per video; a typical clip takes about one
+_SHORT_SHARE = 0.1  # of the length in the header: a video may end early by this share without a note
 _SHORT_SECONDS = 1.0
 
 
 def read_candidates(path: str, settings: StoreSettings) -> StoredVideo:
-    """The pictures shown at k / K of the video's length, for every k < K, as JPEGs. Raises: BadFile.
+    """Return the frames shown at k / K of the video's length, for every k < K, as JPEGs. Raises: BadFile.
 
-    The length is what the packets say: headers are often wrong, and K frames of a wrong length are the wrong frames.
+    The length comes from the packets: headers are often wrong, and a wrong length selects the wrong frames.
     """
     with open_video(path) as video:
         claimed = video.duration
@@ -65,7 +65,7 @@ def read_candidates(path: str, settings: StoreSettings) -> StoredVideo:
 
 
 def _packet_times(video: OpenVideo) -> tuple[float, float] | None:
-    """Where the pictures begin and end, in seconds; decodes nothing. None where no packet has a time."""
+    """Return the start and end of the pictures in seconds, without decoding; None if no packet has a time."""
     begins, ends = [], []
     step = 1 / video.frame_rate if video.frame_rate else 0.0
     try:
@@ -75,19 +75,19 @@ def _packet_times(video: OpenVideo) -> tuple[float, float] | None:
                 begins.append(video.seconds(timestamp))
                 ends.append(begins[-1] + (float(packet.duration * video.time_base) if packet.duration else step))
     except av.FFmpegError:
-        pass  # damaged from here on: what lies before is the video, and its note says so
+        pass  # damaged from here on: the part before is kept, and its note reports the damage
     return (min(begins), max(ends)) if begins else None
 
 
 def _jpegs_at(video: OpenVideo, wanted: Sequence[float], settings: StoreSettings) -> tuple[list[bytes], bool]:
-    """The picture on display at each of the times, and whether there were pictures up to the last of them."""
+    """Return the picture on display at each time, and whether the pictures reach the last time."""
     jpegs: list[bytes] = []
     pictures: Pictures | None = None
     shown: av.VideoFrame | None = None
     last = wanted[0]
 
     def show(frame: av.VideoFrame, until: float) -> None:
-        """Frame `frame` is on display until then: it is the candidate for every time before."""
+        """Take `frame`, displayed until then, as the candidate for every time before."""
         count = sum(time_ < until for time_ in wanted[len(jpegs) :])
         if count:
             assert pictures is not None
@@ -95,7 +95,7 @@ def _jpegs_at(video: OpenVideo, wanted: Sequence[float], settings: StoreSettings
 
     for frame, last in _frames(video):
         if shown is None:
-            # Only a decoded frame tells how the picture is turned.
+            # The rotation is known only from a decoded frame.
             orientation = Orientation.of(frame)
             frame_format = FrameFormat(size=settings.short_side)
             pictures = Pictures(video.shown_size(orientation), orientation, frame_format)
@@ -111,8 +111,8 @@ def _jpegs_at(video: OpenVideo, wanted: Sequence[float], settings: StoreSettings
 
 
 def _frames(video: OpenVideo) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Decoded frames in the order of presentation."""
-    video.stream.codec_context.thread_count = 1  # one process a core: threads would only wait for each other
+    """Yield decoded frames in presentation order, with their times."""
+    video.stream.codec_context.thread_count = 1  # one process per core: more threads would only wait for each other
     last = float("-inf")
     try:
         for packet in read_packets(video.container, [video.stream]):
@@ -121,7 +121,7 @@ def _frames(video: OpenVideo) -> Iterator[tuple[av.VideoFrame, float]]:
                     last = video.seconds(frame.pts)
                     yield frame, last
     except av.FFmpegError:
-        return  # as in `_packet_times`
+        return  # damaged from here on, as in `_packet_times`
 
 
 def _jpeg(picture: Picture, quality: int) -> bytes:
@@ -130,9 +130,9 @@ def _jpeg(picture: Picture, quality: int) -> bytes:
 
 
 def find_videos(folder: Path, videos: Iterable[Video]) -> tuple[dict[str, str], dict[str, str]]:
-    """Paths by id of the videos that are there, and reasons by id for those that are not.
+    """Return the paths of the videos found and the reasons for those missing, both by id.
 
-    A video lies where the community's layout has it, or anywhere below `folder` under its stem.
+    A video is at its usual path, or anywhere below `folder` under its stem.
     """
     by_stem: dict[str, list[str]] = {}
     for parent, folders, names in os.walk(folder):
@@ -156,10 +156,10 @@ def find_videos(folder: Path, videos: Iterable[Video]) -> tuple[dict[str, str], 
 def decode_all(
     paths: Mapping[str, str], read: Callable[[str], StoredVideo], processes: int, limit: float = LIMIT
 ) -> Iterator[tuple[str, StoredVideo | str]]:
-    """What `read` gives for each path, by id, in any order; a sentence in place of a video that cannot be read.
+    """Yield the result of `read` for each path, by id, in any order; a sentence in place of an unreadable video.
 
-    A decoder that takes its process down, or does not come back within `limit` seconds, costs its own video only:
-    those it may have been are read again, each alone.
+    A decoder that crashes its process, or takes longer than `limit` seconds, affects only its own video: the videos in
+    progress at that time are read again, one by one.
     """
     waiting = list(paths)[::-1]
     suspects: list[str] = []
@@ -176,7 +176,7 @@ def decode_all(
 
 
 def _read_in_time(read: Callable[[str], StoredVideo], limit: float, path: str) -> StoredVideo:
-    """Ends this process where `read` takes longer: nothing gentler reaches a decoder that hangs in C."""
+    """Read a video, and end this process after `limit` seconds: nothing gentler stops a decoder that hangs in C."""
     with open(os.devnull, "w") as nowhere:
         faulthandler.dump_traceback_later(limit, exit=True, file=nowhere)
         try:
@@ -188,9 +188,9 @@ def _read_in_time(read: Callable[[str], StoredVideo], limit: float, path: str) -
 def _decode_some(
     waiting: list[str], paths: Mapping[str, str], read: Callable[[str], StoredVideo], processes: int
 ) -> Generator[tuple[str, StoredVideo | str], None, list[str]]:
-    """Takes ids from the end of `waiting` until it is empty or a process died; returns those it then had in hand."""
+    """Read ids from the end of `waiting` until it is empty or a process died; return the ids then in progress."""
     running: dict[Future[StoredVideo], str] = {}
-    # Never `fork`: FFmpeg's and OpenCV's threads do not survive it.
+    # Never `fork`: FFmpeg's and OpenCV's threads do not survive a fork.
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         try:
             while waiting or running:
@@ -212,7 +212,7 @@ def _decode_some(
 
 
 def copy_annotations(dataset: DataSet, source: Path, target: Path) -> list[str]:
-    """Copies the files of every split whose files are all there. Returns those splits. Raises: PathError."""
+    """Copy the files of every split whose files are complete and return those splits. Raises: PathError."""
     there = [split for split, files in dataset.files.items() if all((source / file).is_file() for file in files)]
     if not there:
         everything = sorted({file for files in dataset.files.values() for file in files})
@@ -236,9 +236,9 @@ def prepare(
     limit: float = LIMIT,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, object]:
-    """Prepares the splits given, or all that have their annotations; returns the report, which is in OUT, too.
+    """Prepare the given splits, or all that have annotations; return the report, which is also written to OUT.
 
-    limit: seconds that one video may take. progress: called with the number of videos that are done with, and of all.
+    limit: seconds per video. progress: called with the number of finished videos and the total.
     Raises: PathError, UsageError, StorageError.
     """
     if not videos.is_dir():
@@ -289,7 +289,7 @@ def _report(dataset: DataSet, splits: Sequence[Split], store: FrameStore) -> dic
 
 
 def _default_annotations(dataset: DataSet, videos: Path) -> Path:
-    """The folder of videos or the one above it, where it holds annotations; else the former, for the error to name."""
+    """Return the folder of videos or its parent, if it contains annotations; else the former, for the error message."""
     files = {file for files in dataset.files.values() for file in files}
     return next(
         (folder for folder in (videos, videos.parent) if any((folder / file).is_file() for file in files)), videos

@@ -1,6 +1,6 @@
-"""Figures of the CRET paper (SIGIR 2022) and of the rows it compares with, to set beside our own.
+"""Figures of the CRET paper (SIGIR 2022) and of the methods it compares with, for comparison with our own.
 
-What the paper does not state, or nobody here has seen stated, is None: an empty cell, never a guess.
+Figures that the paper does not state, or that we have not seen, are None: an empty cell, never a guess.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ RESULTS: dict[tuple[str, str], tuple[PublishedRow, ...]] = {
         PublishedRow(CRET, 23.9, 50.8, 63.4, 5, frames=4),
     ),
     ("didemo", "test"): (PublishedRow(CRET, 21.2, 50.3, 63.5, 6, frames=4),),
-    # In the paper, but its figures for these two were not to be found.
+    # The paper covers these two, but we could not find its figures.
     ("lsmdc", "test"): (PublishedRow(CRET, None, None, None, None),),
     ("msvd", "test"): (PublishedRow(CRET, None, None, None, None),),
 }
 
-# MSRVTT 1k-A, R@5 over the number of frames at inference; read off a plot.
+# MSRVTT 1k-A, R@5 by number of frames at inference; read off a plot.
 FRAMES_R5: dict[str, dict[int, float]] = {
     "NCE (paper)": {2: 46.1, 4: 48.0, 8: 49.3, 16: 50.0},
     "GEES (paper)": {2: 49.2, 4: 50.7, 8: 50.8, 16: 51.1},
 }
 
-# MSRVTT 1k-A, R@1, R@5, R@10: what CCM's center queries and decoder weights share.
+# MSRVTT 1k-A, R@1, R@5, R@10, with CCM's center queries and decoder weights shared or separate.
 CCM: dict[str, tuple[float, float, float]] = {
     "nothing shared": (21.6, 47.1, 57.5),
     "shared weights": (22.5, 49.5, 60.3),

@@ -1,7 +1,7 @@
-"""The runs this project knows by name, whole: model, data, loss, optimiser. Nothing is measured or looked up here.
+"""The named training runs, complete: model, data, loss, optimiser. This module measures and looks up nothing.
 
-msrvtt-7k   the paper's training set (train and val of the official split); selects nothing, the last step counts
-msrvtt-9k   all but the 1k-A test; the list leaves no validation set, so nothing is selected
+msrvtt-7k   the paper's training set (train and val of the official split); no selection, the last step counts
+msrvtt-9k   all but the 1k-A test; the list leaves no validation set, so there is no selection
 msrvtt-1000 the small run: 1000 videos of the 7k list
 msvd, lsmdc, didemo
 synthetic   the generated world of `training.synthetic`, sized for two CPU cores
@@ -25,7 +25,7 @@ def _paper(name: str, dataset: str, train: str, validation: str = "", *, context
     model = presets.paper()
     return TrainConfig(
         recipe=name,
-        # Open: how many tokens of a caption are read.
+        # Open: the number of tokens kept of a caption.
         model=dataclasses.replace(model, text=dataclasses.replace(model.text, context=context)),
         data=DataConfig(dataset, train, validation, workers=4),
     )
@@ -56,10 +56,10 @@ def didemo() -> TrainConfig:
 
 
 def synthetic_model() -> CRETConfig:
-    """Every part of CRET, from scratch: an XCiT block, a BERT of 2, 2 temporal layers, 4 shared centers.
+    """Return every part of CRET, from scratch: an XCiT block, a 2-layer BERT, 2 temporal layers, 4 shared centers.
 
-    An XCiT where the paper has a CaiT: nothing is pretrained here, and a new CaiT's class token says nothing of where
-    things are. The mean of the text's tokens for the same reason: a new BERT's CLS is nearly the same for all captions.
+    XCiT replaces the paper's CaiT: nothing is pretrained, and an untrained CaiT's class token carries no positions.
+    The text feature is the mean of the tokens for the same reason: an untrained BERT's CLS is nearly constant.
     """
     width, spatial = 96, 64
     return CRETConfig(
@@ -98,7 +98,7 @@ def synthetic_model() -> CRETConfig:
         ),
         temporal=TemporalConfig(layers=2, heads=4, dropout=0.0),
         correspondence=CorrespondenceConfig(centers=4, heads=4, dropout=0.0),
-        score=ScoreConfig(temperature=0.1),  # the loss's
+        score=ScoreConfig(temperature=0.1),  # equal to the loss's
     )
 
 
@@ -136,7 +136,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
 
 
 def recipe(name: str) -> TrainConfig:
-    """Raises: ConfigError for a name that is not in `RECIPES`."""
+    """Return the recipe of that name. Raises: ConfigError for a name that is not in `RECIPES`."""
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, n=1)
         if near:

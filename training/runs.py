@@ -1,6 +1,6 @@
-"""What a checkpoint argument may be: the folder of a training run, or of a model; and what a run says of itself.
+"""Checkpoint arguments: the folder of a training run or of a model, and the run's own record.
 
-Reads only; trained models are written by `training.trainer`, exported ones by `training.export`.
+Reads only; `training.trainer` writes trained models, `training.export` exported ones.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from training import pairwise
 from training.pairwise import PairScorer
 
 RUN = "run.json"
-MODELS = ("best", "last")  # of a run, in the order of preference: `best` is there where a run had a validation split
+MODELS = ("best", "last")  # of a run, in order of preference; only runs with a validation split have `best`
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`manifest` is of the model's folder; `run` is the run's own account where it is part of one, else empty."""
+    """A model's folder and its run. `manifest` describes the model; `run` is the run's record, empty without a run."""
 
     manifest: Manifest
     run_folder: Path | None
@@ -38,21 +38,21 @@ class Checkpoint:
 
     @property
     def is_pairwise(self) -> bool:
-        """Whether pairs are scored by a network of their own, so that there is nothing to index."""
+        """Whether a network scores pairs, so that there are no embeddings to index."""
         return (self.folder / pairwise.WEIGHTS).exists()
 
     def load_scorer(self) -> PairScorer | None:
-        """What scores pairs in a pairwise model, on the CPU, else None. Raises: ModelError."""
+        """Load a pairwise model's scorer, on the CPU; None for other models. Raises: ModelError."""
         return pairwise.load(self.folder, self.manifest.config)
 
     def load(self) -> tuple[CRET, Tokenizer]:
-        """The model, on the CPU, in evaluation mode, and its tokenizer. Raises: ModelError."""
+        """Load the model, on the CPU in evaluation mode, and its tokenizer. Raises: ModelError."""
         tokenizer = Tokenizer(checkpoint.tokenizer_file(self.manifest), self.manifest.config.text)
         return checkpoint.load(self.manifest), tokenizer
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
-    """Opens a model's folder, or a run's: its best model, else its last. Reads no weights. Raises: ModelError."""
+    """Open a model's folder, or a run's best or last model, without reading weights. Raises: ModelError."""
     models = [folder / name for name in MODELS if (folder / name / checkpoint.CONFIG).is_file()]
     if (folder / checkpoint.CONFIG).is_file() and not (folder / RUN).is_file():
         models = [folder]

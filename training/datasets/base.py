@@ -1,7 +1,7 @@
-"""What a data set is here: splits of videos and the texts that describe them, and what training draws from them.
+"""The interface of a data set: splits of videos, and the texts that describe them.
 
-A `Split` is what annotation files say; a `VideoTexts` is a split whose pictures can be had (`store`, or a generated
-world). This module reads no file and never decides what a missing video means.
+A `Split` holds the content of annotation files. A `VideoTexts` is a split with access to its frames (`store`, or a
+generated world). This module reads no frames and never decides how to handle a missing video.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from cret_desktop.foreign import reason_of
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """`path` is where the community's layout puts the file, relative to the folder of videos; its stem may be enough.
+    """One video of a split.
 
-    `id` is what annotations, frame stores and results call it.
+    id: its name in annotations, frame stores and results.
+    path: its usual path relative to the folder of videos; a file with the same stem elsewhere is accepted.
     """
 
     id: str
@@ -32,9 +33,9 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One split as its annotation files say: V videos and T texts; owners[i] is the video that texts[i] describes.
+    """The annotations of one split: V videos and T texts; owners[i] is the index of the video that texts[i] describes.
 
-    published: how many videos the split has where it is whole, None where nobody says.
+    published: the number of videos in the complete split, None if unpublished.
     """
 
     dataset: str
@@ -45,7 +46,7 @@ class Split:
     published: int | None = None
 
     def without(self, missing: Iterable[str]) -> Split:
-        """The split less these videos (by id) and their texts."""
+        """Return the split without these videos (by id) and their texts."""
         gone = set(missing)
         kept = [index for index, video in enumerate(self.videos) if video.id not in gone]
         renumbered = {old: new for new, old in enumerate(kept)}
@@ -65,47 +66,47 @@ class Split:
 
 
 class VideoTexts(Protocol):
-    """A split with its pictures: what is trained on and evaluated."""
+    """A split with its frames: the input of training and evaluation."""
 
     @property
     def name(self) -> str:
-        """The data set's."""
+        """Name of the data set."""
         ...
 
     @property
     def split(self) -> str: ...
     @property
     def video_ids(self) -> Sequence[str]:
-        """V"""
+        """The V ids."""
         ...
 
     @property
     def texts(self) -> Sequence[str]:
-        """T"""
+        """The T texts."""
         ...
 
     @property
     def owners(self) -> Sequence[int]:
-        """T: the index of the video that a text describes. Every video has a text."""
+        """For each of the T texts, the index of its video. Every video has a text."""
         ...
 
     @property
     def missing(self) -> Mapping[str, str]:
-        """Videos of the split that are left out, and why: counted in every result."""
+        """Videos left out of the split, with the reason; every result counts them."""
         ...
 
     @property
     def published(self) -> int | None:
-        """See `Split`."""
+        """Number of videos in the complete split, None if unpublished."""
         ...
 
     def frames(self, video: int, count: int, random: np.random.Generator | None = None) -> Frames:
-        """uint8 RGB [count, H, W, 3] from `count` equal intervals: a random one of each, or the middles."""
+        """Return uint8 RGB [count, H, W, 3] from `count` equal intervals: a random frame of each, or the middle one."""
         ...
 
 
 class FewerVideos:
-    """At most `size` videos of a split, evenly spread over it, with the first text of each: a `VideoTexts`."""
+    """A `VideoTexts` of at most `size` videos, evenly spread over a split, with the first text of each."""
 
     def __init__(self, data: VideoTexts, size: int) -> None:
         first: dict[int, int] = {}
@@ -121,18 +122,18 @@ class FewerVideos:
         self.owners = range(count)
 
     def frames(self, video: int, count: int, random: np.random.Generator | None = None) -> Frames:
-        """See `VideoTexts`."""
+        """Return frames as `VideoTexts.frames` does."""
         return self._data.frames(self._chosen[video], count, random)
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """How one data set's files are read.
+    """The reader of one data set.
 
     files: the annotation files of each split, relative to the annotations' folder.
     read: annotations' folder, split -> Split. Raises: PathError.
-    training: the split that texts for QB-Norm's bank are taken from.
-    seconds: only so much of every video belongs to the data set; None for all.
+    training: the split that provides QB-Norm's bank of texts.
+    seconds: the length at which videos are cut off; None for no limit.
     """
 
     name: str
@@ -146,7 +147,7 @@ class DataSet:
         return tuple(self.files)
 
     def load(self, folder: Path, split: str) -> Split:
-        """Raises: UsageError for a split that is not of this data set, PathError for files that are not as expected."""
+        """Read a split. Raises: UsageError for an unknown split, PathError for missing or malformed files."""
         if split not in self.files:
             raise UsageError("dataset.no-split", dataset=self.name, split=split, names=", ".join(self.splits))
         check_layout(folder, self.files[split], self.name)
@@ -154,7 +155,7 @@ class DataSet:
 
 
 def check_layout(folder: Path, files: Sequence[str], dataset: str) -> None:
-    """Raises: PathError that says which files were expected and what is there instead."""
+    """Raise a PathError that names the expected and the present files, if any is missing."""
     absent = [file for file in files if not (folder / file).is_file()]
     if not absent:
         return
@@ -173,7 +174,7 @@ def check_layout(folder: Path, files: Sequence[str], dataset: str) -> None:
 def group(
     dataset: str, split: str, videos: Sequence[Video], captions: Mapping[str, Sequence[str]], published: int | None
 ) -> Split:
-    """Puts captions (by video id) behind each video, in order. Raises: PathError for a video that has none."""
+    """Build a split from captions by video id, in the order of `videos`. Raises: PathError for one without captions."""
     texts: list[str] = []
     owners: list[int] = []
     for index, video in enumerate(videos):
@@ -186,7 +187,7 @@ def group(
 
 
 def read_text(file: Path) -> str:
-    """Raises: PathError where it is not UTF-8. A byte order mark is dropped, line ends become \\n."""
+    """Return the file's text without byte order mark, with line ends as \\n. Raises: PathError if it is not UTF-8."""
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -201,7 +202,7 @@ def read_json(file: Path) -> Any:
 
 
 def stem(name: str) -> str:
-    """A file's name without folders and extension; a bare "." at the end (DiDeMo) belongs to neither.
+    """Return a file's name without folders and extension; a bare "." at the end (DiDeMo) is removed, too.
 
     >>> stem("12345@N00_2408598493_274c77d26a."), stem("a/clip_00.00.51.926-00.00.54.129.avi")
     ('12345@N00_2408598493_274c77d26a', 'clip_00.00.51.926-00.00.54.129')

@@ -1,7 +1,7 @@
-"""DiDeMo, paragraph to video: all descriptions of a video, joined in the order of the file, are one text.
+"""DiDeMo, paragraph to video: the text of a video is all its descriptions, joined in the order of the file.
 
-Videos carry whatever extension Flickr gave them, and 27 of the test's names end in a bare ".": files are matched by
-their stem. Descriptions are of a video's first 30 seconds.
+Videos have the extension that Flickr gave them, and 27 names of the test split end in a bare ".": files are matched by
+their stem. Descriptions cover the first 30 seconds of a video.
 """
 
 from __future__ import annotations

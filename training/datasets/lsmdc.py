@@ -1,7 +1,7 @@
 """LSMDC: clips of films, each with one sentence of audio description.
 
-Tab-separated files without a header: clip, start and end as aligned, start and end as extracted, sentence. The clip's
-folder is its film: what stands before the first dot, less the hour.
+Files are tab-separated without a header: clip, aligned start and end, extracted start and end, sentence. A clip's
+folder is its film: the part of its name before the first dot, without the hour.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from cret_desktop.errors import PathError
 from training.datasets.base import DataSet, Split, Video, group, read_text
 
 COLUMNS = 6
-# The test file's name is misspelt wherever it is passed on.
+# The distributed test file is itself misspelt.
 _FILES = {
     "train": ("LSMDC16_annos_training.csv", 101_079),
     "val": ("LSMDC16_annos_val.csv", 7_408),
@@ -23,7 +23,7 @@ _FILES = {
 def read(folder: Path, split: str) -> Split:
     name, published = _FILES[split]
     captions: dict[str, list[str]] = {}
-    # Not str.splitlines: a sentence may hold one of the rarer line separators.
+    # Not str.splitlines: a sentence may contain one of the rarer line separators.
     for number, line in enumerate(read_text(folder / name).split("\n"), start=1):
         if not line.strip():
             continue
@@ -36,7 +36,8 @@ def read(folder: Path, split: str) -> Split:
 
 
 def path(clip: str) -> str:
-    """
+    """Return the path of a clip's file, relative to the folder of videos.
+
     >>> path("0001_American_Beauty_00.00.51.926-00.00.54.129")
     '0001_American_Beauty/0001_American_Beauty_00.00.51.926-00.00.54.129.avi'
     """

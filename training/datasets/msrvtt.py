@@ -1,8 +1,8 @@
-"""MSRVTT: 10,000 clips with 20 captions each, in the files that the retrieval community passes on.
+"""MSRVTT: 10,000 clips with 20 captions each, in the files that the retrieval community distributes.
 
-Four protocols share them. *7k* trains on 7010 videos (the official training and validation sets) and *9k* on all but
-the 1000 of the *1k-A* test (JSFusion's); *full* is the official division, 6513, 497 and 2990. Neither list leaves
-anything to validate on. Who trains on `train-full` may select a checkpoint on `val-full`; both lie in the 7k list.
+Four protocols share the files. *7k* trains on 7010 videos (the official training and validation sets), *9k* on all but
+the 1000 of the *1k-A* test (JSFusion's). *full* is the official division: 6513, 497 and 2990. The 7k and 9k lists leave
+no videos for validation. Runs on `train-full` may select a checkpoint on `val-full`; the 7k list contains both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DATA = "MSRVTT_data.json"
 TEST = "MSRVTT_JSFUSION_test.csv"
 _LISTS = {"train-7k": ("MSRVTT_train.7k.csv", 7010), "train-9k": ("MSRVTT_train.9k.csv", 9000)}
 _OFFICIAL = {"train-full": ("train", 6513), "val-full": ("validate", 497), "test-full": ("test", 2990)}
-SMALL = 1000  # videos of `train-1000`
+SMALL = 1000  # videos in `train-1000`
 
 
 def read(folder: Path, split: str) -> Split:
@@ -35,7 +35,7 @@ def read(folder: Path, split: str) -> Split:
         if not ids:
             raise PathError("dataset.no-official-split", file=folder / DATA, name=name, split=split)
     if split == "train-1000":
-        # By a hash of the name: no order of the file is favoured, and everybody gets the same thousand.
+        # Ordered by a hash of the name: independent of the file's order, and the same thousand everywhere.
         ids, published = sorted(ids, key=lambda id_: hashlib.blake2b(id_.encode()).digest())[:SMALL], SMALL
     captions: dict[str, list[str]] = {}
     for sentence in content["sentences"]:
@@ -44,7 +44,7 @@ def read(folder: Path, split: str) -> Split:
 
 
 def _read_test(file: Path) -> Split:
-    """1k-A: one sentence a video; five sentences occur twice, each time for another video."""
+    """Read 1k-A: one sentence per video. Five sentences occur twice, for different videos."""
     rows = _rows(file, ("key", "vid_key", "video_id", "sentence"))
     captions: dict[str, list[str]] = {}
     for row in rows:

@@ -1,7 +1,7 @@
-"""MSVD: 1970 clips with about 40 captions each; 1200 to train on, 100 to validate, 670 to test.
+"""MSVD: 1970 clips with about 40 captions each; 1200 for training, 100 for validation, 670 for testing.
 
-Captions come as a pickle of {video: [[word, …], …]}. A pickle can run anything, so it is read by an unpickler that
-knows nothing but lists, dictionaries, strings and numbers.
+Captions are a pickle of {video: [[word, …], …]}. A pickle can execute anything, so the unpickler here accepts only
+lists, dictionaries, strings and numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PUBLISHED = {"train": 1200, "val": 100, "test": 670}
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Builds plain containers, strings and numbers; for anything else a pickle must name a class, and may not."""
+    """Builds plain containers, strings and numbers. Anything else needs a class by name, which is refused."""
 
     def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
         raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which captions have no use for")
@@ -33,11 +33,11 @@ def read(folder: Path, split: str) -> Split:
 
 
 def _captions(file: Path) -> dict[str, list[str]]:
-    """Captions by video. Raises: PathError for a pickle that holds, or does, anything else."""
+    """Return captions by video. Raises: PathError for a pickle with any other content."""
     with file.open("rb") as stream:
         try:
             content: Any = PlainUnpickler(stream, encoding="utf-8").load()
-        # A damaged pickle fails in whatever way its opcodes happen to go wrong.
+        # A damaged pickle can raise any exception, depending on its opcodes.
         except Exception as error:
             raise PathError("dataset.captions-unreadable", file=file, reason=reason_of(error)) from error
     try:

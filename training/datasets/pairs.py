@@ -1,7 +1,7 @@
-"""What one training step draws from a split: a clip's frames, cut and mirrored at random, and one caption.
+"""Training samples of a split: a clip's frames, cropped and flipped at random, and one caption.
 
-Everything random depends on the seed, the epoch and the item alone, so that workers, their number and a resumed run
-change nothing. This module never imports torch: its pairs can be made in any worker process.
+All randomness depends on the seed, the epoch and the item alone, so the number of workers and resuming a run change
+nothing. This module never imports torch: any worker process can build samples.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cret_desktop.domain.clips import FrameFormat, Frames
 from cret_desktop.media.thumbnails import fit_frame
 from training.datasets.base import VideoTexts
 
-_ASPECTS = (3 / 4, 4 / 3)  # of the part that is cut out, as in torchvision's RandomResizedCrop
+_ASPECTS = (3 / 4, 4 / 3)  # of the crop, as in torchvision's RandomResizedCrop
 _ATTEMPTS = 10
 
 
@@ -33,10 +33,10 @@ class Sample:
 class TrainingPairs:
     """A map-style data set for torch's loaders; its keys are (epoch, item).
 
-    captions: `one` random caption of every video an epoch (item = video), or `all` of them (item = text). Open.
-    crop_scale: share of the picture's area that is cut out and resized, the same for all frames of a clip (open:
-        0.5 to 1); None fits the whole picture as the model's frame format says.
-    flip: whether half of the clips are mirrored (open: yes); wrong where left and right have a meaning.
+    captions: `one` random caption per video and epoch (item = video), or `all` of them (item = text). Open.
+    crop_scale: range of the crop's share of the frame's area; a clip has one crop (open: 0.5 to 1). None fits the
+        whole frame as the model's frame format defines.
+    flip: flip half of the clips (open: yes); wrong where left and right have a meaning.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class TrainingPairs:
 
 
 def fit_frames(frames: Frames, frame_format: FrameFormat) -> Frames:
-    """uint8 [M, H, W, 3] -> [M, S, S, 3], squashed or cropped as the model wants them at inference."""
+    """Fit uint8 [M, H, W, 3] to [M, S, S, 3], squashed or cropped as at inference."""
     return np.stack([fit_frame(frame, frame_format) for frame in frames])
 
 
 def random_crop(frames: Frames, size: int, scale: tuple[float, float], random: np.random.Generator) -> Frames:
-    """One random part of the picture, of a random shape, resized to [M, size, size, 3]; the same in all frames."""
+    """Crop one random part of a random shape from all frames and resize it to [M, size, size, 3]."""
     height, width = frames.shape[1:3]
     top, left, rows, columns = _part(height, width, scale, random)
     parts = frames[:, top : top + rows, left : left + columns]
@@ -93,7 +93,7 @@ def random_crop(frames: Frames, size: int, scale: tuple[float, float], random: n
 def _part(
     height: int, width: int, scale: tuple[float, float], random: np.random.Generator
 ) -> tuple[int, int, int, int]:
-    """top, left, rows, columns: area uniform in `scale`, aspect log-uniform; the middle where nothing fits."""
+    """Return top, left, rows, columns of a crop: area uniform in `scale`, aspect log-uniform; centred if none fits."""
     for _ in range(_ATTEMPTS):
         area = height * width * random.uniform(*scale)
         aspect = math.exp(random.uniform(math.log(_ASPECTS[0]), math.log(_ASPECTS[1])))

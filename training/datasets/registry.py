@@ -1,6 +1,6 @@
-"""The data sets by name, and how a prepared one is opened: a folder with `annotations` and `frames` in it.
+"""The data sets by name, and access to prepared ones: a folder that contains `annotations` and `frames`.
 
-`training.prepare` makes such folders. The synthetic world comes from `training.synthetic` and has its own.
+`training.prepare` writes such folders. The synthetic world comes from `training.synthetic` and has its own layout.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ DATASETS: dict[str, DataSet] = {
 
 
 def dataset(name: str) -> DataSet:
-    """Raises: UsageError for a name that is not in `DATASETS`."""
+    """Return the data set of that name. Raises: UsageError for a name that is not in `DATASETS`."""
     if name not in DATASETS:
         raise UsageError("dataset.unknown", name=name, names=", ".join([*DATASETS, SYNTHETIC]))
     return DATASETS[name]
 
 
 def open_split(name: str, split: str, data: Path, *, allow_missing: bool = False) -> VideoTexts:
-    """A split of the prepared data set in the folder `data`.
+    """Open a split of the prepared data set in the folder `data`.
 
     Raises: UsageError, PathError for a wrong layout or missing videos; StorageError.
     """
     if name == SYNTHETIC:
-        from training import synthetic  # it needs no other data set, and they not it
+        from training import synthetic  # imported only for the synthetic world, which needs no other data set
 
         return synthetic.open_split(data, split)
     found = dataset(name).load(data / ANNOTATIONS, split)

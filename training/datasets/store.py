@@ -1,13 +1,13 @@
-"""The frame store: what training and evaluation need of every video, decoded once, as JPEGs in a few large files.
+"""The frame store: the frames of every video for training and evaluation, decoded once, as JPEGs in a few large files.
 
-Of each video there are K *candidates*, at 0, 1/K, 2/K … of its length. With K = 32 the middles of 1, 2, 4, 8 and 16
-equal intervals are among them exactly, and a random frame of an interval is a random one of its candidates.
+A video has K *candidates*, at 0, 1/K, 2/K … of its length. With K = 32 they include the exact middles of 1, 2, 4, 8 and
+16 equal intervals; a random frame of an interval is one of its candidates.
 
-    store.sqlite          settings; where each video's JPEGs lie; which videos failed and why
-    frames-00000.bin …    JPEGs one behind the other, at most about a gibibyte a file
+    store.sqlite          settings; position of each video's JPEGs; failed videos with the reason
+    frames-00000.bin …    concatenated JPEGs, at most about a gibibyte per file
 
-A store is written by one `StoreWriter` (`training.prepare`), which may be killed at any time; a `FrameStore` only
-reads, through memory maps that any number of worker processes share. Nothing here decodes video.
+A store has one `StoreWriter` (`training.prepare`), which may be killed at any time. A `FrameStore` only reads, through
+memory maps shared by any number of worker processes. This module decodes no video.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SHARD_BYTES = 1 << 30
 
 _SCHEMA = (
     "CREATE TABLE settings (version INTEGER NOT NULL, json TEXT NOT NULL)",
-    # `sizes` are the bytes of each JPEG, uint32 [K]; they follow one another in the shard from `start` on.
+    # `sizes` are the bytes of each JPEG, uint32 [K]; they are contiguous in the shard, from `start`.
     "CREATE TABLE videos (id TEXT PRIMARY KEY, shard INTEGER NOT NULL, start INTEGER NOT NULL, sizes BLOB NOT NULL, "
     "seconds REAL NOT NULL, note TEXT NOT NULL)",
     "CREATE TABLE failures (id TEXT PRIMARY KEY, reason TEXT NOT NULL)",
@@ -44,7 +44,7 @@ _SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """candidates: K. short_side: pixels, no video is enlarged. seconds: only so much of every video; None for all."""
+    """candidates: K. short_side: pixels; no video is enlarged. seconds: where videos are cut off; None for nowhere."""
 
     candidates: int = 32
     short_side: int = 256
@@ -58,7 +58,7 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class StoredVideo:
-    """K JPEGs in the order of time. `note` says what is wrong with a video that could be read in part."""
+    """K JPEGs in temporal order. `note` describes the fault of a partly readable video."""
 
     jpegs: tuple[bytes, ...]
     seconds: float
@@ -66,16 +66,16 @@ class StoredVideo:
 
 
 class StoreWriter:
-    """Adds videos to a store, and takes up one that was left unfinished. A context manager."""
+    """Context manager that adds videos to a store, new or unfinished."""
 
     def __init__(self, folder: Path, settings: StoreSettings, shard_bytes: int = SHARD_BYTES) -> None:
-        """Raises: StorageError where another process writes to it, UsageError where it was made with other settings."""
+        """Raise StorageError if another process is writing to the store, UsageError if its settings differ."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._shard_bytes = shard_bytes
         self._index = sqlite3.connect(folder / INDEX, timeout=0, isolation_level=None)
         try:
-            # The lock is held until the connection is closed, or its process ends.
+            # The lock is held until the connection is closed or the process ends.
             self._index.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._index.execute("BEGIN EXCLUSIVE")
             if self._index.execute("PRAGMA schema_version").fetchone() == (0,):
@@ -92,7 +92,7 @@ class StoreWriter:
             if self._file.tell() < end:
                 self._file.close()
                 raise StorageError("dataset.store-cut-short", file=folder / _shard_name(self._shard), folder=folder)
-            self._file.truncate(end)  # what was written when a run was killed is in no row
+            self._file.truncate(end)  # bytes without a row, from a killed run
             self._file.seek(end)
         except sqlite3.OperationalError as error:
             self._index.close()
@@ -114,11 +114,11 @@ class StoreWriter:
         self._index.close()
 
     def done(self) -> set[str]:
-        """Videos that are in the store."""
+        """Return the ids of the videos in the store."""
         return {id_ for (id_,) in self._index.execute("SELECT id FROM videos")}
 
     def add(self, id_: str, video: StoredVideo) -> None:
-        """The video is in the store once this returns. A failure that was noted for it is forgotten."""
+        """Add a video and commit it; delete its recorded failure."""
         if self._file.tell() >= self._shard_bytes:
             self._file.close()
             self._shard += 1
@@ -134,15 +134,15 @@ class StoreWriter:
         self._index.execute("COMMIT")
 
     def fail(self, id_: str, reason: str) -> None:
-        """Notes why the video is not in the store; the next run tries it again."""
+        """Record why the video could not be added; the next run retries it."""
         self._index.execute("INSERT OR REPLACE INTO failures VALUES (?, ?)", (id_, reason))
 
 
 class FrameStore:
-    """Reads a store. Picklable; a copy in another process opens maps of its own."""
+    """Reads a store. Picklable; an unpickled copy opens its own maps."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises: PathError where there is no store, StorageError where it cannot be read."""
+        """Raise PathError if there is no store, StorageError if it cannot be read."""
         self.folder = folder
         if not (folder / INDEX).is_file():
             raise PathError("dataset.no-store", folder=folder)
@@ -173,7 +173,7 @@ class FrameStore:
         return self.__dict__ | {"_maps": {}}
 
     def frames(self, id_: str, count: int, random: np.random.Generator | None = None) -> Frames:
-        """uint8 RGB [count, H, W, 3]; see `choose`. Raises: KeyError, StorageError for a store that is damaged."""
+        """Return uint8 RGB [count, H, W, 3]; see `choose`. Raises: KeyError, StorageError for a damaged store."""
         row = self._rows[id_]
         data, bounds = self._map(int(self._shards[row])), self._bounds[row]
         return np.stack(
@@ -193,7 +193,7 @@ class FrameStore:
         if shard not in self._maps:
             file = self.folder / _shard_name(shard)
             try:
-                # As a plain array: a memmap's slices are slower by more than their decoding is worth.
+                # A plain array: slicing a memmap costs more time than decoding saves.
                 self._maps[shard] = np.asarray(np.memmap(file, np.uint8, mode="r"))
             except (OSError, ValueError) as error:
                 raise StorageError("dataset.shard-unreadable", file=file, reason=reason_of(error)) from error
@@ -201,10 +201,10 @@ class FrameStore:
 
 
 def choose(candidates: int, count: int, random: np.random.Generator | None) -> list[int]:
-    """Which of K candidates, at k / K of the length, stand for `count` equal intervals.
+    """Return the candidates that represent `count` equal intervals; candidate k is at k / K of the length.
 
-    random: one of those in each interval, each as likely; None: the one nearest its middle. Where an interval is too
-    short to hold one, the nearest is taken.
+    random: draws a candidate of each interval, uniformly; None takes the candidate nearest the middle. An interval too
+    short to contain a candidate gets the nearest one.
     """
     if count < 1:
         raise UsageError("dataset.no-frames")
@@ -214,17 +214,17 @@ def choose(candidates: int, count: int, random: np.random.Generator | None) -> l
         if random is not None and first < end:
             chosen.append(int(random.integers(first, end)))
         else:
-            # The middle is at (2 i + 1) K / 2n candidates; of two that are as near, the earlier.
+            # The middle is at (2 i + 1) K / 2n candidates; of two equally near, take the earlier.
             nearest = -(-((2 * interval + 1) * candidates - count) // (2 * count))
             chosen.append(min(candidates - 1, nearest))
     return chosen
 
 
 class StoredSplit:
-    """A split whose frames are in a store: `datasets.base.VideoTexts`."""
+    """A `datasets.base.VideoTexts` whose frames come from a store."""
 
     def __init__(self, split: Split, store: FrameStore, *, allow_missing: bool = False) -> None:
-        """Raises: UsageError where videos are missing and that was not allowed, or nothing is left."""
+        """Raise UsageError if videos are missing without `allow_missing`, or if none remain."""
         absent = "not prepared: run `python -m training.prepare` with the splits that are used"
         self.missing: Mapping[str, str] = {
             video.id: store.failures.get(video.id, absent) for video in split.videos if video.id not in store
@@ -243,7 +243,7 @@ class StoredSplit:
         self.owners: Sequence[int] = kept.owners
 
     def frames(self, video: int, count: int, random: np.random.Generator | None = None) -> Frames:
-        """See `VideoTexts`. Raises: StorageError."""
+        """Return frames as `VideoTexts.frames` does. Raises: StorageError."""
         return self._store.frames(self.video_ids[video], count, random)
 
 
