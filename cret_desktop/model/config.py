@@ -1,8 +1,8 @@
-"""Every size and choice of a CRET model, field by field; read from and written to JSON.
+"""The configuration of a CRET model, with conversion from and to JSON.
 
-**Stated** means published in the CRET paper (SIGIR 2022), **open** means not published: the default is our choice.
-Every number has a bound beyond which no model lies: what a configuration asks for is allocated.
-This module never imports torch, so that a model can be described without being loaded.
+**Stated** means published in the CRET paper (SIGIR 2022). **Open** means not published: the default is our choice.
+Every number has an upper bound, because the model allocates memory accordingly.
+This module never imports torch, so that a model can be described without loading it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ T = TypeVar("T", bound="DataclassInstance")
 
 MOST_LAYERS = 256
 _WIDEST = 1 << 16  # of any feature
-_MOST_WORDS = 1 << 22  # of a vocabulary
+_MOST_WORDS = 1 << 22  # words of a vocabulary
 _MOST_POSITIONS = 1 << 16
-_LONGEST_CONTEXT = 1024  # tokens; attention takes the square
-_MOST_FRAMES, _LARGEST_FRAME = 64, 1024  # of a clip, and pixels of a side
+_LONGEST_CONTEXT = 1024  # tokens; the cost of attention is quadratic
+_MOST_FRAMES, _LARGEST_FRAME = 64, 1024  # per clip; pixels per side
 _MOST_CENTERS = 1024
-_LARGEST_FACTOR = 64  # of a hidden layer to the width
+_LARGEST_FACTOR = 64  # of a hidden layer's width to the model's
 _LONGEST_NAME = 200  # characters
-_SHOWN = reprlib.Repr()  # of a value that is wrong
+_SHOWN = reprlib.Repr()  # shortens invalid values in messages
 _SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 3, 80, 80
 
 
@@ -53,22 +53,21 @@ def _bounded(sizes: Mapping[str, float], most: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class VideoConfig:
-    """The spatial encoder: a timm model that sees one frame at a time.
+    """The spatial encoder: a timm model that encodes one frame at a time."""
 
-    backbone: timm's name. Stated for the paper: CaiT-S/24.
-    options: further arguments for `timm.create_model`, as plain JSON values.
-    feature: the frame's global feature: `class_token` is the first token after the last norm (stated for CaiT), `head`
-        what timm's own pooling and head give (CLIP-like towers), `concepts` what `model.concepts` makes of the
-        pooled features and class logits.
-    width: of that global feature; `local_width`: of the patch tokens.
-    weights: where initial weights come from, see `checkpoint.locate`; empty where there are none.
-    """
-
+    # timm's name. Stated for the paper: CaiT-S/24.
     backbone: str
+    # The frame's global feature: `class_token` is the first token after the last norm (stated for CaiT), `head` is the
+    # output of timm's own pooling and head (CLIP-like towers), `concepts` is the output of `model.concepts` for the
+    # pooled features and class logits.
     feature: Literal["class_token", "head", "concepts"]
+    # Width of the global feature.
     width: int
+    # Width of the patch tokens.
     local_width: int
+    # Further arguments of `timm.create_model`, as plain JSON values.
     options: Mapping[str, Any] = field(default_factory=dict)
+    # Source of the initial weights, see `checkpoint.locate`; empty for none.
     weights: str = ""
 
     def __post_init__(self) -> None:
@@ -79,15 +78,13 @@ class VideoConfig:
 
 @dataclass(frozen=True, slots=True)
 class TemporalConfig:
-    """The transformer over a clip's frame features, after their projection to the joint width.
+    """The transformer over a clip's frame features, after their projection to the joint width."""
 
-    layers: 3 is stated; 0 leaves the frames as they are.
-    heads, feedforward: open; 12 heads, a hidden layer of `feedforward` times the width.
-    dropout: open.
-    """
-
+    # 3 is stated; 0 leaves the frames unchanged.
     layers: int = 3
+    # Open, as are the following.
     heads: int = 12
+    # Ratio of the hidden layer's width to the joint width.
     feedforward: int = 4
     dropout: float = 0.1
 
@@ -101,43 +98,40 @@ class TemporalConfig:
 
 @dataclass(frozen=True, slots=True)
 class TextConfig:
-    """The text encoder: BERT (stated: BERT-base-uncased), or a CLIP or SigLIP text transformer.
+    """The text encoder: BERT (stated: BERT-base-uncased), or a CLIP or SigLIP text transformer."""
 
-    vocabulary, positions: sizes of the two embedding tables.
-    context: most tokens a text is cut to, the special ones included. Open; recipes shorten it per data set.
-    layers, heads, width, feedforward: of the transformer (`feedforward` counts units).
-    norm: `post` is BERT (a norm after each residual sum, one on the embeddings), `pre` is CLIP (a norm before each
-        branch, one at the end); `norm_eps` its epsilon.
-    causal: a token sees only those before it (CLIP).
-    activation: GELU in full, or its tanh approximation (SigLIP 2).
-    pooling: the global feature: the `first` token (CLS, stated), the `mean` of the real tokens, or the `last` of them
-        (end of text).
-    projection: how the pooled token becomes joint: `none` needs equal widths, `linear` with or without `bias`,
-        `concepts` hands the mean to `model.concepts`.
-    padding: `masked` tokens are never attended to; `attended` pads every text to `context` and looks at all of it
-        (SigLIP was trained so).
-    cleaning: what is done to a text before the tokenizer: `none`, or `canonical` (punctuation off, lower case).
-    dropout: in training. Open; BERT's own 0.1.
-    weights, tokenizer: where initial weights and the tokenizer come from, see `checkpoint.locate`.
-    """
-
+    # Sizes of the two embedding tables.
     vocabulary: int
     positions: int
+    # Tokens to which a text is cut, including special ones. Open; recipes shorten it per data set.
     context: int
+    # Sizes of the transformer; `feedforward` counts units.
     layers: int
     heads: int
     width: int
     feedforward: int
+    # `post` is BERT (a norm after each residual sum, one on the embeddings), `pre` is CLIP (a norm before
+    # each branch, one at the end).
     norm: Literal["post", "pre"] = "post"
     norm_eps: float = 1e-12
+    # A token attends only to the tokens before it (CLIP).
     causal: bool = False
+    # Exact GELU, or its tanh approximation (SigLIP 2).
     activation: Literal["gelu", "gelu_tanh"] = "gelu"
+    # The global feature: the `first` token (CLS, stated), the `mean` of the real tokens, or the `last` of them (end of
+    # text).
     pooling: Literal["first", "mean", "last"] = "first"
+    # From the pooled token to the joint space: `none` needs equal widths, `linear` may have a `bias`, `concepts` passes
+    # the mean to `model.concepts`.
     projection: Literal["none", "linear", "concepts"] = "none"
     bias: bool = False
+    # `masked` ignores padding; `attended` pads every text to `context` and attends to all of it, as SigLIP's training.
     padding: Literal["masked", "attended"] = "masked"
+    # Cleaning before the tokenizer: `none`, or `canonical` (no punctuation, lower case).
     cleaning: Literal["none", "canonical"] = "none"
+    # Dropout in training. Open; BERT uses 0.1.
     dropout: float = 0.1
+    # Sources of the initial weights and of the tokenizer, see `checkpoint.locate`.
     weights: str = ""
     tokenizer: str = ""
 
@@ -158,22 +152,21 @@ class TextConfig:
 
 @dataclass(frozen=True, slots=True)
 class CorrespondenceConfig:
-    """CCM: learned center queries that a decoder lets look at the local tokens of either modality.
+    """CCM: learned center queries that cross-attend to the local tokens of either modality."""
 
-    centers: C; 0 leaves CCM out. Open: 8.
-    layers, heads: open: 1 and 12. `feedforward` times the width is the hidden layer (open).
-    self_attention: whether centers see each other before they look at the tokens. Open: no.
-    share_queries, share_weights: one set for video and text (stated), or one each (the paper's ablation).
-    dropout: open.
-    """
-
+    # C; 0 disables CCM. Open: 8.
     centers: int = 8
+    # Open, as are `heads` and `feedforward`.
     layers: int = 1
     heads: int = 12
+    # Ratio of the hidden layer's width to the joint width.
     feedforward: int = 4
+    # Centers attend to each other before the tokens. Open: no.
     self_attention: bool = False
+    # One set for video and text (stated), or one each (the paper's ablation).
     share_queries: bool = True
     share_weights: bool = True
+    # Open.
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
@@ -190,28 +183,26 @@ class CorrespondenceConfig:
 
 @dataclass(frozen=True, slots=True)
 class CRETConfig:
-    """One retrieval model.
+    """One retrieval model."""
 
-    name, title: for machines and for people.
-    width: D, the joint width. Likely 768 in the paper: video projected to the text's.
-    frames: how many frames a clip (M = 4, stated), their size (open: 224) and how they become square (open).
-    mean, std: of the pixels in [0, 1], per RGB channel, as the backbone was trained.
-    normalise: whether global features leave as unit vectors, so that inner products are cosines. Open: yes.
-        Centers always do (stated: the similarity is a mean of cosines).
-    score: how features become a score at inference (`library.searching.score`). No feature depends on it.
-    """
-
+    # Identifier, and the title shown to people.
     name: str
     title: str
+    # D, the joint width. Probably 768 in the paper: video projected to the text's.
     width: int
+    # Frames per clip (M = 4, stated), their size (open: 224) and how they are made square (open).
     frames: FrameFormat
+    # Mean and standard deviation of pixels in [0, 1], per RGB channel, as in the backbone's training.
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     video: VideoConfig
     text: TextConfig
     temporal: TemporalConfig = TemporalConfig(layers=0)
     correspondence: CorrespondenceConfig = CorrespondenceConfig(centers=0)
+    # Normalise global features to unit vectors, so that inner products are cosines. Open: yes. Centers are always
+    # unit vectors (stated: the similarity is a mean of cosines).
     normalise: bool = True
+    # The score at inference (`library.searching.score`). No feature depends on it.
     score: ScoreConfig = field(default_factory=ScoreConfig)
 
     def __post_init__(self) -> None:
@@ -246,21 +237,21 @@ class CRETConfig:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; `from_json` gives an equal config."""
+        """Return plain JSON values; `from_json` restores an equal config."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: object) -> Self:
-        """Raises: ModelError that names the first field that is unknown, missing or of the wrong type."""
+        """Build a config. Raises: ModelError that names the first unknown, missing or wrongly typed field."""
         return from_json(cls, values, "")
 
     def differences(self, other: CRETConfig) -> list[str]:
-        """The fields in which `other` differs from this, as 'text.width: 384 → 768': the other's value first."""
+        """Return the fields in which `other` differs from this, as 'text.width: 384 → 768': the other's value first."""
         return differences(self.to_json(), other.to_json())
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
-    """The fields in which two nested objects differ, as 'text.width: 384 → 768': from `there` to `here`."""
+    """Return the fields in which two nested objects differ, as 'text.width: 384 → 768': from `there` to `here`."""
     here, there = flat(here), flat(there)
     return [
         f"{name}: {there.get(name)!r} → {here.get(name)!r}"
@@ -270,7 +261,7 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested names joined by dots: {"text": {"width": 768}} -> {"text.width": 768}."""
+    """Join nested names by dots: {"text": {"width": 768}} -> {"text.width": 768}."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
@@ -278,7 +269,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def from_json(kind: type[T], values: object, path: str) -> T:
-    """Builds the dataclass `kind`, checking every value against its annotation; `path` leads to it ("model.").
+    """Build the dataclass `kind`, checking every value against its annotation; `path` is its prefix ("model.").
 
     Raises: ModelError that names the first field that is unknown, missing or of the wrong type.
     """

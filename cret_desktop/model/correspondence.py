@@ -1,7 +1,7 @@
-"""Cross-modal Correspondence Modelling (CCM): the local features of either modality, gathered by learned centers.
+"""Cross-modal Correspondence Modelling (CCM): learned centers that gather the local features of either modality.
 
-C center queries cross-attend to the local tokens of a video or of a text. What they bring back is compared center by
-center, so center c comes to mean the same thing on both sides. This module never computes a similarity.
+C center queries cross-attend to the local tokens of a video or of a text. The results are compared center by center, so
+center c learns the same meaning on both sides. This module never computes a similarity.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Modality = Literal["video", "text"]
 
 
 class CenterDecoderLayer(nn.Module):
-    """A pre-norm decoder layer: centers [B, C, D] look at tokens [B, P, D] (and first at each other, if configured)."""
+    """A pre-norm decoder layer: centers [B, C, D] attend to tokens [B, P, D], and first to each other if set."""
 
     def __init__(self, width: int, config: CorrespondenceConfig) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class CenterDecoderLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, centers: Tensor, tokens: Tensor, padding: Tensor | None) -> Tensor:
-        """`padding` bool [B, P] is true where there is no token."""
+        """Update the centers; `padding` bool [B, P] is true where there is no token."""
         if self.self_attention is not None and self.self_norm is not None:
             normed = self.self_norm(centers)
             centers = centers + self.dropout(self.self_attention(normed, normed, normed, need_weights=False)[0])
@@ -49,10 +49,10 @@ class CenterDecoderLayer(nn.Module):
 
 
 class Correspondence(nn.Module):
-    """Local tokens [B, P, W] of one modality -> centers [B, C, D], not normalised.
+    """Maps local tokens [B, P, W] of one modality to centers [B, C, D], not normalised.
 
-    Queries and decoder weights are shared by both modalities (stated), or each modality has its own (the ablation).
-    Where the width of its tokens is not D, a modality has a projection of its own.
+    Both modalities share queries and decoder weights (stated), or each has its own (the ablation). A modality with
+    tokens of another width than D has its own projection.
     """
 
     def __init__(self, config: CorrespondenceConfig, width: int, video_width: int, text_width: int) -> None:
@@ -79,7 +79,7 @@ class Correspondence(nn.Module):
         )
 
     def forward(self, tokens: Tensor, modality: Modality, padding: Tensor | None = None) -> Tensor:
-        """tokens [B, P, W]; `padding` bool [B, P] is true where there is no token, and never everywhere in a row."""
+        """Return the centers of tokens [B, P, W]; `padding` bool [B, P] marks missing tokens, never a whole row."""
         tokens = self.inputs[modality](tokens)  # [B, P, D]
         queries = self.queries["shared" if self.share_queries else modality]
         centers: Tensor = queries.expand(len(tokens), -1, -1)  # [C, D] -> [B, C, D]

@@ -1,15 +1,15 @@
-"""Brings a preset's weights from the Hugging Face hub, or a mirror of it (HF_ENDPOINT), into the folder of models.
+"""Downloads a preset's weights from the Hugging Face hub, or a mirror (HF_ENDPOINT), into the folder of models.
 
-A download goes on where the last one stopped, is checked, and becomes a model of ours (`checkpoint.save`) that has been
-tried (`trial`) before it takes its name: a model is there whole, or not at all. Nothing here is ever called but at a
-person's word, and only the preset's own files are asked for.
+A download resumes where the last one stopped. It is checked, converted by `checkpoint.save` and tried by `trial` before
+it takes its final name, so a model is either complete or absent. Downloads start only at the user's request, and
+request only the preset's own files.
 
-Whoever sends a file cannot also be the proof of it. `Offer.commit` and `Offer.pinned` say which files a model is made
-of where that is known; where it is not, the first download is believed, what came is kept in `pins`, and any other
-content is refused from then on. Nothing is asked or fetched without TLS, and no redirect leads out of it.
+The server of a file cannot vouch for it. `Offer.commit` and `Offer.pinned` name the expected files where they are
+known. Otherwise the first download is trusted and recorded in `pins`, and later ones must have the same content. All
+requests use TLS, and redirects to other schemes are refused.
 
-What is under way lies in a folder that none but this person may enter, in files that are opened without following links
-and looked at before a byte is written to them.
+Partial downloads are in a folder that only the user may enter. Files are opened without following links and are
+checked before anything is written to them.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ from cret_desktop.model.presets import preset
 if TYPE_CHECKING:
     import httpx2
 
-RETRIES = 4  # after each of which not one more byte had come
+RETRIES = 4  # consecutive ones without a new byte
 RETRY_SECONDS = 2.0
-STALL_SECONDS = 10.0  # of silence, after which a connection is given up; so long may a cancellation take
+STALL_SECONDS = 10.0  # of silence before a connection is closed; a cancellation may take as long
 TELL_SECONDS = 0.2
-ALLOW_LOOPBACK_HTTP = False  # for a hub on this computer; tests have one
+ALLOW_LOOPBACK_HTTP = False  # for a hub on this computer, as in tests
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MOST_REDIRECTS = 5
-_MOST_MORE = 1.25  # times what an offer says that its weights take up
-_MOST_BESIDE = 128 << 20  # bytes for a tokenizer, and names and shapes of weights
+_MOST_MORE = 1.25  # times the size of the weights in the offer
+_MOST_BESIDE = 128 << 20  # bytes for a tokenizer, and for the names and shapes of weights
 _PIECE = 1 << 18
 _FLOAT32 = 4  # bytes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SIZE = re.compile(r"[0-9]{1,15}")
-_GIT_SHA1 = re.compile(r"[0-9a-f]{40}")  # of small files, which the hub keeps in git itself
+_GIT_SHA1 = re.compile(r"[0-9a-f]{40}")  # of small files, which the hub stores in git itself
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is known of a download before the hub is asked.
+    """A model offered for download, as known without asking the hub.
 
-    parameters: of both towers; the files hold them in float32, and little besides.
+    parameters: of both towers; the files are little more than these in float32.
     languages:  en, or many
-    commit:     of the hub's repository, which is asked for; '' where it is not known
-    pinned:     sha256 by source, as far as they are known; `python -m training.pins` prints both for whoever can ask
+    commit:     of the hub's repository; '' if not known
+    pinned:     known sha256 by source; `python -m training.pins` prints both for anyone who can reach the hub
     """
 
     parameters: int
@@ -80,11 +80,11 @@ class Offer:
 
     @property
     def most_bytes(self) -> int:
-        """Of all files together; what a server announces beyond that is not fetched."""
+        """Upper bound for all files together; a larger announced size is refused."""
         return int(self.about_bytes * _MOST_MORE) + _MOST_BESIDE
 
 
-# No commit and no digest stands here yet: they have to be asked of the hub itself, never taken from elsewhere.
+# Commits and digests are not known yet: they must come from the hub itself.
 OFFERS: dict[str, Offer] = {
     "pe-core-t16": Offer(69_546_112, "Apache-2.0", "en"),
     "pe-core-s16": Offer(87_188_224, "Apache-2.0", "en"),
@@ -96,7 +96,7 @@ OFFERS: dict[str, Offer] = {
 
 
 class Stage(StrEnum):
-    ASKING = "asking"  # the hub, for sizes and digests
+    ASKING = "asking"  # requesting sizes and digests from the hub
     FETCHING = "fetching"
     CHECKING = "checking"
     BUILDING = "building"
@@ -114,7 +114,7 @@ Listener = Callable[[Progress], object]
 
 @dataclass(frozen=True, slots=True)
 class _Remote:
-    """A file as the hub describes it. `digest` is a sha256, or a git blob's sha1; `pinned` a sha256, or ''."""
+    """A file as the hub describes it. `digest` is a sha256 or a git blob's sha1; `pinned` is a sha256 or ''."""
 
     source: str
     url: str
@@ -125,19 +125,19 @@ class _Remote:
 
 
 def sources(config: CRETConfig) -> list[str]:
-    """What a preset needs from the hub, as `checkpoint.locate` names it."""
+    """Return the hub files of a preset, as `checkpoint.locate` names them."""
     wanted = {config.video.weights, config.text.weights, config.text.tokenizer}
     return sorted(source for source in wanted if source.startswith("hub:"))
 
 
 def partial_bytes(name: str, models_folder: Path) -> int:
-    """What an earlier download has left to go on from."""
+    """Return the bytes of an unfinished download that can be resumed."""
     return _fetched(_parts_folder(name, models_folder))
 
 
 def discard_partial(name: str, models_folder: Path) -> None:
     parts = _parts_folder(name, models_folder)
-    if parts.is_symlink():  # whoever put it there, what it leads to is not ours
+    if parts.is_symlink():  # the target of a link is not ours to delete
         parts.unlink()
     shutil.rmtree(parts, ignore_errors=True)
 
@@ -145,10 +145,10 @@ def discard_partial(name: str, models_folder: Path) -> None:
 def download(
     name: str, models_folder: Path, listener: Listener = lambda _: None, token: CancelToken | None = None
 ) -> Manifest:
-    """Fetches, checks and builds the model of a preset; returns what is there then. `listener` hears of it meanwhile.
+    """Download, check and build the model of a preset, or return the existing one. `listener` receives the progress.
 
-    Raises: DownloadCancelled, after which the next call goes on; ModelError for what the hub does not give, gives
-    wrongly or cannot be reached for; StorageError before anything is fetched where there is no room.
+    Raises: DownloadCancelled, after which the next call resumes; ModelError if the hub is unreachable or its files are
+    missing or wrong; StorageError before the download if there is not enough space.
     """
     token = token or CancelToken()
     config = preset(name)
@@ -182,7 +182,7 @@ def download(
 
 
 def ask_for_pin(config: CRETConfig, offer: Offer, folder: Path) -> pins.Pin:
-    """What the hub has of a preset now; small files are fetched into `folder`. Raises: ModelError, StorageError."""
+    """Return the hub's pin of a preset; downloads small files into `folder`. Raises: ModelError, StorageError."""
     remotes = _describe_all(config, offer, pins.Pin(offer.commit))
     small = [remote for remote in remotes if not _SHA256.fullmatch(remote.digest)]
     fetched = _Fetching(folder, small, config, lambda _: None, CancelToken()).fetch()
@@ -195,7 +195,7 @@ def _parts_folder(name: str, models_folder: Path) -> Path:
 
 
 def _private(folder: Path) -> None:
-    """Makes sure of a folder that is ours and that nobody else enters. Raises: OSError, StorageError."""
+    """Create the folder, or check that it is ours, and make it private. Raises: OSError, StorageError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
@@ -215,7 +215,7 @@ def _fetched(parts: Path) -> int:
 
 @contextmanager
 def _alone(parts: Path, config: CRETConfig) -> Iterator[None]:
-    """Two downloads into one file would spoil it."""
+    """Hold the lock of a partial download: two writers would corrupt it. Raises: ModelError."""
     try:
         with FileLock(parts / "lock", timeout=0):
             yield
@@ -224,7 +224,7 @@ def _alone(parts: Path, config: CRETConfig) -> Iterator[None]:
 
 
 def _describe_all(config: CRETConfig, offer: Offer, known: pins.Pin) -> list[_Remote]:
-    """Asks the hub for the files of one commit: what it names first, where none is known. Raises: ModelError."""
+    """Ask the hub for the files of one commit: the known one, else the first one it names. Raises: ModelError."""
     remotes: list[_Remote] = []
     commit = known.commit
     for source in sources(config):
@@ -243,14 +243,14 @@ def _describe_all(config: CRETConfig, offer: Offer, known: pins.Pin) -> list[_Re
 
 
 def _describe(source: str, config: CRETConfig, commit: str, pinned: str) -> _Remote:
-    """Asks the hub for a file's size and digest. Raises: ModelError."""
+    """Ask the hub for a file's size and digest. Raises: ModelError."""
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]  # it is in its __all__
 
     owner, repository, file = source.removeprefix("hub:").split("/", 2)
     url = hf_hub_url(f"{owner}/{repository}", file, revision=commit or None)
-    # What is asked for is public: nobody need be told who asks. What describes a file stands in the first answer that
-    # leads away from the hub.
+    # The files are public, so no credentials are sent. The headers that describe a file are in the first response that
+    # redirects away from the hub.
     with _understood(config, url), _asked("HEAD", url, config, leave_host=False) as response:
         if not response.is_redirect:
             hf_raise_for_status(response)
@@ -267,7 +267,7 @@ def _describe(source: str, config: CRETConfig, commit: str, pinned: str) -> _Rem
         raise _changed(config, url)
     if not _GIT_SHA1.fullmatch(named):
         return _Remote(source, url, int(size), digest, pinned)
-    # All that is fetched is of one commit, whatever is put on top of it meanwhile.
+    # All files come from one commit, even if a newer one appears during the download.
     fixed = hf_hub_url(f"{owner}/{repository}", file, revision=commit or named)
     return _Remote(source, fixed, int(size), digest, pinned, named)
 
@@ -280,13 +280,13 @@ def _changed(config: CRETConfig, url: str) -> ModelError:
 def _asked(
     method: str, url: str, config: CRETConfig, headers: Mapping[str, str] | None = None, *, leave_host: bool = True
 ) -> Iterator[httpx2.Response]:
-    """The answer at the end of a chain of redirects, each of which is looked at; its body is still to be read.
+    """Yield the response at the end of a chain of checked redirects; its body is still unread.
 
-    leave_host: whether one to another host is followed; without, its answer is the last. Raises: ModelError.
+    leave_host: follow redirects to other hosts; otherwise return the redirect. Raises: ModelError.
     """
     from huggingface_hub import get_session
 
-    sent = {"Accept-Encoding": "identity", **(headers or {})}  # compressed, a range would be one of other bytes
+    sent = {"Accept-Encoding": "identity", **(headers or {})}  # a range of a compressed response covers other bytes
     for _ in range(_MOST_REDIRECTS + 1):
         _check_address(url, config)
         with get_session().stream(method, url, headers=sent, timeout=STALL_SECONDS, follow_redirects=False) as response:
@@ -299,7 +299,7 @@ def _asked(
 
 
 def _check_address(url: str, config: CRETConfig) -> None:
-    """Raises: ModelError for an address that anybody on the way could answer for."""
+    """Raise a ModelError for an unencrypted address, which an intermediary could answer."""
     parts = urlsplit(url)
     local = ALLOW_LOOPBACK_HTTP and parts.scheme == "http" and parts.hostname in _LOOPBACK
     if parts.scheme != "https" and not local:
@@ -311,7 +311,7 @@ def _host(url: str) -> str:
 
 
 def _check_room(parts: Path, remotes: list[_Remote], config: CRETConfig) -> None:
-    """What was fetched and the model that is made of it lie beside each other for a moment."""
+    """Check that there is space for the files and the model built from them at once. Raises: StorageError."""
     needed = 2 * sum(remote.size for remote in remotes) - _fetched(parts)
     free = shutil.disk_usage(parts).free
     if needed > free:
@@ -321,7 +321,7 @@ def _check_room(parts: Path, remotes: list[_Remote], config: CRETConfig) -> None
 
 
 class _Fetching:
-    """The files of one model, one after the other."""
+    """Downloads the files of one model, one after the other."""
 
     def __init__(
         self, parts: Path, remotes: list[_Remote], config: CRETConfig, listener: Listener, token: CancelToken
@@ -332,22 +332,22 @@ class _Fetching:
         self._listener = listener
         self._token = token
         self._total = sum(remote.size for remote in remotes)
-        self._before = 0  # bytes of the files that are done
+        self._before = 0  # bytes of the finished files
         self._told = 0.0
 
     def fetch(self) -> dict[str, Path]:
-        """-> the files by source, checked."""
-        # What was begun belongs to one content: the name says which.
+        """Download and check the files; return them by source."""
+        # The name of a file contains its digest, so a partial file belongs to one content.
         files = {
             remote.source: self._parts / f"{remote.digest[:16]}-{Path(remote.source).name}" for remote in self._remotes
         }
         known = {*files.values(), *map(_part_of, files.values()), self._parts / "lock"}
-        for old in self._parts.iterdir():  # of another version of the file
+        for old in self._parts.iterdir():  # files of another version
             if old not in known and not stat.S_ISDIR(old.lstat().st_mode):
                 old.unlink()
         for remote in self._remotes:
             file, part = files[remote.source], _part_of(files[remote.source])
-            if _own_size(file) == remote.size:  # fetched before, and checked again: a name proves nothing
+            if _own_size(file) == remote.size:  # downloaded before; checked again, because the name proves nothing
                 self._check(remote, file)
             else:
                 file.unlink(missing_ok=True)
@@ -370,7 +370,7 @@ class _Fetching:
             self._stop_if_cancelled()
 
     def _append(self, remote: _Remote, part: Path, have: int) -> None:
-        """Fetches what is missing, or all of it from a server that cannot begin in the middle."""
+        """Download the missing part, or everything if the server ignores the range."""
         with _asked("GET", remote.url, self._config, {"Range": f"bytes={have}-"}) as response:
             response.raise_for_status()
             goes_on = response.status_code == 206 and f"bytes {have}-" in response.headers.get("Content-Range", "")
@@ -408,7 +408,7 @@ def _part_of(file: Path) -> Path:
 
 
 def _own_size(file: Path) -> int:
-    """Of a file that only we can have made; anything else of that name is taken away, and is no byte of ours."""
+    """Return the size of a file that only we can have written; delete any other file of that name and return 0."""
     try:
         found = file.lstat()
     except FileNotFoundError:
@@ -420,7 +420,7 @@ def _own_size(file: Path) -> int:
 
 
 def _open_own(file: Path, have: int) -> IO[bytes]:
-    """Opens for writing behind the first `have` bytes, which are kept. Raises: OSError, Unusable."""
+    """Open for writing after the first `have` bytes, which are kept. Raises: OSError, Unusable."""
     if _own_size(file) != have:
         file.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -434,7 +434,7 @@ def _open_own(file: Path, have: int) -> IO[bytes]:
 
 
 def _digest(file: Path, remote: _Remote | None = None) -> str:
-    """The sha256, or what the hub gives in its place for a small file."""
+    """Return the sha256, or the git blob's sha1 if the hub describes `remote` by one."""
     digest = hashlib.sha256()
     if remote is not None and not _SHA256.fullmatch(remote.digest):
         digest = hashlib.sha1(b"blob %d\0" % remote.size, usedforsecurity=False)
@@ -445,14 +445,14 @@ def _digest(file: Path, remote: _Remote | None = None) -> str:
 
 
 def _build(config: CRETConfig, files: Mapping[str, Path], folder: Path, offer: Offer) -> None:
-    """Makes a model's folder of the files. Raises: ModelError for weights that do not fit the preset."""
+    """Build a model's folder from the files. Raises: ModelError for weights that do not fit the preset."""
     from cret_desktop.model.transforms import Tokenizer
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     source = config.text.tokenizer
     tokenizer = files.get(source) or checkpoint.locate(source)
-    if tokenizer.suffix == ".gz":  # CLIP's list of merges, as a tokenizer.json
+    if tokenizer.suffix == ".gz":  # CLIP's list of merges; convert it to a tokenizer.json
         Tokenizer(tokenizer, config.text).save(folder / checkpoint.TOKENIZER)
         tokenizer = folder / checkpoint.TOKENIZER
     model = checkpoint.initialise(config, files=files)
@@ -461,7 +461,7 @@ def _build(config: CRETConfig, files: Mapping[str, Path], folder: Path, offer: O
     checkpoint.save(model, folder, tokenizer, card)
 
 
-# --- what can go wrong on the way -------------------------------------------------------------------------------------
+# --- errors on the way ------------------------------------------------------------------------------------------------
 
 
 def _network_errors() -> tuple[type[Exception], ...]:
@@ -472,7 +472,7 @@ def _network_errors() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def _understood(config: CRETConfig, url: str) -> Iterator[None]:
-    """The hub's errors as one sentence that says what to do."""
+    """Convert the hub's errors into one sentence that names the remedy."""
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 
     unreachable: tuple[type[Exception], ...] = (*_network_errors(), HfHubHTTPError)

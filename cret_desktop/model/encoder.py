@@ -1,8 +1,8 @@
-"""The model as the library sees it: numpy in, numpy out (the ports `Model`, `VideoEncoder`, `TextEncoder`).
+"""The model behind the library's ports `Model`, `VideoEncoder` and `TextEncoder`: numpy in, numpy out.
 
-`open_model` reads a config.json and nothing else. Weights are loaded on first use, each side for itself, so a search
-never loads the video tower, and what only needs to know the model never imports torch. A GPU whose memory does not
-suffice gets smaller batches; one that fails is left for the CPU, and `Model.device_lost` says so.
+`open_model` reads only config.json. Each side loads its weights on first use, so a search never loads the video tower,
+and describing a model never imports torch. If a GPU runs out of memory, batches become smaller. If it fails, the model
+moves to the CPU, and `Model.device_lost` reports it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from cret_desktop.model import checkpoint, foreign, trial
 from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.presets import PRESETS
 
-# torch takes seconds to import. This module is read by every command, so it imports torch in the functions that load
-# weights, and nowhere else.
+# torch takes seconds to import. Every command imports this module, so only the functions that load weights import
+# torch.
 if TYPE_CHECKING:
     import torch
 
@@ -39,26 +39,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLIPS_AT_ONCE = 64  # on a GPU; halved when its memory does not suffice
+CLIPS_AT_ONCE = 64  # on a GPU; halved when it runs out of memory
 TEXTS_AT_ONCE = 64
-# How torch's errors begin where it is the device that failed, and not what was asked of it.
+# Beginnings of torch's errors for a failed device, as opposed to an invalid operation.
 _DEVICE_FAILED = re.compile(r"(CUDA|HIP|MPS|cuDNN|cuBLAS|CUDNN|CUBLAS)\b.*(error|failed|STATUS)")
 
 
 def model_folders(name: str) -> tuple[Path, ...]:
-    """Where a model of this name may lie: shipped with the app, or in the user's own data folder."""
+    """Return the possible folders of a model: shipped with the app, or in the user's data folder."""
     return paths.resource("models", name), user_models() / name
 
 
 def user_models() -> Path:
-    """The folder of the models that a person has imported."""
+    """Return the folder of the user's own models."""
     return paths.data_folder() / "models"
 
 
 def open_model(name_or_folder: str, device: str = "auto") -> Model:
-    """Opens a model by its name (see `presets.PRESETS`) or by its folder. Reads its description only.
+    """Open a model by its name (see `presets.PRESETS`) or its folder, reading only its description.
 
-    device: auto, cuda, mps or cpu; whether there is such a device turns out when weights are loaded.
+    device: auto, cuda, mps or cpu; its availability is checked when weights are loaded.
     Raises: ModelError.
     """
     folders = model_folders(name_or_folder)
@@ -78,7 +78,7 @@ def open_model(name_or_folder: str, device: str = "auto") -> Model:
 
 
 def available_devices() -> list[str]:
-    """The kinds of device that this computer and this build of torch have, the fastest first."""
+    """Return the kinds of device that this computer and this build of torch support, fastest first."""
     import torch
 
     kinds: dict[str, Callable[[], bool]] = {
@@ -90,7 +90,7 @@ def available_devices() -> list[str]:
 
 
 def choose_device(device: str) -> torch.device:
-    """Raises: ModelError for a device that this computer, or this build of torch, does not have."""
+    """Return the torch device. Raises: ModelError for one that this computer or this build of torch lacks."""
     import torch
 
     if device not in DEVICES:
@@ -104,7 +104,7 @@ def choose_device(device: str) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """A device in words, for people and bug reports."""
+    """Describe a device for people and bug reports."""
     import torch
 
     if device.type != "cuda":
@@ -114,7 +114,7 @@ def describe_device(device: torch.device) -> str:
 
 
 class Placement:
-    """Where both sides of a model run: as was asked for, and on the CPU from the moment that a GPU fails.
+    """The device of both sides of a model: the requested one, or the CPU after a GPU has failed.
 
     A process whose GPU has failed cannot use it again. `lost` is then a message about it, until then None.
     """
@@ -124,7 +124,7 @@ class Placement:
         self.lost: Message | None = None
 
     def choose(self) -> torch.device:
-        """Raises: ModelError for a device that is not here."""
+        """Return the device to use. Raises: ModelError for one that is not available."""
         return choose_device("cpu" if self.lost else self._requested)
 
     def give_up(self, failure: _DeviceLost) -> None:
@@ -133,12 +133,12 @@ class Placement:
 
 
 class _DeviceLost(Exception):
-    """A GPU failed; its own words."""
+    """A GPU failed; the message is torch's."""
 
 
 @contextmanager
 def _noticing_loss() -> Iterator[None]:
-    """Raises: _DeviceLost in place of torch's own error."""
+    """Raise _DeviceLost in place of torch's own error for a failed device."""
     try:
         yield
     except RuntimeError as error:
@@ -151,12 +151,12 @@ def _noticing_loss() -> Iterator[None]:
 def _is_out_of_memory(error: RuntimeError) -> bool:
     import torch
 
-    # Not every allocation goes through torch's allocator, and on Apple's GPUs none says so by its type.
+    # Some allocations bypass torch's allocator, and on Apple's GPUs no error has the type.
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
 
 
 class Model:
-    """Both encoders of one model, and what must be known of it."""
+    """Both encoders of one model, and its description."""
 
     def __init__(self, manifest: Manifest, device: str = "auto") -> None:
         self._manifest = manifest
@@ -164,7 +164,7 @@ class Model:
 
     @property
     def device_lost(self) -> Message | None:
-        """See `library.ports.Model`."""
+        """Message about a failed GPU, as in `library.ports.Model`."""
         return self._placement.lost
 
     @cached_property
@@ -181,7 +181,7 @@ class Model:
         )
 
     def check_files(self) -> None:
-        """Raises: ModelError that says what to do where a file of the model is missing. Reads no weights."""
+        """Raise a ModelError that names the remedy if a file of the model is missing. Reads no weights."""
         for source in self._manifest.files:
             checkpoint.locate(source, self._manifest.folder)
 
@@ -195,7 +195,7 @@ class Model:
 
 
 class VideoEncoder:
-    """Encodes clips; see `library.ports`. One thread at a time encodes, others wait."""
+    """Encodes clips; see `library.ports`. One thread encodes at a time, others wait."""
 
     def __init__(self, manifest: Manifest, placement: Placement) -> None:
         self._manifest = manifest
@@ -206,7 +206,7 @@ class VideoEncoder:
         self._lock = threading.Lock()
 
     def encode(self, frames: Frames) -> Features:
-        """uint8 RGB [N, M, H, W, 3] -> globals [N, M, D], centers [N, C, D], float32.
+        """Encode uint8 RGB [N, M, H, W, 3] to float32 globals [N, M, D] and centers [N, C, D].
 
         Raises: ModelError; ValueError for another shape or type of array.
         """
@@ -229,7 +229,7 @@ class VideoEncoder:
         return _joined([empty, *batches])
 
     def release(self) -> None:
-        """Lets go of the weights and gives the GPU's memory back. The next `encode` loads them again."""
+        """Drop the weights and free the GPU's memory. The next `encode` loads them again."""
         with self._lock:
             device = self._device() if self._model is not None else None
             self._model = None
@@ -269,8 +269,8 @@ class VideoEncoder:
         if self._workers is None:
             yield from self._batches_on_gpu(model, frames)
         else:
-            # A clip a thread: several threads in one operator wait for each other at its end, spinning, and where
-            # decoders want the cores, too, that took five times as long as this does.
+            # One clip per thread: threads within one operator spin while they wait for each other. That took five
+            # times as long while decoders used the cores, too.
             yield from self._workers.map(
                 partial(self._encode_batch, model), (frames[i : i + 1] for i in range(len(frames)))
             )
@@ -290,7 +290,7 @@ class VideoEncoder:
             else:
                 start += len(batch)
                 continue
-            # Only out here is the failed pass's traceback gone, which held on to its tensors.
+            # Only here has the traceback of the failed pass been dropped, and with it the pass's tensors.
             _empty_cache()
 
     def _encode_batch(self, model: CRET, frames: Frames) -> Features:
@@ -314,7 +314,7 @@ class TextEncoder:
         self._lock = threading.Lock()
 
     def encode(self, texts: Sequence[str]) -> Features:
-        """-> globals [N, D], centers [N, C, D], float32. Raises: ModelError."""
+        """Encode texts to float32 globals [N, D] and centers [N, C, D]. Raises: ModelError."""
         try:
             return self._encode(texts)
         except _DeviceLost as failure:
@@ -377,7 +377,7 @@ def _no_memory() -> ModelError:
 
 
 def _empty_cache() -> None:
-    """Raises: _DeviceLost."""
+    """Free the GPU's cached memory. Raises: _DeviceLost."""
     import torch
 
     with _noticing_loss():
@@ -386,7 +386,7 @@ def _empty_cache() -> None:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """For importing torch: almost all that it makes stays, and looking for garbage in it takes a tenth of the time."""
+    """Pause the garbage collector while importing torch: it finds almost nothing and takes a tenth of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -397,7 +397,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _use_one_thread() -> None:
-    """Keeps the calling thread's operators on it: a query is too little to share, a clip has a thread of its own."""
+    """Run the calling thread's operators on it alone: a query is too small to share, a clip has its own thread."""
     import torch
 
     torch.set_num_threads(1)
@@ -405,7 +405,7 @@ def _use_one_thread() -> None:
 
 @contextmanager
 def _autocast(device: torch.device) -> Iterator[None]:
-    """bfloat16 where the GPU has it, else float16; full precision on CPUs and Apple's GPUs."""
+    """Use bfloat16 if the GPU supports it, else float16; full precision on CPUs and Apple's GPUs."""
     import torch
 
     if device.type != "cuda":

@@ -1,8 +1,8 @@
-"""What the configuration of a model from elsewhere may ask for, and whether its weights fit it.
+"""Limits for the configuration of an untrusted model, and the check that its weights fit it.
 
-A configuration may not send timm to the network or to another file, may not name files outside of its folder, and may
-not ask for more than a model has. Reading it costs nothing; `check_fits` loads torch, and is called where memory and
-time are bounded (`trial`).
+A configuration may not direct timm to the network or to another file, may not name files outside its folder, and may
+not request unreasonable sizes. `check` only reads values. `check_fits` loads torch, and runs where memory and time
+are bounded (`trial`).
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from cret_desktop.model import bounded_json, checkpoint
 from cret_desktop.model.checkpoint import CARD, CONFIG, TOKENIZER, WEIGHTS, Manifest
 from cret_desktop.model.config import MOST_LAYERS
 
-# Bytes. A tokenizer's are bounded by `tokenizer_file`, too.
+# Bytes. `tokenizer_file` bounds tokenizers, too.
 LARGEST = {CONFIG: checkpoint.LARGEST_CONFIG, TOKENIZER: 128 << 20, CARD: 1 << 20, WEIGHTS: 16 << 30}
-_BACKBONE = re.compile(r"[A-Za-z0-9_.]+")  # no `hf-hub:` or `local-dir:` before it
-# Of timm.create_model: these read files, use the network or return something that is no plain model.
+_BACKBONE = re.compile(r"[A-Za-z0-9_.]+")  # without the prefixes `hf-hub:` and `local-dir:`
+# Of timm.create_model: these read files, use the network, or return something other than a plain model.
 _FORBIDDEN_OPTIONS = re.compile(r"pretrained.*|checkpoint_path|cache_dir|scriptable|exportable|no_jit|features_only")
-_COUNTS = re.compile(r".*(layers|depth|blocks|repeat|stages).*")  # options that say how often something is built
-_WIDEST = 1 << 20  # of any other option
+_COUNTS = re.compile(r".*(layers|depth|blocks|repeat|stages).*")  # options that count repeated parts
+_WIDEST = 1 << 20  # bound of any other option
 _MOST_OPTIONS = 64
 _LONGEST_OPTION = 200  # characters
 
 
 def check(manifest: Manifest, source: Path | None = None) -> None:
-    """Raises: ModelError for what `checkpoint` and timm would follow out of the model's folder, or drown in.
+    """Raise a ModelError if the model would make `checkpoint` or timm leave its folder or exhaust memory.
 
-    source: what the person has named, where that is not the model's folder.
+    source: the path that the user named, if it is not the model's folder.
     """
     source, config = source or manifest.folder, manifest.config
     if set(manifest.files) != {WEIGHTS, TOKENIZER}:
@@ -71,7 +71,7 @@ def _numbers(value: Any) -> list[int | float]:
 
 
 def check_fits(manifest: Manifest) -> None:
-    """Builds the model without memory for its weights and compares names and shapes. Raises: ModelError."""
+    """Build the model without memory for its weights and compare names and shapes. Raises: ModelError."""
     import torch
     from safetensors import safe_open
 
@@ -83,7 +83,7 @@ def check_fits(manifest: Manifest) -> None:
             expected = {name: list(tensor.shape) for name, tensor in CRET(manifest.config).state_dict().items()}
     except ModelError:
         raise
-    except Exception as error:  # whatever timm makes of a configuration that it was not made for
+    except Exception as error:  # timm may raise anything for an invalid configuration
         raise ModelError("model.unbuildable", reason=reason_of(error)) from error
     with checkpoint.reading_tensors(file), safe_open(file, framework="pt") as stored:
         found = {name: list(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118

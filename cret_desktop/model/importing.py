@@ -1,11 +1,11 @@
-"""Takes a model that somebody else made, a folder or a zip, into the folder of models.
+"""Imports a model from elsewhere, a folder or a zip, into the folder of models.
 
-What comes from elsewhere is not trusted: only the four files of a model are looked at, nothing is unpacked by the name
-it carries, sizes are bounded before anything is written, a configuration may not send timm to the network or to another
-file (`foreign`), every file must be the one that config.json describes, and the whole is tried in a process of its own
-(`trial`). A model is there whole, or not at all.
+The source is not trusted. Only the four files of a model are read, and no member of a zip chooses its own path. Sizes
+are bounded before anything is written. A configuration may not direct timm to the network or to another file
+(`foreign`). Every file must match config.json, and the model is tried in a separate process (`trial`). A model is
+imported completely or not at all.
 
-This module never runs what a file holds and never replaces a model that is there.
+This module executes no content of files and never replaces an existing model.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from cret_desktop.model.checkpoint import CONFIG, TOKENIZER, WEIGHTS, Manifest
 from cret_desktop.model.foreign import LARGEST
 
 _REQUIRED = (CONFIG, WEIGHTS, TOKENIZER)
-_LARGEST_RATIO = 200  # of a zip's member to what it takes up; weights hardly shrink, texts twentyfold
+_LARGEST_RATIO = 200  # of a member's size to its compressed size; weights hardly compress, texts twentyfold
 _PIECE = 1 << 20
-_SMALL = 1 << 16  # bytes packed, below which the ratio says little
+_SMALL = 1 << 16  # compressed bytes, below which the ratio says little
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
 
 def import_model(source: Path, models_folder: Path, name: str | None = None) -> Manifest:
-    """Copies the model into `models_folder`, under `name` or the one it has; returns what it is there.
+    """Copy the model into `models_folder`, as `name` or under its own name; return the copy's manifest.
 
     source: a model's folder, or a zip with its files at the top or in one folder.
-    Importing a model again that is there already changes nothing.
+    Importing an existing model again changes nothing.
 
-    Raises: ModelError for what is not a model of ours, is damaged, or bears the name of another; StorageError.
+    Raises: ModelError for a source that is not a model, is damaged, or has the name of another model; StorageError.
     """
     try:
         with ExitStack() as opened:
@@ -54,7 +54,7 @@ def import_model(source: Path, models_folder: Path, name: str | None = None) -> 
             models_folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".import-", dir=models_folder) as temporary:
                 return _bring_in(files, source, Path(temporary) / "model", models_folder, name)
-    # zipfile passes on what its decompressors and its own reading of numbers raise.
+    # zipfile lets errors of its decompressors and parsers through.
     except (
         zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, struct.error,
         zlib.error, lzma.LZMAError, OverflowError,
@@ -95,7 +95,7 @@ def _bring_in(
 
 @contextmanager
 def _named(source: Path, folder: Path) -> Iterator[None]:
-    """Errors name what the person has given, not the copy of it that is being made."""
+    """Make errors name the user's path instead of the temporary copy's."""
     try:
         yield
     except ModelError as error:
@@ -109,11 +109,11 @@ def _fingerprint(folder: Path) -> str | None:
         return None
 
 
-# What is offered
+# Reading the source
 
 
 def _files_of_folder(folder: Path) -> dict[str, Opener]:
-    """A model's own files; others in the folder are left where they are."""
+    """Return openers of a model's own files; other files in the folder are ignored."""
     for name in LARGEST:
         if (folder / name).is_symlink():
             raise ModelError("import.link", folder=folder, file=name)
@@ -125,7 +125,7 @@ def _opener(file: Path) -> Opener:
 
 
 def _files_of_zip(source: Path, opened: ExitStack) -> dict[str, Opener]:
-    """Raises: ModelError for a member that is no file of a model, is there twice, or would unpack to too much."""
+    """Return openers of the members. Raises: ModelError for foreign, repeated or excessively large ones."""
     archive = opened.enter_context(zipfile.ZipFile(source))
     members: dict[str, zipfile.ZipInfo] = {}
     folders = set()
@@ -153,7 +153,7 @@ def _member_opener(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Opener:
 
 
 def _copy(open_file: Opener, target: Path, most: int, source: Path) -> None:
-    """Copies bytes, never more than `most`: sizes that a zip or config.json state may be lies."""
+    """Copy at most `most` bytes: the sizes in a zip or in config.json may be false. Raises: ModelError."""
     with open_file() as reading, target.open("xb") as writing:
         written = 0
         while piece := reading.read(_PIECE):

@@ -1,4 +1,4 @@
-"""Which models are on this computer, and taking one away. Reads descriptions only, never weights."""
+"""The installed models, and their removal. Reads only descriptions, never weights."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cret_desktop.model.encoder import Model, user_models
 
 
 def installed() -> dict[str, Manifest]:
-    """The models that can be opened by name, those that ship with the app first; damaged ones are left out."""
+    """Return the models that can be opened by name, those shipped with the app first, without damaged ones."""
     found: dict[str, Manifest] = {}
     for place in (paths.resource("models"), user_models()):
         for file in sorted(place.glob(f"*/{checkpoint.CONFIG}")):
             folder = file.parent
-            if folder.name.startswith(".") or folder.name in found:  # one is being made, or hides behind the app's own
+            if folder.name.startswith(".") or folder.name in found:  # unfinished, or hidden by a shipped model
                 continue
             try:
                 manifest = checkpoint.read_manifest(folder)
@@ -34,23 +34,23 @@ def installed() -> dict[str, Manifest]:
 
 
 def size_of(manifest: Manifest) -> int:
-    """Bytes of all files that the model is made of."""
+    """Return the bytes of all the model's files."""
     return sum(record.size for record in manifest.files.values())
 
 
 def is_removable(manifest: Manifest) -> bool:
-    """Whether a person has brought the model here."""
+    """Return whether the model is the user's own."""
     return manifest.folder.parent == user_models()
 
 
 def with_fingerprint(fingerprint: str, device: str) -> Model | None:
-    """The model here that made embeddings of this fingerprint, whatever it is called by now."""
+    """Return the installed model with this fingerprint, whatever its name, or None."""
     manifests = (manifest for manifest in installed().values() if manifest.fingerprint == fingerprint)
     return next((Model(manifest, device) for manifest in manifests), None)
 
 
 def remove(name: str) -> None:
-    """Deletes a model that a person has brought here, whole or not at all. Raises: ModelError, StorageError."""
+    """Delete one of the user's models, completely or not at all. Raises: ModelError, StorageError."""
     manifest = installed().get(name)
     if manifest is None or not is_removable(manifest):
         raise ModelError("model.not-removable", name=name)

@@ -1,8 +1,8 @@
-"""What downloads have been: the commit and the sha256 of every file, from the first time on.
+"""The record of downloads: the commit and the sha256 of every file of a model's first download.
 
-The first download of a model is believed where `downloads.OFFERS` knows nothing better; every later one has to bring
-the same files. The record lies in the folder of models, and outlives the models: to delete and to download again is no
-way around it. A person who wants another content after all deletes the record.
+Without a pin in `downloads.OFFERS` the first download of a model is trusted; later ones must have the same files. The
+record is in the folder of models and survives the models, so deleting a model does not bypass it. Users who want
+different content delete the record.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class Pin:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def with_more(self, commit: str, files: Mapping[str, str]) -> Pin:
-        """What is known better comes before what is remembered."""
+        """Return this pin, with the given commit and digests taking precedence."""
         return Pin(commit or self.commit, {**self.files, **files})
 
 
 def known(models_folder: Path, name: str) -> Pin:
-    """What came the first time. Raises: ModelError for a record that cannot be read."""
+    """Return the pin of a model's first download, or an empty one. Raises: ModelError for an unreadable record."""
     return _read(models_folder).get(name, Pin())
 
 
 def remember(models_folder: Path, name: str, pin: Pin) -> None:
-    """Raises: ModelError, OSError."""
+    """Add a model's pin to the record. Raises: ModelError, OSError."""
     found = {**_read(models_folder), name: pin}
     bounded_json.replace(models_folder / RECORD, {known: asdict(kept) for known, kept in found.items()})
 

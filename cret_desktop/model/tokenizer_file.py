@@ -1,10 +1,10 @@
-"""What a tokenizer.json from elsewhere may hold, checked before the library that runs it sees the file.
+"""Checks an untrusted tokenizer.json before the library loads it.
 
-The library's components are a language: a regular expression may take for ever, a replacement may make a text a million
-times as long, an id may lie beyond the model's vocabulary, and whatever surprises the library ends in a panic. So the
-file is read here first. It may use the components that the tokenizers of BERT, CLIP, SigLIP, GPT-2 and SentencePiece
-are made of, with regular expressions that are known to be fast, replacements that never make a text longer, and ids
-within the model's vocabulary. `trial` then tries what passed.
+The library's components form a language: a regular expression may not terminate, a replacement may lengthen a text a
+million times, an id may exceed the model's vocabulary, and unexpected input makes the library panic. So this module
+checks the file first. It admits the components of the tokenizers of BERT, CLIP, SigLIP, GPT-2 and SentencePiece, with
+regular expressions that are known to be fast, replacements that never lengthen a text, and ids within the model's
+vocabulary. `trial` then tries the admitted file.
 
 This module never imports the tokenizers library.
 """
@@ -22,17 +22,17 @@ from cret_desktop.model import bounded_json
 from cret_desktop.model.config import TextConfig
 
 LARGEST = 128 << 20  # bytes; SigLIP 2's has 34 million
-_MOST_STEPS = 12  # normalizers, or pre-tokenizers, after each other
+_MOST_STEPS = 12  # consecutive normalizers or pre-tokenizers
 _MOST_ADDED = 20_000
-_MOST_PIECES = 8  # of a template
-_LONGEST_WORD = 1024  # characters of a vocabulary's word
+_MOST_PIECES = 8  # in a template
+_LONGEST_WORD = 1024  # characters of a word in the vocabulary
 _LONGEST_MARK = 16  # characters of prefixes, patterns and replacements
-_LONGEST_CHARSMAP_ENTRY = 64  # bytes that SentencePiece's table may put in one letter's place; NFKC needs 33
+_LONGEST_CHARSMAP_ENTRY = 64  # bytes by which SentencePiece's table may replace one letter; NFKC needs 33
 
 _CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
 _GPT2 = r"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-# Of the published tokenizers, and of `transforms.clip_tokenizer`. None can go back over what it has read, but for the
-# one character of `\s+(?!\S)`.
+# From the published tokenizers and `transforms.clip_tokenizer`. None backtracks, except over the one character of
+# `\s+(?!\S)`.
 REGEXES = frozenset(
     {
         rf"{_CONTRACTIONS}|\p{{L}}+|\p{{N}}|[^\s\p{{L}}\p{{N}}]+",
@@ -51,7 +51,7 @@ REGEXES = frozenset(
 
 
 def check(content: bytes, file: Path | str, config: TextConfig) -> None:
-    """Raises: ModelError, one sentence that names the file, for what a tokenizer of this model must not hold."""
+    """Raise a ModelError, one sentence that names the file, for a tokenizer that this model must not use."""
     if len(content) > LARGEST:
         raise bounded_json.refused(file, Message("model.large", most=LARGEST))
     value = bounded_json.parse(content, file)
@@ -62,7 +62,7 @@ def check(content: bytes, file: Path | str, config: TextConfig) -> None:
 
 
 class _Unfit(Exception):
-    """What the tokenizer does that it must not: a part of a sentence."""
+    """A forbidden property of the tokenizer, as a part of a sentence."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(message)
@@ -75,7 +75,7 @@ def _require(condition: bool, message: Message) -> None:
 
 
 def _valid(condition: bool, part: str) -> None:
-    """Raises: _Unfit that names a part of the file."""
+    """Raise _Unfit that names a part of the file, unless `condition` holds."""
     if not condition:
         raise _Unfit(Message("tokenizer.part", part=part))
 
@@ -130,7 +130,7 @@ def _is_pattern(value: Any) -> bool:
 
 
 def _is_charsmap(value: Any) -> bool:
-    """SentencePiece's table of letters: the size of a trie, the trie, the texts it leads to, each ended by 0."""
+    """Return whether this is SentencePiece's table: a trie's size, the trie, and its target texts, each ended by 0."""
     if value is None:
         return True
     if not isinstance(value, str) or len(value) > 2 << 20:
@@ -145,7 +145,7 @@ def _is_charsmap(value: Any) -> bool:
     return all(len(entry) <= _LONGEST_CHARSMAP_ENTRY for entry in table[4 + size :].split(b"\0"))
 
 
-# What each component may have beside its type; every key may be left out but those that are named as needed.
+# Permitted settings of each component besides its type. All are optional, except those required in `_steps`.
 _NORMALIZERS: Mapping[str, Mapping[str, Rule]] = {
     "BertNormalizer": {
         "clean_text": _is_flag, "handle_chinese_chars": _is_flag, "strip_accents": _or_none(_is_flag),
@@ -248,7 +248,7 @@ class _Check:
             _require(fits, Message("tokenizer.setting", step=what, name=name))
 
     def _padding(self, value: Any) -> None:
-        """Never used: texts are padded as the model's configuration says."""
+        """Check the padding. It has no effect: texts are padded as the model's configuration defines."""
         if value is None:
             return
         _valid(isinstance(value, dict), "padding")
@@ -270,7 +270,7 @@ class _Check:
             _require("content" in token, Message("tokenizer.missing", step="token", name="content"))
         return list(value)
 
-    # Steps that a text goes through
+    # The steps of a text
 
     def _steps(self, value: Any, members: str, kinds: Mapping[str, Mapping[str, Rule]]) -> None:
         steps = self._flat(value, members, 0)
@@ -284,16 +284,16 @@ class _Check:
             for name in needed:
                 _require(name in step, Message("tokenizer.missing", step=str(kind), name=name))
             if kind == "Replace":
-                # Nothing may grow: a few replacements of one letter by sixteen would fill any memory.
+                # No replacement may lengthen: a few that turn one letter into sixteen would fill any memory.
                 shortest = len(step["pattern"].get("String", "x"))
                 _require(len(step["content"]) <= shortest, Message("tokenizer.longer"))
-        # Each writes a text's bytes as letters, or puts something before it.
+        # Each writes a text's bytes as letters, or prepends something.
         for kind in ("ByteLevel", "Prepend", "Metaspace", "Precompiled", "NFKC", "NFKD"):
             times = sum(_part(step, "type") == kind for step in steps)
             _require(times <= 1, Message("tokenizer.repeated-step", count=times, kind=kind))
 
     def _flat(self, value: Any, members: str, depth: int) -> list[dict[str, Any]]:
-        """The steps of sequences within sequences, one after the other."""
+        """Return the steps of nested sequences as one list."""
         if value is None:
             return []
         _valid(isinstance(value, dict), members)
@@ -307,7 +307,7 @@ class _Check:
         _valid(all(isinstance(item, dict) for item in inner), members)
         return [step for item in inner for step in self._flat(item, members, depth + 1)]
 
-    # What comes before and after a text
+    # Tokens before and after a text
 
     def _post_processor(self, value: Any) -> None:
         steps = self._flat(value, "processors", 0)
@@ -316,7 +316,7 @@ class _Check:
         _require(longer < self._config.context, Message("tokenizer.adds", count=longer))
 
     def _processor(self, step: dict[str, Any]) -> int:
-        """-> how many tokens it adds to a text"""
+        """Check a processor and return the number of tokens it adds to a text."""
         match _part(step, "type"):
             case "ByteLevel":
                 self._settings(
@@ -375,7 +375,7 @@ class _Check:
                     known = kind == "SpecialToken" and isinstance(name, str) and name in lengths
                     _valid(known, "TemplateProcessing")
                     added += lengths[str(name)]
-            # Pairs are never encoded, and some files keep an empty or wrong template for them.
+            # Pairs are never encoded, and some files have an empty or wrong template for them.
             _require(which == "pair" or seen == sequences, Message("tokenizer.text-once"))
             longest = added if which == "single" else longest
         return longest
@@ -383,7 +383,7 @@ class _Check:
     # The model
 
     def _model(self, model: dict[str, Any]) -> int:
-        """-> how many words it knows"""
+        """Check the model and return the number of words in its vocabulary."""
         kind = _part(model, "type")
         match kind:
             case "BPE":
@@ -393,7 +393,7 @@ class _Check:
                     model, ("type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab")
                 )
                 _valid(_is_text(_part(model, "continuing_subword_prefix")), "continuing_subword_prefix")
-                # Quadratic in a word's length.
+                # The time is quadratic in a word's length.
                 few = _is_count(_part(model, "max_input_chars_per_word"), 1000)
                 _require(few, Message("tokenizer.any-length"))
             case "WordLevel":

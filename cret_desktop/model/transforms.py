@@ -1,6 +1,6 @@
-"""From pixels and strings to the tensors a model takes: the same for training, indexing and searching.
+"""Converts pixels and strings to a model's input tensors; the same code serves training, indexing and searching.
 
-Resizing is not here: the decoders give frames that are square already (`clips.FrameFormat`).
+Resizing is elsewhere: the decoders return square frames (`clips.FrameFormat`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from cret_desktop.model.words import Words
 if TYPE_CHECKING:
     from cret_desktop.model.config import TextConfig
 
-_LARGEST_MERGES = 16 << 20  # bytes, unpacked
+_LARGEST_MERGES = 16 << 20  # uncompressed bytes
 PADDING_ID = 0  # [PAD] of BERT, <pad> of SigLIP's Gemma vocabulary; CLIP pads with zeros, too
 
 
 def normalise_pixels(frames: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 [N, M, H, W, 3] -> float32 [N, M, 3, H, W] of (pixel / 255 - mean) / std.
+    """Convert uint8 [N, M, H, W, 3] to float32 [N, M, 3, H, W] of (pixel / 255 - mean) / std.
 
-    The result keeps the layout of the bytes, which is what convolutions call channels-last.
+    The result keeps the memory layout of the bytes, which convolutions call channels-last.
     """
     scale = 1 / (255 * torch.tensor(std, device=frames.device))  # [3]
     shift = -torch.tensor(mean, device=frames.device) / torch.tensor(std, device=frames.device)  # [3]
@@ -40,12 +40,12 @@ def normalise_pixels(frames: Tensor, mean: Sequence[float], std: Sequence[float]
 
 
 class Tokenizer:
-    """Texts -> ids [B, L] and mask [B, L], cut to the config's context, padded at the end."""
+    """Maps texts to ids [B, L] and mask [B, L], cut to the config's context, padded at the end."""
 
     def __init__(self, file: Path, config: TextConfig, *, tried: bytes | None = None) -> None:
         """`file` is a tokenizer.json, or CLIP's gzipped list of merges.
 
-        tried: the file's content, where it was tried before (`trial`) and need not be checked again.
+        tried: the file's content if it has passed a trial (`trial`) and needs no further check.
         Raises: ModelError.
         """
         if file.suffix == ".gz":
@@ -58,7 +58,7 @@ class Tokenizer:
         self._fixed_length = config.context if config.padding == "attended" else None
 
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """-> ids int64 [B, L], mask bool [B, L], true for the tokens that the model is to attend to.
+        """Return ids int64 [B, L] and mask bool [B, L], true for the tokens that the model attends to.
 
         Raises: ModelError.
         """
@@ -72,12 +72,12 @@ class Tokenizer:
         return ids, mask
 
     def save(self, file: Path) -> None:
-        """Writes a tokenizer.json that gives the same ids."""
+        """Write a tokenizer.json that gives the same ids."""
         self._words.save(file)
 
 
 def _read(file: Path) -> bytes:
-    """Raises: ModelError."""
+    """Read a tokenizer.json of bounded size. Raises: ModelError."""
     try:
         return bounded_json.read_bytes(file, tokenizer_file.LARGEST)
     except OSError as error:
@@ -85,14 +85,14 @@ def _read(file: Path) -> bytes:
 
 
 def canonical(text: str) -> str:
-    """SigLIP's cleaning: no punctuation, lower case, single spaces."""
+    """Apply SigLIP's cleaning: no punctuation, lower case, single spaces."""
     return " ".join(text.replace("_", " ").translate(str.maketrans("", "", string.punctuation)).lower().split())
 
 
 def clip_tokenizer(merges_file: Path) -> TokenizerFile:
-    """CLIP's byte-pair tokenizer from `bpe_simple_vocab_16e6.txt.gz`, in lower case, with start and end of text.
+    """Build CLIP's byte-pair tokenizer from `bpe_simple_vocab_16e6.txt.gz`, lower case, with start and end of text.
 
-    open_clip's own version repairs broken encodings with ftfy first; of that only its straight quotes are kept here.
+    open_clip's version first repairs broken encodings with ftfy; only ftfy's straight quotes are kept here.
     Raises: ModelError.
     """
     try:
@@ -101,7 +101,7 @@ def clip_tokenizer(merges_file: Path) -> TokenizerFile:
         merges = [(left, right) for left, right in (line.split() for line in lines[1 : 49152 - 256 - 2 + 1])]
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ModelError("model.bad-merges", file=merges_file, reason=reason_of(error)) from error
-    # The vocabulary's order is that of OpenAI's byte table: printable bytes first, then the others.
+    # The vocabulary has the order of OpenAI's byte table: printable bytes first, then the others.
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     alphabet = [chr(byte) for byte in printable] + [chr(256 + number) for number in range(256 - len(printable))]
     words = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *(left + right for left, right in merges)]

@@ -1,15 +1,15 @@
-"""Tries a model from elsewhere in a process of its own before it is believed.
+"""Tries an untrusted model in a separate process before it is used.
 
-Loading a tokenizer and building a network run a stranger's numbers through libraries that were not made for strangers:
-they may panic, abort, take all memory or never end. So both happen first in a child whose memory, time and files are
-bounded: its death is one sentence, and the app goes on. What has passed is remembered by the digest of its files, in
-the person's own data folder, and is not tried again until it changes.
+Loading a tokenizer and building a network run untrusted numbers through libraries that are not hardened against them:
+they may panic, abort, exhaust memory or never return. So both happen first in a child with bounded memory, time and
+files. If the child dies, the app reports one sentence and continues. A passed trial is recorded by the digest of the
+model's files, in the user's data folder, and is repeated only when they change.
 
-Two stages: `WORDS` loads the tokenizer and has it take difficult texts apart (half a second, no torch); `WHOLE` also
-builds the network, loads the weights and encodes those texts and a frame. A model is tried whole when it is imported or
-downloaded, and before it indexes; before a search its words are enough, because what its numbers are is seen there.
+There are two stages. `WORDS` loads the tokenizer and tokenizes difficult texts (half a second, no torch). `WHOLE` also
+builds the network, loads the weights and encodes those texts and a frame. A model passes `WHOLE` when it is imported or
+downloaded, and before it indexes. `WORDS` is enough before a search, which checks the model's numbers itself.
 
-Models that ship with the app are not tried. This module never decides whether a model is a good one.
+Models shipped with the app are not tried. This module does not judge a model's quality.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from cret_desktop.model.checkpoint import Manifest
 
 log = logging.getLogger(__name__)
 
-RULES = 1  # of what a trial asks; whoever makes them stricter counts up, and every model is tried again
-SECONDS = {"words": 30.0, "whole": 150.0}  # of a processor; an honest model takes a tenth of it
-_SLOWER = 4  # times, by the clock, on a computer that does other things as well
-_SECONDS_PER_GB = 60.0  # more for large weights
-_MORE_MEMORY = 2 << 30  # bytes beside what the libraries take up when they are loaded
-_START_MEMORY = 8 << 30  # resident, where only watching from outside bounds it: what a loaded torch may have, and more
+RULES = 1  # version of the trial's checks; increase it when they become stricter, and every model is tried again
+SECONDS = {"words": 30.0, "whole": 150.0}  # of processor time; an honest model takes a tenth of it
+_SLOWER = 4  # ratio of wall-clock time to processor time, on a busy computer
+_SECONDS_PER_GB = 60.0  # extra time for large weights
+_MORE_MEMORY = 2 << 30  # bytes beyond those of the loaded libraries
+_START_MEMORY = 8 << 30  # resident, where it is only watched from outside: more than a loaded torch needs
 _LOOK_SECONDS = 0.05
 _END_SECONDS = 1.0  # from the end of its pipe to its own
 _LONGEST_ANSWER = 1 << 16
@@ -75,10 +75,10 @@ class Stage(StrEnum):
 
 
 def believed(manifest: Manifest, stage: Stage, source: Path | None = None) -> bytes:
-    """-> the content of the model's tokenizer, which has passed that stage, now or before.
+    """Return the content of the model's tokenizer after the model has passed the stage, now or earlier.
 
-    source: what the person has named, where that is not the model's folder.
-    Raises: ModelError, one sentence that names the model, where it does not pass.
+    source: the path that the user named, if it is not the model's folder.
+    Raises: ModelError, one sentence that names the model, if it fails.
     """
     if is_ours(manifest.folder):
         return checkpoint.tokenizer_file(manifest).read_bytes()
@@ -97,7 +97,7 @@ def believed(manifest: Manifest, stage: Stage, source: Path | None = None) -> by
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a model ships with the app."""
+    """Return whether a model ships with the app."""
     return folder.parent == paths.resource("models")
 
 
@@ -112,7 +112,7 @@ def _tokenizer(folder: Path) -> bytes:
 
 
 def _digest(folder: Path, tokenizer: bytes) -> str:
-    """Of what is tried: the configuration, which holds the digest of the weights that it was written for, and words."""
+    """Return the digest of the tokenizer and the configuration, which contains the digest of its weights."""
     config = bounded_json.read_bytes(folder / checkpoint.CONFIG, checkpoint.LARGEST_CONFIG)
     total = hashlib.blake2b(digest_size=32)
     for part in (str(RULES).encode(), config, tokenizer):
@@ -120,7 +120,7 @@ def _digest(folder: Path, tokenizer: bytes) -> str:
     return total.hexdigest()
 
 
-# What has passed before
+# Earlier trials
 
 _passed: dict[str, str] = {}  # in this process, by digest
 
@@ -130,7 +130,7 @@ def _record_file() -> Path:
 
 
 def _remembered() -> dict[str, str]:
-    """Digests and the stage they have passed; empty where there is none that can be read: then it is tried again."""
+    """Return the passed stage by digest; empty if the record is absent or unreadable, so that trials are repeated."""
     try:
         file = _record_file()
         content = bounded_json.parse(bounded_json.read_bytes(file, _LARGEST_RECORD), file)
@@ -148,17 +148,17 @@ def _remember(digest: str, stage: Stage) -> None:
     newest = [*[*kept.items()][-_MOST_REMEMBERED:], (digest, stage.value)]
     try:
         file = _record_file()
-        if file.parent.is_dir():  # else nothing is kept of this person yet, and this is no reason to begin
+        if file.parent.is_dir():  # do not create the user's data folder for this alone
             bounded_json.replace(file, dict(newest))
     except (StorageError, OSError) as error:
         log.warning("that a model was tried cannot be kept, so it will be tried again: %s", error)
 
 
-# The parent's side
+# The parent process
 
 
 def _try(manifest: Manifest, stage: Stage, source: Path, digest: str) -> None:
-    """Raises: ModelError."""
+    """Try the model in a child process. Raises: ModelError."""
     weights = manifest.files[checkpoint.WEIGHTS].size if stage is Stage.WHOLE else 0
     seconds = SECONDS[stage] + _SECONDS_PER_GB * weights / 1e9
     more = _MORE_MEMORY + 3 * weights + 10 * manifest.files[checkpoint.TOKENIZER].size
@@ -178,7 +178,7 @@ def _try(manifest: Manifest, stage: Stage, source: Path, digest: str) -> None:
 
 
 def _answer(child: ChildProcess) -> str | Message:
-    """The digest of what the child has tried, or why it is refused; '' where it ended without a word."""
+    """Return the digest of the tried files, or the reason for refusal; '' if the child ended without an answer."""
     while not child.poll(_LOOK_SECONDS):
         if child.has_stalled:
             return Message("model.trial-slow")
@@ -189,16 +189,16 @@ def _answer(child: ChildProcess) -> str | Message:
         if not isinstance(found, dict):
             return ""
         return Message.from_json(found["refused"]) if "refused" in found else str(found.get("digest", ""))
-    except (EOFError, OSError, ModelError, ValueError):  # it has ended, or was made to say what it would never say
+    except (EOFError, OSError, ModelError, ValueError):  # the child has ended, or was made to send something else
         return ""
 
 
-# The child's side
+# The child process
 
 
 def _run_child(pipe: Connection, folder: str, stage: Stage, more: int, seconds: float) -> None:
     end_with_parent()
-    # Panics write pages of addresses, and whoever reads a log or a terminal can do nothing with them.
+    # Panics print pages of addresses, which are useless in a log or a terminal.
     with open(os.devnull, "r+b") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
@@ -212,7 +212,7 @@ def _run_child(pipe: Connection, folder: str, stage: Stage, more: int, seconds: 
 
 
 def _examine(folder: Path, stage: Stage, more: int, seconds: float) -> str:
-    """-> the digest of what was tried. Raises: ModelError, or whatever the libraries raise."""
+    """Return the digest of the tried files. Raises: ModelError, or whatever the libraries raise."""
     if stage is Stage.WHOLE:
         import timm  # noqa: F401 - loaded before memory is bounded
         import torch  # noqa: F401
@@ -231,7 +231,7 @@ def _examine(folder: Path, stage: Stage, more: int, seconds: float) -> str:
 
 
 def _bound(more: int, seconds: float) -> None:
-    """Takes from this process what it does not need; the parent watches its time and memory on every system."""
+    """Limit this process's privileges and resources; the parent also watches its time and memory on every system."""
     bound_memory(more)
     if sys.platform == "win32":
         return

@@ -1,7 +1,7 @@
 """The video encoder: a timm model per frame, projection to the joint width, a transformer over the frames.
 
-This module never reads a file of pictures and never normalises pixels (`transforms`). It is the only one of the model
-that imports timm, which is slow: the text side never imports it.
+This module never reads image files and never normalises pixels (`transforms`). It is the model's only module that
+imports timm, which is slow: the text side never imports it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from cret_desktop.model.config import CRETConfig, TemporalConfig, VideoConfig
 
 
 class SpatialEncoder(nn.Module):
-    """images [B, 3, H, W] -> a global feature [B, W] and patch tokens [B, P, W_local] each, by a timm model.
+    """Maps images [B, 3, H, W] to a global feature [B, W] and patch tokens [B, P, W_local] each, by a timm model.
 
-    In CaiT (Touvron et al. 2021) the class token enters only in the last two class-attention blocks, so the patch
-    tokens are what self-attention alone made of them.
+    In CaiT (Touvron et al. 2021) the class token enters only in the last two class-attention blocks, so self-attention
+    alone computes the patch tokens.
     """
 
     def __init__(self, config: VideoConfig, concepts: Path | None = None) -> None:
-        """Raises: ModelError where timm has no such model."""
+        """Raise ModelError if timm has no such model."""
         super().__init__()
         self.feature = config.feature
         self.backbone: Any
@@ -48,7 +48,7 @@ class SpatialEncoder(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features: Tensor = self.backbone.forward_features(
             images
-        )  # [B, prefix + P, W] or, of a convolutional net, [B, W, h, w]
+        )  # [B, prefix + P, W], or [B, W, h, w] from a convolutional net
         patches = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
         patches = patches[:, getattr(self.backbone, "num_prefix_tokens", 1 if self.feature == "class_token" else 0) :]
         if self.feature == "class_token":
@@ -60,9 +60,9 @@ class SpatialEncoder(nn.Module):
 
 
 def fold_batch_norms(module: nn.Module) -> None:
-    """Folds every batch norm into the convolution registered just before it; for inference only.
+    """Fold every batch norm into the convolution registered just before it; for inference only.
 
-    The outputs stay the same up to rounding, a fifth of EfficientNet's time on a CPU goes.
+    Outputs are equal up to rounding. Saves a fifth of EfficientNet's time on a CPU.
     """
     children = list(module.named_children())
     for (name, convolution), (norm_name, norm) in itertools.pairwise(children):
@@ -72,7 +72,7 @@ def fold_batch_norms(module: nn.Module) -> None:
             and norm.num_features == convolution.out_channels
         ):
             setattr(module, name, fuse_conv_bn_eval(convolution, norm))
-            setattr(module, norm_name, getattr(norm, "act", nn.Identity()))  # timm's norms end in their activation
+            setattr(module, norm_name, getattr(norm, "act", nn.Identity()))  # timm's norms include their activation
     for _, child in children:
         fold_batch_norms(child)
 
@@ -95,7 +95,7 @@ class TemporalBlock(nn.Module):
             nn.init.zeros_(last.bias)
 
     def forward(self, frames: Tensor, positions: Tensor) -> Tensor:
-        """frames [B, M, D], positions [M, D] -> [B, M, D]"""
+        """Update frames [B, M, D] with positions [M, D]."""
         normed = self.norm1(frames) + positions
         frames = frames + self.dropout(self.attention(normed, normed, normed, need_weights=False)[0])
         changed: Tensor = frames + self.dropout(self.feedforward(self.norm2(frames)))
@@ -103,11 +103,11 @@ class TemporalBlock(nn.Module):
 
 
 class TemporalEncoder(nn.Module):
-    """frames [B, M, D] -> [B, M, D], the identity when new, or without layers.
+    """Maps frames [B, M, D] to [B, M, D]; the identity when new, or without layers.
 
-    On an aligned backbone training therefore starts from the zero-shot model. Positions are sinusoids of a frame's
-    place in the clip from 0 to 1, given to the attention branches only: any number of frames works, none needs a table,
-    and they never enter the features themselves. Open (the paper says no more than 3 layers).
+    Training on an aligned backbone therefore starts from the zero-shot model. Positions are sinusoids of a frame's
+    place in the clip, from 0 to 1. They enter only the attention branches, never the features, and need no table, so
+    any number of frames works. Open (the paper states only 3 layers).
     """
 
     def __init__(self, width: int, config: TemporalConfig) -> None:
@@ -124,7 +124,7 @@ class TemporalEncoder(nn.Module):
 
 
 def interval_positions(frames: int, width: int, device: torch.device) -> Tensor:
-    """[M, D]: sines and cosines of the middles of M equal intervals, from a quarter turn to 32 turns a clip."""
+    """Return sines and cosines [M, D] of the middles of M equal intervals, from a quarter turn to 32 turns per clip."""
     times = (torch.arange(frames, device=device) + 0.5) / frames  # [M]
     turns = 0.25 * 2 ** torch.linspace(0, 7, math.ceil(width / 2), device=device)  # [D / 2]
     angles = 2 * math.pi * times[:, None] * turns  # [M, D / 2]
@@ -132,17 +132,17 @@ def interval_positions(frames: int, width: int, device: torch.device) -> Tensor:
 
 
 class VideoTower(nn.Module):
-    """frames [B, M, 3, H, W] -> frame features v_1..v_M [B, M, D] and local tokens [B, P, W_local].
+    """Maps frames [B, M, 3, H, W] to frame features v_1..v_M [B, M, D] and local tokens [B, P, W_local].
 
-    Local tokens are the patch tokens, max-pooled over the frames at each patch position (stated): P of them for a clip,
-    however many frames it has.
+    Local tokens are the patch tokens, max-pooled over the frames at each patch position (stated): P per clip, for any
+    number of frames.
     """
 
     def __init__(self, config: CRETConfig, concepts: Path | None = None) -> None:
-        """`concepts` is the file of `model.concepts`, read only where video.feature is `concepts`."""
+        """`concepts` is the file of `model.concepts`, read only if video.feature is `concepts`."""
         super().__init__()
         self.spatial = SpatialEncoder(config.video, concepts)
-        # An aligned backbone already speaks the joint width: a new projection would only undo that.
+        # An aligned backbone already has the joint width: a new projection would only destroy the alignment.
         aligned = config.video.feature != "class_token" and config.video.width == config.width
         self.projection = nn.Identity() if aligned else nn.Linear(config.video.width, config.width)
         self.temporal = TemporalEncoder(config.width, config.temporal)

@@ -1,6 +1,6 @@
-"""A tokenizer.json as ids: loads what `tokenizer_file` lets pass, and makes every failure of its library a sentence.
+"""Tokenizes texts with an admitted tokenizer.json, and turns every failure of the library into a ModelError.
 
-The library raises panics, which are none of Python's exceptions; here they are. Texts that are given to it are bounded.
+The library raises panics, which do not inherit from Exception; they are caught here. Input texts are bounded.
 This module never imports torch.
 """
 
@@ -17,16 +17,16 @@ from cret_desktop.messages import Message
 from cret_desktop.model import bounded_json, tokenizer_file
 from cret_desktop.model.config import TextConfig
 
-MOST_CHARACTERS = 10_000  # of a text; no model looks at more than some hundred tokens of it
+MOST_CHARACTERS = 10_000  # of a text; no model reads more than a few hundred tokens
 
 Result = TypeVar("Result")
 
 
 class Words:
-    """Texts -> ids, each cut to the config's context."""
+    """Maps texts to ids, each text cut to the config's context."""
 
     def __init__(self, content: bytes, file: Path, config: TextConfig, *, tried: bool = False) -> None:
-        """`content` is that of `file`. Where it was tried before (`trial`), it is not looked at again.
+        """`content` is that of `file`. With `tried` it has passed a trial (`trial`) and is not checked again.
 
         Raises: ModelError.
         """
@@ -39,7 +39,7 @@ class Words:
 
     @classmethod
     def of(cls, tokenizer: TokenizerFile, file: Path, config: TextConfig) -> Words:
-        """Of a tokenizer that was made here, of `file`."""
+        """Wrap a tokenizer built from `file` by this program."""
         words = cls.__new__(cls)
         words._file, words._vocabulary, words._tokenizer = file, config.vocabulary, tokenizer
         words._prepare(config.context)
@@ -50,7 +50,7 @@ class Words:
         self._tokenizer.enable_truncation(context)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """At least one id a text, each within the vocabulary. Raises: ModelError."""
+        """Return at least one id per text, each within the vocabulary. Raises: ModelError."""
         found = self.ids(texts)
         for text, ids in zip(texts, found, strict=True):
             if not ids:
@@ -58,8 +58,8 @@ class Words:
         return found
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Each within the vocabulary; none for a text that is empty to this tokenizer. Raises: ModelError."""
-        # A lone half of a character, which a file's name may have, is no text for the library.
+        """Return ids within the vocabulary; none for a text that is empty to this tokenizer. Raises: ModelError."""
+        # The library rejects lone surrogates, which a file's name may contain.
         given = [text[:MOST_CHARACTERS].encode("utf-8", "replace").decode("utf-8") for text in texts]
         found = self._carry_out(lambda: [encoding.ids for encoding in self._tokenizer.encode_batch_fast(given)])
         highest = max((number for ids in found for number in ids), default=0)
@@ -76,5 +76,5 @@ class Words:
             return work()
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # a panic is no Exception
+        except BaseException as error:  # a panic is not an Exception
             raise bounded_json.refused(self._file, Message("tokenizer.fails", reason=reason_of(error))) from error
