@@ -1,10 +1,10 @@
-"""Sets up all that `make run` and `make test` need in `.venv`, with nothing but Python's standard library.
+"""Prepares `.venv` for `make run` and `make test`, with only Python's standard library.
 
-Steps, each told in a plain line: the Python version; the system packages that are missing (installed by apt-get where
-that is allowed, else named as one command to run); the virtual environment; the Python packages at the versions in
+The steps, each reported in a plain line: the Python version; missing system packages (installed by apt-get if
+permitted, otherwise named in a command to run); the virtual environment; the Python packages at the versions in
 constraints.txt. A stamp in `.venv` makes the next run return at once until one of those inputs changes.
 
-It never touches anything outside `.venv` but system packages, and those only by apt-get.
+Outside `.venv` it changes only system packages, and those only by apt-get.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ EXTRAS = {
     "test": ["starter", "demo", "training", "docs", "dev", "installer"],
     "installer": ["starter", "demo", "installer"],
 }
-# What `make installer` ends with, for whoever has to run it by hand.
+# The last step of `make installer`, as a command to run by hand.
 CLEAN_SYSTEM = "sudo .ci/installer/check_linux.sh dist/cret-desktop_*_amd64.deb build/check"
-DISK_GB = 13  # 7 GB of packages in .venv, up to 4 GB of downloads that pip keeps, and room to unpack
+DISK_GB = 13  # 7 GB of packages in .venv, up to 4 GB in pip's cache, and space to unpack
 
-# Programs that a goal starts, and the Debian package of each.
+# Programs that a goal starts, with the Debian package of each.
 PROGRAMS = {
     "run": {},
-    "test": {"Xvfb": "xvfb", "strace": "strace"},  # a window on a screen, and what decoders open
+    "test": {"Xvfb": "xvfb", "strace": "strace"},  # a window on a screen, and libraries that decoders open
     "installer": {"dpkg-deb": "dpkg", "debootstrap": "debootstrap", "unshare": "util-linux"},
 }
 
-# Shared libraries that the wheels of PySide6 and OpenCV expect of the system, and the Debian package of each.
-# Without these an import fails, window or not.
+# Shared libraries that the wheels of PySide6 and OpenCV need from the system, with the Debian package of each.
+# Without them an import fails, even without a window.
 IMPORT_LIBRARIES = {
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
@@ -59,7 +59,7 @@ IMPORT_LIBRARIES = {
     "libxcb.so.1": "libxcb1",
     "libxkbcommon.so.0": "libxkbcommon0",
 }
-# Without these everything works but a window on a screen and the video player in it.
+# Without these only a window on a screen and its video player fail.
 SCREEN_LIBRARIES = {
     "libX11-xcb.so.1": "libx11-xcb1",
     "libXext.so.6": "libxext6",
@@ -86,7 +86,7 @@ SCREEN_LIBRARIES = {
 
 
 class SetupError(Exception):
-    """One sentence for the person who typed `make`."""
+    """An error reported in one sentence to whoever ran `make`."""
 
 
 def main(goal: str) -> None:
@@ -97,7 +97,7 @@ def main(goal: str) -> None:
     inputs = _inputs_digest()
     installed = _installed_extras(inputs)
     if installed.issuperset(extras):
-        if list(_missing_programs(goal)):  # another goal, which needs none of them, may have made all of .venv
+        if list(_missing_programs(goal)):  # another goal, which needs none of them, may have created .venv completely
             _ensure_system_packages(goal)
         print("Setup: .venv is up to date.", flush=True)
         return
@@ -114,7 +114,7 @@ def _say(line: str) -> None:
 
 
 def _use_a_supported_python() -> None:
-    """Replaces this process by one in a supported Python where this one is too old or too new."""
+    """Replace this process by one with a supported Python if this one is too old or too new. Raises: SetupError."""
     if sys.version_info[:2] in PYTHONS:
         return
     for major, minor in PYTHONS:
@@ -126,7 +126,7 @@ def _use_a_supported_python() -> None:
 
 
 def _inputs_digest() -> str:
-    """Of all that decides what is in `.venv`, its own place included: a moved environment is a broken one."""
+    """Return the digest of all inputs of `.venv`, including its path: a moved environment is broken."""
     digest = hashlib.sha256()
     for part in (
         (ROOT / "pyproject.toml").read_bytes(),
@@ -139,7 +139,7 @@ def _inputs_digest() -> str:
 
 
 def _installed_extras(inputs: str) -> set[str]:
-    """What an earlier run installed from the same inputs; nothing where there is no stamp or only a part of one."""
+    """Return the extras installed earlier from the same inputs; none if the stamp is absent or incomplete."""
     try:
         stamp = json.loads(STAMP.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -151,7 +151,7 @@ def _installed_extras(inputs: str) -> set[str]:
 
 
 def _missing_build_packages() -> Iterator[str]:
-    """What the virtual environment and hnswlib, which is compiled while it is installed, need."""
+    """Yield the missing packages that the virtual environment and the compilation of hnswlib need."""
     python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
         yield f"{python}-venv"
@@ -172,14 +172,14 @@ def _missing_libraries(libraries: dict[str, str]) -> Iterator[str]:
 def _missing_programs(goal: str) -> Iterator[str]:
     if not sys.platform.startswith("linux"):
         return
-    places = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # debootstrap lies where only root looks
+    places = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # only root's path contains debootstrap
     for program, package in PROGRAMS[goal].items():
         if not shutil.which(program, path=places):
             yield package
 
 
 def _foretell_the_clean_system() -> None:
-    """Say before half an hour of freezing that its last step will need an administrator, where it will."""
+    """Warn, before half an hour of freezing, that the last step will need an administrator, if it will."""
     if not sys.platform.startswith("linux"):
         raise SetupError("this makes Linux packages; docs/building.md has the steps for other systems.")
     if _as_root() is None:
@@ -215,7 +215,7 @@ def _ensure_system_packages(goal: str) -> None:
 
 
 def _as_root() -> list[str] | None:
-    """What to put before a command to run it as root without being asked for a password; None where that cannot be."""
+    """Return the command prefix for running as root without a password, or None if that is impossible."""
     if os.geteuid() == 0:
         return []
     if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
@@ -257,7 +257,7 @@ def _ensure_venv() -> None:
 
 
 def _venv_is_usable() -> bool:
-    """Whether it runs, is of this Python, and was made in this place (its scripts name the folder it was made in)."""
+    """Return whether it runs, uses this Python, and was created at this path (its scripts contain the path)."""
     try:
         made_by = (VENV / "pyvenv.cfg").read_text(encoding="utf-8")
         asked = subprocess.run(
@@ -276,13 +276,13 @@ def _install_python_packages(extras: list[str]) -> None:
     command = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
     if not sys.stdout.isatty():
         command.append("--quiet")
-    # Relative, as pip would take a folder name with a space or a bracket in it for something else.
+    # Relative, because pip misinterprets a folder name with a space or a bracket.
     command += ["--constraint", "constraints.txt", "--editable", f".[{','.join(extras)}]"]
     _run(command, "pip could not install the packages: see its last lines.")
 
 
 def _run(command: list[str], failure: str, quiet: bool = False) -> None:
-    """Runs a command from the project's folder; where it is quiet its output is shown only if it fails."""
+    """Run a command from the project's folder; `quiet` shows its output only if it fails. Raises: SetupError."""
     output = subprocess.PIPE if quiet else None
     done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT if quiet else None, text=True)
     if done.returncode != 0:

@@ -1,8 +1,8 @@
 """Add the pages at the root of the repository to the site, and rewrite the links between them and docs/.
 
-A hook of MkDocs (see mkdocs.yml), which reads pages from docs/ alone. README.md becomes the home page, ARCHITECTURE.md,
-CONTRIBUTING.md and CHANGELOG.md become pages, and the licences become files. Links are written for a reader of the
-repository; here they lead to the same page of the site.
+A hook of MkDocs (see mkdocs.yml), which by itself reads only docs/. README.md becomes the home page, ARCHITECTURE.md,
+CONTRIBUTING.md and CHANGELOG.md become pages, and the licences become files. The links in the repository become links
+to the same pages of the site.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# File of the repository: its page or file in the site. What lies in docs/ keeps its name.
+# Maps a file of the repository to its page or file in the site. Files in docs/ keep their names.
 ADDED = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
@@ -37,12 +37,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Return the page's Markdown with the links that lead to the site's pages."""
+    """Return the page's Markdown with links to the site's pages."""
     return rewrite_links(markdown, page.file.src_uri)
 
 
 def rewrite_links(markdown: str, page: str) -> str:
-    """Return `markdown` with relative links of the repository as links of the site; `page` is its name in the site."""
+    """Return `markdown` with the repository's relative links as links of the site; `page` is its name in the site."""
     source = {target: source for source, target in ADDED.items()}.get(page, f"docs/{page}")
 
     def rewrite(link: re.Match[str]) -> str:

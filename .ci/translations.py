@@ -1,8 +1,8 @@
-"""Brings the translations up to date with the window's words: `python .ci/translations.py [FOLDER]`.
+"""Updates the translations from the window's texts: `python .ci/translations.py [FOLDER]`.
 
-Reads the words of cret_desktop/gui into every .ts of resources/translations (or of FOLDER) with lupdate, and makes the
-.qm that the app loads with lrelease. What has no translation yet is named; translating is a person's work (see
-docs/translating.md). A new language begins as a .ts that does not exist yet: name the file as the second argument.
+lupdate copies the texts of cret_desktop/gui into every .ts of resources/translations (or of FOLDER), and lrelease
+compiles the .qm files that the app loads. Missing translations are listed; people translate them (see
+docs/translating.md). To add a language, name a new .ts file as the second argument.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ WORDS = ROOT / "cret_desktop" / "gui"
 
 
 def update(ts: Path) -> None:
-    """Bring the words of the sources into a .ts; words that are gone leave it, translations that fit stay."""
-    # No line numbers: they would change with every edit of the sources. Sorted for the same reason. No guessing from
-    # similar words either: a near miss that nobody looked at is worse than a gap that is named.
+    """Update a .ts from the sources: obsolete texts are removed, matching translations are kept."""
+    # No line numbers: they would change with every edit of the sources. Sorted for the same reason. No guesses from
+    # similar texts: an unreviewed near miss is worse than a reported gap.
     options = ["-silent", "-no-obsolete", "-locations", "none", "-sort-messages"]
     guessing = ["-disable-heuristic", "similartext"]
     sources = sorted(str(path) for path in WORDS.rglob("*.py"))
@@ -29,12 +29,12 @@ def update(ts: Path) -> None:
 
 
 def release(ts: Path) -> None:
-    """Make the .qm beside a .ts."""
+    """Compile a .ts to the .qm beside it."""
     _run("pyside6-lrelease", "-silent", str(ts), "-qm", str(ts.with_suffix(".qm")))
 
 
 def gaps(ts: Path) -> list[str]:
-    """The words, with their context, that a .ts has no finished translation for."""
+    """Return the texts, with their context, without a finished translation in a .ts."""
     missing = []
     for context in ET.parse(ts).getroot().iter("context"):
         for message in context.iter("message"):

@@ -16,7 +16,7 @@ from PyInstaller.archive.readers import CArchiveReader, ZlibArchiveReader
 
 
 def dropped_modules(archive: ZlibArchiveReader, files: Iterable[str]) -> list[str]:
-    """The source's modules and lazy imports that neither the archive nor the files of the folder hold."""
+    """Return the source's modules and lazy imports that are neither in the archive nor in the folder's files."""
     return contents.missing(_wanted(), [(name, "", "") for name in (*archive.toc, *files)])
 
 
@@ -25,7 +25,7 @@ def _wanted() -> list[str]:
 
 
 def dropped_files(folder: Path) -> list[str]:
-    """The source's resources, and what it reads out of other packages, that the folder does not hold."""
+    """Return the source's resources, and its files from other packages, that are missing in the folder."""
     wanted = [Path(place, Path(file).name) for file, place in contents.data_files()]
     return sorted(path.as_posix() for path in wanted if not (folder / path).is_file())
 

@@ -27,7 +27,7 @@ def main(installer: Path, frozen: Path) -> None:
         wanted = {*files_of(frozen), Path("uninstall.exe")}
         program = Path(work, "installer.exe")
         shutil.copy(installer, program)
-        # NSIS takes all that follows /D= as the place, spaces included, and no quotes.
+        # NSIS takes everything after /D= as the folder, including spaces, without quotes.
         install = f"{_windows(program)} /S /D={_windows(place)}"
 
         _run(install)
@@ -44,7 +44,7 @@ def main(installer: Path, frozen: Path) -> None:
             raise SystemExit("A file of the older version stayed.")
 
         subprocess.run([*WINE, _windows(place / "uninstall.exe"), "/S"], check=True)
-        until = time.monotonic() + UNINSTALL_SECONDS  # the uninstaller goes on as a copy of itself
+        until = time.monotonic() + UNINSTALL_SECONDS  # the uninstaller continues as a copy of itself
         while (place / "uninstall.exe").exists() and time.monotonic() < until:
             time.sleep(0.5)
         _expect(place, {theirs.relative_to(place)}, "after removing")
@@ -52,7 +52,7 @@ def main(installer: Path, frozen: Path) -> None:
 
 
 def _run(line: str) -> None:
-    """A Windows command line as it is: a list of arguments would be put into quotes."""
+    """Run a Windows command line unchanged: a list of arguments would be quoted."""
     subprocess.run([*WINE, "cmd", "/c", line] if WINE else line, check=True)
 
 

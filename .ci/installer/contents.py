@@ -1,6 +1,6 @@
-"""What goes into the frozen app, read off the project itself: used by cret-desktop.spec and by the tests.
+"""The contents of the frozen app, derived from the project, for cret-desktop.spec and the tests.
 
-Nothing here is a list that somebody must remember to extend, but what is left out, with the reason beside it.
+The only lists to maintain are those of excluded files, each with its reason.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ NEEDED_RESOURCES = (
     "reference_queries.txt",
     "translations/cret_desktop_de.qm",
 )
-INSTALLERS_OWN = ("linux", "windows")  # folders of resources that are for the installers, not for the app
+INSTALLERS_OWN = ("linux", "windows")  # folders of resources for the installers only
 
-# Never imported by the app, but within reach of what it imports.
+# Modules that the app never imports but that its imports could reach.
 LEFT_OUT_MODULES = (
     "training",
     "tests",
     "IPython",
     "matplotlib",
     "mypy",
-    "open_clip",  # for tests alone
+    "open_clip",  # for tests only
     "pytest",
     "scipy",
     "setuptools",
@@ -48,32 +48,32 @@ LEFT_OUT_MODULES = (
     "tensorboard",
     "tkinter",
     "torch.utils.tensorboard",
-    "transformers",  # its text towers and tokenizers are read by our own modules
+    "transformers",  # our own modules read its text towers and tokenizers
     "triton",  # compiles kernels for training; the app never calls torch.compile
 )
 
-# Files left out, as patterns of their names in the app's folder.
+# Excluded files, as patterns of their names in the app's folder.
 LEFT_OUT_FILES = (
-    # What a forward pass on NVIDIA's cards neither links nor loads: decided by what libtorch_cuda.so and its neighbours
-    # link (readelf -d) and by which names stand in the libraries that load others; checked on no GPU. What torch links
-    # must be there to load it at all: cuBLAS, cuDNN, cuFFT, cuSPARSE, cuSPARSELt, cuFile, NCCL, NVSHMEM's host library,
-    # NVRTC, CUPTI.
-    "*libcusolver*",  # torch.linalg alone, through libtorch_cuda_linalg, which is loaded when that is first called
+    # Libraries that a forward pass on NVIDIA's cards neither links nor loads. Determined from the links of
+    # libtorch_cuda.so and its neighbours (readelf -d) and from the names in the libraries that load others; not checked
+    # on a GPU. Libraries that torch links must be present to load it: cuBLAS, cuDNN, cuFFT, cuSPARSE, cuSPARSELt,
+    # cuFile, NCCL, NVSHMEM's host library, NVRTC, CUPTI.
+    "*libcusolver*",  # only for torch.linalg, through libtorch_cuda_linalg, which its first call loads
     "*libtorch_cuda_linalg*",
-    "*libnvJitLink*",  # loaded by name from cuSPARSE, cuFFT's callbacks and cuSOLVER, none of which is called
+    "*libnvJitLink*",  # loaded by name from cuSPARSE, cuFFT's callbacks and cuSOLVER, which are never called
     "*libcheckpoint*",  # these five are for profilers and debuggers
     "*libcufftw*",
     "*libnvperf_*",
     "*libpcsamplingutil*",
-    "*libnvblas*",  # stands in for another BLAS
-    "*libcufile_rdma*",  # these three are for computers that work together
+    "*libnvblas*",  # a substitute for another BLAS
+    "*libcufile_rdma*",  # these three are for clusters
     "*nvshmem_bootstrap_*",
     "*nvshmem_transport_*",
     "torch/bin/protoc*",  # a compiler of message formats
-    # Of Qt what comes with plugins that no desktop loads or that we have no use for.
+    # Qt's plugins that no desktop loads or that the app does not use.
     "*virtualkeyboard*",
     "*Qt6VirtualKeyboard*",
-    "*qpdf*",  # pictures out of PDF files
+    "*qpdf*",  # images from PDF files
     "*Qt6Pdf*",
     "*/egldeviceintegrations/*",  # screens without a desktop
     "*Qt6EglF*",
@@ -85,7 +85,7 @@ LEFT_OUT_FILES = (
     "*/plugins/generic/*",
     "*/plugins/networkinformation/*",  # the window uses no network
     "*/plugins/tls/*",
-    # GTK's file dialog, with a GTK that is not the desktop's own; the portal's plugin, which stays, shows the same.
+    # GTK's file dialog, with a GTK other than the desktop's; the portal's plugin, which is kept, shows the same.
     "*libqgtk3*",
     "libatk*",
     "libatspi*",
@@ -102,12 +102,12 @@ LEFT_OUT_FILES = (
 
 
 def project() -> dict[str, Any]:
-    """The [project] table."""
+    """Return the [project] table."""
     return dict(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"])
 
 
 def own_modules() -> list[str]:
-    """Every module of the app: some are named in strings alone (the engine's factory)."""
+    """Return every module of the app: some are named only in strings (the engine's factory)."""
     return sorted(
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in PACKAGE.rglob("*.py")
@@ -115,7 +115,7 @@ def own_modules() -> list[str]:
 
 
 def lazy_imports(package: Path = PACKAGE) -> list[str]:
-    """The modules that the functions of a package import when they are called."""
+    """Return the modules that a package's functions import when called."""
     return sorted({name for path in package.rglob("*.py") for name in _lazy(path)})
 
 
@@ -142,7 +142,7 @@ def _is_module(package: str, name: str) -> bool:
 
 
 def data_files() -> list[tuple[str, str]]:
-    """(file, folder in the app) of resources, messages, weights and the demo. Raises: FileNotFoundError."""
+    """Return (file, folder in the app) of resources, messages, weights and the demo. Raises: FileNotFoundError."""
     for needed in NEEDED_RESOURCES:
         if not (ROOT / "resources" / needed).is_file():
             raise FileNotFoundError(f"resources/{needed} is missing.")
@@ -161,7 +161,7 @@ def data_files() -> list[tuple[str, str]]:
 
 
 def libraries_loaded_by_path() -> list[tuple[str, str]]:
-    """(library, folder in the app) of what torchvision loads by its place, where no analysis of imports sees it."""
+    """Return (library, folder in the app) of libraries that torchvision loads by path, invisible to import analysis."""
     spec = find_spec("torchvision")
     folder = Path(next(iter(spec.submodule_search_locations or ()))) if spec is not None else Path()
     found = [path for path in folder.glob("_C*") if path.suffix in (".so", ".pyd", ".dylib")]
@@ -171,9 +171,9 @@ def libraries_loaded_by_path() -> list[tuple[str, str]]:
 
 
 def package_files() -> list[str]:
-    """Files that the app reads out of other packages, as MODULE/PATH: weights, a vocabulary, what the demo is made of.
+    """Return files that the app reads from other packages, as MODULE/PATH: weights, a vocabulary, the demo's media.
 
-    Their packages' code stays outside: a folder of the package's name is all that looking for them needs.
+    The packages' code is excluded: locating the files needs only a folder of the package's name.
     """
     texts = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
     texts += [path.read_text(encoding="utf-8") for path in (ROOT / "resources" / "models").glob("*/config.json")]
@@ -199,10 +199,7 @@ def _file_of_package(name: str) -> tuple[str, str]:
 
 
 def metadata_files(*tables: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """What is known of every distribution that PyInstaller's tables hold something of, its licences among it.
-
-    Returns: entries for such a table.
-    """
+    """Return the metadata, including licences, of every distribution in PyInstaller's tables, as table entries."""
     tops = {re.split(r"[./]", entry[0])[0] for table in tables for entry in table}
     names = {"cret-desktop"} | {
         name for top, owners in packages_distributions().items() if top in tops for name in owners
@@ -230,7 +227,7 @@ def _told(folder: Path) -> Iterator[str]:
 
 
 def icon(place: Path, ending: str) -> Path:
-    """The app's icon as .ico or .icns, drawn from its SVG in the sizes that those hold."""
+    """Draw the app's icon from its SVG as .ico or .icns, in the sizes of that format."""
     from PIL import Image
     from PySide6.QtGui import QImage, QPainter
     from PySide6.QtSvg import QSvgRenderer
@@ -250,9 +247,9 @@ def icon(place: Path, ending: str) -> Path:
 
 
 def portable_hnswlib(place: Path) -> Path:
-    """A folder to import hnswlib from that runs on any processor of this kind: compiled without -march=native.
+    """Return a folder with an hnswlib compiled without -march=native, which runs on any processor of this kind.
 
-    The version is that of this environment, whose own build may die on another computer.
+    Its version is this environment's, whose own build may crash on another computer.
     """
     version = distribution("hnswlib").version
     target = place / f"hnswlib-{version}-{sys.implementation.cache_tag}"
@@ -267,15 +264,15 @@ def portable_hnswlib(place: Path) -> Path:
 
 
 def missing(wanted: Iterable[str], *tables: Iterable[tuple[str, str, str]]) -> list[str]:
-    """Of the modules wanted, those that are in none of PyInstaller's tables (name in the app, source, kind)."""
+    """Return the wanted modules that are in none of PyInstaller's tables (name in the app, source, kind)."""
     there = set(sys.stdlib_module_names)
     for name in (entry[0] for table in tables for entry in table):
-        # A module is an entry of its own name, a compiled one a library, some packages' are plain files.
+        # A module is an entry under its own name, a compiled one is a library; some packages' modules are plain files.
         dotted = name.replace("\\", "/").replace("/", ".")
         there |= {name, re.sub(r"(\.__init__)?(\.py|(\.(cp|abi)[\w-]+)?\.(pyd|so))$", "", dotted)}
     return sorted({name for name in wanted if name not in there})
 
 
 def is_left_out(name: str) -> bool:
-    """Whether a file (its name in the app's folder) is left out."""
+    """Return whether a file (its name in the app's folder) is excluded."""
     return any(fnmatch(Path(name).as_posix(), pattern) for pattern in LEFT_OUT_FILES)

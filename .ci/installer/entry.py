@@ -1,6 +1,6 @@
-"""Where the frozen programs begin: one script for both, since everything else of them is shared.
+"""Entry point of the frozen programs: one script for both, because they share everything else.
 
-Nearly empty on purpose: every child process runs it again.
+It does almost nothing, because every child process runs it again.
 """
 
 import os
@@ -10,14 +10,13 @@ from pathlib import Path
 from cret_desktop.__main__ import gui_main, main
 
 if __name__ == "__main__":
-    # Windows gives a program without a terminal no streams at all; what is written there is for nobody.
+    # Windows gives a program without a terminal no streams; discard the output.
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:
             setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as it runs
-    # What was set for our own libraries must not reach the programs that a person starts from here, a player or the
-    # file manager. This process has read the first already; in our children the bootloader sets it anew when it is told
-    # that it begins anew (PyInstaller's manual, "Using sys.executable to spawn subprocesses"). Qt finds its plugins
-    # beside itself.
+    # Variables for our own libraries must not reach programs that the user starts from the app, such as a player or the
+    # file manager. This process has already read the first; in our children the bootloader sets it again when told
+    # to reset (PyInstaller's manual, "Using sys.executable to spawn subprocesses"). Qt finds its plugins beside itself.
     if os.environ.pop("LD_LIBRARY_PATH", None) is not None:
         os.environ["PYINSTALLER_RESET_ENVIRONMENT"] = "1"
     if before := os.environ.pop("LD_LIBRARY_PATH_ORIG", None):

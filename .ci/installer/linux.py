@@ -21,17 +21,17 @@ from pathlib import Path
 import contents
 
 RESOURCES = contents.ROOT / "resources"
-PREFIX = Path("opt/cret-desktop")  # where programs that bring all their libraries belong (FHS 3.13)
+PREFIX = Path("opt/cret-desktop")  # location for self-contained programs (FHS 3.13)
 
 
 def system_libraries() -> list[str]:
-    """The Debian packages that the setup installs for the same program run from source."""
+    """Return the Debian packages that the setup installs to run the same program from source."""
     setup = runpy.run_path(str(contents.ROOT / ".ci" / "setup.py"))
     return sorted({*setup["IMPORT_LIBRARIES"].values(), *setup["SCREEN_LIBRARIES"].values()})
 
 
 def needed_glibc(frozen: Path) -> str:
-    """The newest version of glibc's symbols that a file of the folder asks for: what the system must have."""
+    """Return the newest glibc symbol version in the folder's files: the system's minimum."""
     versions = {(2, 31)}
     for path in frozen.rglob("*"):
         if path.is_symlink() or not path.is_file() or path.stat().st_size < 4:
@@ -61,7 +61,7 @@ Description: find moments in your own videos by describing them
 
 
 def stage(frozen: Path, root: Path) -> None:
-    """The package's file system under `root`; the app's files are hard links, not copies."""
+    """Lay out the package's file system under `root`; the app's files are hard links."""
     shutil.copytree(frozen, root / PREFIX, copy_function=os.link, symlinks=True)
     for target, source in {
         "usr/share/applications/cret-desktop.desktop": RESOURCES / "linux" / "cret-desktop.desktop",
@@ -89,7 +89,7 @@ def main(frozen: Path, out: Path) -> None:
     project = contents.project()
     out.mkdir(parents=True, exist_ok=True)
     name = f"{project['name']}-{project['version']}-linux-x86_64"
-    # Beside the frozen folder, so that links to its files are possible.
+    # Beside the frozen folder, so that hard links to its files are possible.
     with tempfile.TemporaryDirectory(dir=frozen.parent) as work:
         root = Path(work, "root")
         root.mkdir(mode=0o755)

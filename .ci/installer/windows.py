@@ -18,17 +18,17 @@ from pathlib import Path, PureWindowsPath
 import contents
 
 SCRIPT = contents.ROOT / "resources" / "windows" / "cret-desktop.nsi"
-LARGEST = 2_000_000_000  # bytes before packing, of what NSIS can address
+LARGEST = 2_000_000_000  # bytes before compression; NSIS cannot address more
 VERBOSITY = "-V2"  # warnings and errors
 
 
 def files_of(frozen: Path) -> list[Path]:
-    """Relative to the folder, sorted, so that a folder's files follow each other."""
+    """Return the files relative to the folder, sorted, so that files of one folder are adjacent."""
     return sorted(path.relative_to(frozen) for path in frozen.rglob("*") if path.is_file())
 
 
 def payload(frozen: Path) -> str:
-    """NSIS instructions that put each file into its place."""
+    """Return the NSIS instructions that install each file."""
     lines, folder = [], None
     for file in files_of(frozen):
         if file.parent != folder:
@@ -39,7 +39,7 @@ def payload(frozen: Path) -> str:
 
 
 def removal(frozen: Path) -> str:
-    """NSIS instructions that delete each file, and each folder that is empty then, the deepest first."""
+    """Return the NSIS instructions that delete each file, then each folder if empty, the deepest first."""
     files = files_of(frozen)
     folders = {parent for file in files for parent in file.parents if parent != Path()}
     deepest_first = sorted(folders, key=lambda folder: (-len(folder.parts), folder))
@@ -54,7 +54,7 @@ def _in_place(path: Path) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Inside NSIS' double quotes. Raises: ValueError for what they cannot hold; no package ships such a file."""
+    """Escape text for NSIS' double quotes. Raises: ValueError for a quotation mark; no package ships such a file."""
     if '"' in text:
         raise ValueError(f"A file's name holds a quotation mark: {text}")
     return text.replace("$", "$$")
@@ -77,7 +77,7 @@ def main(frozen: Path, out: Path) -> Path:
     with tempfile.TemporaryDirectory() as work:
         lists = {"PAYLOAD": payload(frozen), "REMOVAL": removal(frozen)}
         for what, text in lists.items():
-            Path(work, what).write_text(text, encoding="utf-8-sig")  # with the mark, or NSIS takes it for ANSI
+            Path(work, what).write_text(text, encoding="utf-8-sig")  # with the mark, or NSIS reads it as ANSI
         given = {what: str(Path(work, what)) for what in lists} | {
             "VERSION": version,
             "VERSION4": ".".join(numbers),
