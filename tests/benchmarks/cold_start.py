@@ -23,7 +23,7 @@ from collections import defaultdict
 from pathlib import Path
 
 QUERIES = ("a dog on a beach", "a bicycle leaning against a wall")
-BARE = {  # what cannot be less: an interpreter, with and without the libraries that a search needs
+BARE = {  # lower bounds: an interpreter, with and without the libraries that a search needs
     "bare: python": "pass",
     "bare: import numpy": "import numpy",
     "bare: import torch": "import torch",
@@ -31,7 +31,7 @@ BARE = {  # what cannot be less: an interpreter, with and without the libraries 
 
 
 def measured(command: list[str], tree: Path) -> tuple[float, float, str, str]:
-    """Runs it in a checkout: seconds, processor seconds with those of its children, what it printed on both streams."""
+    """Run a command in a checkout; return seconds, processor seconds including children, stdout and stderr."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = os.environ | {"PYTHONPATH": str(tree)}
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=True)
@@ -40,7 +40,7 @@ def measured(command: list[str], tree: Path) -> tuple[float, float, str, str]:
 
 
 def search(tree: Path, library: Path, queries: Path) -> dict[str, float]:
-    """One command: {part: seconds}."""
+    """Run one search command; return {part: seconds}."""
     command = [sys.executable, "-m", "cret_desktop", "search", "--library", str(library), "--from", str(queries)]
     seconds, processor, printed, said = measured(command, tree)
     parts = {"whole command": seconds, "whole command, processor": processor}
@@ -72,7 +72,7 @@ def main() -> None:
                     for what, code in BARE.items():
                         parts[f"{what}, processor"] = measured([sys.executable, "-c", code], tree)[1]
                 for part, seconds in parts.items():
-                    if run:  # the first fills the system's cache
+                    if run:  # the first run fills the system's cache
                         taken[name, part].append(seconds)
     for part in dict.fromkeys(part for _, part in taken):
         own = taken["this", part]

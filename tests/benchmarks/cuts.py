@@ -28,7 +28,7 @@ BIKES_LABELS = Path(__file__).with_name("bikes_cuts.json")
 
 
 def detected_cuts(video: Path, frame_rate: float) -> tuple[list[int], int]:
-    """Frame numbers of the cuts the decoder reports, and how many frames it decoded."""
+    """Return the frame numbers of the decoder's cuts, and the number of frames it decoded."""
     cuts, shot, decoded = [], 0, 0
     for event in decode_file(video_file(str(video)), FrameFormat()):
         match event:
@@ -43,7 +43,7 @@ def detected_cuts(video: Path, frame_rate: float) -> tuple[list[int], int]:
 
 
 def match(found: Sequence[int], true: Sequence[int], tolerance: int = TOLERANCE) -> tuple[list[int], list[int]]:
-    """The cuts that were missed and those found in vain; each true cut is matched at most once."""
+    """Return the missed cuts and the false ones; each true cut is matched at most once."""
     missed, false = [], sorted(found)
     for cut in sorted(true):
         near = [f for f in false if abs(f - cut) <= tolerance]
@@ -55,7 +55,7 @@ def match(found: Sequence[int], true: Sequence[int], tolerance: int = TOLERANCE)
 
 
 def scores(true: int, missed: int, false: int) -> tuple[float, float, float]:
-    """Precision, recall, F1."""
+    """Return precision, recall and F1."""
     hits = true - missed
     precision = hits / (hits + false) if hits + false else 1.0
     recall = hits / true if true else 1.0

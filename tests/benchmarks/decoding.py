@@ -60,7 +60,7 @@ def main() -> None:
 def measure(file: VideoFile, rounds: int) -> None:
     ways: dict[str, Callable[[VideoFile], object]] = {"ours": ours, "all": decode_all, "keys": decode_keyframes}
     spent: dict[str, list[float]] = {name: [] for name in ways}
-    (clips, frames, minutes), all_frames, _ = ours(file), decode_all(file), decode_keyframes(file)  # warm-up: caches
+    (clips, frames, minutes), all_frames, _ = ours(file), decode_all(file), decode_keyframes(file)  # warm-up
     for _ in range(rounds):
         for name, way in ways.items():
             began = time.process_time()

@@ -40,8 +40,8 @@ SCENE_SECONDS = (3.0, 7.0)
 SCENES_A_FILM = 13
 FLASH_SHARE = 0.4
 WHIP_SHARE = 0.3
-CLEAR_OF_CUTS = 8  # frames between a cut and the nearest flash or whip pan
-MOTION_BLUR = 5  # exposures averaged into one frame of a whip pan
+CLEAR_OF_CUTS = 8  # minimum frames between a cut and a flash or whip pan
+MOTION_BLUR = 5  # exposures averaged per frame of a whip pan
 
 X264 = {"preset": "veryfast", "crf": "23"}
 VARIANTS = {
@@ -58,20 +58,20 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """One photograph's stretch of a film: frames [first, first + frames)."""
+    """One photograph's part of a film: frames [first, first + frames)."""
 
     photo: str
     description: str
     first: int
     frames: int
-    seed: int  # that its camera path is drawn from
+    seed: int  # for drawing its camera path
     flash: tuple[int, int] | None  # first frame within the film, number of frames
     whip: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
 class Film:
-    """A film's truth. `cuts` are the first frames of all scenes but the first."""
+    """A film's ground truth. `cuts` are the first frames of all scenes but the first."""
 
     name: str
     half: str
@@ -127,18 +127,18 @@ def scene_frames(media: Path, scene: Scene) -> Iterator[Picture]:
     path = pan_and_zoom_path(picture, scene.frames, ASPECT, scene.seed)
     for number, frame in enumerate(crop_frames(picture, path, SIZE), scene.first):
         if scene.flash and 0 <= number - scene.flash[0] < scene.flash[1]:
-            # A flash overexposes: twice or more of the light, most of the picture clipped to white.
+            # A flash overexposes: at least twice the light, most of the picture clipped to white.
             frame = np.clip(frame.astype(np.float32) * 2.5 + 130, 0, 255).astype(np.uint8)
         yield frame
 
 
 def _whip_frames(picture: Picture, scene: Scene) -> Iterator[Picture]:
-    """Rests near one end of the photograph, whips to the other within a few blurred frames, rests there."""
+    """Yield frames that rest near one end of the photograph, whip to the other in a few blurred frames, rest there."""
     assert scene.whip is not None
     random = np.random.default_rng([scene.seed, 2])
     width, height = np.array(widest_window(picture, ASPECT)) * random.uniform(0.5, 0.65)
     begin, length = scene.whip[0] - scene.first, scene.whip[1]
-    # Time in exposures: a frame of the whip is MOTION_BLUR of them, spread over half of its time (a 180° shutter).
+    # Time in exposures: a frame of the whip has MOTION_BLUR of them, spread over half its duration (a 180° shutter).
     shutter = np.linspace(-0.25, 0.25, MOTION_BLUR)
     exposures = [n + shutter if begin <= n <= begin + length else np.array([n]) for n in range(scene.frames)]
     times = np.concatenate(exposures)
@@ -162,7 +162,7 @@ def film_frames(media: Path, film: Film) -> Iterator[Picture]:
 
 
 def make_films(media: Path, out: Path, variants: list[str], seed: int = 0) -> None:
-    """Writes OUT/VARIANT/FILM.mp4 and FILM.json; what is already there stays, if it is of the same plan."""
+    """Write OUT/VARIANT/FILM.mp4 and FILM.json; existing films of the same plan are kept."""
     for film in plan_films(media, seed):
         plan = json.dumps(asdict(film), indent=1)
         for variant in variants:

@@ -30,7 +30,7 @@ def main(program: Path, library: Path) -> None:
         for what, command in COMMANDS.items():
             options = [str(Path(folder, "window.png"))] if command[-1] == "--screenshot" else []
             line = ["--library", str(library), *command, *options]
-            _seconds([str(program), *line])  # files into memory
+            _seconds([str(program), *line])  # load the files into memory
             _seconds([*source, *line])
             rounds = [(_seconds([str(program), *line]), _seconds([*source, *line])) for _ in range(ROUNDS)]
             frozen, plain = (statistics.median(times) for times in zip(*rounds, strict=True))

@@ -1,8 +1,7 @@
-"""A folder of real media with descriptions, as the benchmarks read it: `media.tsv` beside the files.
+"""The format of a media folder with descriptions for the benchmarks: `media.tsv` beside the files.
 
 Columns: path, description, kind (photo, video), background (opaque, plain), group (animals, food, …). Photographs are
-split into halves A and B by a hash of their file names: whatever is chosen is chosen on A, and B is looked at once, at
-the end.
+split into halves A and B by a hash of their file names: choices are made on A, and B is measured once, at the end.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Item:
 
 
 def photographs(folder: Path, opaque: bool = True) -> list[Item]:
-    """The photographs on an opaque background, or those cut out on a plain one, by path."""
+    """Return the photographs on an opaque background, or the cut-outs on a plain one, by path."""
     return [item for item, row in _rows(folder) if row["kind"] == "photo" and (row["background"] == "opaque") == opaque]
 
 
@@ -49,9 +48,9 @@ def _rows(folder: Path) -> list[tuple[Item, dict[str, str]]]:
 
 
 def make_clips(items: Sequence[Item], folder: Path) -> dict[str, Item]:
-    """A 4-second pan-and-zoom clip of each photograph in `folder` (kept where there already); by the clip's path.
+    """Make a 4-second pan-and-zoom clip of each photograph in `folder`, keeping existing ones; return them by path.
 
-    Clips are named by a hash: a search finds words in file names, too, and the photographs' names say what they show.
+    Clips are named by a hash: a search also finds words in file names, and the photographs' names describe them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clips = {}
@@ -67,12 +66,12 @@ def make_clips(items: Sequence[Item], folder: Path) -> dict[str, Item]:
 
 
 def index(library: Path, *places: Path) -> dict[str, Any]:
-    """`cret-desktop index --json`; returns its totals."""
+    """Run `cret-desktop index --json` and return its totals."""
     return dict(json.loads(_cret("index", *map(str, places), "--json", "--library", str(library)).splitlines()[-1]))
 
 
 def search(library: Path, queries: Sequence[str], limit: int = 200) -> list[dict[str, Any]]:
-    """`cret-desktop search --json --from FILE`: one answer a query."""
+    """Run `cret-desktop search --json --from FILE` and return one answer per query."""
     source = library / "queries.txt"
     source.write_text("\n".join(queries) + "\n", encoding="utf-8")
     printed = _cret("search", "--from", str(source), "--json", "--limit", str(limit), "--library", str(library))

@@ -25,7 +25,7 @@ LIMIT = 1000
 
 
 def rank(results: list[dict[str, Any]], path: Path, start: float, end: float) -> int | None:
-    """Place, from 1, of the first moment of `path` whose middle lies in [start, end); None where there is none."""
+    """Return the rank, from 1, of the first moment of `path` whose middle is in [start, end), or None."""
     for place, moment in enumerate(results, 1):
         if Path(moment["path"]).resolve() == path and start <= (moment["start"] + moment["end"]) / 2 < end:
             return place

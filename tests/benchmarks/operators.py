@@ -53,7 +53,7 @@ KINDS: dict[str, dict[str, object]] = {
 
 
 class Table:
-    """Texts to directions; the same text always to the same one."""
+    """A text encoder that maps equal texts to equal directions."""
 
     info = INFO
 
@@ -126,7 +126,7 @@ def main() -> None:
             for kind, asked in KINDS.items():
                 options = {name: value for name, value in asked.items() if name != "typed"}
                 answer = searcher.search(parse(str(asked["typed"])), 100, **options)  # type: ignore[arg-type]
-                if turn >= 2:  # the first ones warm up
+                if turn >= 2:  # the first ones are warm-up
                     took[kind].append(answer.took_ms)
                     for part, milliseconds in answer.parts.items():
                         parts[kind][part].append(milliseconds)

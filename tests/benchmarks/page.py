@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.page
 
-The JSON holds the headline figures, each group with its command, the day it was recorded and the machine. To renew a
-figure, run its command, change the JSON and run this. tests/test_docs.py fails while page and JSON disagree.
+The JSON contains the headline figures, each group with its command, date and machine. To renew a figure, run its
+command, change the JSON and run this. tests/test_docs.py fails while page and JSON disagree.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def _group(group: Mapping[str, Any], machines: Mapping[str, str]) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown, whose intervals do not break over lines.
+    """Return a Markdown table whose intervals do not break over lines.
 
-    Raises: ValueError for a row that does not have one cell for each column.
+    Raises: ValueError for a row without exactly one cell per column.
     """
     lines = [columns, ["---"] * len(columns)]
     for row in rows:

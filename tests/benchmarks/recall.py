@@ -52,23 +52,23 @@ from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import KEY
 
 FRAMES, CENTERS, TOP = 4, 8, 10
-LIMIT = 50  # moments a search, as the window asks for; the TOP first of them are judged
-REFERENCES = 411  # texts of the bank that relevance is calibrated with
+LIMIT = 50  # moments per search, as the window requests; the first TOP are judged
+REFERENCES = 411  # texts of the bank that calibrates relevance
 CLIPS_PER_VIDEO, TOPICS, RANK = 12, 400, 96
 DEPTHS = (10, 20, 50, 100, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, 4800, 6400)
 CHUNK = 4096
-TIMED = 40  # queries
+TIMED = 40  # number of queries
 
 Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class World:
-    """N clips as the catalog keeps them, float16, and texts, of which the first were each written for a clip."""
+    """N clips as stored in the catalog, float16, and texts, of which the first each describe one clip."""
 
     frames: NDArray[np.float16]  # [N, M, D]
     centers: NDArray[np.float16]  # [N, C, D]
-    texts: Features  # Q queries, then the references
+    texts: Features  # Q queries, followed by the references
     described: NDArray[np.int64]  # [Q] rows of the queries' clips
 
     @property
@@ -88,18 +88,18 @@ def make_world(clips: int, width: int, centers: int, queries: int, spread: float
 
     basis = np.linalg.qr(normal(width, width))[0]
     spectrum = np.arange(1, RANK + 1, dtype=np.float32) ** -0.5
-    latent_axes = spectrum[:, None] / np.linalg.norm(spectrum) * basis[:RANK]  # [RANK, D], latents of length about 1
+    latent_axes = spectrum[:, None] / np.linalg.norm(spectrum) * basis[:RANK]  # [RANK, D], latents of about unit length
     cone, text_cone = basis[RANK], 0.3 * basis[RANK] + 0.95 * basis[RANK + 1]
     center_axes = [latent_axes @ np.linalg.qr(normal(width, width))[0] for _ in range(centers)]
     center_cones = unit(normal(centers, width))
 
     topics = normal(TOPICS, RANK)
     videos = -(-clips // CLIPS_PER_VIDEO)
-    popularity = 1.0 / np.arange(1, TOPICS + 1) ** 0.7  # libraries are lopsided
+    popularity = 1.0 / np.arange(1, TOPICS + 1) ** 0.7  # libraries are uneven
     of_topic = chance.choice(TOPICS, videos, p=popularity / popularity.sum())
     video = 0.7 * topics[of_topic] + 0.7 * normal(videos, RANK)
     latents = 0.85 * np.repeat(video, CLIPS_PER_VIDEO, axis=0)[:clips] + 0.5 * normal(clips, RANK)  # [N, RANK]
-    restless = spread * np.exp(0.8 * normal(clips, 1, 1))  # some shots stand still, some do not
+    restless = spread * np.exp(0.8 * normal(clips, 1, 1))  # some shots are static, some are not
 
     frames = np.empty((clips, FRAMES, width), np.float16)
     center_features = np.empty((clips, centers, width), np.float16)
@@ -115,7 +115,7 @@ def make_world(clips: int, width: int, centers: int, queries: int, spread: float
             center_features[start : start + n, c] = unit(z + 0.25 / width**0.5 * normal(n, width))
 
     described = chance.choice(clips, queries + REFERENCES).astype(np.int64)
-    meant = latents[described] + 1.2 * normal(len(described), RANK)  # a sentence says some of what the clip shows
+    meant = latents[described] + 1.2 * normal(len(described), RANK)  # a sentence describes part of a clip
     texts = unit(meant @ latent_axes + 2.0 * text_cone + 1.5 / width**0.5 * normal(len(described), width))
     text_centers = np.empty((len(described), centers, width), np.float32)
     for c in range(centers):
@@ -125,7 +125,7 @@ def make_world(clips: int, width: int, centers: int, queries: int, spread: float
 
 
 class KnownTexts:
-    """A text encoder that knows the world's texts by their numbers: "text 7" is the eighth."""
+    """A text encoder that looks texts up by number: "text 7" is the eighth."""
 
     def __init__(self, texts: Features) -> None:
         self._texts = texts
@@ -137,7 +137,7 @@ class KnownTexts:
 
 @dataclass(frozen=True)
 class WorldModel:
-    """The world as a model, with one preset's score. It has no video side: the clips are there already."""
+    """The world as a model, with one preset's score. It has no video side, because the clips are given."""
 
     info: ModelInfo
     text: KnownTexts
@@ -155,7 +155,7 @@ def model_of(world: World, config: ScoreConfig) -> WorldModel:
 
 
 def fill(catalog: Catalog, world: World, info: ModelInfo) -> None:
-    """Commits the world's clips, a video at a time, each clip a shot of its own; row r becomes clip id r + 1."""
+    """Commit the world's clips, one video at a time, each clip as its own shot; row r becomes clip id r + 1."""
     count = len(world.frames)
     starts = range(0, count, CLIPS_PER_VIDEO)
     root = catalog.add_root("/benchmark")
@@ -175,7 +175,7 @@ def fill(catalog: Catalog, world: World, info: ModelInfo) -> None:
 
 
 def check_kept(catalog: Catalog, world: World, info: ModelInfo) -> None:
-    """Raises: SystemExit where the folder's library is not of this world."""
+    """Raise SystemExit if the folder's library is of another world."""
     ids, last = Embeddings(catalog).clip_ids(info.fingerprint), len(world.frames)
     kept = Embeddings(catalog).features(info, [last])[1].globals
     expected = world.frames[-1:].astype(np.float32)
@@ -184,18 +184,18 @@ def check_kept(catalog: Catalog, world: World, info: ModelInfo) -> None:
 
 
 def exhaustive(world: World, config: ScoreConfig) -> Vectors:
-    """The whole CRET score of every query with every clip: [Q, N]."""
+    """Return the full CRET score of every query with every clip: [Q, N]."""
     parts = [score(world.queries, world.clips(slice(s, s + CHUNK)), config) for s in range(0, len(world.frames), CHUNK)]
     return np.concatenate(parts, axis=1)
 
 
 def recalls(best: NDArray[np.int64], found: list[NDArray[np.int64]]) -> float:
-    """Share of the best [Q, TOP] among those found: rescoring puts exactly these on top of the final list."""
+    """Return the share of the best [Q, TOP] among those found: rescoring ranks exactly these first."""
     return float(np.mean([np.isin(b, f).mean() for b, f in zip(best, found, strict=True)]))
 
 
 def timed(runs: dict[str, Callable[[int], object]], queries: int) -> dict[str, list[float]]:
-    """Milliseconds of each, taken in turn on every query, after a first pass that is not counted."""
+    """Return the milliseconds of each, alternating on every query, after an uncounted first pass."""
     times: dict[str, list[float]] = defaultdict(list)
     for counted in (False, True):
         for query in range(queries):
@@ -208,7 +208,7 @@ def timed(runs: dict[str, Callable[[int], object]], queries: int) -> dict[str, l
 
 
 def presets(centers: bool) -> Iterator[tuple[str, ScoreConfig]]:
-    """The scores of the presets, and CRET's without the centers' term."""
+    """Yield the scores of the presets, and CRET's without the centers' term."""
     yield "mean of frames (PE-Core, SigLIP 2, starter)", ScoreConfig(variance_weight=0.0, center_weight=0.0)
     yield "largest frame (pooling: max)", ScoreConfig(temperature=1.0, center_weight=0.0, pooling="max")
     yield "mean + half the variance of frames (CRET without centers)", ScoreConfig(center_weight=0.0)
@@ -304,7 +304,7 @@ def measure_recall(world: World, catalog: Catalog, index: VectorIndex, paths: Li
 def runs(
     index: VectorIndex, vectors: Vectors, searched: list[Vectors], graph: str
 ) -> dict[str, Callable[[int], object]]:
-    """Ways to get CANDIDATES for a query, by what they are."""
+    """Return the methods that get CANDIDATES for a query, by description."""
     raw = hnswlib.Index(space=SPACE, dim=vectors.shape[1])
     raw.load_index(graph)
     raw.set_ef(EF_SEARCH)

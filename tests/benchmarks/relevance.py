@@ -26,17 +26,17 @@ from cret_desktop.engine.client import EngineClient, EngineConfig
 from tests.benchmarks import media_folder
 from tests.benchmarks.media_folder import Item
 
-FEWEST = 4  # descriptions of a group that is left out
+FEWEST = 4  # descriptions of an excluded group
 
 
 def auroc(present: NDArray[np.float64], absent: NDArray[np.float64]) -> float:
-    """Probability that a present query's number is above an absent one's, ties half (Mann-Whitney)."""
+    """Return the probability that a present query's number exceeds an absent one's, ties as half (Mann-Whitney)."""
     above = (present[:, None] > absent[None, :]).mean()
     return float(above + 0.5 * (present[:, None] == absent[None, :]).mean())
 
 
 def parts_of(items: list[Item], protocol_name: str) -> dict[str, list[Item]]:
-    """The parts of the collection that are left out one at a time."""
+    """Return the parts of the collection that are excluded one at a time."""
     parts: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         deal = hashlib.sha256(item.path.name.encode()).digest()[1] % 2
@@ -53,7 +53,7 @@ def index_and_wait(engine: EngineClient, folders: list[Path]) -> None:
 
     unsubscribe = engine.subscribe(listen)
     engine.request(protocol.AddFolders(tuple(map(str, folders)))).result()
-    while finished.get().totals.cancelled:  # a folder was taken out just before: that run ends first
+    while finished.get().totals.cancelled:  # a folder was just removed: that run ends first
         pass
     unsubscribe()
 

@@ -38,7 +38,7 @@ DEPTHS = (1, 5, 10)
 
 
 def command_scores(library: Path, clips: Sequence[str], queries: Sequence[str]) -> NDArray[np.float64]:
-    """[queries, clips], minus the place of a clip's first moment among the answers; -inf where it is not among them."""
+    """Return [queries, clips]: minus the place of a clip's first moment among the answers; -inf for absent clips."""
     scores = np.full((len(queries), len(clips)), -np.inf)
     column = {str(Path(clip).resolve()): j for j, clip in enumerate(clips)}
     for i, answer in enumerate(media_folder.search(library, queries, LIMIT)):
@@ -49,14 +49,14 @@ def command_scores(library: Path, clips: Sequence[str], queries: Sequence[str]) 
 
 
 def decoded_frames(clip: str) -> Frames:
-    """The frames [M, H, W, 3] that the app's own decoder gives the starter."""
+    """Return the frames [M, H, W, 3] that the app's own decoder passes to the starter."""
     events = decode_file(video_file(clip), presets.starter().frames)
     return np.concatenate([event.clip.frames for event in events if isinstance(event, ClipDecoded)])
 
 
 @torch.inference_mode()
 def plain_scores(clips: Sequence[str], queries: Sequence[str]) -> NDArray[np.float64]:
-    """[queries, clips] of the plain sum of both mappings."""
+    """Return [queries, clips] of the unweighted sum of both mappings."""
     config = presets.starter()
     encode = SentenceEncoder(config)
     classes, sentences = encode(class_texts(glossed=True)), encode(queries)
@@ -76,12 +76,12 @@ def plain_scores(clips: Sequence[str], queries: Sequence[str]) -> NDArray[np.flo
 
 
 def ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rank from 1 of each query's own clip (the diagonal) in a row of scores, ties against it."""
+    """Return the rank from 1 of each query's own clip (the diagonal) in its row of scores, ties against it."""
     return np.asarray((scores >= np.diag(scores)[:, None]).sum(1))
 
 
 def summary(rank: NDArray[np.int64]) -> NDArray[np.float64]:
-    """R@1, R@5, R@10 in per cent, median rank; of ranks [..., queries] -> [..., 4]."""
+    """Map ranks [..., queries] to R@1, R@5, R@10 in per cent and the median rank: [..., 4]."""
     recalls = [(rank <= depth).mean(-1) * 100 for depth in DEPTHS]
     return np.stack([*recalls, np.median(rank, -1)], -1)
 
@@ -114,7 +114,7 @@ def main() -> None:
     name = f"{arguments.kind}_{arguments.half or 'whole'}"
     by_clip = media_folder.make_clips(items, arguments.work / f"clips_{name}")
     clips, queries = list(by_clip), [item.description for item in by_clip.values()]
-    # The model's fingerprint is in the name: a library of another model would be indexed beside, not anew.
+    # The name contains the model's fingerprint: with another model, indexing would add to the old library.
     library = arguments.work / f"library_{name}_{open_model('starter').info.fingerprint[:8]}"
     totals = media_folder.index(library, arguments.work / f"clips_{name}")
     print(f"{arguments.kind}: {len(clips)} clips in {totals['wall_seconds']:.1f} s, model {library.name[-8:]}")

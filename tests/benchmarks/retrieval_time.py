@@ -34,12 +34,12 @@ from training import pairwise, recipes, synthetic
 from training.losses import center_logits, gees_logits
 from training.pairwise import PairScorer, PairwiseConfig, TextTokens, VideoTokens
 
-PAPER = (20.0, 750.0)  # stated: 1000 x 1000 by CRET, and by ClipBERT, seconds
+PAPER = (20.0, 750.0)  # stated: seconds for 1000 x 1000 by CRET and by ClipBERT
 TEXT = "a red square moves left then two blue circles move up"
 
 
 def noise(model: CRETConfig, texts: int, videos: int) -> tuple[TextTokens, VideoTokens, Tensor, Tensor]:
-    """Features as the towers would give them, and centers of texts and videos: random, unit where those are."""
+    """Return random features shaped like the towers', and centers of texts and videos; unit vectors where those are."""
     draw = torch.Generator().manual_seed(0)
     patches = _patches(model)
     length, centers = model.text.context - 1, model.correspondence.centers
@@ -71,7 +71,7 @@ def _patches(model: CRETConfig) -> int:
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """On a CPU those of one core that worked: others on the machine change nothing."""
+    """Return the seconds of a call; on a CPU the processor seconds, unaffected by other processes."""
     clock = time.perf_counter if device.type == "cuda" else time.process_time
     began = clock()
     work()
@@ -83,7 +83,7 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 def embedding_scores(
     texts: TextTokens, videos: VideoTokens, text_centers: Tensor, video_centers: Tensor, score: ScoreConfig
 ) -> Tensor:
-    """[T, V], as `training.evaluate.similarities`."""
+    """Compute scores [T, V] as `training.evaluate.similarities` does."""
     scores = gees_logits(texts.text, videos.frames, score.temperature, score.variance_weight)
     if text_centers.shape[1]:
         scores = scores + score.center_weight * center_logits(text_centers, video_centers, score.temperature)
@@ -91,14 +91,14 @@ def embedding_scores(
 
 
 def encoding(config: CRETConfig, device: torch.device, videos: int) -> tuple[float, float]:
-    """Seconds to encode a text and a video, from `videos` of each, the first of which is not counted."""
+    """Return the seconds to encode a text and a video, from `videos` of each, without the first."""
     model = CRET(config).eval().to(device)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         file = Path(folder, synthetic.TOKENIZER)
         synthetic.write_tokenizer(file)
         ids, mask = Tokenizer(file, config.text)([TEXT] * 32)
         ids, mask = (torch.nn.functional.pad(part, (0, config.text.context - ids.shape[1])) for part in (ids, mask))
-        mask[:] = True  # as long as a text may be
+        mask[:] = True  # the maximum length of a text
         size = config.frames.size
         frames = torch.from_numpy(
             np.random.default_rng(0).integers(0, 256, (1, config.frames.frames, size, size, 3), dtype=np.uint8)
@@ -134,7 +134,7 @@ def main() -> None:
         texts_there = TextTokens(*(part.to(device) for part in text))
         videos_there = VideoTokens(*(part.to(device) for part in video))
         centers = text_centers.to(device), video_centers.to(device)
-        pairwise.score_all(scorer, TextTokens(*(part[:2] for part in text)), video, device)  # warms up
+        pairwise.score_all(scorer, TextTokens(*(part[:2] for part in text)), video, device)  # warm-up
         model_based = seconds(lambda: pairwise.score_all(scorer, text, video, device), device)  # noqa: B023
         times = [
             seconds(lambda: embedding_scores(texts_there, videos_there, *centers, config.score), device)  # noqa: B023

@@ -48,8 +48,8 @@ from training.distributed import World
 from training.trainer import Trainer, TrainingError
 
 FORMS = {"NCE": "nce", "GEES": "paper"}
-WARMUP = 3  # steps before the clock starts: workers begin in the first, compiling happens there
-PREFETCHED = 2  # batches that each worker reads ahead, torch's default: all of them while the first step compiles
+WARMUP = 3  # steps before the measurement: workers start and compilation happens in the first
+PREFETCHED = 2  # batches that each worker prefetches, torch's default: all of them while the first step compiles
 TEXT = "a red square moves left then two blue circles move up"
 VARIANTS: dict[str, list[str]] = {
     "plain": [],
@@ -61,10 +61,9 @@ VARIANTS: dict[str, list[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """seconds: the median that a step worked; first: what the first did, compiling included.
+    """seconds: the median of a step's work; first: the first step's, including compilation.
 
-    data_share: of all the time of all steps, the share that the run waited for data. memory: its peak in GiB (0 on a
-    CPU).
+    data_share: share of all steps' time spent waiting for data. memory: its peak in GiB (0 on a CPU).
     """
 
     seconds: float
@@ -74,7 +73,7 @@ class Cost:
 
 
 def write_store(folder: Path, videos: int) -> None:
-    """Pictures of blurred noise, 456 x 256, which JPEGs take 30 to 40 KB for, as those of real clips."""
+    """Write pictures of blurred noise, 456 x 256, whose JPEGs take 30 to 40 KB, as those of real clips."""
     with StoreWriter(folder, StoreSettings()) as writer:
         for video in range(videos):
             random = np.random.default_rng(video)
@@ -92,11 +91,11 @@ def open_store(folder: Path, videos: int) -> StoredSplit:
 
 
 def cost(config: TrainConfig, world: World, steps: int, data: StoredSplit, tokenizer: Path) -> Cost:
-    """Raises: TrainingError where a step does not fit into memory."""
+    """Measure one form. Raises: TrainingError if a step does not fit into memory."""
     crop = config.data.crop_scale if config.data.crop else None
     pairs = TrainingPairs(data, config.model.frames, config.seed, crop_scale=crop, flip=config.data.flip)
     cuda = world.device.type == "cuda"
-    # What was compiled for other sizes would be taken for this one's, until torch gives up compiling at all.
+    # Code compiled for other sizes would be reused for these, until torch stops compiling.
     torch.compiler.reset()
     gc.collect()
     with tempfile.TemporaryDirectory() as folder:
@@ -113,7 +112,7 @@ def cost(config: TrainConfig, world: World, steps: int, data: StoredSplit, token
 
 
 def machine(device: torch.device) -> str:
-    """What was measured on, in words."""
+    """Describe the machine."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     cpu = next((line.partition(":")[2] for line in _cpu_lines() if line.startswith("model name")), platform.processor())
@@ -121,12 +120,12 @@ def machine(device: torch.device) -> str:
 
 
 def _cpu_lines() -> list[str]:
-    file = Path("/proc/cpuinfo")  # elsewhere platform.processor() has to do
+    file = Path("/proc/cpuinfo")  # elsewhere platform.processor() must suffice
     return file.read_text().splitlines() if file.exists() else []
 
 
 def without_sources(model: CRETConfig) -> CRETConfig:
-    """The same sizes with new weights and the synthetic world's words: nothing has to be fetched."""
+    """Return the same sizes with new weights and the synthetic world's vocabulary, so that nothing is downloaded."""
     return dataclasses.replace(
         model,
         video=dataclasses.replace(model.video, weights=""),
@@ -145,12 +144,12 @@ def step_config(
             "data.validation=",
             f"model.frames.frames={frames}",
             f"loss.form={form}",
-            "steps=1000",  # of the schedule
+            "steps=1000",  # steps of the schedule
         ]
     )
 
 
-Rows = dict[str, dict[str, Any]]  # by name: what `measure` gives
+Rows = dict[str, dict[str, Any]]  # results of `measure` by name
 
 
 def name_of(variant: str, frames: int) -> str:
@@ -158,7 +157,7 @@ def name_of(variant: str, frames: int) -> str:
 
 
 def measure(configs: Mapping[str, TrainConfig], world: World, steps: int, data: StoredSplit, tokenizer: Path) -> Any:
-    """The cost of each form as plain JSON values, or the sentence that says why there is none."""
+    """Return the cost of each form as plain JSON values, or the sentence that says why there is none."""
     try:
         return {form: asdict(cost(config, world, steps, data, tokenizer)) for form, config in configs.items()}
     except TrainingError as error:
@@ -166,7 +165,7 @@ def measure(configs: Mapping[str, TrainConfig], world: World, steps: int, data: 
 
 
 def table(content: Mapping[str, Any], names: Sequence[str]) -> str:
-    """Markdown; rows that have not been measured stay empty, and those that could not be say why below."""
+    """Return Markdown; unmeasured rows stay empty, and reasons for failed ones follow the table."""
     conditions = ", ".join(f"{name} {value}" for name, value in content["settings"].items() if name != "machine")
     columns = ["NCE, s", "GEES, s", "GEES / NCE", "clips/s", "data, NCE", "data, GEES", "first step, s"]
     columns += ["NCE, GiB", "GEES, GiB"]
@@ -189,7 +188,7 @@ def table(content: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status."""
+    """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="what has been measured, as JSON")
     parser.add_argument("--recipe", default="msrvtt-7k", choices=recipes.RECIPES)
@@ -226,7 +225,7 @@ def write(out: Path, content: Mapping[str, Any]) -> None:
 
 
 def fill(rows: Rows, options: argparse.Namespace, world: World, keep: Callable[[], None]) -> None:
-    """Measures the rows that are not there yet; `keep` is called after each."""
+    """Measure the missing rows; `keep` is called after each."""
     base = recipes.recipe(options.recipe)
     base = dataclasses.replace(base, model=without_sources(base.model), data=dataclasses.replace(base.data, group=1))
     videos = 4 * options.batch

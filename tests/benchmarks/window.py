@@ -34,7 +34,7 @@ from cret_desktop.storage.sqlite.scans import Scans
 from cret_desktop.storage.sqlite.stages import Stages
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-# As the engine sets it for itself; its child would come too late here, since it imports this module and with it numpy.
+# As the engine sets it for itself; too late for its child here, which imports this module and thereby numpy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
@@ -59,7 +59,7 @@ from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.embeddings import Embeddings
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 
-SOURCES = 64  # a file system allows some ten thousand links to one file
+SOURCES = 64  # a file system allows some ten thousand links per file
 TILE = (320, 180)
 TILES = 4
 SCROLLS = 300
@@ -138,7 +138,7 @@ if __name__ == "__main__":
 
 
 def generate(library: Path, clips: int) -> None:
-    """A library of `clips` files of one clip each. The strips are hard links to a few; no file is ever decoded."""
+    """Generate a library of `clips` files of one clip each. The strips are hard links to a few; no file is decoded."""
     info = open_model("starter").info
     places = paths.LibraryPaths(library)
     random = np.random.default_rng(0)
@@ -169,7 +169,7 @@ def generate(library: Path, clips: int) -> None:
             clip = NewClip(0, 0, 0.0, 8.0, sprite, *TILE, 0, times, frames, centers)
             changes.commit_file(file_id, file, info_of_all, file_id.to_bytes(16), [clip], model)
     opened = open_library(library, "starter", "auto", read_only=False)
-    try:  # as an engine that has indexed them leaves it
+    try:  # the state after an engine has indexed them
         opened.index.build()
         opened.searcher.encode_references()
     finally:
@@ -182,7 +182,7 @@ def _write_strip(path: Path, number: int) -> None:
     random = np.random.default_rng(number)
     for tile in range(TILES):
         painter.fillRect(tile * TILE[0], 0, *TILE, QColor.fromHsv((number * 37 + tile * 10) % 360, 120, 160))
-        for _ in range(40):  # as many edges as a photograph has, or so
+        for _ in range(40):  # about as many edges as a photograph
             x, y, w, h = random.integers(0, (TILE[0], TILE[1], 60, 60))
             painter.fillRect(tile * TILE[0] + int(x), int(y), int(w), int(h), QColor.fromHsv(int(x), 150, int(y) + 60))
     painter.end()
@@ -237,7 +237,7 @@ class PaintClock(QObject):
 
 
 class Heartbeat(QObject):
-    """The longest time between two beats, in milliseconds, more than the beat itself."""
+    """Measures the longest time between two beats, in milliseconds, beyond the interval itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -258,8 +258,9 @@ class Heartbeat(QObject):
 
 
 def first_windows(library: Path, rounds: int) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Seconds to the first paint of an empty window and of ours, one after the other in turns: by the clock, and those
-    of a processor (on a busy machine the fairer ones).
+    """Return seconds to the first paint of an empty window and of ours, alternating: wall-clock and processor time.
+
+    Processor time is the fairer measure on a busy machine.
     """
     ours: list[tuple[float, float]] = []
     empty: list[tuple[float, float]] = []
@@ -267,14 +268,14 @@ def first_windows(library: Path, rounds: int) -> tuple[list[tuple[float, float]]
         for program, taken in ((EMPTY_WINDOW, empty), (OUR_WINDOW, ours)):
             began = time.time()
             command = [sys.executable, "-c", program, str(library)]
-            if program is OUR_WINDOW:  # the engine's child imports the main module again: it must be a file
+            if program is OUR_WINDOW:  # the engine's child imports the main module again, which must be a file
                 script = library / "window.py"
                 script.write_text(program, encoding="utf-8")
                 command = [sys.executable, str(script)]
-            # Compiled modules are kept, as installed programs have them; the first round makes them and is not counted.
+            # Compiled modules are kept, as in an installed program; the first round creates them and is not counted.
             environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "PYTHONPYCACHEPREFIX": str(library / "pycache")}
             environment.pop("PYTHONDONTWRITEBYTECODE", None)
-            # Of this account, nothing is read or written.
+            # Keep the current user's files untouched.
             environment[paths.LIBRARY_VARIABLE] = str(library)
             for place in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
                 environment[place] = str(library / "account")
