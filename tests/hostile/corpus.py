@@ -29,15 +29,15 @@ from tests.hostile.names import NAMES
 from tests.hostile.videos import RECIPES, make_video
 
 CORPUS, ELSEWHERE, MANIFEST = "corpus", "elsewhere", "manifest.json"
-FORBIDDEN = "pink"  # the colour of what lies elsewhere: nothing of it may ever be found
-_COLOURS = [colour for colour in COLOURS if colour not in (FORBIDDEN, "grey")]  # grey is what damage looks like
+FORBIDDEN = "pink"  # the colour of the files elsewhere: a search must never find it
+_COLOURS = [colour for colour in COLOURS if colour not in (FORBIDDEN, "grey")]  # grey is the colour of damage
 
 _Choice = TypeVar("_Choice")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of the corpus. `colour` is that of a good one; `listed`: a library must know of it, whatever it says."""
+    """A file of the corpus. `colour` is a good file's; `listed` files must appear in a library, in any state."""
 
     path: str
     kind: str
@@ -46,7 +46,7 @@ class Entry:
 
 
 class _Maker:
-    """Writes the files of one corpus, and keeps account of them."""
+    """Writes the files of one corpus and records them."""
 
     def __init__(self, out: Path, seed: int) -> None:
         self.corpus = out / CORPUS
@@ -56,7 +56,7 @@ class _Maker:
         self._bases: dict[tuple[str, int], bytes] = {}
 
     def base(self, recipe: str, source: random.Random) -> bytes:
-        """One of three videos of each recipe, to be damaged."""
+        """Return one of three videos of each recipe, as a base for damage."""
         which = source.randrange(3)
         if (recipe, which) not in self._bases:
             own = random.Random(f"{self.seed}/{recipe}/{which}")
@@ -64,7 +64,7 @@ class _Maker:
         return self._bases[recipe, which]
 
     def turn(self, choices: Sequence[_Choice], number: int) -> _Choice:
-        """One after the other, in an order of this seed: a small corpus has others of them than the next."""
+        """Return the choices in turn, in an order that depends on the seed, so that small corpora differ."""
         return random.Random(f"{self.seed}/{len(choices)}").sample(choices, len(choices))[number % len(choices)]
 
     def write(self, kind: str, name: str | bytes, content: bytes, colour: str = "", listed: bool = True) -> bytes:
@@ -97,7 +97,7 @@ def _named(maker: _Maker, source: random.Random, number: int) -> None:
     folder = f"names-{number // len(NAMES)}"
     try:
         maker.write(folder, name, content, colour)
-    except OSError:  # a file system that admits no such name; it is one file less
+    except OSError:  # the file system does not allow the name: one file less
         maker.write(folder, f"{number}.mp4", content, colour)
 
 
@@ -112,14 +112,14 @@ def _truncated(maker: _Maker, source: random.Random, number: int) -> None:
 def _flipped(maker: _Maker, source: random.Random, number: int) -> None:
     recipe = source.choice(list(RECIPES))
     content = bytearray(maker.base(recipe, source))
-    reach = source.choice([len(content), len(content), min(len(content), 4096)])  # headers stand at the front, mostly
+    reach = source.choice([len(content), len(content), min(len(content), 4096)])  # most headers are at the front
     for _ in range(source.choice([1, 3, 30, 300, 3000])):
         content[source.randrange(reach)] ^= 1 << source.randrange(8)
     maker.write("flipped", f"{number}.{recipe}", bytes(content), listed=_is_heard(recipe))
 
 
 def _is_heard(recipe: str) -> bool:
-    """A `.ts` whose first bytes are another's is TypeScript, and passed over in silence."""
+    """Return whether damaged files are listed: a `.ts` with other first bytes is taken for TypeScript."""
     return not recipe.endswith("ts")
 
 
@@ -154,13 +154,13 @@ def _unreadable(maker: _Maker, source: random.Random, number: int) -> None:
 
 
 def _masked(maker: _Maker, source: random.Random, number: int) -> None:
-    """Something else under a video's name."""
+    """Write another format under a video's name."""
     suffix = source.choice(["mp4", "mkv", "avi", "mov", "webm", "flv", "mpg", "wmv"])
     maker.write("masked", f"{number}.{suffix}", maker.turn(MASKS, number)(source))
 
 
 def _endless(maker: _Maker, source: random.Random, number: int) -> None:
-    """Few bytes that stand for very many: one picture listed 400,000 times, at 1 to 1,000 a second."""
+    """Write a small file that expands hugely: one picture listed 400,000 times, at 1 to 1,000 per second."""
     content = maker.base("mp4", source)
     count, size = 400_000, struct.unpack_from(">I", content, patching.box(content, b"stsz") + 12)[0]
     offset = patching.box(content, b"stco")
@@ -176,7 +176,7 @@ def _endless(maker: _Maker, source: random.Random, number: int) -> None:
     maker.write("endless", f"{number}.mp4", content)
 
 
-KINDS: dict[str, tuple[Callable[[_Maker, random.Random, int], None], int]] = {  # with how many in a thousand
+KINDS: dict[str, tuple[Callable[[_Maker, random.Random, int], None], int]] = {  # with their share per thousand
     "good": (_good, 60),
     "names": (_named, 80),
     "truncated": (_truncated, 150),
@@ -191,9 +191,9 @@ KINDS: dict[str, tuple[Callable[[_Maker, random.Random, int], None], int]] = {  
 
 
 def make(out: Path, seed: int = 1, count: int = 1000, kinds: Sequence[str] = ()) -> list[Entry]:
-    """Writes a corpus of about `count` files into `out`, where none may be; never fewer than one of each kind.
+    """Write a corpus of about `count` files into `out`, which must not exist; at least one of each kind.
 
-    `kinds`: only what a whole corpus has of these.
+    `kinds`: write only these kinds, as in the whole corpus.
     """
     maker = _Maker(out, seed)
     maker.corpus.mkdir(parents=True)
@@ -205,7 +205,7 @@ def make(out: Path, seed: int = 1, count: int = 1000, kinds: Sequence[str] = ())
         write, share = KINDS[kind]
         for number in range(max(1, -(-share * count // 1000))):
             write(maker, random.Random(f"{seed}/{kind}/{number}"), number)
-    for loop in ("up", "again"):  # folders that contain themselves, by links
+    for loop in ("up", "again"):  # folders that contain themselves through links
         (maker.corpus / loop).symlink_to(maker.corpus)
     rows = [dataclasses.asdict(entry) for entry in maker.entries]
     (out / MANIFEST).write_text(json.dumps(rows, indent=1), encoding="ascii")
@@ -216,7 +216,7 @@ def read_manifest(out: Path) -> list[Entry]:
     return [Entry(**row) for row in json.loads((out / MANIFEST).read_text(encoding="ascii"))]
 
 
-# --- what cannot be read
+# --- unreadable files
 
 
 def _fifo(maker: _Maker, source: random.Random, number: int) -> None:
@@ -239,7 +239,7 @@ def _socket(maker: _Maker, source: random.Random, number: int) -> None:
 
 
 def _device(maker: _Maker, source: random.Random, number: int) -> None:
-    """/dev/zero, or a link to it where only root may make a device."""
+    """Make /dev/zero, or a link to it if only root may make devices."""
     path = maker.place("unreadable", f"{number} device.mp4")
     try:
         os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
@@ -270,7 +270,7 @@ def _sparse(maker: _Maker, source: random.Random, number: int) -> None:
 
 
 def _long_tail(maker: _Maker, source: random.Random, number: int) -> None:
-    """A good film with 4 GB of nothing behind it."""
+    """Write a good film followed by 4 GB of zeros."""
     colour = source.choice(_COLOURS)
     path = maker.write("unreadable", f"{number} tail.mp4", make_video("mp4", colour, source), colour)
     os.truncate(path, 4 << 30)

@@ -49,19 +49,19 @@ from tests.fakes import INFO, ColourModel
 
 SECONDS = 5.0  # that an input may take
 MEMORY = 4 << 30  # bytes that a child may take
-START_SECONDS = 120.0  # until a child has imported what it needs, on a busy machine
+START_SECONDS = 120.0  # for a child to import its modules, on a busy machine
 MOST = 1 << 20  # bytes of an input
-MOST_TOLD = 50  # faults that are told and saved
-ELSEWHERE = ("tests.hostile.fuzz_models", "tests.hostile.planted")  # more modules with TARGETS, where they are there
+MOST_TOLD = 50  # number of faults that are reported and saved
+ELSEWHERE = ("tests.hostile.fuzz_models", "tests.hostile.planted")  # more modules with TARGETS, if they exist
 
 Mutator = Callable[[random.Random, bytes], bytes]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What reads a kind of file. `run` may raise a CretError; anything else is a fault of ours.
+    """The reader of one kind of file. `run` may raise a CretError; anything else is a fault.
 
-    `mutators` know how such files are built; each makes another one of a seed, or of what one before it has made.
+    `mutators` know the structure of such files; each changes a seed or an earlier mutator's output.
     """
 
     name: str
@@ -79,17 +79,17 @@ class Fault:
 
 @dataclass
 class Outcome:
-    """Of one target: how many inputs ran, in which time, and the one that took longest (its number and seconds)."""
+    """The outcome of a target: inputs run, total time, and the slowest input (its seconds and number)."""
 
     inputs: int = 0
     seconds: float = 0.0
     slowest: tuple[float, int] = (0.0, 0)
-    refused: int = 0  # that ended with an error for people
+    refused: int = 0  # inputs that ended with an error for people
     faults: list[Fault] = field(default_factory=list)
 
 
 def input_of(target: Target, seed: int, number: int) -> bytes:
-    """The same bytes for the same numbers, always."""
+    """Return the input of these numbers; always the same bytes."""
     chance = random.Random(f"{seed} {target.name} {number}")
     content = chance.choice(target.seeds)
     for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
@@ -123,7 +123,7 @@ BYTES = (
 
 
 def mutated_bytes(chance: random.Random, content: bytes) -> bytes:
-    """Flipped, cut, doubled, filled in: without a thought of what they mean."""
+    """Flip, cut, repeat or fill bytes, regardless of their meaning."""
     at = chance.randrange(len(content) + 1)
     to = min(len(content), at + chance.choice((1, 2, 8, 64, 1024)))
     match chance.randrange(7):
@@ -144,7 +144,7 @@ def mutated_bytes(chance: random.Random, content: bytes) -> bytes:
 
 
 def mutated_text(chance: random.Random, content: bytes) -> bytes:
-    """By lines, numbers and the pieces that such files are made of."""
+    """Change lines, numbers and typical pieces of a text format."""
     text = content.decode("utf-8", "surrogateescape")
     match chance.randrange(6):
         case 0:
@@ -174,7 +174,7 @@ def mutated_text(chance: random.Random, content: bytes) -> bytes:
 
 
 def mutated_json(chance: random.Random, content: bytes) -> bytes:
-    """Values of another kind, missing and doubled names, depths, at any place of the tree."""
+    """Change values' types, remove or repeat names, or nest deeply, anywhere in the tree."""
     try:
         tree = json.loads(content)
     except (ValueError, RecursionError):
@@ -217,7 +217,7 @@ def _odd_value(chance: random.Random) -> Any:
 
 
 def mutated_arrays(chance: random.Random, content: bytes) -> bytes:
-    """An .npz with other names, shapes, kinds and values, packed, without some of them, or with a header that lies."""
+    """Change names, shapes, types, values or compression of an .npz, remove arrays, or falsify a header."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -420,7 +420,7 @@ def all_targets() -> dict[str, Target]:
 
 
 def try_input(target: Target, content: bytes) -> str:
-    """'' where the input was read, 'refused' where that ended with an error for people, else what went wrong."""
+    """Return '' if the input was read, 'refused' for an error for people, otherwise the fault."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -428,7 +428,7 @@ def try_input(target: Target, content: bytes) -> str:
     except CretError as error:
         told = str(error)
         return "refused" if told and told.isprintable() else f"no sentence: {told!r}"
-    except BaseException as error:  # noqa: BLE001 - that is what is looked for
+    except BaseException as error:  # noqa: BLE001 - these are the faults to find
         return "".join(traceback.format_exception(error)[-3:])
     return ""
 
@@ -446,7 +446,7 @@ def _run_child(pipe: Connection, name: str, seed: int, numbers: Sequence[int]) -
 
 
 def run_target(target: Target, count: int, seed: int, seconds: float = SECONDS) -> Outcome:
-    """Runs so many inputs, each at most so many seconds; a child that hangs or falls is replaced."""
+    """Run `count` inputs for at most `seconds` each; a child that hangs or crashes is replaced."""
     outcome, began = Outcome(), time.monotonic()
     left = list(range(count))
     while left:
@@ -463,7 +463,7 @@ def run_target(target: Target, count: int, seed: int, seconds: float = SECONDS) 
                     outcome.faults.append(Fault(target.name, at, f"it hangs for more than {wait:g} s"))
                     break
                 kind, at, took, found = ours.recv()
-                # The making of an input is ours, and counts for nothing.
+                # The time to make an input does not count.
                 wait = seconds if kind == "begun" else START_SECONDS
                 if kind == "done":
                     left.remove(at) if left[0] != at else left.pop(0)
@@ -519,5 +519,5 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    # By its name: children look their targets up in the module that they import.
+    # By name: children look up their targets in the module that they import.
     sys.exit(importlib.import_module("tests.hostile.fuzz").main())

@@ -1,7 +1,7 @@
-"""Models' files, mutated by their structure: whatever they hold is a sentence, and never a panic, a hang or an abort.
+"""Mutates models' files by their structure: any content ends in one sentence, never in a panic, a hang or an abort.
 
-`TARGETS` is read by `tests.hostile.fuzz`, which runs them by the thousand in a child of bounded memory. `inputs` makes
-the inputs of a target from numbers alone.
+`tests.hostile.fuzz` runs `TARGETS` by the thousand in a child with bounded memory. `inputs` generates the inputs of a
+target from numbers alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST = 1 << 20  # bytes of an input
 
 @dataclass(frozen=True)
 class Target:
-    """What reads a kind of file. `run` may raise a CretError; anything else is a fault of ours."""
+    """The reader of one kind of file. `run` may raise a CretError; anything else is a fault."""
 
     name: str
     seeds: tuple[bytes, ...]
@@ -41,7 +41,7 @@ class Target:
 
 
 def inputs(target: Target, count: int, seed: int = 1) -> Iterator[bytes]:
-    """The same bytes for the same numbers, always."""
+    """Yield the target's inputs; always the same bytes for the same numbers."""
     for number in range(count):
         chance = random.Random(f"{seed} {target.name} {number}")
         content = chance.choice(target.seeds)
@@ -50,7 +50,7 @@ def inputs(target: Target, count: int, seed: int = 1) -> Iterator[bytes]:
         yield content
 
 
-# What is mutated: the tokenizers that published models have, over few words
+# Seeds: the tokenizers of published models, with few words
 
 WORDS = (
     "<pad>",
@@ -110,7 +110,7 @@ def _tokenizer(model: dict[str, Any], **parts: Any) -> bytes:
 
 
 def _charsmap() -> str:
-    """SentencePiece's table with a trie that finds nothing, and one replacement."""
+    """Return SentencePiece's table with a trie that matches nothing, and one replacement."""
     trie = bytes(2048)
     return base64.b64encode(struct.pack("<I", len(trie)) + trie + b"a\0").decode()
 
@@ -180,7 +180,7 @@ TOKENIZERS = (
         },
         pre_tokenizer={"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True},
     ),
-    _tokenizer(  # whole words, as the synthetic world has
+    _tokenizer(  # whole words, as in the synthetic world
         {"type": "WordLevel", "vocab": IDS, "unk_token": "<unk>"},
         normalizer={"type": "Prepend", "prepend": "▁"},
         pre_tokenizer={"type": "Whitespace"},
@@ -235,13 +235,13 @@ def read_config(content: bytes) -> None:
 
 
 def _sealed(content: bytes) -> bytes:
-    """With a fingerprint that fits, as somebody would write it who knows how; as it is where that cannot be had."""
+    """Return the manifest with a matching fingerprint, as an expert forger would; unchanged if that is impossible."""
     try:
         value = json.loads(content)
         config = CRETConfig.from_json(value["config"])
         value["fingerprint"] = checkpoint._fingerprint(config, checkpoint._records(value["files"]))
         return json.dumps(value).encode()
-    except Exception:  # noqa: BLE001 - what cannot be sealed is given as it is
+    except Exception:  # noqa: BLE001 - unsealable content stays unchanged
         return content
 
 
@@ -273,7 +273,7 @@ def read_weights(content: bytes) -> None:
 
 
 def mutated_header(chance: random.Random, content: bytes) -> bytes:
-    """Another header before the same numbers, and a length that is right, or not."""
+    """Put another header before the same numbers, with a right or wrong length."""
     size = int.from_bytes(content[:8], "little")
     text = mutated_tree(chance, content[8 : 8 + size])
     stated = chance.choice((len(text),) * 6 + (0, 1, len(text) + 1, 2**63, 2**64 - 1, 100_000_001))
@@ -300,7 +300,7 @@ _SEEDS = [json.loads(seed) for seed in (*TOKENIZERS, *CONFIGS)]
 
 
 def mutated_tree(chance: random.Random, content: bytes) -> bytes:
-    """Values of another kind, parts of other files, missing and doubled names, and depths, at any place of the tree."""
+    """Change values' types, insert parts of other files, remove or repeat names, or nest deeply, at any place."""
     try:
         tree = json.loads(content)
         places = list(_places(tree))
@@ -361,7 +361,7 @@ _STEPS: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
 
 
 def mutated_steps(chance: random.Random, content: bytes) -> bytes:
-    """Other steps that a tokenizer may have, one or several after each other, or another model: most is let pass."""
+    """Combine permitted steps, one or several in sequence, or another model: most results are admitted."""
     tree = json.loads(chance.choice(TOKENIZERS))
     for part, (members, steps) in _STEPS.items():
         several = [chance.choice(steps) for _ in range(chance.randrange(1, 8))]
@@ -373,7 +373,7 @@ def mutated_steps(chance: random.Random, content: bytes) -> bytes:
 
 
 def mutated_bytes(chance: random.Random, content: bytes) -> bytes:
-    """Flipped, cut, doubled, filled in: without a thought of what they mean."""
+    """Flip, cut, repeat or fill bytes, regardless of their meaning."""
     at = chance.randrange(len(content) + 1)
     to = min(len(content), at + chance.choice((1, 2, 8, 64, 1024)))
     fill = chance.choice(

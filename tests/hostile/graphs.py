@@ -27,7 +27,7 @@ from cret_desktop.storage.vectors.graph_file import BadGraph, GraphFile, prove
 WIDTH, COUNT = 8, 300
 _HEADER, _LINKS, _UPPER = 96, 33 * 4, 17 * 4
 _ELEMENT = _LINKS + 4 * WIDTH + 8
-# Where the header's numbers lie, and how they are written.
+# Positions of the header's numbers, and their formats.
 _FIELDS = {
     "level offset": (0, "<Q"), "room": (8, "<Q"), "count": (16, "<Q"), "element size": (24, "<Q"),
     "label offset": (32, "<Q"), "vector offset": (40, "<Q"), "highest": (48, "<i"), "entry": (52, "<I"),
@@ -42,7 +42,7 @@ def unit_vectors(count: int, seed: int) -> np.ndarray:
 
 
 def build(folder: Path, seed: int = 0) -> bytes:
-    """The content of a sound graph of `COUNT` clips."""
+    """Return the content of a sound graph of `COUNT` clips."""
     scratch = folder / "scratch"
     scratch.mkdir()
     ids, vectors = scratch / "ids", scratch / "vectors"
@@ -54,19 +54,19 @@ def build(folder: Path, seed: int = 0) -> bytes:
     return target.read_bytes()
 
 
-# --- what a stranger does -----------------------------------------------------------------------------------------
+# --- forgeries ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class Forgery:
-    """A graph being changed. `uppers`: where each element's size of upper links lies in the sound one."""
+    """A graph being changed. `uppers`: positions of the sizes of each element's upper links in the sound graph."""
 
     content: bytearray
     uppers: list[int]
     chance: random.Random
 
     def number(self) -> int:
-        """One that a bound might miss, within 32 bits."""
+        """Return a number within 32 bits that a bound might miss."""
         near = [0, 1, 15, 16, 17, 31, 32, 33, COUNT - 1, COUNT, COUNT + 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
         wide = [self.chance.randrange(COUNT), self.chance.randrange(2**32)]
         return self.chance.choice(near + wide * 4)
@@ -79,7 +79,7 @@ class Forgery:
         return _HEADER + _ELEMENT * self.chance.randrange(COUNT)
 
     def upper(self) -> int:
-        """Where the size of upper links of an element lies, half the time of one that has some."""
+        """Return the position of an element's size of upper links; half the time of one that has some."""
         reaching = [at for at, following in zip(self.uppers, self.uppers[1:], strict=False) if following - at > 4]
         return self.chance.choice(reaching if self.chance.random() < 0.5 else self.uppers)
 
@@ -128,7 +128,7 @@ def _vector(forgery: Forgery) -> None:
 
 def _vectors_swapped(forgery: Forgery) -> None:
     one, other = forgery.element() + _LINKS, forgery.element() + _LINKS
-    size = 4 * WIDTH + forgery.chance.choice([0, 8])  # with the label or without
+    size = 4 * WIDTH + forgery.chance.choice([0, 8])  # with or without the label
     held = bytes(forgery.content[one : one + size])
     forgery.content[one : one + size] = forgery.content[other : other + size]
     forgery.content[other : other + size] = held
@@ -152,7 +152,7 @@ def _upper_neighbour(forgery: Forgery) -> None:
 
 
 def _uppers_swapped(forgery: Forgery) -> None:
-    """The upper links of one element become another's; the file stays as long."""
+    """Swap the upper links of two elements; the length of the file stays the same."""
     one, other = sorted(forgery.chance.sample(range(COUNT - 1), 2))
     parts = [bytes(forgery.content[a:b]) for a, b in pairwise(forgery.uppers)]
     parts[one], parts[other] = parts[other], parts[one]
@@ -189,7 +189,7 @@ CHANGES: tuple[Callable[[Forgery], None], ...] = (
 
 
 def forged(sound: bytes, seed: str) -> tuple[bytes, str]:
-    """-> a graph's content with one to three changes, and their names. The same seed makes the same."""
+    """Return a graph's content with one to three changes, and their names; the same for the same seed."""
     chance = random.Random(seed)
     forgery = Forgery(bytearray(sound), upper_places(sound), chance)
     changes = chance.choices(CHANGES, k=chance.choice([1, 1, 2, 3]))
@@ -199,16 +199,16 @@ def forged(sound: bytes, seed: str) -> tuple[bytes, str]:
 
 
 def recorded(path: Path, content: bytes) -> GraphFile:
-    """What whoever made the file records of it: all that it says of itself is right."""
+    """Return the record as a forger would write it: consistent with the file."""
     said = struct.unpack_from("<Q", content, 16)[0] if len(content) >= 24 else COUNT
     return GraphFile(str(path), len(content), hashlib.sha256(content).hexdigest(), said, WIDTH)
 
 
-# --- what must hold of those that are let through -----------------------------------------------------------------
+# --- properties of admitted files ---------------------------------------------------------------------------------
 
 
 def upper_places(content: bytes) -> list[int]:
-    """Where the size of each element's upper links lies, and where the file ends."""
+    """Return the positions of the sizes of each element's upper links, and the end of the file."""
     (count,) = struct.unpack_from("<Q", content, 16)
     places, at = [], _HEADER + count * _ELEMENT
     for _ in range(count):
@@ -218,7 +218,7 @@ def upper_places(content: bytes) -> list[int]:
 
 
 def assert_inside(content: bytes) -> None:
-    """Every number that hnswlib 0.8 follows from the file leads into it. Written after hnswalg.h, not after `prove`."""
+    """Assert that all numbers hnswlib 0.8 follows lead into the file. Derived from hnswalg.h, not from `prove`."""
     values = {name: struct.unpack_from(form, content, at)[0] for name, (at, form) in _FIELDS.items()}
     count, places = values["count"], upper_places(content)
     assert (values["level offset"], values["vector offset"], values["label offset"]) == (0, _LINKS, _LINKS + 4 * WIDTH)
@@ -241,14 +241,14 @@ def assert_inside(content: bytes) -> None:
 
 
 def use(file: GraphFile) -> None:
-    """Searches and grows a graph as the index and its builder do."""
+    """Search and grow a graph as the index and its builder do."""
     queries = unit_vectors(5, seed=1)
     graph = load_graph(file, capacity=file.count + 20)
     for k in (1, 10, file.count):
         try:
             graph.knn_query(queries, k=k, num_threads=1)
         except RuntimeError:
-            continue  # it cannot reach so many: the index then searches exactly
+            continue  # it cannot reach that many: the index then searches exactly
     try:
         graph.add_items(unit_vectors(20, seed=2), np.arange(10**6, 10**6 + 20), num_threads=1)
     except RuntimeError:

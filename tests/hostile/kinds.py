@@ -1,7 +1,7 @@
-"""What a stranger can make of a library: each kind changes a copy of a good one. Tried by `tests.hostile.libraries`.
+"""The kinds of hostile libraries: each changes a copy of a good one. `tests.hostile.libraries` tries them.
 
-The good library holds red.mp4, green.mp4 and blue.mp4; what is hostile in it concerns blue.mp4 alone wherever that is
-possible, so that the honest part is known: red and green. Nothing here opens a library.
+The good library contains red.mp4, green.mp4 and blue.mp4. Where possible the hostile part concerns only blue.mp4, so
+that the honest part is known: red and green. This module opens no library.
 """
 
 from __future__ import annotations
@@ -34,8 +34,12 @@ BLUE = "(SELECT id FROM files WHERE CAST(path AS TEXT) = 'blue.mp4')"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`outside` holds what must stay as it is; `hard` files of it that may have other names; `knows`: another library's
-    identity that this computer knows; `fingerprint`: of the model that the library is indexed with."""
+    """The folders of a trial.
+
+    outside: files that must not change. hard: those of them that may have further names (hard links).
+    knows: the identity of another library that this computer knows.
+    fingerprint: of the model that the library is indexed with.
+    """
 
     library: Path
     outside: Path
@@ -45,7 +49,7 @@ class Place:
 
     @property
     def decoy(self) -> Path:
-        """Somebody's folder in which everything is named as in a library."""
+        """A user's folder whose files are named as in a library."""
         return self.outside / "named as ours"
 
     @property
@@ -58,10 +62,12 @@ Make = Callable[[Place], object]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`reads`: red and green are found before it is adopted. `adopts`: they are found afterwards, and more is indexed.
+    """The expectations for one kind; None means not judged.
 
-    `keeps`: a library of one's own that this was done to is searched and indexed on. None: not judged. `asks`: it is
-    not changed before it is adopted; else it is known, or nothing is left of it.
+    reads: red and green are found before the library is adopted.
+    adopts: they are found afterwards, and more is indexed.
+    keeps: the user's own library with this change is searched and indexed further.
+    asks: it is not changed before it is adopted; otherwise it is known, or nothing is left of it.
     """
 
     name: str
@@ -73,7 +79,7 @@ class Kind:
 
 
 def kinds() -> dict[str, Kind]:
-    """All of them by name."""
+    """Return all kinds by name."""
     schemas = (kind if ":" in kind.name else replace(kind, name=f"schema: {kind.name}") for kind in _schemas())
     found = [*_places(), *_names(), *schemas, *_rows(), *_graphs(), *_caches(), *_waiting()]
     by_name = {kind.name: kind for kind in found}
@@ -81,7 +87,7 @@ def kinds() -> dict[str, Kind]:
     return by_name
 
 
-# --- what lies where a file or a folder of ours should --------------------------------------------------------------
+# --- other things in place of our files and folders -----------------------------------------------------------------
 
 STRIP, GRAPH, NPZ = "a strip", "a graph", f"calibration/{INFO.fingerprint[:32]}.npz"
 FILES = (
@@ -95,7 +101,7 @@ FOLDERS = (
     "thumbnails", "the strip's first folder", "the strip's folder", "graphs", "calibration", "restored",
     ".restored.unfinished", "arriving", "set-aside-2026-01-01-000000", "restored/thumbnails", "arriving/graphs",
 )  # fmt: skip
-# Without these there is no library that could be read.
+# Without these no library can be read.
 _NEEDED = {CATALOG}
 
 
@@ -103,14 +109,14 @@ def _places() -> Iterator[Kind]:
     for name in FILES:
         catalog = name == CATALOG
         beside = name in (f"{CATALOG}-wal", f"{CATALOG}-shm", f"{CATALOG}-journal")
-        refused = None if catalog or beside else True  # one sentence, or the rest of it
+        refused = None if catalog or beside else True  # one sentence, or the honest part
         for how, put in (("link", _link), ("dangling link", _dangle), ("fifo", _fifo), ("folder", _folder)):
             lock = None if name == "writer.lock" else refused
             yield Kind(f"{how}: {name}", _putting(put, name), reads=refused, adopts=lock, keeps=lock)
         yield Kind(f"hard link: {name}", _putting(_hard, name), reads=refused, adopts=refused, keeps=refused)
     for name in FOLDERS:
         for how, put in (("link", _link_folder), ("dangling link", _dangle), ("fifo", _fifo), ("file", _file)):
-            # Somebody may have linked it to a larger disk: that is never undone unasked, and told in a sentence.
+            # Users may link it to a larger disk: this is reported in a sentence and never undone without asking.
             theirs = name == "thumbnails" and "link" in how
             yield Kind(f"{how}: {name}", _putting(put, name), keeps=None if theirs else True)
 
@@ -181,7 +187,7 @@ def _file(place: Place, path: Path) -> None:
 
 @contextmanager
 def sql(place: Place) -> Iterator[sqlite3.Connection]:
-    """The catalog as a stranger changes it."""
+    """Yield the catalog open for arbitrary changes."""
     with closing(sqlite3.connect(place.library / CATALOG, isolation_level=None)) as db:
         db.create_function("name_sort_key", 1, migrations.name_sort_key, deterministic=True)
         db.execute("PRAGMA ignore_check_constraints = ON")
@@ -203,7 +209,7 @@ def _doing(*statements: str, **values: object) -> Make:
 
 
 def _without_checks(table: str, *statements: str) -> Make:
-    """Statements run while a table forbids no NULL, so that a column holds what it never may."""
+    """Run statements while a table permits NULL, so that a column gets a forbidden value."""
 
     def make(place: Place) -> None:
         with sql(place) as db:
@@ -270,7 +276,7 @@ def _names() -> Iterator[Kind]:
 
 
 def _with_photo(*statements: str, **values: object) -> Make:
-    """A person keeps a photograph in the library's own folders, too."""
+    """Also put a user's photograph into the library's own folders."""
     done = _doing(*statements, **values)
 
     def make(place: Place) -> None:
@@ -381,7 +387,7 @@ def _schemas() -> Iterator[Kind]:
         ),
     )
     yield Kind("application id 0", _doing("PRAGMA application_id = 0"), reads=None, keeps=None)
-    for version in (0, -1):  # taken for an older one, and known by its files' numbers
+    for version in (0, -1):  # taken for an older version, and known by its files' numbers
         yield Kind(f"version {version}", _doing(f"PRAGMA user_version = {version}"), reads=None, asks=False)
     yield Kind("version 999", _doing("PRAGMA user_version = 999"), reads=False, adopts=False, keeps=False)
     for size in (512, 65_536):
@@ -418,7 +424,7 @@ def _schemas() -> Iterator[Kind]:
     yield Kind("text for a catalog", _content(CATALOG, b"hello" * 1000), reads=None, adopts=None, keeps=None)
     yield Kind("half a catalog", _halved, reads=None, adopts=None, keeps=None)
     yield Kind("a log of nonsense", _content(f"{CATALOG}-wal", os.urandom(100_000)))
-    yield Kind(  # which only a writer can take back
+    yield Kind(  # only a writer can roll it back
         "a journal of nonsense",
         _content(f"{CATALOG}-journal", b"\xd9\xd5\x05\xf9 \xa1c\xd7" + bytes(5000)),
         reads=None,
@@ -457,7 +463,7 @@ def _utf16(place: Place) -> None:
 
 
 def _older(version: int, *statements: str) -> Make:
-    """The good rows in the schema of an older version, with a hostile strip."""
+    """Put the good rows into the schema of an older version, with a hostile strip."""
 
     def make(place: Place) -> None:
         rewrite_in(
@@ -495,7 +501,7 @@ def _halved(place: Place) -> None:
 
 
 def _super_journal(place: Place) -> None:
-    """A journal that names a file which SQLite would look for, and one whose absence rolls it back."""
+    """Write a journal that names a file SQLite would look for, and one whose absence rolls it back."""
     page = 4096
     name = str(place.outside / "photos" / "holiday.jpg").encode()
     header = struct.pack(">8sIIIII", b"\xd9\xd5\x05\xf9 \xa1c\xd7", 1, 0, 1, 512, page).ljust(512, b"\0")
@@ -662,7 +668,7 @@ def _rows() -> Iterator[Kind]:
         "a million lines": "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) INSERT INTO"
                            f" subtitle_lines (file_id, start, end, text) SELECT {BLUE}, i, i + 1, 'red' FROM n",
     }  # fmt: skip
-    # Where nothing is read before it is adopted, since SQLite itself cannot read it; it is one sentence then.
+    # SQLite itself cannot read these before they are adopted; they end in one sentence.
     unread = {
         "words' settings", "words' data is nothing", "words' data is nonsense", "words' structure is nonsense",
         "words' sizes are nonsense", "words' index is nonsense", "lines' data is nonsense",
@@ -671,7 +677,7 @@ def _rows() -> Iterator[Kind]:
     for name, given in statements.items():
         done = _doing(*((given,) if isinstance(given, str) else given), deep="[" * 50_000 + "]" * 50_000)
         reads = None if name in unread | lost else True
-        wide = name in {"root is everything", "root is home", "root is outside"}  # one's own root is looked into
+        wide = name in {"root is everything", "root is home", "root is outside"}  # the user's own root is scanned
         keeps = None if name in unread | lost or wide else True
         yield Kind(f"row: {name}", done, reads, None if name in lost else True, keeps)
     large = {
@@ -681,7 +687,7 @@ def _rows() -> Iterator[Kind]:
         "globals of 100 MB": f"UPDATE embeddings SET globals = zeroblob(100000000) {embedding}",
     }
     for name, statement in large.items():
-        # An engine that meets it repairs the catalog; a command that only reads says so.
+        # An engine repairs the catalog; a command that only reads reports it.
         yield Kind(f"row: {name}", _doing(statement), reads=None, keeps=None)
     for table, columns in {
         "clips": "file_id ordinal shot start end sprite tile_width tile_height poster times",
@@ -694,7 +700,7 @@ def _rows() -> Iterator[Kind]:
     }.items():
         where = {"clips": clip, "files": file, "embeddings": embedding, "stages": stage}.get(table, "")
         for column in columns.split():
-            whole = table in ("roots", "models")  # of which there is one: without it nothing is found
+            whole = table in ("roots", "models")  # the only one: without it nothing is found
             done = _without_checks(table, f"UPDATE {table} SET {column} = NULL {where}")
             judged = None if whole or table == "files" else True
             yield Kind(f"null: {table}.{column}", done, judged, judged, judged)
@@ -702,7 +708,7 @@ def _rows() -> Iterator[Kind]:
 
 
 def _nan(place: Place) -> None:
-    """Bytes of a NaN where a duration was: SQLite itself never writes any, and reads it as NULL."""
+    """Replace a duration by the bytes of a NaN: SQLite itself never writes one, and reads it as NULL."""
     mark = 1.2345678e100
     with sql(place) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -729,7 +735,7 @@ def _graphs() -> Iterator[Kind]:
         return make
 
     def far(content: bytearray) -> None:
-        """Neighbours that are not there."""
+        """Set neighbours that do not exist."""
         for at in range(100, len(content) - 4, 4):
             if int.from_bytes(content[at : at + 4], "little") < 5:
                 content[at : at + 4] = b"\xff\xff\xff\x7f"
@@ -790,7 +796,7 @@ def _caches() -> Iterator[Kind]:
         return content.getvalue()
 
     def said(shape: str, descr: str = "<f8") -> bytes:
-        """An archive whose arrays' headers say more than there is."""
+        """Return an archive whose arrays' headers claim more than their content."""
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
             for name in ("texts.npy", "globals.npy", "centers.npy"):
@@ -852,7 +858,7 @@ def _strip_of(content: bytes) -> Make:
     return lambda place: _strip(place).write_bytes(content)
 
 
-# --- libraries that wait to be put in place ---------------------------------------------------------------------------
+# --- libraries waiting to be put in place -----------------------------------------------------------------------------
 
 
 def _waiting() -> Iterator[Kind]:

@@ -49,15 +49,15 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 10.0
 FACTORY = "tests.hostile.libraries:open_library"
 STANCES = ("strange", "own", "restored")
-LONG_AGO = 946_684_800 * 10**9  # before it, no file was read
-MEMORY = 6 << 30  # bytes of one process, so that a number which is believed does not end the whole trial
+LONG_AGO = 946_684_800 * 10**9  # earlier than any read of a file
+MEMORY = 6 << 30  # bytes of one process, so that an unchecked number does not end the whole trial
 
 
 # --- the good library ---------------------------------------------------------------------------------------------
 
 
 class Drawing(FakeDecoder):
-    """The tests' decoder of words, with pictures that a window can show."""
+    """The tests' decoder of words, with displayable pictures."""
 
     def decode(self, files: Any, *arguments: Any) -> Iterator[DecodeEvent]:
         for event in super().decode(files, *arguments):
@@ -75,14 +75,14 @@ def _strip_picture(tiles: int) -> bytes:
 
 
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
-    """`EngineConfig.factory`: the real library around the colour model and the decoder of words."""
+    """`EngineConfig.factory`: the real library with the colour model and the decoder of words."""
     from cret_desktop.engine.assemble import wire
 
     return wire(library, ColourModel(), Drawing, read_only, still_seconds=0.0)
 
 
 def open_library_with_graph(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
-    """`EngineConfig.factory`: as `open_library`, but two clips make a graph worth building."""
+    """`EngineConfig.factory`: as `open_library`, but builds a graph from two clips on."""
     from cret_desktop.storage.vectors.vector_index import Limits
 
     opened = open_library(library, model, device, read_only)
@@ -92,7 +92,7 @@ def open_library_with_graph(library: Path, model: str, device: str, read_only: b
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where a trial takes place. `template` is copied for each kind; `base` is the copy."""
+    """The folders of a trial. `template` is copied to `base` for each kind."""
 
     root: Path
 
@@ -118,12 +118,12 @@ class World:
 
 
 def prepare(root: Path, truly: bool = False) -> World:
-    """Make the good library, an innocent one, and all that must stay as it is.
+    """Make the good library, an innocent one, and all files that must not change.
 
-    `truly`: of real videos, by the real command and a real model, whose numbers are random.
+    `truly`: from real videos, by the real command and a real model with random weights.
     """
     world = World(root)
-    for name in ("home/.cache", "work", "outside"):  # a home has a place for caches
+    for name in ("home/.cache", "work", "outside"):  # home folders have a folder for caches
         (world.template / name).mkdir(parents=True)
     for folder, colours in ((world.videos, ("red", "green", "blue")), (world.more, ("yellow",))):
         folder.mkdir()
@@ -226,7 +226,7 @@ def _fingerprint(base: Path) -> str:
 
 
 def _at_home(home: Path) -> dict[str, str]:
-    """Make a folder this process's home; returns the environment as it was."""
+    """Make a folder this process's home; return the previous environment."""
     before = dict(os.environ)
     os.environ.update(
         HOME=str(home), XDG_CONFIG_HOME=str(home / ".config"), XDG_DATA_HOME=str(home / ".local/share"),
@@ -243,7 +243,7 @@ OWN_FOLDERS = (".config/CRET Desktop", ".local/share/CRET Desktop", ".local/stat
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What came of one command. `status` is negative for a signal, None where it did not end in its time."""
+    """The result of one command. `status` is negative for a signal, None if it did not end in time."""
 
     status: int | None
     out: str
@@ -255,7 +255,7 @@ class Ran:
         return [line for line in self.err.splitlines() if line.startswith("cret-desktop:")]
 
     def faults(self) -> list[str]:
-        """Why this is not how a command may end, whatever it was given."""
+        """The reasons why a command may never end like this, for any library."""
         said = self.out + self.err
         if self.status is None:
             return [f"did not end within {self.seconds:.0f} s"]
@@ -264,7 +264,7 @@ class Ran:
         found = []
         if "Traceback (most recent call last)" in said or "Something went wrong inside" in said:
             found.append(f"a defect: {said.partition('Traceback')[2][-1500:]}")
-        # One that meets damage ends by itself, once, so that the catalog is repaired where it is opened.
+        # An engine that meets damage ends once, so that the next one repairs the catalog on opening.
         if said.count("exit code") > said.count(f"(exit code {LibraryDamaged.exit_status}) and is restarting") or (
             said.count("exit code") > 1
         ):
@@ -281,7 +281,7 @@ def _last_line(text: str) -> str:
 
 
 def run_forked(action: Callable[[], int], home: Path, work: Path, seconds: float) -> Ran:
-    """Run in a fork, with its own home, in a session of its own, so that what it leaves behind can be ended."""
+    """Run in a fork, with its own home and session, so that processes it leaves behind can be ended."""
     out, err = work / ".out", work / ".err"
     began = time.monotonic()
     sys.stdout.flush()
@@ -299,7 +299,7 @@ def run_forked(action: Callable[[], int], home: Path, work: Path, seconds: float
 
 
 def _become(action: Callable[[], int], home: Path, work: Path, out: Path, err: Path) -> None:
-    """The child: never returns."""
+    """Turn this fork into the command; never returns."""
     status = 70
     try:
         os.setsid()
@@ -342,7 +342,7 @@ def _wait(child: int, deadline: float) -> int | None:
 
 
 def command(*arguments: str) -> Callable[[], int]:
-    """A command line, as `python -m cret_desktop` runs it, with the engine of the tests."""
+    """Return an action that runs a command line as `python -m cret_desktop` does, with the tests' engine."""
 
     def action() -> int:
         import cret_desktop.cli.options as options
@@ -362,7 +362,7 @@ def command(*arguments: str) -> Callable[[], int]:
 
 
 def _fork_engines() -> None:
-    """Engines of this process are forks of it: a spawned one takes a second to import what is here already."""
+    """Fork this process's engines: a spawned one takes a second to import modules that are already loaded here."""
     from cret_desktop.child_process import ChildProcess
     from cret_desktop.engine import client
 
@@ -373,7 +373,7 @@ def _fork_engines() -> None:
 
 
 def requests(library: Path, read_only: bool) -> Callable[[], int]:
-    """All that a window asks of an engine; each is answered, or refused in a sentence."""
+    """Return an action that sends all of a window's requests; each is answered or refused in a sentence."""
 
     def action() -> int:
         from cret_desktop.domain.clips import Sort
@@ -422,7 +422,7 @@ def requests(library: Path, read_only: bool) -> Callable[[], int]:
 
 
 def in_one_process(library: Path, more: Path, backup_folder: Path, stance: str) -> Callable[[], int]:
-    """What an engine does where it opens, adopts, indexes and searches, without its process: one JSON line a step."""
+    """Return an action that opens, adopts, indexes and searches in this process: one JSON line per step."""
 
     def action() -> int:
         from cret_desktop.errors import CretError, LibraryDamaged, LibraryStrange
@@ -438,7 +438,7 @@ def in_one_process(library: Path, more: Path, backup_folder: Path, stance: str) 
             return "value" in told
 
         def again(work: Callable[[], Any]) -> Callable[[], Any]:
-            """An engine that meets damage ends, and is started once more."""
+            """Repeat the work once if the engine ends because of damage."""
 
             def twice() -> Any:
                 try:
@@ -476,7 +476,7 @@ def _read(library: Path) -> dict[str, list[str]]:
 
 
 def _found(opened: OpenLibrary) -> dict[str, list[str]]:
-    """Search, and ask for all else that a window shows."""
+    """Search, and run all other queries of a window."""
     from cret_desktop.domain.clips import Sort
     from cret_desktop.storage.sqlite import backup
     from cret_desktop.storage.sqlite.annotation_records import read_records
@@ -553,7 +553,7 @@ def _restore(library: Path, source: Path) -> dict[str, list[str]]:
 
 
 def _answered(client: Any, body: Any) -> None:
-    """As a window asks: an engine that has met damage ends, and answers once it has repaired the catalog."""
+    """Send a request as a window does: an engine that meets damage ends, and answers after repairing the catalog."""
     from cret_desktop.errors import EngineError
 
     deadline = time.monotonic() + SECONDS
@@ -567,11 +567,11 @@ def _answered(client: Any, body: Any) -> None:
             time.sleep(0.1)
 
 
-# --- what must not change -----------------------------------------------------------------------------------------
+# --- files that must not change -----------------------------------------------------------------------------------
 
 
 def digest(base: Path, library: Path) -> dict[str, tuple[object, ...]]:
-    """Name -> type, mode, size, time and content of all below a folder, without the library and the app's own."""
+    """Return name -> type, mode, size, time and content of a folder, except the library and the app's folders."""
     apart = {library, base / "backup", base / "work", *(base / "home" / name for name in OWN_FOLDERS)}
     found: dict[str, tuple[object, ...]] = {}
 
@@ -582,7 +582,7 @@ def digest(base: Path, library: Path) -> dict[str, tuple[object, ...]]:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
         elif stat.S_ISLNK(status.st_mode):
             content = os.readlink(path)
-        # Where the library lies is a folder that files come and go in.
+        # Files come and go in the folder that contains the library.
         moment = 0 if path == base else status.st_mtime_ns
         found[str(path.relative_to(base))] = (status.st_mode, 0 if path == base else status.st_size, moment, content)
         if stat.S_ISDIR(status.st_mode):
@@ -603,9 +603,9 @@ def changed(before: dict[str, tuple[object, ...]], after: dict[str, tuple[object
 
 
 def unread(base: Path) -> list[Path]:
-    """Files that nobody may read and folders that nobody may list, marked as not read for long.
+    """Return the files and folders that must not be read, after setting their access times far into the past.
 
-    What has another name in the library may be read.
+    Files with another name in the library may be read.
     """
     outside = base / "outside"
     folders = [outside / "photos", outside / "documents", outside / "named as ours", base / "home" / "Pictures"]
@@ -628,7 +628,7 @@ def was_read(watched: Sequence[Path], base: Path) -> list[str]:
 
 @dataclass
 class Outcome:
-    """`slowest`: seconds and the command."""
+    """The outcome of trials. `slowest`: seconds and the command."""
 
     commands: int = 0
     faults: list[str] = field(default_factory=list)
@@ -693,7 +693,7 @@ class Trial:
         refused = restored.status != 0
         self._find(True if refused else self.kind.reads, "after the restoring")
         self._run("adopt", "adopt", "--no-follow")
-        judged = self.kind.adopts and self.kind.keeps  # a known one is not made anew by adopting it
+        judged = self.kind.adopts and self.kind.keeps  # adopting a known library does not rebuild it
         self._write(True if refused else judged, "after it was restored and adopted")
 
     def _in_one_process(self) -> None:
@@ -738,7 +738,7 @@ class Trial:
         self._find(judged, when, more=bool(judged))
 
     def _find(self, judged: bool | None, when: str, more: bool = False) -> None:
-        """Search, and see that the honest part is there."""
+        """Search, and check that the honest part is found."""
         ran = self._run("search --json", "search", "--from", str(self.world.queries), "--json", "--limit", "50")
         if ran.status == 0:
             (self.base / "work" / "answers").write_text(ran.out)
@@ -766,7 +766,7 @@ class Trial:
 
     def _do(self, name: str, action: Callable[[], int]) -> Ran:
         if self.mode == "true":
-            return Ran(0, "", "", 0.0)  # what the window asks is asked of the tests' engine alone
+            return Ran(0, "", "", 0.0)  # the window's requests go only to the tests' engine
         return self._done(name, run_forked(action, self.base / "home", self.base / "work", self.seconds))
 
     def _truly(self, arguments: Sequence[str]) -> Ran:
@@ -796,7 +796,7 @@ def _take_away(base: Path) -> None:
 
 
 def warm_up(world: World, mode: str) -> None:
-    """Import in this process what each of its forks would import for itself, also what is imported when it is used."""
+    """Import in this process all modules that its forks would import, including lazily imported ones."""
     import cret_desktop.cli
     import cret_desktop.engine.server
     import cret_desktop.media.decoder_pool
@@ -821,7 +821,7 @@ def warm_up(world: World, mode: str) -> None:
         os.environ.clear()
         os.environ.update(before)
     gc.collect()
-    gc.freeze()  # else each fork's first collection would copy all pages
+    gc.freeze()  # otherwise each fork's first collection would copy all pages
 
 
 def try_all(
@@ -837,7 +837,7 @@ def try_all(
             for stance in stances:
                 one = Trial(world, kind, stance, seconds, mode).run()
                 if one.faults and all(": read outside: " in fault for fault in one.faults):
-                    one = Trial(world, kind, stance, seconds, mode).run()  # another program may have looked there
+                    one = Trial(world, kind, stance, seconds, mode).run()  # another program may have read it
                 outcome.commands += one.commands
                 outcome.faults += one.faults
                 outcome.slowest = max(outcome.slowest, one.slowest)
@@ -857,7 +857,7 @@ def group_of(kind: Kind) -> str:
 
 
 def shared(every: Sequence[Kind], share: int) -> list[tuple[Kind, Sequence[str]]]:
-    """Of each group the first kind, and each `share`-th after it, with the stances to try it in; 1 is all in all."""
+    """Return each group's first kind and every `share`-th after it, with the stances to try; 1 returns all."""
     if share == 1:
         return [(kind, STANCES) for kind in every]
     seen: collections.Counter[str] = collections.Counter()

@@ -1,6 +1,6 @@
-"""Lies in the headers of small real files: sizes, counts, time scales, durations, and pictures of 16,000 lines.
+"""False headers in small real files: sizes, counts, time scales, durations, and pictures of 16,000 lines.
 
-`LIES` and `HUGE` name the kind of file (see `videos.RECIPES`) and change its bytes in place.
+`LIES` and `HUGE` map the kind of file (see `videos.RECIPES`) to changes of its bytes in place.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _packets(change: Callable[[list[bytes], random.Random], list[bytes]]) -> Lie
 
 
 def _clocks(packets: list[bytes], source: random.Random) -> list[bytes]:
-    """Another time in every packet that begins a picture."""
+    """Set another time in every packet that begins a picture."""
     changed = []
     for packet in packets:
         if packet[1] & 0x40 and (at := packet.find(b"\0\0\1\xe0")) > 0 and at + 14 < len(packet):
@@ -165,7 +165,7 @@ LIES: list[tuple[str, str, Lie]] = [
 ]  # fmt: skip
 
 
-# --- pictures as large as they say ----------------------------------------------------------------------------------
+# --- pictures as large as declared ----------------------------------------------------------------------------------
 
 Huge = Callable[[bytearray, int, int], None]
 
@@ -178,7 +178,7 @@ def _huge_mp4(content: bytearray, width: int, height: int) -> None:
 def _huge_mkv(content: bytearray, width: int, height: int) -> None:
     for identity, value in ((0xB0, width), (0xBA, height)):
         at, length = patching.element(content, identity)
-        # One byte each, for 160 and 96: the length stays, and the number becomes what one byte can hold, shifted.
+        # One byte each, for 160 and 96: the length stays the same, and the number becomes one byte's value, shifted.
         content[at : at + length] = value.to_bytes(2, "big")[:length]
 
 
@@ -207,7 +207,7 @@ def _huge_mpeg2(content: bytearray, width: int, height: int) -> None:
     while at >= 0:
         low = (width & 0xFFF) << 12 | height & 0xFFF
         content[at + 4 : at + 7] = low.to_bytes(3, "big")
-        if content[at + 12 : at + 16] == b"\0\0\1\xb5":  # the extension holds two more bits of each
+        if content[at + 12 : at + 16] == b"\0\0\1\xb5":  # the extension has two more bits of each
             bits = int.from_bytes(content[at + 16 : at + 20], "big") & ~(0b1111 << 13)
             bits |= (width >> 12 & 3) << 15 | (height >> 12 & 3) << 13
             content[at + 16 : at + 20] = bits.to_bytes(4, "big")

@@ -38,15 +38,15 @@ from tests.said import said
 if TYPE_CHECKING:
     from cret_desktop.engine.assemble import OpenLibrary
 
-WAIT = 3600.0  # seconds until a round has failed
-LARGEST_TAIL = 500  # clips, so that every round has graphs built
+WAIT = 3600.0  # seconds until a round fails
+LARGEST_TAIL = 500  # clips, so that every round builds graphs
 FORGET_SECONDS = 0.5
 _COLOURS = list(fakes.COLOURS)
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What is there between two rounds. Bytes and counts."""
+    """The state between two rounds, in bytes and counts."""
 
     engine_rss: int
     engine_own: int
@@ -58,15 +58,15 @@ class Rest:
     processes: int
     temporary: int  # entries of the temporary folder
     catalog: int
-    catalog_used: int  # without the pages that wait to be used again
+    catalog_used: int  # without free pages
     thumbnails: int
     thumbnail_folders: int
     graphs: int
     other: int
 
 
-# What may be above its measure after the second round, and by how much. Pages of memory that were touched once stay;
-# SQLite keeps the pages and the log that it has had; measured rates have more or fewer digits.
+# Permitted growth after the second round, as a share. Touched pages of memory stay; SQLite keeps its pages and its
+# log; measured rates vary in their number of digits.
 SLACK = {
     "engine_rss": 0.05,
     "engine_own": 0.1,
@@ -78,8 +78,7 @@ SLACK = {
 
 
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
-    """`EngineConfig.factory`: as `tests.fakes.open_library`, but graphs are built of few clips already, and what is
-    gone is forgotten at once."""
+    """`EngineConfig.factory`: as `tests.fakes.open_library`, with graphs of few clips and immediate forgetting."""
     from cret_desktop.engine.services import upkeep
     from cret_desktop.storage.vectors.vector_index import Limits
 
@@ -90,7 +89,7 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
 
 
 def write_films(folder: Path, count: int, seed: str) -> None:
-    """Short films, no two of the same content."""
+    """Write short films, no two with the same content."""
     from tests.hostile.videos import make_video
 
     folder.mkdir(parents=True)
@@ -123,7 +122,7 @@ class Run:
 
     def _round(self, number: int) -> None:
         folder = self._videos / f"round {number}"
-        # Made by another process: what is measured here only asks.
+        # Another process writes the films: this one only sends requests.
         make = [sys.executable, "-m", "tests.hostile.long_run", "--make", str(folder), "--files", str(self._files)]
         subprocess.run(make, check=True)
         self._ask(protocol.AddFolders((str(folder),)))
@@ -154,13 +153,13 @@ class Run:
     def _rest(self) -> Rest:
         paths = LibraryPaths(self._library)
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:  # until all is forgotten
+        while time.monotonic() < deadline:  # until everything is forgotten
             if not any(files for kept in (paths.thumbnails, paths.graphs) for *_, files in os.walk(kept)):
                 break
             time.sleep(FORGET_SECONDS)
         gc.collect()
         engine, client = psutil.Process(self.client.pid), psutil.Process()
-        psutil.wait_procs(engine.children(recursive=True), timeout=60)  # decoders and builders on their way out
+        psutil.wait_procs(engine.children(recursive=True), timeout=60)  # decoders and builders that end
         catalog = sum(file.stat().st_size for file in self._library.glob(f"{paths.catalog.name}*"))
         thumbnails = _content(paths.thumbnails)
         graphs = _content(paths.graphs)
@@ -185,7 +184,7 @@ class Run:
 
 
 def _content(folder: Path) -> tuple[int, int]:
-    """Bytes of all files below, and the number of folders."""
+    """Return the bytes of all files below a folder, and the number of folders."""
     size = folders = 0
     for place, below, files in os.walk(folder):
         folders += len(below)
@@ -202,8 +201,11 @@ def _used(catalog: Path) -> int:
 
 
 def _own_memory(process: psutil.Process) -> int:
-    """Bytes that no file backs. What is unique to a process is more as soon as another one ends that has mapped the
-    same libraries, so it is only taken where nothing better is told."""
+    """Return the bytes that no file backs.
+
+    Memory unique to a process grows when another process with the same mapped libraries ends, so it is used only where
+    the system reports nothing better.
+    """
     memory = process.memory_info()
     return int(memory.rss - memory.shared) if sys.platform == "linux" else int(process.memory_full_info().uss)
 
@@ -215,7 +217,7 @@ def _handles(process: psutil.Process) -> int:
 
 
 def grown(rests: list[Rest]) -> list[str]:
-    """What is more after the last round than after the second."""
+    """Return the measures that are larger after the last round than after the second."""
     second, last = asdict(rests[1]), asdict(rests[-1])
     allowed = {name: most * (1 + SLACK.get(name, 0.0)) for name, most in second.items()}
     return [f"{name}: {second[name]} -> {last[name]}" for name in second if last[name] > allowed[name]]
@@ -238,7 +240,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cret-long-run-") as work:
         temporary = Path(work, "temporary")
         temporary.mkdir()
-        tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)  # ours alone, so that what is left there is ours
+        tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)  # private, so that all remaining files are ours
         rests = Run(Path(work), options.files).rounds(options.rounds)
     for name in asdict(rests[0]):
         _say(f"{name:18}" + "".join(f"{getattr(rest, name):>14,}" for rest in rests))

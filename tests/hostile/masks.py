@@ -1,4 +1,4 @@
-"""What is no video, under a video's name: other formats, noise, and the first bytes of containers without the rest."""
+"""Files with a video's name that are no videos: other formats, noise, and the first bytes of containers alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File names that break programs: as bytes, since not all of them are text."""
+"""File names that break programs, as bytes, because not all of them are text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NAMES: list[bytes] = [
     unicodedata.normalize("NFC", f"{_WORD}.mp4").encode(),
     unicodedata.normalize("NFD", f"{_WORD}.mp4").encode(),
     "👩‍👩‍👧‍👦🏳️‍🌈 emoji.mp4".encode(),
-    "right \u202e4pm.exe.mp4".encode(),  # shown the other way round
+    "right \u202e4pm.exe.mp4".encode(),  # displayed right to left
     "عربى עברית.mp4".encode(),
     "zero\u200bwidth\ufeff.mp4".encode(),
     b"caf\xe9 latin-1.mp4",

@@ -1,6 +1,6 @@
-"""Lies written into small real files: boxes of MP4, elements of Matroska, chunks of AVI, packets of a transport stream.
+"""Writes false values into small real files: MP4 boxes, Matroska elements, AVI chunks, transport stream packets.
 
-Knows just enough of each format to find a field and put another value there. Never writes a file.
+Knows just enough of each format to find a field and replace its value. Never writes a file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"edts", b"
 
 
 def boxes(content: bytes | bytearray, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
-    """Every box of an MP4: its kind, where its payload begins and where it ends; parents before their children."""
+    """Yield every box of an MP4, parents first: its kind, and the start and end of its payload."""
     at, end = start, len(content) if end is None else end
     while at + 8 <= end:
         size, kind = struct.unpack_from(">I4s", content, at)
@@ -23,14 +23,14 @@ def boxes(content: bytes | bytearray, start: int = 0, end: int | None = None) ->
 
 
 def box(content: bytes | bytearray, kind: bytes) -> int:
-    """Where the payload of the first box of this kind begins. Raises: StopIteration."""
+    """Return the start of the payload of the first box of this kind. Raises: StopIteration."""
     return next(start for found, start, _ in boxes(content) if found == kind)
 
 
 def with_box(content: bytes, kind: bytes, payload: bytes) -> bytes:
-    """The file with another payload in its first box of that kind; the boxes around it grow or shrink with it.
+    """Return the file with another payload in its first box of that kind, resizing the boxes around it.
 
-    What lies behind moves: only for a file whose `moov` is at its end.
+    The following content moves, so the `moov` must be at the end of the file.
     """
     found = list(boxes(content))
     _, start, end = next(item for item in found if item[0] == kind)
@@ -43,7 +43,7 @@ def with_box(content: bytes, kind: bytes, payload: bytes) -> bytes:
 
 
 def element(content: bytes | bytearray, identity: int) -> tuple[int, int]:
-    """Where the payload of the first Matroska element of this id begins, and its length. Raises: ValueError."""
+    """Return the start and the length of the payload of the first Matroska element of this id. Raises: ValueError."""
     wanted = _identity(identity)
     at = content.index(wanted)
     while True:
@@ -56,7 +56,7 @@ def element(content: bytes | bytearray, identity: int) -> tuple[int, int]:
 
 
 def ebml(identity: int, payload: bytes) -> bytes:
-    """One Matroska element."""
+    """Return one Matroska element."""
     return _identity(identity) + (len(payload) | 1 << 28).to_bytes(4, "big") + payload
 
 

@@ -1,4 +1,4 @@
-"""A target that does what the fuzzer looks for: see `test_fuzz`."""
+"""A target with the faults that the fuzzer looks for: see `test_fuzz`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Files that lead elsewhere: scripts under a video's name, and films that refer to other files or to the network.
+"""Files that refer elsewhere: scripts under a video's name, and films that refer to other files or to the network.
 
-None of what they name may ever be opened: `targets` lie beside the corpus, or belong to nobody.
+Their targets must never be opened: `targets` are beside the corpus, or at reserved addresses.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 from tests.hostile import patching
 
-_NOWHERE = "192.0.2.1"  # RFC 5737: belongs to nobody
+_NOWHERE = "192.0.2.1"  # RFC 5737: a reserved address
 
 
 def targets(elsewhere: str, number: int) -> list[str]:
-    """Addresses of what is to be opened; `elsewhere` is the folder of the forbidden films."""
+    """Return the addresses of the forbidden targets; `elsewhere` is the folder of the forbidden films."""
     return [
         "../../elsewhere/target.ts", f"{elsewhere}/target.ts", f"file://{elsewhere}/target.mp4",
         f"http://127.0.0.1:9/{number}.ts", f"http://{_NOWHERE}/{number}.mp4", f"rtsp://{_NOWHERE}/{number}",
@@ -51,7 +51,7 @@ SCRIPTS = [
 
 
 def _data_elsewhere(bases: dict[str, bytes], source: random.Random, target: str) -> bytes:
-    """A QuickTime film whose data is said to lie in another file."""
+    """Return a QuickTime film whose data is declared to be in another file."""
     entry = source.choice([b"url ", b"alis", b"rsrc"])
     address = target.encode() + b"\0"
     payload = struct.pack(">III4sI", 0, 1, 12 + len(address), entry, 0) + address
@@ -59,7 +59,7 @@ def _data_elsewhere(bases: dict[str, bytes], source: random.Random, target: str)
 
 
 def _film_elsewhere(bases: dict[str, bytes], source: random.Random, target: str) -> bytes:
-    """A QuickTime reference movie: nothing but the address of another."""
+    """Return a QuickTime reference movie: only the address of another film."""
     address = target.encode() + b"\0"
     content = struct.pack(">I4sI", 0, b"url ", len(address)) + address
     for kind in (b"rdrf", b"rmda", b"rmra", b"moov"):
@@ -68,7 +68,7 @@ def _film_elsewhere(bases: dict[str, bytes], source: random.Random, target: str)
 
 
 def _segment_elsewhere(bases: dict[str, bytes], source: random.Random, target: str) -> bytes:
-    """A Matroska film that says that it goes on in another; written over its title."""
+    """Return a Matroska film that names another as its continuation, written over its title."""
     content = bases["mkv"]
     start, length = patching.element(content, _TITLE)
     begin = content.rindex(b"\x7b\xa9", 0, start)
@@ -78,7 +78,7 @@ def _segment_elsewhere(bases: dict[str, bytes], source: random.Random, target: s
 
 
 def _attached(bases: dict[str, bytes], source: random.Random, target: str) -> bytes:
-    """A Matroska film with a file attached that would like to be unpacked elsewhere."""
+    """Return a Matroska film with an attachment whose name points elsewhere."""
     content = bases["mkv"]
     fields = {0x466E: b"../../elsewhere/out", 0x4660: b"text/x-sh", 0x46AE: b"\1", 0x465C: target.encode()}
     attached = b"".join(patching.ebml(identity, value) for identity, value in fields.items())
@@ -88,7 +88,7 @@ def _attached(bases: dict[str, bytes], source: random.Random, target: str) -> by
 
 _TITLE, _NEXT_UUID, _NEXT_FILE, _VOID = 0x7BA9, 0x3EB923, 0x3E83BB, 0xEC
 _CLUSTER = b"\x1f\x43\xb6\x75"
-# What makes the film of an "mp4" and an "mkv" and an address; with the end of the file's name.
+# Builders of films from an "mp4", an "mkv" and an address, with the end of the file's name.
 LINKED: list[tuple[str, Callable[[dict[str, bytes], random.Random, str], bytes]]] = [
     ("mov", _data_elsewhere),
     ("mov", _film_elsewhere),

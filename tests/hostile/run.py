@@ -37,7 +37,7 @@ from tests.hostile.corpus import CORPUS, ELSEWHERE, FORBIDDEN, MANIFEST, Entry, 
 from tests.said import said
 
 MINUTES = 5.0  # for a thousand files; two busy cores took 0.6
-GIB = 1.0  # of one process; 0.14 was seen
+GIB = 1.0  # per process; the highest seen was 0.14
 _LOOK_SECONDS = 0.05
 _SENTENCE = re.compile(r"[A-Z“].*\.", re.DOTALL)
 TRACED = "connect,open,openat,openat2,creat,execve,listen"
@@ -45,7 +45,7 @@ TRACED = "connect,open,openat,openat2,creat,execve,listen"
 
 @dataclass
 class Outcome:
-    """What a run came to. `faults` is empty where all that must hold does."""
+    """The outcome of a run. `faults` is empty if it passed."""
 
     minutes: float = 0.0
     peaks: dict[str, int] = field(default_factory=dict)  # bytes of the largest process by name
@@ -55,7 +55,7 @@ class Outcome:
 
 
 class Watch(threading.Thread):
-    """Sees every process under this one, and the most memory that each has had."""
+    """Records every process below this one, and its peak memory."""
 
     def __init__(self) -> None:
         super().__init__(name="watch", daemon=True)
@@ -76,7 +76,7 @@ class Watch(threading.Thread):
 
 
 def _role(process: psutil.Process) -> str:
-    """Engine, or what the engine has started: decoders and, now and then, a builder of graphs."""
+    """Return the process's role: the engine, or one of its children (decoders, sometimes a builder of graphs)."""
     words = " ".join(process.cmdline())
     if "resource_tracker" in words:
         return "resource tracker"
@@ -85,7 +85,7 @@ def _role(process: psutil.Process) -> str:
 
 
 def _peak(process: psutil.Process) -> int:
-    """The most resident memory that a process has had, in bytes; on other systems than Linux, what it has now."""
+    """Return the peak resident memory of a process in bytes; the current one on systems other than Linux."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
@@ -94,7 +94,7 @@ def _peak(process: psutil.Process) -> int:
 
 
 def run(out: Path, minutes: float = MINUTES, gib: float = GIB) -> Outcome:
-    """Indexes `out`'s corpus into a new library and judges what comes of it."""
+    """Index `out`'s corpus into a new library and judge the outcome."""
     outcome = Outcome()
     entries = read_manifest(out)
     before = _listing(out / ELSEWHERE)
@@ -148,7 +148,7 @@ def _index(client: EngineClient, corpus: Path, seconds: float, outcome: Outcome)
 
 
 def _search(client: EngineClient, entries: Sequence[Entry], corpus: Path, outcome: Outcome) -> None:
-    """Each good film is found by its colour, before every good film of another colour."""
+    """Check that each good film is found by its colour, before every good film of another colour."""
     colours = {str(corpus / entry.path): entry.colour for entry in entries if entry.colour}
     for colour in sorted(set(colours.values())):
         answer = client.request(protocol.Search(colour, limit=len(entries))).result(120)
@@ -196,7 +196,7 @@ def _listing(folder: Path) -> list[tuple[str, int, int]]:
 
 
 def trace(out: Path, arguments: Sequence[str]) -> int:
-    """Runs this program again, without a network and under strace where both are to be had; judges what was traced."""
+    """Run this program again, without a network and under strace where both are available; judge the trace."""
     with tempfile.TemporaryDirectory(prefix="cret-trace-") as folder:
         log = Path(folder, "trace")
         tracer = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", f"trace={TRACED}", "-o", str(log)]
@@ -216,7 +216,7 @@ def trace(out: Path, arguments: Sequence[str]) -> int:
 
 
 def judge_trace(log: Path, out: Path) -> list[str]:
-    """Connections to the internet, listeners, programs run, and files opened that only the corpus' files name."""
+    """Return connections to the internet, listeners, started programs, and opened files that only the corpus names."""
     faults = set()
     forbidden = (str(out / ELSEWHERE), "/dev/zero", "/dev/full", "/proc/self/mem", "/proc/kmsg", f"../{ELSEWHERE}")
     with log.open(encoding="utf-8", errors="replace") as lines:
@@ -225,7 +225,7 @@ def judge_trace(log: Path, out: Path) -> list[str]:
             if call.startswith(("connect(", "listen(")) and "AF_UNIX" not in call:
                 faults.add(call)
             elif call.startswith("open") and any(name in call for name in forbidden):
-                # The judge itself looks at the forbidden folder, before and after.
+                # The judge itself lists the forbidden folder, before and after.
                 if "O_DIRECTORY" not in call:
                     faults.add(call)
             elif call.startswith("execve(") and "= 0" in call and not _is_ours(call):

@@ -1,4 +1,4 @@
-"""A small share of the fuzzing, the same each time, and that the fuzzer finds what it looks for."""
+"""A small, constant share of the fuzzing, and a check that the fuzzer detects faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sixty hostile files through the real engine, as `tests.hostile.run` does it with a thousand; and its judges."""
+"""Sixty hostile files through the real engine, as `tests.hostile.run` does with a thousand; and tests of its judges."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_what_was_traced_is_judged(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not here")
 def test_a_file_that_leads_elsewhere_is_opened_and_what_it_names_is_not(tmp_path: Path) -> None:
-    """The same without a whole engine: one decoder, traced, on each script and each film that refers to another."""
+    """Without a whole engine: one decoder, traced, on each script and each film that refers to another."""
     out = tmp_path / "hostile"
     entries = corpus.make(out, kinds=["elsewhere"])
     script = (

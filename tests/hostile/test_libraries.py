@@ -1,4 +1,4 @@
-"""A share of the hostile libraries (`tests.hostile.libraries`), in a process of its own; and its judges."""
+"""A share of the hostile libraries (`tests.hostile.libraries`), in a separate process; and tests of its judges."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.hostile import libraries
 from tests.hostile.kinds import Kind, kinds
 from tests.hostile.libraries import Ran, changed, digest, shared, unread, was_read
 
-SHARE = 16  # of each group the first kind, and each sixteenth after it: all of them are tried by the command
+SHARE = 16  # each group's first kind and every sixteenth after it; the command tries all
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links, pipes and forks are Unix's")
 def test_nothing_outside_is_touched_and_the_honest_part_is_found() -> None:
-    """In a process of its own: it forks, which a process with threads must not."""
+    """In a separate process: the trial forks, which a process with threads must not do."""
     command = [sys.executable, "-m", "tests.hostile.libraries", "--few", "--share", str(SHARE), "--seconds", "60"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=libraries.ROOT, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,7 +70,7 @@ def test_what_is_read_outside_is_named(tmp_path: Path) -> None:
     assert photo in watched
     assert was_read(watched, tmp_path) == []
     photo.read_bytes()
-    if photo.stat().st_atime_ns != libraries.LONG_AGO:  # some file systems are mounted so that nothing is noted
+    if photo.stat().st_atime_ns != libraries.LONG_AGO:  # some file systems are mounted without access times
         assert was_read(watched, tmp_path) == ["read outside: outside/photos/holiday.jpg"]
 
 

@@ -1,4 +1,4 @@
-"""Small videos to be damaged, or to be found among the damaged: one colour each, the same bytes for the same seed."""
+"""Small videos, as a base for damage or to be found among the damaged: one colour each, reproducible from a seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from tests.fakes import COLOURS
 
-TITLE = " " * 200  # room for what is written over it
+TITLE = " " * 200  # room for overwriting
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ RECIPES = {  # by the end of the file's name
 
 
 def make_video(recipe: str, colour: str, source: random.Random, frames: int = 50) -> bytes:
-    """A film of one colour, with a little noise of its own, so that no two have the same bytes."""
+    """Return a film of one colour, with some noise, so that no two have the same bytes."""
     how = RECIPES[recipe]
     noise = np.random.default_rng(source.getrandbits(32)).integers(-8, 9, (96, 160, 3))
     picture = np.clip(np.array(COLOURS[colour]) + noise, 0, 255).astype(np.uint8)
