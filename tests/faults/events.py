@@ -47,10 +47,10 @@ from tests.fakes import COLOURS, FORMAT, ColourModel
 from tests.said import said
 from tests.videos import write_colours
 
-WAIT = 600.0  # seconds until the end state is given up
+WAIT = 600.0  # seconds to wait for the final state
 TOP = 10
 QUEUED = Path("/proc/sys/fs/inotify/max_queued_events")
-_WATCHES = Path("/proc/sys/user/max_inotify_watches")  # of the user namespace that the reader is in
+_WATCHES = Path("/proc/sys/user/max_inotify_watches")  # of the reader's user namespace
 _LOOKS = "looks.log"
 
 
@@ -58,7 +58,7 @@ _LOOKS = "looks.log"
 
 
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
-    """`EngineConfig.factory`: the colours' library, which notes each of its looks, and polls more often than people."""
+    """`EngineConfig.factory`: the colours' library, which logs its scans, and polls more often than usual."""
     from cret_desktop.engine import watching
     from cret_desktop.library.indexing.looking import Looking
     from cret_desktop.library.indexing.watcher import Pace, Watcher
@@ -76,7 +76,7 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
 
 
 def open_library_without_watches(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
-    """`EngineConfig.factory`: as above, where the system has only a few watches to give, as far as the engine sees."""
+    """`EngineConfig.factory`: as `open_library`, with only a few watches available to the engine."""
     import ctypes
 
     from watchdog.observers import inotify_c
@@ -97,49 +97,49 @@ def open_library_without_watches(library: Path, model: str, device: str, read_on
 FEW_WATCHES = 60
 
 
-# --- what people and programs do ------------------------------------------------------------------------------------
+# --- changes by people and programs ---------------------------------------------------------------------------------
 
 
 @dataclass
 class Disk:
-    """A folder of small videos, and what is done to it."""
+    """A folder of small videos, and operations on it."""
 
     folder: Path
     random: random.Random
     videos: list[bytes]
-    written: int = 0  # contents, no two of them the same
+    written: int = 0  # number of contents, all different
     files: list[Path] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
 
     def create(self) -> None:
         path = self._new_place()
         whole = self._new_content()
-        if self.random.random() < 0.1:  # it comes in two pieces, and something else happens in between
+        if self.random.random() < 0.1:  # it is written in two parts, with other operations in between
             with path.open("wb") as target:
                 target.write(whole[: len(whole) // 2])
                 target.flush()
                 self.change()
                 target.write(whole[len(whole) // 2 :])
-            if not path.exists():  # moved away with its folder meanwhile
+            if not path.exists():  # moved away with its folder since
                 return
         else:
             path.write_bytes(whole)
         self.files.append(path)
 
     def change(self) -> None:
-        """Something that people do to what is there."""
+        """Change an existing file or folder as people do."""
         actions = [self._rename] * 8 + [self._delete] * 7 + [self._copy] * 3 + [self._replace] * 2
         actions += [self._add_what_is_no_video] * 3 + [self._move_folder] + [self._new_folder] * 2
         if self.files:
             self.random.choice(actions)()
 
     def there(self) -> dict[str, int]:
-        """All videos by path, with their sizes."""
+        """Return the size of every video by path."""
         return {str(path): path.stat().st_size for path in self.folder.rglob("[!.]*.mp4")}
 
     def _new_content(self) -> bytes:
         self.written += 1
-        word = b"%016d" % self.written  # in a box that players pass over
+        word = b"%016d" % self.written  # in a box that players skip
         return self.random.choice(self.videos) + (8 + len(word)).to_bytes(4, "big") + b"free" + word
 
     def _new_folder(self) -> None:
@@ -156,7 +156,7 @@ class Disk:
         return self.random.choice([self.folder, *self.folders[-20:]]) / f"{self.written}.mp4"
 
     def _take(self) -> Path:
-        """A file out of the list; the newest most often, which is on its way through the decoder."""
+        """Remove a file from the list, most often a recent one, which is being decoded."""
         last = len(self.files) - 1
         return self.files.pop(last - min(last, int(self.random.expovariate(1 / 60))))
 
@@ -196,7 +196,7 @@ def _moved(path: Path, before: Path, after: Path) -> Path:
 
 
 def make_videos(folder: Path) -> list[bytes]:
-    """Every two of the palette's colours one after the other, half a second each."""
+    """Return videos of two colours of the palette, one after the other."""
     pairs = [pair for pair in product(COLOURS, COLOURS) if pair[0] != pair[1]]
     return [
         write_colours(folder / "video.mp4", pair, seconds=0.4, frame_rate=10).read_bytes()
@@ -204,11 +204,11 @@ def make_videos(folder: Path) -> list[bytes]:
     ]
 
 
-# --- the library meanwhile ------------------------------------------------------------------------------------------
+# --- the library under test -----------------------------------------------------------------------------------------
 
 
 class Library:
-    """A watching engine that is asked without pause, and how long it took to answer."""
+    """A watching engine that is queried continuously, with its response times."""
 
     def __init__(self, client: EngineClient) -> None:
         self.client = client
@@ -248,12 +248,12 @@ class Library:
         return {file.path: file.size for file in answer.files}
 
     def until(self, holds: Callable[[], bool], limit: float = WAIT) -> bool:
-        """Wait for the events that make something true, and say whether they came."""
+        """Wait for events until `holds` is true; return whether that happened in time."""
         deadline = time.monotonic() + limit
         while not holds():
             if time.monotonic() > deadline:
                 return False
-            look_again = time.monotonic() + 0.5  # a look at everything is not free
+            look_again = time.monotonic() + 0.5  # listing everything is not free
             while (left := look_again - time.monotonic()) > 0:
                 with suppress(queue.Empty):
                     self._note(self._events.get(timeout=left))
@@ -265,9 +265,9 @@ class Library:
             self.errors.append(said(event.error))
 
     def follows(self, disk: Disk) -> bool:
-        """Whether it comes to hold what is on the disk, all of it indexed."""
+        """Return whether the library comes to match the disk, with everything indexed."""
         there = disk.there()
-        # In this order: what is listed now may have been found since nothing waited.
+        # In this order: a file listed now may have been found after the queue was empty.
         return self.until(lambda: self.files() == there and self.status().pending == 0)
 
 
@@ -282,7 +282,7 @@ def library(config: EngineConfig, folder: Path) -> Iterator[Library]:
             opened.close()
 
 
-# --- what must be so at the end -------------------------------------------------------------------------------------
+# --- the required final state ---------------------------------------------------------------------------------------
 
 Clips = dict[tuple[str, float, float], bytes]  # path, start, end -> embeddings
 
@@ -300,7 +300,7 @@ def clips_of(library: Path) -> Clips:
 
 
 def nearest(library: Path, queries: Sequence[str]) -> list[Vectors]:
-    """Cosines of the ten clips nearest to each query, as the library's own index finds them."""
+    """Return the cosines of the ten clips nearest to each query, from the library's own index."""
     info, found = ColourModel().info, []
     with Catalog.open(library / "catalog.sqlite", read_only=True) as catalog:
         store = Embeddings(catalog)
@@ -314,7 +314,7 @@ def nearest(library: Path, queries: Sequence[str]) -> list[Vectors]:
 
 
 def exactly_nearest(clips: Clips, queries: Sequence[str]) -> list[Vectors]:
-    """The same from the embeddings alone, which no index has had a hand in."""
+    """Return the same from the embeddings alone, without an index."""
     frames = np.frombuffer(b"".join(clips.values()), "<f2").reshape(len(clips), FORMAT.frames, -1)
     mean = frames.mean(axis=1, dtype=np.float32)
     mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1.0)  # float16 makes some a little too long
@@ -323,7 +323,7 @@ def exactly_nearest(clips: Clips, queries: Sequence[str]) -> list[Vectors]:
 
 
 def differences(config: EngineConfig, folder: Path) -> list[str]:
-    """How a closed library differs from one that indexes the same folder afresh, in sentences."""
+    """Describe, in sentences, the differences between a closed library and a fresh index of the same folder."""
     fresh = replace(config, library=config.library.with_name("fresh"), watch=False, factory=_factory("open_library"))
     done: queue.SimpleQueue[protocol.Event] = queue.SimpleQueue()
     with EngineClient(fresh) as client:
@@ -357,13 +357,13 @@ def _factory(name: str) -> str:
 
 @dataclass
 class Trial:
-    """One library in one folder, and what went wrong."""
+    """One library in one folder, and its faults."""
 
     folder: Path
     disk: Disk
     config: EngineConfig
     say: Callable[[str], None] = print
-    compares: bool = True  # with a fresh index, at the end
+    compares: bool = True  # with a fresh index at the end
     wrong: list[str] = field(default_factory=list)
 
     @classmethod
@@ -395,7 +395,7 @@ class Trial:
         self.say(f"  {len(opened.waits)} queries answered: p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {worst:.0f} ms")
 
     def uproar(self, files: int) -> None:
-        """Files come, change, move and go while they are indexed; then nothing more, and then it must be right."""
+        """Create, change, move and delete files during indexing; then stop, and check the library."""
         began = time.monotonic()
         with library(self.config, self.disk.folder) as opened:
             made = 0
@@ -404,7 +404,7 @@ class Trial:
                     self.disk.create()
                     self.disk.change()
                     made += 1
-                # Ahead of the indexing, but not so far that all is done before it has begun.
+                # Ahead of the indexing, but not so far that all is done before it begins.
                 goal = opened.indexed + 20
                 opened.until(lambda goal=goal: opened.indexed >= goal, 5.0)  # type: ignore[misc]
             changed = time.monotonic() - began
@@ -423,7 +423,7 @@ class Trial:
         self.compare()
 
     def overflow(self, names: str, files: int = 40) -> None:
-        """The engine stands still while more happens than the kernel keeps; `names`: the suffix of what floods it."""
+        """Stop the engine while more events happen than the kernel queues; `names`: the flooding files' suffix."""
         queued = int(QUEUED.read_text(encoding="ascii"))
         (self.disk.folder / "flooded").mkdir()
         with library(self.config, self.disk.folder) as opened:
@@ -437,7 +437,7 @@ class Trial:
                     path = self.disk.folder / "flooded" / f"{number}{names}"
                     path.touch()
                     path.unlink()
-                for _ in range(files):  # and none of this is told
+                for _ in range(files):  # and none of these is reported
                     self.disk.create()
                     self.disk.change()
                 lost = self.disk.folder / "lost"
@@ -453,7 +453,7 @@ class Trial:
         self.compare()
 
     def storm(self, events: int) -> None:
-        """So many events that one look for each would never end."""
+        """Cause so many events that one scan for each would never end."""
         with library(self.config, self.disk.folder) as opened:
             self.check(opened.follows(self.disk), "The library does not come to hold what is on the disk.")
             engine = psutil.Process(opened.client.pid)
@@ -478,7 +478,7 @@ class Trial:
         self.compare()
 
     def exhausted(self, files: int) -> None:
-        """Watches run out while the folder is watched already; it goes on by looking, and says so."""
+        """Exhaust the watches while the folder is watched; the engine must fall back to polling, and say so."""
         for number in range(FEW_WATCHES // 2):
             (self.disk.folder / f"before {number}").mkdir()
         with library(self.config, self.disk.folder) as opened:
@@ -503,12 +503,12 @@ class Trial:
 
 
 def without_watches() -> bool:
-    """Whether this process has only a few watches, in a namespace of its own."""
+    """Return whether this process has only a few watches, in its own namespace."""
     return int(_WATCHES.read_text(encoding="ascii")) == FEW_WATCHES
 
 
 def _exhausted_elsewhere(seed: int) -> int | None:
-    """Runs that trial in a user namespace with few watches: its exit status; None where none can be made."""
+    """Run `exhausted` in a user namespace with few watches; return its exit status, or None without namespaces."""
     script = f'echo {FEW_WATCHES} > {_WATCHES} && exec "$@"'
     inside = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"]
     try:

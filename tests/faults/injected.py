@@ -43,7 +43,7 @@ MODEL = "colours-1"
 
 
 def compile_shim(folder: Path) -> Path:
-    """Raises: RuntimeError where there is no C compiler."""
+    """Compile the shim. Raises: RuntimeError without a C compiler."""
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None:
         raise RuntimeError("The fault tests need a C compiler (cc): install gcc or clang, which hnswlib needs as well.")
@@ -53,7 +53,7 @@ def compile_shim(folder: Path) -> Path:
 
 
 def run_over_shim(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """This module once more, as a process over the shim."""
+    """Run this module again, as a process over the shim."""
     environment = os.environ | {"LD_PRELOAD": str(compile_shim(folder)), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.faults.injected", "--over-shim", *arguments]
     return subprocess.run(command, env=environment, cwd=SHIM.parents[2], text=True, stdout=subprocess.PIPE, check=False)
@@ -79,7 +79,7 @@ class _Shim:
 
 
 def live(folder: Path, acknowledge: Callable[[str, Any], None]) -> list[str]:
-    """Everything that changes a library, one thing after the other; each may fail. Returns the sentences of errors."""
+    """Run every operation that changes a library in sequence; each may fail. Return the sentences of the errors."""
     from cret_desktop.errors import CretError
     from cret_desktop.library.indexing.control import Control
     from cret_desktop.library.indexing.indexer import Indexer
@@ -173,11 +173,11 @@ def _move(path: Path, target: Path) -> None:
         path.rename(target)
 
 
-# --- looking ------------------------------------------------------------------------------------------------------
+# --- checks -------------------------------------------------------------------------------------------------------
 
 
 def look_at(folder: Path, acknowledged: list[tuple[str, Any]], power_cut: bool) -> None:
-    """All that must hold afterwards, before and after one more life. Raises: AssertionError."""
+    """Check the library before and after one more life. Raises: AssertionError."""
     from cret_desktop.storage.sqlite.catalog import Catalog
     from cret_desktop.storage.sqlite.embeddings import Embeddings
     from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex
@@ -193,11 +193,11 @@ def look_at(folder: Path, acknowledged: list[tuple[str, Any]], power_cut: bool) 
         here = dict(db.execute("SELECT id, note FROM files"))
         tags = set(db.execute("SELECT t.file_id, g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id"))
         words = {what: [value for kind, value in acknowledged if kind == what] for what in ("indexed", "said")}
-        if not power_cut:  # what can be done again is not flushed for each file: a power cut may cost the last ones
+        if not power_cut:  # repeatable work is not flushed for each file: a power cut may lose the last ones
             known = db.execute("SELECT count(*) FROM stages WHERE state = 'done'").fetchone()[0]
             assert known >= len(set(words["indexed"]) & contents), "a committed file is lost"
         for file_id, tag, _ in words["said"]:
-            if file_id in here:  # purged files' words wait for them
+            if file_id in here:  # the words of purged files wait for their return
                 assert (file_id, tag) in tags, "a tag is lost"
         for file_id, _, note in words["said"]:
             if file_id in here:
@@ -230,7 +230,7 @@ def look_at(folder: Path, acknowledged: list[tuple[str, Any]], power_cut: bool) 
 
 
 def _in_a_child(work: Callable[[], Any]) -> tuple[Any, int]:
-    """What `work` gives, from a forked process, and how that one ended."""
+    """Run `work` in a forked process; return its result and the exit status."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -241,7 +241,7 @@ def _in_a_child(work: Callable[[], Any]) -> tuple[Any, int]:
             with os.fdopen(writing, "w", encoding="utf-8") as stream:
                 stream.write(answer)
             status = 0
-        except BaseException:  # noqa: BLE001 - the parent is told by the status, the person by the traceback
+        except BaseException:  # noqa: BLE001 - the parent gets the status, the user the traceback
             traceback.print_exc()
         finally:
             os._exit(status)
@@ -253,7 +253,7 @@ def _in_a_child(work: Callable[[], Any]) -> tuple[Any, int]:
 
 
 def fail_each(work: Path, every: int, offset: int) -> Counter[str]:
-    """Each operation in turn, or one in `every`, from `offset` on. Returns counts to print."""
+    """Fail each operation, or one in `every`, from `offset` on. Return counts to print."""
     shim, tally = _Shim(), Counter[str]()
     _warm_up(work)
     total, _ = _in_a_child(lambda: _life_over(shim, work / "counted", "count", 0)["operations"])
@@ -273,7 +273,7 @@ def fail_each(work: Path, every: int, offset: int) -> Counter[str]:
 
 
 def cut_power(work: Path, cuts: int, seed: int) -> Counter[str]:
-    """At `cuts` of the operations: what was not flushed is dropped, wholly, or all but some writes at random."""
+    """Cut the power at `cuts` of the operations: unflushed writes are lost, all of them, or all but a random few."""
     shim, tally, chance = _Shim(), Counter[str](), random.Random(seed)
     _warm_up(work)
     folder = work / "logged"
@@ -314,11 +314,11 @@ def _life_over(shim: _Shim, folder: Path, mode: str, at: int, log: Path | None =
 
 
 def _warm_up(work: Path) -> None:
-    """Import all that a life needs, once, and let graphs be built in this process: a fork has no other."""
+    """Import all modules of a life once, and build graphs in this process, because a fork cannot start another."""
     from cret_desktop.storage.vectors import graph_builder, vector_index
 
     class InProcess:
-        """Stands for `vector_index._Build`: has built when it is asked."""
+        """Replaces `vector_index._Build`: the graph is built on start."""
 
         def __init__(self, request: Any, generation: int) -> None:
             self.request, self.generation = request, generation

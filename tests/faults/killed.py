@@ -1,7 +1,7 @@
-"""The engine of the kill tests: the real one, which ends itself by SIGKILL where a plan beside the library says.
+"""The engine of the kill tests: the real one, which kills itself by SIGKILL according to a plan beside the library.
 
-Names the points that it can end at (`POINTS`). What ships knows nothing of this: functions are wrapped in the child,
-by the factory that `EngineConfig.factory` names.
+`POINTS` names the points at which it can end. The shipped code does not contain them: the factory that
+`EngineConfig.factory` names wraps functions in the child.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ POINTS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """End at the `count`-th passing of a point, or `seconds` after the library was opened, whichever is set."""
+    """End when a point is passed for the `count`-th time, or `seconds` after opening the library, whichever is set."""
 
     point: str = ""
     count: int = 1
@@ -56,12 +56,12 @@ def plan_of(library: Path) -> Path:
 
 
 def begun_of(library: Path) -> Path:
-    """A line for each file that a decoder began."""
+    """Return the log with a line for each file that a decoder began."""
     return library.with_name("begun.log")
 
 
 def open_light(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
-    """`EngineConfig.factory`: the colour model and files of words, no decoder processes."""
+    """`EngineConfig.factory`: the colour model and files of words, without decoder processes."""
     from cret_desktop.engine.assemble import wire
 
     _arm(library)
@@ -84,7 +84,7 @@ def open_starter(library: Path, model: str, device: str, read_only: bool) -> Ope
 
 
 class _Decoder(FakeDecoder):
-    """Takes its time, so that an end at random may come anywhere."""
+    """A slow decoder, so that a random kill may come anywhere."""
 
     def __init__(self, log: Path) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class _Decoder(FakeDecoder):
         for event in super().decode(_logged(files, self._log)):
             _here("decoding")
             time.sleep(0.002)
-            if isinstance(event, ClipDecoded):  # no two clips alike, so that no two answers can be
+            if isinstance(event, ClipDecoded):  # all clips differ, so that all answers can
                 content = Path(event.file.path).read_bytes() + event.clip.ordinal.to_bytes(2, "big")
                 shade = np.random.default_rng(zlib.crc32(content)).integers(-25, 25, 3)
                 frames = np.clip(event.clip.frames + shade, 0, 255).astype(np.uint8)

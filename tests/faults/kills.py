@@ -53,11 +53,11 @@ TAGS = ("one", "two", "three")
 
 @dataclass
 class Tally:
-    """What was seen, to be printed."""
+    """Counts of kills and checks, to be printed."""
 
     kills: Counter[str] = field(default_factory=Counter)
     not_reached: Counter[str] = field(default_factory=Counter)
-    again: list[int] = field(default_factory=list)  # files begun and not committed, of each kill
+    again: list[int] = field(default_factory=list)  # files begun but not committed at each kill
 
     @property
     def count(self) -> int:
@@ -65,7 +65,7 @@ class Tally:
 
 
 class Killing:
-    """One library, its folder of videos, and what it has said to be indexed."""
+    """One library, its folder of videos, and the files it has reported as indexed."""
 
     def __init__(self, work: Path, seed: int, factory: str, real: bool) -> None:
         self.random = random.Random(seed)
@@ -75,15 +75,15 @@ class Killing:
         self.config = EngineConfig(self.library, factory=f"tests.faults.killed:{factory}")
         self.tally = Tally()
         self._real = real
-        self._latest = 4.0 if real else 1.2  # seconds until a kill at random, at most
+        self._latest = 4.0 if real else 1.2  # maximum seconds until a random kill
         self._number = 0
-        self._damaged = False  # by us, and not seen sound since
-        self._indexed: set[bytes] = set()  # fingerprints of all that the engine has said to be indexed
+        self._damaged = False  # damaged by us, and not checked as sound since
+        self._indexed: set[bytes] = set()  # fingerprints of all files that the engine has reported as indexed
         self._tags: dict[int, set[str]] = {}  # acknowledged
         self._template = write_colours(work / "template.mp4", ["red", "blue"], seconds=1) if real else None
-        client_module.RESTARTS = 0  # a killed engine stays down, to be looked at
+        client_module.RESTARTS = 0  # a killed engine is not restarted, so that the library can be checked
 
-    # --- what people do ---------------------------------------------------------------------------------------
+    # --- users' changes ---------------------------------------------------------------------------------------
 
     def add_files(self, count: int, broken: bool = False) -> None:
         for _ in range(count):
@@ -115,7 +115,7 @@ class Killing:
     # --- one kill ---------------------------------------------------------------------------------------------
 
     def kill(self, point: str) -> None:
-        """Prepare what a point is met in, start the engine, let it end there, look at what is left."""
+        """Prepare the situation of a point, start the engine, let it end there, check the library."""
         self._prepare(point)
         if point == AT_RANDOM:
             plan = Plan(seconds=self.random.uniform(0.01, self._latest))
@@ -125,7 +125,7 @@ class Killing:
         before, begun_before = self._committed(), self._begun()
         killed = self._run(plan, point)
         (self.tally.kills if killed else self.tally.not_reached)[point] += 1
-        if point == AT_RANDOM:  # a run is as long as the machine makes it: the kills are to come all over it
+        if point == AT_RANDOM:  # a run's duration depends on the machine: spread the kills over all of it
             self._latest *= 1.25 if killed else 0.5
         begun = self._begun()[len(begun_before) :]
         after = self._look()
@@ -163,7 +163,7 @@ class Killing:
                 self.delete_some()
 
     def _run(self, plan: Plan, point: str) -> bool:
-        """Whether the engine was killed; otherwise it has done all there was to do."""
+        """Return whether the engine was killed; otherwise it has finished all work."""
         self.library.parent.mkdir(exist_ok=True)
         plan.write(self.library)
         events: queue.SimpleQueue[protocol.Event] = queue.SimpleQueue()
@@ -212,11 +212,11 @@ class Killing:
             self._tags.setdefault(file_id, set()).add(tag)
 
     def finish(self) -> None:
-        """Let the engine do all there is to do."""
+        """Let the engine finish all work."""
         assert not self._run(Plan(), "")
         self._look()
 
-    # --- looking ----------------------------------------------------------------------------------------------
+    # --- checks -----------------------------------------------------------------------------------------------
 
     def _begun(self) -> list[bytes]:
         log = begun_of(self.library)
@@ -224,7 +224,7 @@ class Killing:
         return [line.encode() for line in lines]
 
     def _committed(self) -> dict[bytes, str]:
-        """State by path of all files that do not wait, those that are gone as well."""
+        """Return the state by path of all files that are not pending, including missing ones."""
         path = LibraryPaths(self.library).catalog
         if not path.exists():
             return {}
@@ -238,11 +238,11 @@ class Killing:
             return dict(db.execute(query))
 
     def _look(self) -> dict[bytes, str]:
-        """All that must hold whenever the engine is down; returns as `_committed`."""
+        """Check all invariants while the engine is down; return the same as `_committed`."""
         paths = LibraryPaths(self.library)
         with closing(sqlite3.connect(paths.catalog)) as db:
             if db.execute("PRAGMA user_version").fetchone() != (migrations.SCHEMA_VERSION,):
-                return self._committed()  # killed before a step was taken: it is on the way
+                return self._committed()  # killed before a schema step; the upgrade is unfinished
             damaged = db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
             assert self._damaged or not damaged
             self._damaged = damaged
@@ -295,7 +295,7 @@ class Killing:
                 index.close()
 
     def compare_undisturbed(self) -> tuple[int, int]:
-        """With a library that is made at once of the same files; returns the numbers of files and of clips."""
+        """Compare with a library indexed undisturbed from the same files; return the numbers of files and of clips."""
         other = Killing.__new__(Killing)
         other.__dict__ = {**self.__dict__, "library": self.library.parent / "undisturbed" / "library", "_tags": {}}
         other.config = EngineConfig(other.library, factory=self.config.factory)
@@ -311,7 +311,7 @@ class Killing:
             assert _nearest(ours, key) == _nearest(theirs, key), "the same exact top 10"
         folder = LibraryPaths(self.library).thumbnails
         lying = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-        with closing(sqlite3.connect(LibraryPaths(self.library).catalog)) as db:  # with those of files that are gone
+        with closing(sqlite3.connect(LibraryPaths(self.library).catalog)) as db:  # including those of missing files
             shown = {sprite for (sprite,) in db.execute("SELECT sprite FROM clips")}
         assert lying == shown, f"thumbnails: {len(lying - shown)} too many, {len(shown - lying)} too few"
         return len({path for path, _ in ours}), len(ours)
@@ -321,7 +321,7 @@ _Content = dict[tuple[str, int], tuple[np.ndarray, str]]
 
 
 def _content(library: Path) -> _Content:
-    """(frame features float16, thumbnails) of each live clip, by path and ordinal."""
+    """Return (frame features float16, thumbnails) of each live clip, by path and ordinal."""
     with closing(sqlite3.connect(LibraryPaths(library).catalog)) as db:
         rows = db.execute(
             "SELECT f.path, c.ordinal, e.globals, c.sprite FROM clips c JOIN files f ON f.id = c.file_id"
@@ -338,23 +338,23 @@ def _nearest(content: _Content, key: tuple[str, int]) -> list[tuple[str, int]]:
 
 
 def _was_killed(error: CretError) -> bool:
-    """Raises the error where it tells of anything else."""
+    """Return True if the error reports the kill; otherwise raise it."""
     if "exit code -9" not in str(error):
         raise error
     return True
 
 
 def kill_again_and_again(work: Path, count: int, seed: int, real: bool, points: tuple[str, ...] = POINTS) -> Tally:
-    """`count` kills: every point in turn, and as many at random as are left."""
+    """Kill `count` times: every point in turn, and the rest at random."""
     killing = Killing(work, seed, "open_starter" if real else "open_light", real)
     killing.add_files(4 if real else 12)
     killing.finish()
     turns = [point for point in points if not (real and point.startswith(("failure", "graph")))]
-    killing.random.shuffle(turns)  # so that what one kill leaves is met by any other
+    killing.random.shuffle(turns)  # so that any kill can follow any other
     number = 0
     while killing.tally.count < count:
         assert number < 3 * count + 20, f"too few kills: {killing.tally}"
-        # Every other one at random, until each point has had its turn; then at random only, and points not reached.
+        # Every other kill is at random until each point had its turn; then all, and points not reached.
         point = turns[number // 2 % len(turns)] if number % 2 == 0 else AT_RANDOM
         number += 1
         killing.kill(point)

@@ -1,8 +1,8 @@
-"""Every page of a catalog overwritten in turn, by noise, by zeros, and half of it by noise.
+"""Overwrites every page of a catalog in turn with noise, with zeros, and half of it with noise.
 
     python -m tests.faults.pages
 
-Whatever was lost, the damaged catalog is kept, and all that people said comes back (see `test_recovery`).
+Whatever is lost, the damaged catalog is kept, and all user data is recovered (see `test_recovery`).
 """
 
 from __future__ import annotations

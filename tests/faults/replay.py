@@ -1,7 +1,7 @@
-"""What a power cut leaves of a folder, by the log of `shim.c`: what was flushed, and no more than chance of the rest.
+"""Computes the state of a folder after a power cut from the log of `shim.c`: flushed data, and a random rest.
 
-Strict: a name is on the disk once its folder was flushed, content once its file was. SQLite's index of its log
-(`-shm`) is never on the disk: it is made anew.
+Strict: a name is durable after its folder was flushed, content after its file was. SQLite's index of its log (`-shm`)
+is never durable: it is rebuilt.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 _HEAD = struct.Struct("<c3xIIIQq")
-_SECTOR = 512  # bytes of a write that are on the disk together, or not
+_SECTOR = 512  # bytes of a write that become durable together or not at all
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """W write, T truncate, S flush, C create, R rename (`data`: to), U remove; M: something was acknowledged."""
+    """W write, T truncate, S flush, C create, R rename (`data`: to), U remove; M: an acknowledgement."""
 
     kind: str
     inode: int
@@ -52,7 +52,7 @@ def read(log: Path) -> list[Record]:
 
 
 class _File:
-    """A file's content on the disk, and what has been done to it since its last flush."""
+    """A file's durable content, and the operations since its last flush."""
 
     def __init__(self) -> None:
         self.durable = bytearray()
@@ -88,14 +88,14 @@ def _apply(content: bytearray, record: Record) -> None:
 
 
 def restore(records: Sequence[Record], folder: Path, keep: float, chance: random.Random) -> None:
-    """Make `folder`, which is not there, what a power cut after these operations in it leaves.
+    """Create `folder` as a power cut after these operations in it leaves it.
 
-    `keep` is the chance of each thing that was not flushed to be on the disk all the same.
+    `keep` is the probability of each unflushed operation to be durable anyway.
     """
     files: dict[int, _File] = {}
     names: dict[str, int] = {}
-    durable: dict[str, int] = {}  # names on the disk
-    changed: dict[str, list[tuple[str, int | None]]] = {}  # by folder: what has come (or gone, None) since its flush
+    durable: dict[str, int] = {}  # durable names
+    changed: dict[str, list[tuple[str, int | None]]] = {}  # by folder: names added (or removed, None) since its flush
     for record in records:
         if record.kind == "C":
             files[record.inode] = _File()

@@ -1,4 +1,4 @@
-"""A small uproar in a watched folder; `python -m tests.faults.events` is the large one."""
+"""A small uproar in a watched folder; `python -m tests.faults.events` runs the large one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def trial(tmp_path: Path, videos: list[bytes]) -> events.Trial:
     return events.Trial.at(tmp_path / "trial", videos, seed=0, say=lambda line: None)
 
 
-# watchdog warns of a folder that left the root and came back: the system still has its old watch. It is harmless.
+# watchdog warns about a folder that left the root and came back: the system still has its old watch. It is harmless.
 @pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
 def test_an_uproar_ends_as_a_fresh_index_has_it(trial: events.Trial) -> None:
     trial.uproar(40)
     assert trial.wrong == []
 
 
-# Files that are no videos fill the kernel's queue as well.
+# Files that are not videos also fill the kernel's queue.
 def test_events_that_the_kernel_drops_are_made_up_for(trial: events.Trial) -> None:
     if int(events.QUEUED.read_text(encoding="ascii")) > 40_000:
         pytest.skip("it would take too long to fill this system's queue")

@@ -1,4 +1,4 @@
-"""A few kills; many with `python -m tests.faults.kills`."""
+"""A few kills; `python -m tests.faults.kills` runs many."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from cret_desktop.engine import client
 from tests.faults.kills import AT_RANDOM, kill_again_and_again
 
-# One of each kind of thing that a kill can come in the middle of.
+# One of each kind of operation that a kill can interrupt.
 FEW = ("commit: not committed", "thumbnail: half written", "graph: being saved", "repair: naming")
 
 
@@ -18,7 +18,7 @@ FEW = ("commit: not committed", "thumbnail: half written", "graph: being saved",
 def test_no_kill_loses_what_was_committed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(client, "RESTARTS", 0)  # as the kills set it, and back afterwards
+    monkeypatch.setattr(client, "RESTARTS", 0)  # the value that the kills set, restored afterwards
     tally = kill_again_and_again(tmp_path / "light", 5, seed=1, real=False, points=FEW)
     assert tally.count == 5
     assert tally.kills[AT_RANDOM] >= 1
