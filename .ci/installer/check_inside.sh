@@ -1,6 +1,6 @@
 #!/bin/bash
-# The checks inside the clean system: see check_linux.sh, which runs this with the name of a part. Exit 1 at the first
-# that fails.
+# The checks inside the clean system: check_linux.sh runs this with the name of a part. Exits with status 1 at the first
+# failure.
 set -euo pipefail
 
 ANN="/home/Ånn von Tëst" BOB=/home/bob
@@ -12,7 +12,7 @@ chmod 777 /check/out
 
 fail() { echo "FAILED: $*"; exit 1; }
 
-# as USER HOME COMMAND...: with no more of an environment than a login gives
+# as USER HOME COMMAND...: run it with only a login's environment
 as() {
     local user=$1 home=$2
     shift 2
@@ -20,7 +20,7 @@ as() {
         env -i HOME="$home" PATH=/usr/bin:/bin LANG=C.UTF-8 ${DISPLAY:+DISPLAY="$DISPLAY"} "$@"
 }
 
-# Besides this script, what it is in, and what it was told to expect.
+# Prints the processes that run besides this script's own and the display.
 left_running() {
     local name
     for status in /proc/[0-9]*/comm; do
@@ -31,7 +31,7 @@ left_running() {
 
 nothing_left() { [ -z "$(left_running)" ] || { sleep 3; [ -z "$(left_running)" ]; } || fail "left running: $(left_running)"; }
 
-# one_sentence STATUS WORDS COMMAND...: it ends so, says one line, and the line has the words
+# one_sentence STATUS WORDS COMMAND...: it exits with STATUS and prints one line that contains WORDS
 one_sentence() {
     local status=$1 words=$2 said got=0
     shift 2
@@ -42,8 +42,8 @@ one_sentence() {
     echo "  exit $status: $said"
 }
 
-# What a file asks for that neither the app nor the system has. torchvision's finds torch's once that is loaded, and the
-# driver's library comes with the driver.
+# Libraries that a file needs and that neither the app nor the system has. torchvision's finds torch's once that is
+# loaded, and the driver's library comes with the driver.
 dangling() {
     find /opt/cret-desktop/_internal -type f -name '*.so*' | while read -r library; do
         LD_LIBRARY_PATH=/opt/cret-desktop/_internal ldd "$library" 2>/dev/null | grep "not found" |

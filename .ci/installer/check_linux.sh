@@ -1,12 +1,12 @@
 #!/bin/bash
-# Installs the Debian package into a clean system without Python, tries it there as people would, and takes it away.
+# Installs the Debian package into a clean system without Python, uses it as people would, and removes it.
 #
 #   sudo .ci/installer/check_linux.sh PACKAGE.deb OUT
 #
-# OUT gets log.txt, the answers of the self-test and of the doctor, and pictures of the window, to be looked at.
+# OUT gets log.txt, the output of the self-test and of the doctor, and screenshots of the window, for review.
 # The system is a minimal Debian, made by debootstrap in a temporary folder; the app runs in it without a network.
-# Needs root (which it becomes where sudo asks for no password), debootstrap and the network of the package mirror.
-# MIRROR and SUITE may name others.
+# Needs root (through sudo if that needs no password), debootstrap and access to the package mirror.
+# MIRROR and SUITE override the defaults.
 set -euo pipefail
 
 [ $# = 2 ] || { echo "usage: $0 PACKAGE.deb OUT"; exit 2; }
@@ -21,7 +21,7 @@ mirror=${MIRROR:-http://deb.debian.org/debian} suite=${SUITE:-bookworm}
 here=$(dirname "$(realpath "$0")")
 mkdir -p "$out"
 root=$(mktemp -d)
-chmod 755 "$root" # it is what others see as /
+chmod 755 "$root" # other users see it as /
 trap 'rm -rf --one-file-system "$root"' EXIT
 
 say() { echo "== $*" | tee -a "$out/log.txt"; }
@@ -34,7 +34,7 @@ mkdir -p "$root/check"
 cp "$here/check_inside.sh" "$root/check/"
 ln "$package" "$root/check/package.deb" 2>/dev/null || cp "$package" "$root/check/package.deb"
 
-# One part of the checks, in a process and mount space of its own, so that what it leaves running can be counted.
+# Runs one part of the checks in its own process and mount namespaces, so that processes left running can be counted.
 inside() {
     unshare --mount --pid --fork --net --kill-child chroot "$root" /bin/bash /check/check_inside.sh "$1" \
         2>&1 | tee -a "$out/log.txt"

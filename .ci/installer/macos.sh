@@ -1,11 +1,11 @@
 #!/bin/bash
-# Makes the disk image out of the frozen app bundle, signed and notarised where there is an identity for it.
+# Builds the disk image from the frozen app bundle, signed and notarised if there is an identity for it.
 #
 #   .ci/installer/macos.sh "dist/CRET Desktop.app" OUT
 #
 # IDENTITY names a "Developer ID Application" certificate in the keychain, PROFILE a stored notarytool profile. Without
-# them the bundle is signed ad hoc: it runs on the Mac that made it, elsewhere only after a person has allowed it.
-# Written for macOS' own tools; see docs/building.md for what has been run.
+# them the bundle is signed ad hoc: it runs on the Mac that built it, elsewhere only after the user allows it.
+# Uses macOS' own tools; docs/building.md lists the steps that have been run.
 set -euo pipefail
 
 bundle=$1 out=$2
