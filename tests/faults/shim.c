@@ -1,8 +1,8 @@
-/* Stands between a process and the C library's writing calls (LD_PRELOAD), for files below one folder.
+/* Intercepts a process's writing calls to the C library (LD_PRELOAD), for files below one folder.
  *
- * Counts their operations; makes the n-th fail; or writes a record of each to a log, from which `tests.faults.replay`
- * makes what a power cut would have left. Armed from within the process (`shim_arm`), so that one process can fork many
- * runs. Knows files by /proc/self/fd; reading is never touched, nor is what goes through mapped memory.
+ * Counts the operations; makes the n-th fail; or writes a record of each to a log, from which `tests.faults.replay`
+ * computes the state after a power cut. The process arms it (`shim_arm`), so that one process can fork many runs.
+ * Identifies files by /proc/self/fd. Does not intercept reading or writes through mapped memory.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -60,7 +60,7 @@ static void absolute(const char *path, char *out) {
     else { size_t at = strlen(out); snprintf(out + at, PATH_MAX - at, "/%s", path); }
 }
 
-/* A record: kind, inode, offset, lengths of a name and of data, the name, the data. One write, so that order is kept. */
+/* A record: kind, inode, offset, lengths of name and data, the name, the data. A single write keeps the order. */
 static void record(char kind, uint64_t inode, int64_t offset, const char *name, const void *data, uint32_t size) {
     if (log_fd < 0) return;
     struct { char kind; uint8_t _[3]; uint32_t name, data; uint32_t __; uint64_t inode; int64_t offset; } head = {0};
@@ -74,7 +74,7 @@ static uint64_t inode_of(int fd) {
     return fstat(fd, &status) ? 0 : status.st_ino;
 }
 
-/* Whether this operation is to fail; errno is set then. Of a write, `size` may be cut instead. */
+/* Returns whether this operation must fail, and sets errno. May shorten the `size` of a write instead. */
 static int fails(int is_write, size_t *size) {
     counted++;
     if (mode == COUNT || counted < fail_at) return 0;
@@ -144,7 +144,7 @@ int fsync(int fd) {
     if (!folder_length || !path_of(fd, path)) return REAL(fsync)(fd);
     if (fails(0, NULL)) return -1;
     record('S', inode_of(fd), 0, path, "", 0);
-    return 0; /* what is durable is told by the log; the disk need not turn for it */
+    return 0; /* the log records what is durable; the disk need not flush */
 }
 
 int fdatasync(int fd) { return fsync(fd); }
@@ -172,7 +172,7 @@ int unlink(const char *name) {
     return result;
 }
 
-/* Opening to write is an operation; that a file is new, or emptied, is told by the log. */
+/* Opening for writing is an operation; the log records whether the file is new or truncated. */
 static int opened(int (*open_it)(const char *, int, ...), const char *name, int flags, mode_t rights) {
     char path[PATH_MAX];
     absolute(name, path);
