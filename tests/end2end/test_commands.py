@@ -1,4 +1,4 @@
-"""The commands as a person types them: real processes, the starter model, real files good and bad."""
+"""The commands as users run them: real processes, the starter model, real good and bad files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PR_CAPBSET_DROP = 1, 2, 24
 
 
 def as_ordinary_user() -> None:
-    """In the child: root without the right to read what it may not, so that mode 000 means something."""
+    """Drop root's right to read everything in the child, so that mode 000 has an effect."""
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
         for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
@@ -45,13 +45,13 @@ def cret(*arguments: str, library: Path | None = None, status: int | None = 0) -
 
 
 def make_broken(folder: Path, good: Path) -> list[str]:
-    """Twenty entries with a video's name that hold none; returns their names."""
+    """Make twenty entries with a video's name that are not videos; return their names."""
     whole = good.read_bytes()
     (folder / "empty.mp4").touch()
     (folder / "text.mp4").write_text("hello\n" * 2000)
     (folder / "random.mkv").write_bytes(os.urandom(100_000))
     (folder / "zeros.webm").write_bytes(bytes(100_000))
-    (folder / "half.mp4").write_bytes(whole[: len(whole) // 2])  # its index stands at the end
+    (folder / "half.mp4").write_bytes(whole[: len(whole) // 2])  # its index is at the end
     (folder / "head.mp4").write_bytes(whole[:40])
     (folder / "page.avi").write_text("<!doctype html><title>Not found</title>")
     (folder / "playlist.mp4").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{good}\n#EXT-X-ENDLIST\n")
@@ -63,7 +63,7 @@ def make_broken(folder: Path, good: Path) -> list[str]:
     (folder / "secret.mp4").write_bytes(whole)
     (folder / "secret.mp4").chmod(0)
     here = os.getcwd()
-    os.chdir(folder)  # a socket's name has some hundred characters at most
+    os.chdir(folder)  # a socket's path has about a hundred characters at most
     with socket.socket(socket.AF_UNIX) as made:
         made.bind("socket.mp4")
     os.chdir(here)

@@ -1,4 +1,4 @@
-"""The commands that keep a library: backup, restore, move, tags out and in. Real processes."""
+"""The commands that maintain a library: backup, restore, move, export and import of tags. Real processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_backup_and_restore(tmp_path: Path) -> None:
     (aside,) = library.glob("set-aside-*")
     assert str(aside) in restored
     assert (notes(library), notes(aside)) == (["old"], ["new"])
-    # A library that cannot be opened at all is what a backup is for.
+    # A backup must also work if the library cannot be opened at all.
     (library / "catalog.sqlite").write_text("no catalog of ours")
     cret("restore", str(copy), library=library)
     assert notes(library) == ["old"]
@@ -96,7 +96,7 @@ def test_what_has_left_is_forgotten_and_every_copy_is_named(tmp_path: Path) -> N
     assert "--all" in cret("forget", library=library, status=2).stderr
     assert "still in the library (3 videos)" in cret("forget", "/videos", library=library, status=2).stderr
     with sqlite3.connect(library / "catalog.sqlite") as db:
-        db.execute("UPDATE files SET missing_since = 1e10")  # in years to come: not yet by itself
+        db.execute("UPDATE files SET missing_since = 1e10")  # due in years: not yet automatic
     db.close()
     copy = library / "catalog.v1.backup.sqlite"
     shutil.copy(library / "catalog.sqlite", copy)
@@ -113,7 +113,7 @@ def test_what_has_left_is_forgotten_and_every_copy_is_named(tmp_path: Path) -> N
 def test_a_check_names_what_is_damaged_and_changes_nothing(tmp_path: Path) -> None:
     library = make_library(tmp_path / "library", "old")
     for cache in ("graphs", "calibration"):
-        shutil.rmtree(library / cache)  # of nonsense
+        shutil.rmtree(library / cache)  # with nonsense
     sound = cret("check", library=library)
     assert "No damage found." in sound.stdout
     assert "Embeddings       3" in sound.stdout
@@ -131,7 +131,7 @@ def test_a_check_names_what_is_damaged_and_changes_nothing(tmp_path: Path) -> No
 
 
 def test_commands_share_the_engine_that_is_there(tmp_path: Path) -> None:
-    """A program that has the library open, and commands beside it: one engine process, one model in it."""
+    """A program with the library open and commands beside it share one engine process with one model."""
     library, videos, tags = tmp_path / "library", tmp_path / "videos", tmp_path / "tags.json"
     videos.mkdir()
     write_colours(videos / "red.mp4", ["red"])
@@ -152,7 +152,7 @@ def test_commands_share_the_engine_that_is_there(tmp_path: Path) -> None:
         assert [name for name, _ in window.request(protocol.GetTags()).result(WAIT)] == ["Farm", "Zoo"]
         assert window.pid is not None
         assert psutil.Process(window.pid).is_running()
-        # Another model does not fit this engine: the command has one of its own, that only reads.
+        # Another model does not fit this engine: the command starts its own, read-only.
         assert "another program" in cret("index", str(videos), "--device", "cpu", library=library, status=3).stderr
         assert json.loads(cret("status", "--json", "--device", "cpu", library=library).stdout)["files"] == 1
     assert json.loads(cret("search", "red", "--json", library=library).stdout)["results"] == before["results"]

@@ -1,4 +1,4 @@
-"""`cret-desktop models …` as it is typed, against a hub on this computer."""
+"""The `cret-desktop models …` commands, against a hub on this computer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A world is made, trained on, exported, imported, indexed and searched, each by its real command."""
+"""A world is generated, trained on, exported, imported, indexed and searched, each by its real command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.end2end.test_commands import cret
 from training import synthetic
 
 ROOT = Path(__file__).parents[2]
-# Enough to tell colours apart; far too little for directions. Neighbours differ in one fact, often not in colour.
+# Enough steps for colours, far too few for directions. Neighbours differ in one fact, often not in colour.
 BRIEF = ["steps=60", "batch=20", "data.group=1", "model.frames.frames=4", "data.validation="]
 BRIEF += ["optimiser.learning_rate=0.003", "optimiser.text_rate=1"]
 
@@ -41,5 +41,5 @@ def test_what_was_trained_is_found(tmp_path: Path) -> None:
     assert [answer["query"] for answer in answers] == list(synthetic.COLOURS)
     assert {answer["model"] for answer in answers} == {"Brief"}
     first = {answer["query"]: Path(answer["results"][0]["path"]).stem for answer in answers}
-    # By chance one of six is right, and four are in one run of a hundred.
+    # By chance one of six is right, and four are right in one run of a hundred.
     assert sum(query == found for query, found in first.items()) >= 4, first

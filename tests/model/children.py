@@ -1,4 +1,4 @@
-"""What a hostile model could make of the child that tries it, in place of `trial._run_child`. Quick to import."""
+"""Replacements for `trial._run_child`, for the ways in which a hostile model can affect its child. Quick to import."""
 
 from __future__ import annotations
 

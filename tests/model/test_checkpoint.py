@@ -63,13 +63,13 @@ def test_a_side_loads_alone(saved: checkpoint.Manifest, side: str) -> None:
 def test_a_text_side_that_comes_from_a_file_draws_no_weights(
     saved: checkpoint.Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Drawing them takes longer than all else of loading, in every search from a cold start."""
+    """Drawing them takes longer than the rest of loading, in every search from a cold start."""
     drawn: list[tuple[int, ...]] = []
     monkeypatch.setattr(nn.init, "trunc_normal_", lambda tensor, **_: drawn.append(tuple(tensor.shape)))
     monkeypatch.setattr(nn.init, "normal_", lambda tensor, *_, **__: drawn.append(tuple(tensor.shape)))
     loaded = checkpoint.load(saved, video=False)
     assert not drawn
-    checkpoint.initialise(saved.config, video=False)  # without a source they are drawn
+    checkpoint.initialise(saved.config, video=False)  # without a source the weights are drawn
     assert tuple(found(loaded.text).token_embedding.weight.shape) in drawn
 
 
@@ -185,7 +185,7 @@ def test_backbones_are_initialised_from_sources_and_the_rest_stays_new(tmp_path:
 
 
 def test_both_towers_come_out_of_an_open_clip_file(tmp_path: Path) -> None:
-    """The names of open_clip's file for PE-Core, made from our own model's; the text side is tested apart."""
+    """The names are those of open_clip's file for PE-Core, the weights our own; the text side has its own tests."""
     config = tiny.aligned()
     model = tiny.fill(CRET(config))
     file = tmp_path / "open_clip_model.safetensors"
@@ -219,7 +219,7 @@ def test_no_source_leads_out_of_the_app(name: str) -> None:
 
 
 def test_a_model_of_an_earlier_version_finds_the_vocabulary_that_the_app_ships_now() -> None:
-    """Models installed before name it as a file of open_clip's package, which is no longer installed beside the app."""
+    """Models of earlier versions name a file of open_clip's package, which is no longer installed with the app."""
     shipped = checkpoint.locate(presets.PRESETS["pe-core-t16"]().text.tokenizer)
     assert checkpoint.locate("package:open_clip/bpe_simple_vocab_16e6.txt.gz") == shipped
     assert shipped.is_relative_to(paths.resource("models"))

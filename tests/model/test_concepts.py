@@ -1,4 +1,4 @@
-"""The starter's concepts: how scores come about, on three classes whose answer is plain to see."""
+"""The starter's concepts: the computation of scores, on three classes with obvious answers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from cret_desktop.model.concepts import (
 
 CLASSES, FEATURES = 3, 5
 VERSION = {"arithmetic": torch.tensor(ARITHMETIC)}
-SEA, LION, CONTINUES, OTHER, FILLER = 5, 6, 7, 8, 4  # tokens; 7 goes on with a word, up to 4 begin no content word
+SEA, LION, CONTINUES, OTHER, FILLER = 5, 6, 7, 8, 4  # tokens; 7 continues a word, up to 4 begin no content word
 LION_CLASS, SEA_LION_CLASS = 0, 1
 NO_WORDS = torch.zeros(CLASSES, 4, dtype=torch.int64)
 GREY = torch.zeros(CLASSES, 3, 8, 8)
 
 
 def words() -> dict[str, Tensor]:
-    """ "lion" and "sea lion", which are classes, and "red"."""
+    """Lexicon tensors for "lion" and "sea lion", which are classes, and "red"."""
     spelt = [[LION], [SEA, LION], [OTHER, CONTINUES]]
     keys = torch.tensor([int(spelling_keys(torch.tensor([word]))[0, 0, len(word) - 1]) for word in spelt])
     keys, entries = keys.sort()
@@ -44,7 +44,7 @@ def words() -> dict[str, Tensor]:
 
 
 def tensors() -> dict[str, Tensor]:
-    """Three classes whose descriptions are the axes of the sentences' space, [4] with a direction common to all."""
+    """Three classes whose descriptions are the axes of the sentences' space, [4], with a common direction."""
     return {
         "centre": torch.tensor([0.0, 0.0, 0.0, 0.5]),
         "descriptions": torch.eye(CLASSES, 4),
@@ -74,7 +74,7 @@ def classifier() -> nn.Linear:
 
 
 def pictures(strength: float = 9.0) -> Tensor:
-    """A feature map [5, 2, 2] of each class, in one place of four only: [3, 5, 2, 2]."""
+    """A feature map [5, 2, 2] of each class, at one of four places: [3, 5, 2, 2]."""
     maps = torch.zeros(CLASSES, FEATURES, 2, 2)
     maps[torch.arange(CLASSES), torch.arange(CLASSES), 0, 1] = 4 * strength
     return maps
@@ -147,7 +147,7 @@ def test_text_features_are_unit_vectors(file: Path) -> None:
 
 
 def test_the_order_of_candidates_for_one_query_changes_with_the_average() -> None:
-    """A frame near the average query's features falls behind one that fits this query as well and others less."""
+    """A frame near the average query's features ranks below one that fits this query as well and others less."""
     parts = tensors()
     before = TextConcepts(lexicon(), **parts)
     average = before.uncentred(sentences()[:1], NO_WORDS[:1])[0]
@@ -169,12 +169,12 @@ def test_the_classifier_is_shared_not_copied(file: Path) -> None:
     ("ids", "classes"),
     [
         ([1, LION, 2, 0], [1.0, 0.0]),
-        ([1, SEA, LION, 2], [0.0, 0.5]),  # the longest only
+        ([1, SEA, LION, 2], [0.0, 0.5]),  # only the longest
         ([LION, SEA, LION, LION], [2 / 3, 0.5 / 3]),  # of three words
         ([FILLER, LION, FILLER, LION], [1.0, 0.0]),
         ([LION, OTHER, CONTINUES, 0], [0.5, 0.0]),  # one of two: "red" has two tokens
-        ([LION, OTHER, OTHER, SEA], [0.25, 0.0]),  # unknown words have no say, but leave the known ones less
-        ([LION, CONTINUES, 2, LION], [0.5, 0.0]),  # another word, that begins like this one
+        ([LION, OTHER, OTHER, SEA], [0.25, 0.0]),  # unknown words have no concepts, but reduce the weight of known ones
+        ([LION, CONTINUES, 2, LION], [0.5, 0.0]),  # another word with the same beginning
         ([SEA, OTHER, 0, 0], [0.0, 0.0]),
         ([1, 2, 3, LION], [1.0, 0.0]),  # at the very end
     ],

@@ -1,4 +1,4 @@
-"""The whole model; `python -m tests.model.test_cret` writes the golden numbers anew."""
+"""The whole model; `python -m tests.model.test_cret` rewrites the golden numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads against a hub on this computer: what arrives, what goes on after an interruption, what is refused."""
+"""Downloads from a hub on this computer: complete ones, resumed ones, refused ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The hub, and a preset that lies on it."""
+    """The hub, with the files of a preset."""
     monkeypatch.setitem(presets.PRESETS, NAME, tiny.published)
     monkeypatch.setitem(downloads.OFFERS, NAME, Offer(1000, "Apache-2.0", "en"))
     monkeypatch.setattr(downloads, "RETRY_SECONDS", 0.0)
@@ -52,7 +52,7 @@ def hub(published: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What HF_ENDPOINT does where it is set before the start."""
+    """Point the hub's client to another address, as HF_ENDPOINT does before the start."""
     template = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
@@ -176,15 +176,15 @@ def test_a_pinned_digest_is_believed_before_the_hub_s(
     right = hashlib.sha256(hub.files[WEIGHTS]).hexdigest()
     pinned = {f"hub:{WEIGHTS}": right}
     monkeypatch.setitem(downloads.OFFERS, NAME, Offer(1000, "Apache-2.0", "en", hub.commit, pinned))
-    hub.files[WEIGHTS] = hub.files[WEIGHTS][:-1] + b"!"  # a mirror that gives another file, and says so
+    hub.files[WEIGHTS] = hub.files[WEIGHTS][:-1] + b"!"  # a mirror that serves another file and reports its digest
     with pytest.raises(ModelError, match="a different file than expected"):
         download(NAME, tmp_path)
     assert hub.fetched == []
-    hub.digests[WEIGHTS] = right  # one that does not say so
+    hub.digests[WEIGHTS] = right  # one that reports the original digest
     with pytest.raises(ModelError, match="is not the expected one"):
         download(NAME, tmp_path)
     hub.digests[WEIGHTS] = hashlib.sha1(b"blob %d\0" % len(hub.files[WEIGHTS]) + hub.files[WEIGHTS]).hexdigest()
-    with pytest.raises(ModelError, match="a different file than expected"):  # one that has a weaker proof
+    with pytest.raises(ModelError, match="a different file than expected"):  # one that reports a weaker digest
         download(NAME, tmp_path)
     assert left_over(tmp_path) == []
 
@@ -277,7 +277,7 @@ def test_what_was_planted_where_a_download_writes_is_neither_written_through_nor
     parts.mkdir(parents=True)
     digest = hashlib.sha256(content).hexdigest()
     planted(kind, parts / f"{digest[:16]}-tokenizer.json{ending}", tmp_path / "victim", content)
-    with contextlib.suppress(ModelError):  # a whole file of another content is found, deleted and told of
+    with contextlib.suppress(ModelError):  # a complete file with other content is found, deleted and reported
         download(NAME, tmp_path / "models")
     manifest = download(NAME, tmp_path / "models")
     assert (manifest.folder / checkpoint.TOKENIZER).read_bytes() == content
@@ -340,7 +340,7 @@ def test_more_than_a_model_can_be_is_not_fetched(hub: Hub, tmp_path: Path) -> No
     hub.sizes[WEIGHTS] = 10**11
     with pytest.raises(ModelError, match="announces 100000 MB"):
         download(NAME, tmp_path)
-    hub.sizes[WEIGHTS] = len(hub.files[WEIGHTS]) - 1  # and not more than it announces
+    hub.sizes[WEIGHTS] = len(hub.files[WEIGHTS]) - 1  # and no more than it announces
     with pytest.raises(ModelError, match=r"larger than the hub states|is not the expected one"):
         download(NAME, tmp_path)
     assert not (tmp_path / NAME).exists()
@@ -368,7 +368,7 @@ def test_what_was_downloaded_once_is_asked_for_at_its_commit(hub: Hub, tmp_path:
     assert download(NAME, tmp_path).fingerprint == first.fingerprint
     assert {path.split("/")[4] for _, path, _ in hub.asked} == {hub.commit}
     shutil.rmtree(first.folder)
-    hub.commit = "1" * 40  # the repository was made anew, and what was there is gone
+    hub.commit = "1" * 40  # the repository was recreated, and its old commits are gone
     with pytest.raises(ModelError, match="no longer available"):
         download(NAME, tmp_path)
 

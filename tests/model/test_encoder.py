@@ -110,7 +110,7 @@ def test_out_of_memory_halves_the_batch_and_loses_no_clip(folder: Path, monkeypa
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> list[RuntimeError]:
-    """A stand-in for a GPU, "meta", that loads weights and then raises what is put here, the last for good."""
+    """A stand-in for a GPU, "meta", that loads weights, then raises these errors, the last one repeatedly."""
     errors: list[RuntimeError] = []
     for method in ("encode_video", "encode_text"):
         monkeypatch.setattr(CRET, method, _failing_on_gpu(getattr(CRET, method), errors))
@@ -215,7 +215,7 @@ def test_a_model_that_is_not_there_says_where_it_was_looked_for(tmp_path: Path) 
     ids=["info", "text", "video"],
 )
 def test_what_the_starter_imports(code: str, absent: tuple[str, ...]) -> None:
-    """Each step from cold imports what it needs and no more: this is most of a cold start's time."""
+    """Each step from cold imports only the modules it needs: imports are most of a cold start's time."""
     program = (
         f"import sys, numpy as np\nfrom cret_desktop.model.encoder import open_model\nresult = {code}\n"
         f"assert result is not None\nprint([name for name in {absent!r} if name in sys.modules])"

@@ -1,4 +1,4 @@
-"""Foreign models: what is let in, what is refused, and that nothing half-way is ever left."""
+"""Foreign models: the accepted, the refused, and the absence of partial imports."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_zip_members_that_are_no_part_of_a_model(folder: Path, models: Path, tmp
 def test_zip_bombs(folder: Path, models: Path, tmp_path: Path) -> None:
     with (folder / checkpoint.WEIGHTS).open("r+b") as weights:
         weights.truncate(0)
-        weights.truncate(20 << 20)  # zeros, which pack to next to nothing
+        weights.truncate(20 << 20)  # zeros, which compress to almost nothing
     refused(pack(folder, tmp_path / "m.zip"), models, "would unpack to 20971520")
 
 
@@ -146,10 +146,10 @@ def test_a_file_that_is_no_zip(models: Path, tmp_path: Path) -> None:
 
 
 def reseal(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """Changes config.json as somebody would who knows how its fingerprint is made."""
+    """Change config.json like an expert forger, with a matching fingerprint."""
     content = json.loads((folder / "config.json").read_text())
     change(content)
-    with contextlib.suppress(ModelError):  # refused before its fingerprint is looked at
+    with contextlib.suppress(ModelError):  # refused before its fingerprint is checked
         config, files = CRETConfig.from_json(content["config"]), checkpoint._records(content["files"])
         content["fingerprint"] = checkpoint._fingerprint(config, files)
     (folder / "config.json").write_text(json.dumps(content))

@@ -65,7 +65,7 @@ def test_equal_to_the_text_tower_of_open_clip(kind: str) -> None:
     tiny.fill(theirs)
     tower = TextTower(config).eval()
     tower.load_state_dict(from_open_clip({f"text.{name}": tensor for name, tensor in theirs.state_dict().items()}))
-    ids = nn.functional.pad(IDS, (0, text.positions - IDS.shape[1]))  # theirs has one length only
+    ids = nn.functional.pad(IDS, (0, text.positions - IDS.shape[1]))  # open_clip's has only one length
     with torch.inference_mode():
         expected = theirs(ids)
         features = tower(IDS, MASK)[0] if kind == "clip" else tower(ids, torch.ones_like(ids, dtype=torch.bool))[0]

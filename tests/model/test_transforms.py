@@ -28,7 +28,7 @@ def test_texts_are_cut_padded_and_masked(tmp_path: Path) -> None:
     assert ids.shape == mask.shape == (3, 12)
     assert ids[0].tolist() == [2, 4, 5, 3] + [0] * 8
     assert mask.sum(1).tolist() == [4, 12, 2]
-    assert ids[1, -1] == 3  # the end survives the cut
+    assert ids[1, -1] == 3  # truncation keeps the end token
     assert tokenizer(["a dog"])[0].shape == (1, 4)
     assert tokenizer([])[0].shape == (0, 0)
 

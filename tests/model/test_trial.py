@@ -1,4 +1,4 @@
-"""Models are tried in a child: what becomes of one that dies, hangs, eats memory or lies, and when nothing is tried."""
+"""Models are tried in a child: dying, hanging, memory-hungry and lying ones, and the cases without a trial."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.model import children, tiny
 
 @pytest.fixture
 def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
-    """A model of somebody's, and a person who has tried none."""
+    """A model from elsewhere, for a user without earlier trials."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(trial, "_passed", {})
     paths.data_folder().mkdir(parents=True)
@@ -32,7 +32,7 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
 
 
 class Tried:
-    """How often a child was started."""
+    """Counts the children started."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stages: list[Stage] = []
@@ -46,7 +46,7 @@ class Tried:
 
 
 def with_tokenizer(saved: Manifest, change: dict[str, Any]) -> Manifest:
-    """The model with another tokenizer, sealed as its maker would."""
+    """Return the model with another tokenizer and a matching manifest, as its maker would publish it."""
     file = saved.folder / checkpoint.TOKENIZER
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     return checkpoint.write_manifest(saved.folder, saved.config)
@@ -56,13 +56,13 @@ def test_a_model_is_tried_once_and_again_when_it_has_changed(saved: Manifest, mo
     tried = Tried(monkeypatch)
     for _ in range(2):
         assert open_model(str(saved.folder), "cpu").text.encode(["a dog"]).globals.shape == (1, 24)
-        trial._passed.clear()  # as another process would
+        trial._passed.clear()  # as in another process
     assert tried.stages == [Stage.WORDS]
     changed = with_tokenizer(saved, {"normalizer": None})
     open_model(str(changed.folder), "cpu").text.encode(["a dog"])
     assert tried.stages == [Stage.WORDS] * 2
     hostile = with_tokenizer(saved, {"normalizer": {"type": "Prepend", "prepend": "a" * 17}})
-    for _ in range(2):  # what did not pass is not remembered
+    for _ in range(2):  # a failed trial is not remembered
         with pytest.raises(ModelError, match=r"given” was tested and is not used: its tokenizer has a Prepend"):
             open_model(str(hostile.folder), "cpu").text.encode(["a dog"])
     assert tried.stages == [Stage.WORDS] * 4
@@ -135,7 +135,7 @@ def test_the_record_is_the_person_s_own_and_not_written_through_a_link(
 
 
 def test_a_configuration_that_was_not_imported_is_held_to_the_same(saved: Manifest) -> None:
-    """`models use FOLDER` and `--model FOLDER` go past the import."""
+    """`models use FOLDER` and `--model FOLDER` bypass the import."""
     content = json.loads((saved.folder / "config.json").read_text())
     content["config"]["video"]["options"]["checkpoint_path"] = "/etc/passwd"
     config = type(saved.config).from_json(content["config"])

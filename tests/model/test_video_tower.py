@@ -39,7 +39,7 @@ def test_cait_has_the_size_stated() -> None:
 def test_shapes(config: CRETConfig, frames: int) -> None:
     features, local = VideoTower(config).eval()(torch.randn(2, frames, 3, 32, 32))
     assert features.shape == (2, frames, config.width)
-    assert local.shape == (2, 4, config.video.local_width)  # 4 patches, however many frames
+    assert local.shape == (2, 4, config.video.local_width)  # 4 patches, for any number of frames
 
 
 def test_the_class_token_is_the_global_feature_and_no_patch() -> None:
@@ -77,11 +77,11 @@ def test_gradients_reach_every_weight_of_the_temporal_encoder_after_a_step() -> 
     encoder = TemporalEncoder(24, TemporalConfig(layers=2, heads=2, dropout=0.0))
     optimiser = torch.optim.SGD(encoder.parameters(), lr=0.1)
     frames, target = torch.randn(2, 4, 24), torch.randn(2, 4, 24)
-    for _ in range(2):  # the first step moves only what was zero
+    for _ in range(2):  # the first step moves only the zero weights
         optimiser.zero_grad()
         (encoder(frames) - target).square().mean().backward()
         optimiser.step()
-    # A bias on the keys shifts all of a query's logits alike: softmax takes it out.
+    # A bias on the keys shifts all of a query's logits equally: softmax ignores it.
     still = [name for name, p in encoder.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []
 

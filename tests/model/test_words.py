@@ -1,4 +1,4 @@
-"""Tokenizers of strangers: what published ones need is let pass, and whatever else a file holds is one sentence."""
+"""Foreign tokenizers: the needs of published ones are accepted, anything else in a file ends in one sentence."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ PIECE = {"Sequence": {"id": "A", "type_id": 0}}
 @pytest.mark.parametrize(
     ("base", "change", "match"),
     [
-        # never-ending regular expressions
+        # regular expressions that do not end
         (CLIP, step("pre_tokenizer", split({"Regex": "(a+)+$"})), "a Split with an invalid pattern"),
         (CLIP, step("pre_tokenizer", split({"Regex": r"\s+ "})), "a Split with an invalid pattern"),
         (CLIP, step("pre_tokenizer", split({"String": ""})), "a Split with an invalid pattern"),
@@ -86,7 +86,7 @@ PIECE = {"Sequence": {"id": "A", "type_id": 0}}
         (CLIP, template(single=[PIECE] * 8), "does not contain the text exactly once"),
         (CLIP, template(single=[PIECE] * 10**5), "a TemplateProcessing with an invalid single"),
         (CLIP, template(single=[{"SpecialToken": {"id": "<s>", "type_id": 0}}] * 7 + [PIECE]), None),
-        # what is not known
+        # unknown components
         (CLIP, step("normalizer", {"type": "Magic"}), "an unknown step “Magic”"),
         (
             CLIP,
@@ -97,7 +97,7 @@ PIECE = {"Sequence": {"id": "A", "type_id": 0}}
         (CLIP, step("more", 1), "an unknown setting “more”"),
         (CLIP, model(type="Magic"), "of an unknown kind “Magic”"),
         (CLIP, model(dropout=0.5), "other tokens each time"),
-        # numbers beyond the model's vocabulary
+        # ids beyond the model's vocabulary
         (CLIP, model(vocab={**fuzz_models.IDS, "zebra": 18}), "“zebra” the number 18, and its model knows 18 words"),
         (CLIP, model(vocab={**fuzz_models.IDS, "zebra": -1}), "“zebra” no number"),
         (CLIP, model(vocab={**fuzz_models.IDS, "zebra": 1}), "two words one number"),
@@ -105,14 +105,14 @@ PIECE = {"Sequence": {"id": "A", "type_id": 0}}
         (BERT, lambda t: t["post_processor"].update(cls=["<s>", 99]), "the number 99"),
         (BERT, lambda t: t["added_tokens"][0].update(id=99), "“added_tokens” the number 99"),
         (BERT, lambda t: t["added_tokens"][0].update(content=""), "a token with an invalid content"),
-        # what makes the library panic
+        # causes of panics in the library
         (SENTENCEPIECE, model(unk_id=None), "no token for unknown words"),
         (SENTENCEPIECE, model(unk_id=18), "no token for unknown words"),
         (SENTENCEPIECE, model(vocab=[["", 0.0], ["a", 0.0]]), "an empty or an endless word"),
         (BERT, model(unk_token="nowhere"), "no token for unknown words"),
         (BERT, model(max_input_chars_per_word=10**9), "words of any length"),
         (CLIP, model(merges=[["a", "zebra"]]), "merges words that are not in its vocabulary"),
-        # settings that allocate
+        # settings that allocate memory
         (CLIP, step("truncation", {"max_length": 2**40}), "a truncation with an invalid max_length"),
         (CLIP, step("padding", {"strategy": {"Fixed": 2**40}}), "a padding with an invalid strategy"),
     ],
@@ -159,7 +159,7 @@ JSON = st.recursive(
 
 
 def sentence(work: Callable[[], object]) -> str:
-    """What a person is told where the work is refused, else ''."""
+    """Return the sentence of the refusal, or '' without one."""
     try:
         work()
     except CretError as error:
@@ -177,7 +177,7 @@ def test_bounded_json_reads_what_json_reads_or_names_the_file(value: Any) -> Non
 
 
 def test_a_panic_of_the_library_is_a_sentence() -> None:
-    """As where the file was believed by mistake: nothing of it reaches who asked."""
+    """For a file admitted by mistake: no panic reaches the caller."""
     value = json.loads(SENTENCEPIECE)
     value["model"]["unk_id"] = None
     words = Words(json.dumps(value).encode(), FILE, TEXT, tried=True)
@@ -225,7 +225,7 @@ def test_texts_are_bounded_and_halves_of_characters_are_no_end(monkeypatch: pyte
 
 
 def test_every_regular_expression_that_is_let_pass_takes_time_in_proportion() -> None:
-    """A quarter of the text takes a quarter of the time, not a sixteenth; and no panic ends it."""
+    """A quarter of the text takes a quarter of the time, not a sixteenth, and without a panic."""
     from tokenizers import Regex, pre_tokenizers
 
     for regex in tokenizer_file.REGEXES:
@@ -236,7 +236,7 @@ def test_every_regular_expression_that_is_let_pass_takes_time_in_proportion() ->
 
 @pytest.mark.parametrize("target", fuzz_models.TARGETS, ids=lambda target: target.name)
 def test_mutated_files_are_read_or_refused_in_a_sentence(target: fuzz_models.Target) -> None:
-    """A share of what `tests.hostile.fuzz` runs by the thousand."""
+    """A share of the inputs that `tests.hostile.fuzz` runs by the thousand."""
     contents = [*target.seeds, *fuzz_models.inputs(target, 60)]
     said = [sentence(partial(target.run, content)) for content in contents]
     assert "" in said, "none was read"

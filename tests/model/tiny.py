@@ -1,4 +1,4 @@
-"""Models of the real kinds that run in milliseconds, and weights for them that no library version changes."""
+"""Models of the real kinds that run in milliseconds, with weights that are equal for all library versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cret_desktop.model import presets
 from cret_desktop.model.config import CRETConfig, TemporalConfig
 from cret_desktop.model.tiny import tiny_config
 
-# Engines of tests read this for a configuration alone: torch is imported where weights are made.
+# Tests' engines import this for a configuration only: torch is imported where weights are made.
 if TYPE_CHECKING:
     from typing import TypeVar
 
@@ -30,7 +30,7 @@ VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]
 
 
 def paper() -> CRETConfig:
-    """The paper's model: CaiT, BERT, temporal layers and shared centers; 32 x 32 pixels, so 4 patches."""
+    """Return the paper's model: CaiT, BERT, temporal layers and shared centers; 32 x 32 pixels, so 4 patches."""
     full = presets.paper()
     return dataclasses.replace(
         full,
@@ -62,7 +62,7 @@ def paper() -> CRETConfig:
 
 
 def aligned() -> CRETConfig:
-    """A CLIP-like model: a ViT with an attention pool as head, a causal text tower, nothing of CRET on top."""
+    """Return a CLIP-like model: a ViT with an attention pool as head, a causal text tower, without CRET's parts."""
     config = tiny_config()
     return dataclasses.replace(
         config, name="tiny-aligned", text=dataclasses.replace(config.text, vocabulary=len(VOCABULARY))
@@ -70,7 +70,7 @@ def aligned() -> CRETConfig:
 
 
 def published() -> CRETConfig:
-    """`aligned` as a preset whose weights lie on a hub (see `write_published`), in "tiny/aligned"."""
+    """Return `aligned` as a preset whose weights are on a hub (see `write_published`), in "tiny/aligned"."""
     config = aligned()
     weights = "hub:tiny/aligned/open_clip_model.safetensors"
     return dataclasses.replace(
@@ -83,7 +83,7 @@ def published() -> CRETConfig:
 
 
 def write_published(folder: Path) -> CRET:
-    """Writes what the hub holds of `published` and returns the model."""
+    """Write the hub's files of `published` and return the model."""
     from cret_desktop.model.cret import CRET
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def write_published(folder: Path) -> CRET:
 
 
 def write_open_clip(model: CRET, file: Path) -> None:
-    """Writes both towers of a model like `aligned` under the names that open_clip gives them."""
+    """Write both towers of a model like `aligned` under open_clip's names."""
     import torch
     from safetensors.torch import save_file
 
@@ -117,7 +117,7 @@ def write_open_clip(model: CRET, file: Path) -> None:
 
 
 def write_tokenizer(file: Path) -> Path:
-    """A BERT-like tokenizer.json over `VOCABULARY`."""
+    """Write a BERT-like tokenizer.json over `VOCABULARY`."""
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(VOCABULARY)}, "[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -129,7 +129,7 @@ def write_tokenizer(file: Path) -> Path:
 
 
 def fill(model: ModuleT) -> ModuleT:
-    """Gives every parameter values that depend on its name alone, whatever the versions of torch and timm."""
+    """Give every parameter values that depend only on its name, not on the versions of torch and timm."""
     import torch
 
     with torch.no_grad():
@@ -140,7 +140,7 @@ def fill(model: ModuleT) -> ModuleT:
 
 
 def frames(config: CRETConfig, clips: int = 2, count: int | None = None, seed: int = 0) -> np.ndarray:
-    """uint8 [N, M, H, W, 3]"""
+    """Return uint8 frames [N, M, H, W, 3]."""
     size = config.frames.size
     shape = (clips, count or config.frames.frames, size, size, 3)
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)

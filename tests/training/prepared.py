@@ -1,4 +1,4 @@
-"""A tiny saved model, a split of noise and a prepared data folder: what evaluation and its like are given."""
+"""A tiny saved model, a split of noise and a prepared data folder, as inputs for evaluation and similar commands."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def save_model(folder: Path) -> checkpoint.Manifest:
 
 
 def write_data(folder: Path, videos: int = 4, prepared: int = 4) -> Path:
-    """What `training.prepare` leaves behind for MSRVTT's 1k-A test."""
+    """Write the data folder that `training.prepare` produces for MSRVTT's 1k-A test."""
     (folder / "annotations").mkdir(parents=True)
     rows = "".join(f"ret{n},msr{n},video{n},{TEXTS[n]}\n" for n in range(videos))
     (folder / "annotations" / "MSRVTT_JSFUSION_test.csv").write_text("key,vid_key,video_id,sentence\n" + rows)

@@ -1,4 +1,4 @@
-"""The ablations as commands: cells are trained once, and what nobody has measured stays empty."""
+"""The ablation commands: each cell is trained once, and unmeasured cells stay empty."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_frames_are_trained_measured_and_skipped_the_second_time(
     for name in ("| NCE, 2 frames", "| GEES, 2 frames"):
         assert float(rows[name][5]) >= float(rows[name][4]) >= 0
         assert rows[name][-2:] == ["2", "0 |"]
-    assert rows["| GEES, 2 frames"][1:4] == ["", "49.2", ""]  # the paper's plot shows R@5 alone
+    assert rows["| GEES, 2 frames"][1:4] == ["", "49.2", ""]  # the paper's plot shows only R@5
     with mock.patch.object(claims, "train", side_effect=AssertionError("trained again")):
         assert claims.main(arguments) == 0
     assert (tmp_path / "out" / "frames.md").read_text() == written

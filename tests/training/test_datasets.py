@@ -1,4 +1,4 @@
-"""The community's files, quirks included, in a few lines each; what is said of wrong ones; what training draws."""
+"""The community's files, including their quirks, in a few lines each; errors for malformed ones; training samples."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def test_all_frames_of_a_clip_are_cut_and_mirrored_alike() -> None:
 
 def test_without_cutting_and_mirroring_the_picture_is_as_at_inference() -> None:
     frames = TrainingPairs(Ramp(), FORMAT, 0, crop_scale=None, flip=False)[0, 0].frames.astype(int)
-    assert frames[0, 0, -1, 0] - frames[0, 0, 0, 0] > 50  # the ramp's 60, less half a pixel at both ends
+    assert frames[0, 0, -1, 0] - frames[0, 0, 0, 0] > 50  # the ramp's 60, without half a pixel at both ends
 
 
 def test_the_part_that_is_cut_out_has_the_size_asked_for() -> None:

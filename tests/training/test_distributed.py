@@ -1,4 +1,4 @@
-"""Two gloo processes have the gradient of one process with the whole batch; mistakes are seen."""
+"""Two gloo processes compute the gradient of one process with the whole batch; planted mistakes are detected."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from training.distributed import World, gather, join, mean
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two processes wrote."""
+    """The output of two processes."""
     folder = tmp_path_factory.mktemp("two")
     subprocess.run([sys.executable, "-m", "tests.training.worlds", "gradients", str(folder)], check=True, timeout=120)
     return folder
 
 
 def difference(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
-    """Length of the difference of all gradients over their length."""
+    """Return the norm of the difference of all gradients, relative to their norm."""
     assert found.keys() == expected.keys()
     far = sum((found[name] - expected[name]).square().sum() for name in expected)
     return float((far / sum(value.square().sum() for value in expected.values())) ** 0.5)
@@ -52,7 +52,7 @@ def test_chunks_of_one_process_have_the_gradient_of_the_whole_batch(
 
 
 def test_dropout_falls_alike_in_both_passes_and_in_any_number_of_processes(two: Path, tmp_path: Path) -> None:
-    """Four chunks of one process are the two chunks of two processes."""
+    """Four chunks of one process are the two chunks of each of two processes."""
     expected = worlds.gradients(World(), tmp_path, 4, dropout=0.3)
     assert difference(load_file(two / "dropout-0"), expected) < 1e-12
 

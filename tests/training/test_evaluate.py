@@ -1,4 +1,4 @@
-"""Evaluation of a tiny model, end to end and piece by piece; its score against the app's own."""
+"""Evaluation of a tiny model, end to end and in parts; its score equals the app's."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def test_encoding_gives_what_it_says_and_leaves_the_model_as_it_was(saved: check
     assert encoded.frame_features.shape == (3, 6, config.width)
     assert encoded.video_centers.shape == (3, config.correspondence.centers, config.width)
     assert encoded.owners.tolist() == [0, 1, 2, 1, 0]
-    # No dropout, whatever the batch, and whoever reads the frames.
+    # No dropout, for any batch size and number of workers.
     again = evaluate.encode(model, tokenizer, Noise(), 6, batch=3, workers=1)
     torch.testing.assert_close(again.frame_features, encoded.frame_features)
 
 
 def perfect(videos: int = 4) -> evaluate.Encoded:
-    """Text i is exactly video i's only frame."""
+    """Return features in which text i equals the only frame of video i."""
     eye = torch.eye(videos)
     none = torch.empty(videos, 0, videos)
     return evaluate.Encoded(eye, none, eye[:, None], none, torch.arange(videos), 0.0, 0.0)
@@ -84,7 +84,7 @@ def test_rows_show_the_score_with_and_without_its_variance() -> None:
 
 
 def test_the_variance_term_is_in_one_row_only() -> None:
-    """By their means both texts find their video; each is drawn to the other, whose frames differ more along it."""
+    """By their means both texts find their video; the variance draws each to the other one."""
     texts = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     frames = torch.tensor([[[0.6, 0.8], [0.6, -0.8]], [[1.0, 0.0], [0.0, 1.0]]])
     none = torch.empty(2, 0, 2)
@@ -107,7 +107,7 @@ def test_the_command_writes_figures_tables_and_examples(
         (name, frames) for frames in (2, 4) for name in ("with variance", "without variance", "DSL")
     ]
     assert result["checkpoint"]["fingerprint"] == saved.fingerprint
-    assert "msrvtt expects" in result["query_bank"]["reason"]  # the training split's files are not there
+    assert "msrvtt expects" in result["query_bank"]["reason"]  # the training split's files are missing
     assert {"git", "environment"} <= result.keys()
     text = (out / "results.md").read_text()
     assert text in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A checkpoint becomes a model that the app opens, whole or not at all, with a card that claims nothing unknown."""
+"""A checkpoint becomes a model for the app, completely or not at all, with a card that claims nothing unknown."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_card_tells_what_is_known(run: Path, tmp_path: Path) -> None:
     for expected in ("msvd, split train", "seed 5, 70 steps", "the best on val", "abc123", "research", "scratch"):
         assert expected in card
     assert "| msvd test, text to video | 1 | 4 | 12.3 | 40.0 | 50.0 | 9.0 |" in card
-    assert "99" not in card  # only the score that the app uses
+    assert "99" not in card  # only the score in the app
 
 
 def test_the_card_of_a_model_without_a_run_claims_nothing(run: Path) -> None:

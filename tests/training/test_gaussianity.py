@@ -1,4 +1,4 @@
-"""Henze–Zirkler against published values, and the four things that limit what it can say."""
+"""Henze–Zirkler against published values, and the four limits of its conclusions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_principal_components_keep_the_distances_they_can() -> None:
     np.testing.assert_allclose(before, after, atol=1e-12)
 
 
-# The four caveats
+# The four limits
 
 
 def test_four_frames_can_never_be_rejected() -> None:
@@ -73,7 +73,7 @@ def test_frames_that_resemble_their_neighbours_are_rejected_for_that_alone() -> 
 
 
 def test_true_gaussians_do_not_all_pass() -> None:
-    """At its level the test rejects about one in twenty of 300: that all pass has a probability of 2e-7."""
+    """At its level the test rejects about one in twenty of 300: the probability that all pass is 2e-7."""
     rejections = (gaussianity.power(gaussianity.gaussian, 16, 300) < LEVEL).sum()
     assert 3 <= rejections <= 30
     probability = (1 - LEVEL) ** 300
@@ -89,7 +89,7 @@ def test_rule_of_three() -> None:
 def test_verdict_and_summary_say_what_was_and_was_not_tested(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     features = random.normal(size=(6, 16, 8)).astype(np.float32)
-    features[2] = features[2, 0]  # a video that stands still
+    features[2] = features[2, 0]  # a still picture
     verdict = gaussianity.examine(features, list("abcdef"))
     assert verdict.still == ("c",)
     assert verdict.p.shape == (5,)

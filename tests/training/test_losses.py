@@ -1,4 +1,4 @@
-"""GEES and CCM against what they stand for: explicit covariances, samples of the Gaussian, and the app's score."""
+"""GEES and CCM against their definitions: explicit covariances, samples of the Gaussian, and the app's score."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_the_variance_of_scores_is_the_covariance_of_frames_between_two_texts(un
 
 
 def monte_carlo(own: int, mean: Tensor, scores: Tensor, draws: int = 200_000) -> float:
-    """E[NCE] of one video against texts whose scores are Gaussian: mean [A], and as many frames as give that spread.
+    """Estimate E[NCE] of one video against texts whose scores are Gaussian with mean [A].
 
-    scores [A, M]: the covariance between the texts' scores is that of its rows.
+    scores [A, M]: the covariance between the texts' scores is that between these rows.
     """
     factor = (scores - scores.mean(1, keepdim=True)) / scores.shape[1] ** 0.5  # [A, M]; factor @ factor.T: biased
     noise = normal(draws, scores.shape[1], seed=9)

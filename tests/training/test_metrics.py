@@ -1,4 +1,4 @@
-"""Ranks against the definition written out pair by pair, ties included; the two re-rankings."""
+"""Ranks against a pairwise definition, including ties; the two re-rankings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.metrics import Ranks
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[Tensor, list[int]]:
-    """Few distinct values, so that ties are everywhere; every video has at least one text."""
+    """Draw few distinct values, so that ties are common; every video has at least one text."""
     videos = draw(st.integers(1, 6))
     owners = draw(st.permutations([*range(videos), *draw(st.lists(st.integers(0, videos - 1), max_size=6))]))
     values = st.lists(st.integers(-2, 2), min_size=videos, max_size=videos)
@@ -67,14 +67,14 @@ def test_a_model_that_gives_everything_one_score_is_last() -> None:
 
 
 def test_a_text_of_ones_own_is_no_rival() -> None:
-    """MSVD's rule: a video's best caption counts, its others stand in nobody's way."""
+    """MSVD's rule: a video's best caption counts, and its other captions are no competitors."""
     similarities = torch.tensor([[3.0, 0.0], [2.0, 0.0], [1.0, 5.0]])
     assert metrics.video_to_text_ranks(similarities, [0, 0, 1]).tolist() == [1, 1]
     assert metrics.text_to_video_ranks(similarities, [0, 0, 1]).tolist() == [1, 1, 1]
 
 
 def test_duplicate_sentences_tie() -> None:
-    """Two videos with the same sentence: each finds two texts that are as good, so neither is first."""
+    """Two videos with the same sentence: each finds two equally good texts, so neither is first."""
     similarities = torch.tensor([[1.0, 0.5], [1.0, 0.5]])
     assert metrics.video_to_text_ranks(similarities, [0, 1]).tolist() == [2, 2]
 
@@ -96,14 +96,14 @@ def test_dual_softmax_is_the_product_of_two_softmaxes() -> None:
 
 
 def test_dual_softmax_gives_a_hub_to_one_text() -> None:
-    """Video 0 attracts both texts; the text that has a good second choice leaves it."""
+    """Video 0 attracts both texts; the text with a good second choice leaves it."""
     logits = torch.tensor([[5.0, 0.0], [4.0, 3.5]])
     assert logits.argmax(1).tolist() == [0, 0]
     assert metrics.dual_softmax(logits).argmax(1).tolist() == [0, 1]
 
 
 def naive_querybank_norm(rows: list[list[float]], bank: list[list[float]]) -> list[list[float]]:
-    """The paper's form, with exponentials; log taken at the end."""
+    """The paper's form, with exponentials and a final log."""
     active = {max(range(len(row)), key=row.__getitem__) for row in bank}
     result = []
     for row in rows:

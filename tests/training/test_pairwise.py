@@ -1,4 +1,4 @@
-"""The model-based baseline: what it scores, and that the trainer, the losses and the evaluation take it as they are."""
+"""The model-based baseline: its scores, and its use by the unchanged trainer, losses and evaluation."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_impossible_sizes_are_named(setting: str) -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A world whose training split is ten clips."""
+    """A world whose training split has ten clips."""
     folder = tmp_path_factory.mktemp("world")
     synthetic.generate(folder, "tiny")
     lines = (folder / "train.jsonl").read_text().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""The starter's builder: its linear algebra, and the committed file against what it was built from."""
+"""The starter's builder: its linear algebra, and the committed file against its sources."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_the_committed_file_is_small_and_has_the_presets_width() -> None:
 
 @needs_weights
 def test_the_committed_file_is_what_the_builder_builds() -> None:
-    """All but the class sentences, which take longer to encode than a test may; of these, some."""
+    """Everything except most class sentences, whose encoding takes too long for a test."""
     committed = load_file(CONCEPTS)
     config = presets.starter()
     basis = starter.leading_directions(
@@ -162,9 +162,9 @@ def test_the_lexicon_knows_words_by_their_tokens_and_colours(wordnet: starter.Wo
     told = lexicon(tokenizer(["Domestic dogs, and a CAT!", "two poodles", "a husky", "doggedly", "a scarlet bus"])[0])
     dogs_and_cat, poodles, husky, adverb, bus = told
     assert dogs_and_cat.sum() == pytest.approx(1, abs=0.01)
-    assert dogs_and_cat[2] == pytest.approx(0.5, abs=0.01)  # one word of two
+    assert dogs_and_cat[2] == pytest.approx(0.5, abs=0.01)  # one of two words
     assert poodles.argmax() == 0
-    assert husky.sum() == 0  # what the word means first is no animal here
+    assert husky.sum() == 0  # the word's first meaning is no animal here
     assert adverb.sum() == 0
     assert bus.nonzero().flatten().tolist() == [len(KINDS) + COLOURS.index("red")]
     assert bus.sum() == pytest.approx(0.5)  # the other word is unknown here

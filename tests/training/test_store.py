@@ -34,7 +34,7 @@ SMALL = StoreSettings(candidates=4, short_side=32)
 
 
 def write_ramp(path: Path, frames: int = 64, rate: int = 16, size: tuple[int, int] = (96, 64)) -> Path:
-    """A video that tells the time: frame n is grey 3 n."""
+    """Write a video that encodes the time: frame n is grey 3 n."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "10", "preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
@@ -46,13 +46,13 @@ def write_ramp(path: Path, frames: int = 64, rate: int = 16, size: tuple[int, in
 
 
 def numbers(video: StoredVideo) -> list[int]:
-    """Which frame of `write_ramp` each candidate is."""
+    """Return the frame number in `write_ramp` of each candidate."""
     pictures = [found(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)) for jpeg in video.jpegs]
     return [round(float(picture.mean()) / 3) for picture in pictures]
 
 
 def plain(value: int, candidates: int = 4) -> StoredVideo:
-    """Candidate k is grey value + k."""
+    """Return a video in which candidate k is grey value + k."""
     jpegs = []
     for k in range(candidates):
         _, jpeg = cv2.imencode(".jpg", np.full((32, 48, 3), value + k, np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 100])
@@ -60,7 +60,7 @@ def plain(value: int, candidates: int = 4) -> StoredVideo:
     return StoredVideo(tuple(jpegs), 4.0)
 
 
-# Which frames
+# Selection of frames
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8, 16])
@@ -270,7 +270,7 @@ def test_missing_videos_stop_unless_allowed_and_are_counted(tmp_path: Path) -> N
 
 
 def write_data_set(folder: Path) -> tuple[Path, Path]:
-    """Three videos of 1k-A that are there in three ways, one that is broken, one that is missing."""
+    """Write three videos of 1k-A in three different places, a broken one, and leave one missing."""
     videos = folder / "videos"
     (videos / "deeper").mkdir(parents=True)
     write_ramp(videos / "video1.mp4", frames=16)
@@ -296,7 +296,7 @@ def test_prepare_then_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         registry.open_split("msrvtt", "test-1k", out)
     assert len(registry.open_split("msrvtt", "test-1k", out, allow_missing=True).video_ids) == 3
 
-    # Once they are there, only they are decoded: the others' files may even be gone.
+    # Once prepared, only new videos are decoded: the others' files may be gone.
     shutil.copyfile(videos / "video1.mp4", videos / "video5.mp4")
     shutil.move(videos / "video1.mp4", videos / "video4.mp4")
     assert prepare.main(arguments) == 0

@@ -1,4 +1,4 @@
-"""The generated world: what its splits keep apart, what its families differ in, and what its frames can tell."""
+"""The generated world: the separation of its splits, the differences in its families, the information in its frames."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_pair_differs_in_one_fact(kind: str) -> None:
         assert one.background == other.background
         assert one.caption != other.caption
         if kind in ("order", "binding"):
-            assert words == changed  # the same words in another order: no bag of words tells them apart
+            assert words == changed  # the same words in another order: a bag of words cannot distinguish them
         if kind == "direction":
             assert [len(words - changed), len(changed - words)] == [1, 1]
             assert {*(words - changed)} <= {*synthetic.DIRECTIONS}
@@ -88,7 +88,7 @@ def test_order_and_direction_are_in_the_order_of_frames_alone(kind: str, count: 
             )
             assert one == other
             same = np.array_equal(split.frames(question.first, count), split.frames(question.second, count))
-            # Two frames show each event once, half-way: nothing moves.
+            # Two frames show each event once, half-way: no motion is visible.
             assert same == (kind == "direction" and count == 2)
 
 
@@ -100,7 +100,7 @@ def test_binding_and_count_are_seen_in_single_frames(kind: str) -> None:
             one, other = (
                 {frame.tobytes() for frame in split.frames(video, 4)} for video in (question.first, question.second)
             )
-            assert len(one & other) <= 2  # those of the event that stayed as it was
+            assert len(one & other) <= 2  # objects of the unchanged event
 
 
 def test_random_frames_lie_in_their_intervals_and_follow_the_generator() -> None:
@@ -126,7 +126,7 @@ def test_pair_accuracy_counts_both_clips_and_equal_scores_as_wrong() -> None:
     split = taken("test", 2)
     right = np.eye(2 * FAMILY, dtype=np.float32)
     assert synthetic.pair_accuracy(right, split.questions) == dict.fromkeys((*KINDS, "all"), 100.0)
-    # Clips that look the same to a model: one of two answers is right, whatever it prefers.
+    # Clips that a model cannot distinguish: one of two answers is right, whatever it prefers.
     blind = np.tile(np.random.default_rng(0).random((2 * FAMILY, 1), np.float32), 2 * FAMILY)
     assert synthetic.pair_accuracy(blind, split.questions)["all"] == 50
     assert synthetic.pair_accuracy(np.zeros_like(right), split.questions)["all"] == 0

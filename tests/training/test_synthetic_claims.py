@@ -1,4 +1,4 @@
-"""The proof and the table as commands: what is done is kept, what is not is left empty. Nothing is learned here."""
+"""The commands for the proof and the table: finished cells are kept, missing ones stay empty. No run learns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_both_cells_of_the_proof_leave_a_result(proof: Path) -> None:
         assert content["figures"].keys() >= {*synthetic_claims.COLUMNS}
         assert (content["steps"], content["split"], content["environment"]["threads"]) == (2, "val", 1)
     assert found["whole"]["parameters"] > found["no-temporal"]["parameters"]
-    # It has no way to see the order of frames, whatever it has learned.
+    # It cannot see the order of frames, whatever it has learned.
     assert found["no-temporal"]["figures"]["order"] == found["no-temporal"]["figures"]["direction"] == 50
 
 
@@ -62,7 +62,7 @@ def test_every_row_is_a_cell_that_the_recipe_knows() -> None:
     assert cells == {*PROOF, *TABLE}
     for settings in (*PROOF.values(), *TABLE.values()):
         recipes.recipe("synthetic").changed(settings)
-    # The recipe as it stands appears as a cell of three tables.
+    # The unchanged recipe is a cell of three tables.
     assert recipes.recipe("synthetic").changed(TABLE["gees-4"]) == recipes.recipe("synthetic")
 
 

@@ -1,4 +1,4 @@
-"""Runs of the smallest synthetic recipe: whole, killed and resumed, refused, and gone wrong."""
+"""Runs of the smallest synthetic recipe: complete, killed and resumed, refused, and failed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def killed_at() -> int:
 
 @pytest.fixture(scope="module")
 def runs(data: Path, killed_at: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """See `worlds.write_runs`."""
+    """The runs of `worlds.write_runs`."""
     folder = tmp_path_factory.mktemp("runs")
     command = [sys.executable, "-m", "tests.training.worlds", "runs", str(data), str(folder), str(killed_at)]
     subprocess.run(command, check=True, timeout=200)
@@ -59,7 +59,7 @@ Fit = Callable[..., Path]
 
 @pytest.fixture
 def fit(data: Path, tmp_path: Path) -> Fit:
-    """Trains in this process and gives the run's folder."""
+    """Train in this process and return the run's folder."""
 
     def run(*settings: str, name: str = "run") -> Path:
         assert worlds.train_synthetic(data, tmp_path / name, settings=settings) == 0
@@ -116,7 +116,7 @@ def test_processes_that_see_different_folders_are_stopped(runs: Path) -> None:
 def test_a_run_that_a_cluster_asks_to_stop_goes_on_bit_for_bit(
     data: Path, tmp_path: Path, fit: Fit, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The worker that reads frames is sent the signal, too, as SLURM does it."""
+    """The worker that reads frames also gets the signal, as SLURM sends it."""
     whole = fit("data.validation=", name="whole")
     settings = ["data.validation=", "data.workers=1"]
     assert worlds.train_synthetic(data, tmp_path / "run", 4, settings, by=signal.SIGTERM) == 1
@@ -228,7 +228,7 @@ def test_a_run_tells_what_it_waits_for_data(fit: Fit, capsys: pytest.CaptureFixt
         assert [int(row["step"]) for row in times] == list(range(2, worlds.STEPS + 1))
         assert all(0 <= float(row["data_share"]) <= 1 for row in times)
     waits = [[float(row["seconds"]) * float(row["data_share"]) for row in times] for times in (quick, slowed)]
-    assert min(waits[1]) >= 10 * 0.02 > np.median(waits[0])  # ten clips a step
+    assert min(waits[1]) >= 10 * 0.02 > np.median(waits[0])  # ten clips per step
     assert "  data " in capsys.readouterr().out
 
 
@@ -296,7 +296,7 @@ def test_a_damaged_state_is_named(fit: Fit, data: Path, capsys: pytest.CaptureFi
 
 @pytest.fixture
 def compiled() -> Iterator[Callable[[torch.nn.Module], None]]:
-    """torch.compile up to where kernels would be generated, which takes minutes; every call is noted."""
+    """Yield the recorded calls of torch.compile, which generates no kernels here: that takes minutes."""
     compile_module = torch.nn.Module.compile
     note = mock.Mock(side_effect=lambda module: compile_module(module, backend="eager"))
     with mock.patch.object(torch.nn.Module, "compile", lambda module: note(module)):
@@ -345,7 +345,7 @@ def test_a_loss_that_is_no_number_stops_at_its_step_and_keeps_the_last_state(
         assert worlds.train_synthetic(data, tmp_path / "broken") == 1
     assert "Step 5 gave a loss of nan" in capsys.readouterr().err
     state = json.loads((tmp_path / "broken" / trainer.LAST / trainer.STATE).read_text())
-    assert state["step"] == 3  # saved every third step
+    assert state["step"] == 3  # saved at every third step
     checkpoint.verify(tmp_path / "broken" / trainer.LAST)
 
 
@@ -371,7 +371,7 @@ def test_options_that_leave_the_first_loss_as_it_is(setting: str, fit: Fit) -> N
         float(rows(fit(*options, *more, name=name) / logs.STEPS)[0]["loss"])
         for name, more in (("plain", []), ("other", [setting]))
     )
-    # Batch norms of the spatial encoder see a chunk alone, half precision rounds; the rest is the same arithmetic.
+    # The spatial encoder's batch norms see one chunk at a time, half precision rounds; all other arithmetic is equal.
     tolerance = {"chunks=3": 0.1, "precision=bf16": 0.02}.get(setting, 1e-6)
     assert other == pytest.approx(plain, rel=tolerance)
 
@@ -385,7 +385,7 @@ def test_training_fits_one_batch(form: str, data: Path, tmp_path: Path) -> None:
     settings += ["model.text.dropout=0", "model.temporal.dropout=0"]
     assert worlds.train_synthetic(tmp_path, tmp_path / "run", settings=settings) == 0
     losses = [float(row["loss"]) for row in rows(tmp_path / "run" / logs.STEPS)]
-    # Ten clips that all look alike cost log(10), twice (GEES and CCM).
+    # Ten identical clips cost log(10), twice (GEES and CCM).
     assert np.mean(losses[-3:]) < 0.8 * 2 * math.log(10)
 
 

@@ -1,4 +1,4 @@
-"""The benchmark of training steps keeps each row as it is measured, and goes on with what is left."""
+"""The benchmark of training steps saves each row when it is measured, and resumes with the remaining rows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Training in processes of their own, for tests: `python -m tests.training.worlds` imports torch once, then forks.
+"""Training in separate processes, for tests: `python -m tests.training.worlds` imports torch once, then forks.
 
-Forked children join a gloo group as torchrun's do. Nothing of this is needed where one process trains.
+Forked children join a gloo group as torchrun's do. Training in one process needs none of this.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from training.losses import Features, Losses, cret_losses
 from training.pairwise import PairwiseConfig
 from training.trainer import Trainer
 
-BATCH = 8  # clips of the whole batch
+BATCH = 8  # clips in the whole batch
 TEXTS = [
     "a dog runs on the beach",
     "the cat sits",
@@ -44,7 +44,7 @@ TEXTS = [
     "a dog moves right in the red square and sits",
 ]
 
-# The smallest run of the recipe `synthetic` with all of its parts.
+# The smallest run of the recipe `synthetic` with all its parts.
 STEPS = 8
 SMALL = [
     "model.width=16",
@@ -68,7 +68,7 @@ SMALL = [
 
 
 def run_processes(count: int, body: Callable[[], int], errors: Path | None = None) -> list[int]:
-    """Forks `count` processes of one group, each calling `body`; returns their exit statuses (negative: a signal)."""
+    """Fork `count` processes of one group that call `body`; return their exit statuses (negative: a signal)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -84,7 +84,7 @@ def run_processes(count: int, body: Callable[[], int], errors: Path | None = Non
                 if errors is not None:
                     os.dup2(os.open(f"{errors}-{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
                 status = body()
-            except BaseException:  # noqa: BLE001, whatever it is: the child must not return into the caller
+            except BaseException:  # noqa: BLE001, anything: the child must not return into the caller
                 traceback.print_exc()
             finally:
                 sys.stdout.flush()
@@ -107,7 +107,7 @@ def tiny_model(dropout: float) -> CRETConfig:
 def gradients(
     world: World, folder: Path, chunks: int, dropout: float = 0.0, pairwise: bool = False
 ) -> dict[str, Tensor]:
-    """The gradient of one batch in float64, as this process has it after `Trainer.backward`."""
+    """Return the gradient of one batch in float64, as this process has it after `Trainer.backward`."""
     tokenizer = tiny.write_tokenizer(folder / f"tokenizer-{world.rank}.json")
     config = TrainConfig(
         "test", tiny_model(dropout), DataConfig("none", "none"), batch=BATCH // world.size, chunks=chunks, steps=1
@@ -117,7 +117,7 @@ def gradients(
         config = dataclasses.replace(config, pairwise=PairwiseConfig(layers=1, heads=2, dropout=0.0))
     model = CRET(config.model).double()
     tiny.fill(model)
-    pairs: list[None] = [None] * BATCH  # only its length is looked at
+    pairs: list[None] = [None] * BATCH  # only its length is used
     training = Trainer(config, pairs, folder / "run", world, model, tokenizer)  # type: ignore[arg-type]
     if training.scorer is not None:
         tiny.fill(training.scorer)
@@ -130,7 +130,7 @@ def gradients(
 
 @contextlib.contextmanager
 def planted(fault: str, world: World) -> Iterator[None]:
-    """The two mistakes that people make here."""
+    """Plant one of the two typical mistakes of distributed losses."""
     if fault == "scaled":
 
         def scaled(here: Features, *others: object) -> Losses:
@@ -155,7 +155,7 @@ def planted(fault: str, world: World) -> Iterator[None]:
 
 
 def write_gradients(folder: Path) -> int:
-    """Every case of test_distributed, in one process group."""
+    """Write every case of test_distributed, in one process group."""
     with distributed.join("cpu") as world:
         cases = {
             "whole": gradients(world, folder, 1),
@@ -167,7 +167,7 @@ def write_gradients(folder: Path) -> int:
         for fault in ("scaled", "detached"):
             with planted(fault, world):
                 cases[fault] = gradients(world, folder, 1)
-        # A gradient that comes back transposed, as a product with a transposed matrix sends it.
+        # A non-contiguous gradient, as the product with a transposed matrix returns it.
         rows = torch.arange(6.0).reshape(2, 3) + 10 * world.rank
         rows.requires_grad_()
         (distributed.gather(rows, world).T * torch.arange(12.0).reshape(3, 4) * (1 + world.rank)).sum().backward()
@@ -184,12 +184,12 @@ def train_synthetic(
     settings: Sequence[str] = (),
     by: signal.Signals = signal.SIGKILL,
 ) -> int:
-    """training.train as a person starts it; the last process and its workers are sent `by` as it begins `killed_at`."""
+    """Run training.train like a user; send `by` to the last process and its workers as it begins step `killed_at`."""
     step = Trainer._train_step
 
     def struck(self: Trainer, frames: Tensor, texts: Sequence[str]) -> dict[str, float]:
         if self.step == killed_at and self.world.rank == self.world.size - 1:
-            # Its own alone: a fork inherits what multiprocessing knows of its parent's.
+            # Only its own: a fork inherits multiprocessing's record of the parent's workers.
             for worker in psutil.Process().children():
                 worker.send_signal(by)
             os.kill(os.getpid(), by)
@@ -200,9 +200,9 @@ def train_synthetic(
 
 
 def write_runs(data: Path, folder: Path, killed_at: int) -> int:
-    """For one and for two processes: a run without interruption, one that is killed, and the same resumed.
+    """Run one and two processes: uninterrupted, killed, and resumed.
 
-    Besides, of two: a run that is asked to stop, and one whose processes have folders of their own.
+    With two also: a run that is asked to stop, and one whose processes have separate folders.
     """
     for count in (1, 2):
         for name, run, when in (
