@@ -103,7 +103,7 @@ def test_dual_softmax_gives_a_hub_to_one_text() -> None:
 
 
 def naive_querybank_norm(rows: list[list[float]], bank: list[list[float]]) -> list[list[float]]:
-    """The paper's form, with exponentials and a final log."""
+    """Compute the paper's form, with exponentials and a final log."""
     active = {max(range(len(row)), key=row.__getitem__) for row in bank}
     result = []
     for row in rows:
