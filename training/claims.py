@@ -1,13 +1,13 @@
-"""The paper's ablations on a data set, trained and measured cell by cell into one table beside the paper's figures.
+"""Reproduces the paper's ablations on a data set: trains and measures each cell of one table.
 
     python -m training.claims frames msrvtt-7k [field=value …] --data DIR --out DIR [--frames 2 4 8 16]
     python -m training.claims ccm msrvtt-7k [field=value …] --data DIR --out DIR
 
-frames: GEES against NCE over the number of frames; ccm: center queries and weights shared or not, and none. A cell is a
-run of `training.train` with its `training.evaluate`, below DIR: the same command goes on where it was stopped and skips
-what is done. The table is written after every cell; a cell that is not there yet, or that the paper does not give,
-stays empty. With `--render` nothing is trained. One process trains here; a cell that was trained under torchrun, with
-its settings and into its folder, is only measured. Other claims are commands of their own, see docs/reproducing.md.
+`frames` compares GEES with NCE over the number of frames. `ccm` compares shared and separate center queries and
+weights, and no CCM. A cell is a run of `training.train` and its `training.evaluate`, in a folder below DIR. Repeating
+the command resumes an interrupted table and skips finished cells. The table is rewritten after every cell. Unmeasured
+and unpublished figures stay empty. `--render` trains nothing. This command trains in one process; a cell trained under
+torchrun, with the same settings and folder, is only measured. docs/reproducing.md lists the commands for other claims.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Measures a checkpoint on a split: both directions, with and without the variance term, DSL and QB-Norm apart.
+"""Evaluates a checkpoint on a split in both directions, with and without the variance term; DSL and QB-Norm apart.
 
     python -m training.evaluate CHECKPOINT msrvtt --data DIR --frames 2 4 8 16 --compare
 
-CHECKPOINT is a run's folder or a model's. Writes results.json, results.md and examples.html, with the environment, the
-number of videos that are missing, and the number the split should have. Similarities are float32 whatever the device.
+CHECKPOINT is the folder of a run or of a model. Writes results.json, results.md and examples.html. They include the
+environment, the number of missing videos and the published size of the split. Similarities are always float32.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Makes a trained checkpoint a model that the app opens (`--model FOLDER`) or imports (`cret-desktop models import`).
+"""Exports a trained checkpoint as a model for the app (`--model FOLDER`, or `cret-desktop models import`).
 
     python -m training.export RUN --out FOLDER --name my-model --title "My model" [--evaluation results.json …]
 
-The weights stay as they are. The folder is written whole or not at all, and read back before it is called done. Its
-card says what the model was trained on, what was measured, and which licences its users have to look at.
+The weights are unchanged. The folder is written completely or not at all, and is read back as a check. Its card lists
+the training data, the measured results and the licences that apply to users.
 """
 
 from __future__ import annotations

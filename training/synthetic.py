@@ -3,17 +3,17 @@
     python -m training.synthetic --out DIR --size 10k [--seed 0] [--videos 20]
 
 A clip shows two events, one after the other: one to three equal objects of a colour and a shape that move in a
-direction. Only the objects of the running event are to be seen. "two red squares move left then a blue circle moves up"
+direction. Only the objects of the current event are visible. "two red squares move left then a blue circle moves up"
 
-Clips come in families of five: a clip, and four that differ from it in exactly one fact each: the *order* of the
-events, the *direction* of one, the *binding* of colours to shapes, a *count*. Backgrounds and places stay. The clip of
-another order or direction has the very same frames in another order, so a model that does not know the order of frames
-answers exactly half of these questions, whatever else it has learned.
+Clips form families of five: a clip, and four that differ from it in exactly one fact each: the *order* of the
+events, the *direction* of one, the *binding* of colours to shapes, a *count*. Backgrounds and places are equal. The
+clips of another order or direction have the same frames in another order, so a model that ignores the order of frames
+answers exactly half of these questions.
 
-Splits are compositional: which two colours meet which two shapes decides the split, so captions of `val` and `test`
-are never seen in training; `test` has colours on shapes that training never shows, too.
+Splits are compositional: the combination of two colours and two shapes decides the split, so captions of `val` and
+`test` never occur in training. `test` also has colours on shapes that training never shows.
 
-Nothing is stored but scenes; frames are drawn when they are asked for. This module never trains anything.
+Only scenes are stored; frames are drawn on demand. This module never trains anything.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""What each part of CRET earns on the synthetic world, in numbers: the proof, and the table of the paper's ablations.
+"""Measures the contribution of each part of CRET on the synthetic world: the proof, and the paper's ablations.
 
     python -m training.synthetic_claims proof --out DIR                the whole model, and without temporal encoder
     python -m training.synthetic_claims table --out DIR [--seeds 3] [--cells gees-4 nce-4]
     python -m training.synthetic_claims render --out DIR [--docs docs/results]
 
-A cell is a training run of its own, on one thread; two run at a time. A command that was stopped goes on where it was,
-and skips what is done: DIR/results/CELL-SEED.json is all that is kept of a cell. `render` writes what is there, as
-Markdown and as JSON, and leaves empty what is not. Choose on `--split val`; `test` is for what is published.
+A cell is a training run of its own, on one thread; two run at a time. Repeating a command resumes it and skips finished
+cells: the record of a cell is DIR/results/CELL-SEED.json. `render` writes the available results as Markdown and JSON,
+and leaves missing ones empty. Use `--split val` for choices and `test` for published results.
 
-Cells are settings of the recipe `synthetic`: nothing here decides what a model is, and no run selects a checkpoint.
+Cells are settings of the recipe `synthetic`: this module defines no model, and no run selects a checkpoint.
 """
 
 from __future__ import annotations

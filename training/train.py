@@ -1,9 +1,9 @@
-"""Trains a model by a recipe, in one process or, under torchrun, in many.
+"""Trains a model by a recipe, in one process or, under torchrun, in several.
 
     python -m training.train RECIPE --data DIR [--out RUN] [field=value …]
     torchrun --nproc-per-node 8 -m training.train msrvtt-7k --data DIR --out RUN
 
-The same command goes on with a run that was stopped. Recipes are `training.recipes`, fields `training.config`.
+Repeating the command resumes an interrupted run. Recipes are in `training.recipes`, fields in `training.config`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Compares a frozen app with the source: every module that the source imports, at once or lazily, must be in it.
+"""Compares a frozen app with the source: it must contain every module that the source imports, eagerly or lazily.
 
     python .ci/installer/check_archive.py FROZEN_FOLDER
 
-The modules and files wanted are found anew in the source, not taken from what the build was told.
+The wanted modules and files come from the source, independently of the build's lists.
 """
 
 from __future__ import annotations

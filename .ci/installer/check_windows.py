@@ -1,9 +1,9 @@
-"""Installs the Windows installer for this person, tries the app, installs over it, and removes it.
+"""Installs the Windows installer for the current user, runs the app, reinstalls over it, and uninstalls it.
 
     python .ci/installer/check_windows.py INSTALLER.exe FROZEN_FOLDER
 
-The place has a space and a letter that is not English in it. Ends with 1 and a sentence at the first thing that is
-wrong. On Linux it runs in Wine, where the app itself is not started.
+The folder's name contains a space and a non-English letter. The first failure prints a sentence and exits with
+status 1. On Linux it runs in Wine, which does not start the app itself.
 """
 
 from __future__ import annotations

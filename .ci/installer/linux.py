@@ -1,8 +1,8 @@
-"""Makes the Linux tarball and the Debian package out of the frozen folder.
+"""Builds the Linux tarball and the Debian package from the frozen folder.
 
     python .ci/installer/linux.py FROZEN_FOLDER OUT_FOLDER
 
-It changes nothing in the frozen folder and needs no rights: `dpkg-deb` writes root as the owner of all.
+It does not change the frozen folder and needs no privileges: `dpkg-deb` records root as the owner of all files.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Makes the Windows installer out of the frozen folder, with NSIS' makensis (which also runs on Linux).
+"""Builds the Windows installer from the frozen folder, with NSIS' makensis (which also runs on Linux).
 
     python .ci/installer/windows.py FROZEN_FOLDER OUT_FOLDER
 
-The installer's list of files is written from the folder, file by file, so that removing takes away these and nothing
-else. NSIS packs at most 2 GB; a folder that is larger (a build with CUDA) becomes a zip beside it instead.
+The installer lists every file of the folder, so that uninstalling removes exactly these. NSIS packs at most 2 GB; a
+larger folder (a build with CUDA) becomes a zip instead.
 """
 
 from __future__ import annotations

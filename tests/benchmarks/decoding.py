@@ -1,9 +1,9 @@
-"""What decoding costs, beside the floor of the same decoder doing nothing else, in one run.
+"""Measures the cost of decoding against a decoder that does nothing else, in one run.
 
     python -m tests.benchmarks.decoding [--rounds 3] [--pool] [FILE …]
 
-Without files it makes films of 60 s at 1080p (a photograph-like picture that drifts, eleven hard cuts) in several
-codecs and spacings of keyframes. Floors: every packet decoded by one thread with the frames thrown away, and keyframes
+Without files it generates films of 60 s at 1080p (a photograph-like picture that drifts, eleven hard cuts) in several
+codecs and keyframe intervals. Baselines: one thread that decodes every packet and discards the frames, and keyframes
 only. CPU seconds of this process, A B A B, medians with their spread; ratios are the result.
 """
 

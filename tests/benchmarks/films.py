@@ -1,13 +1,13 @@
-"""Joins the opaque photographs of a media folder into films whose cuts are known, for the cut and moment benchmarks.
+"""Joins the opaque photographs of a media folder into films with known cuts, for the cut and moment benchmarks.
 
     python -m tests.benchmarks.films MEDIA_FOLDER OUT_FOLDER [--variant x264 ...] [--seed 7]
 
-The folder is one that `tests.benchmarks.media_folder` reads. Each photograph becomes one scene of 3 to 7 seconds.
-Negatives for a cut detector stand inside the scenes: camera flashes of one or two frames and whip pans with motion
-blur. The same frames are encoded once a variant; the truth lies beside as `FILM.json`. Another seed gives other films
+The folder has the format of `tests.benchmarks.media_folder`. Each photograph becomes one scene of 3 to 7 seconds.
+Scenes contain negatives for a cut detector: camera flashes of one or two frames and whip pans with motion blur. The
+same frames are encoded once per variant; the truth is in `FILM.json` beside each film. Another seed gives other films
 of the same photographs: other neighbours, lengths, camera paths, flashes and whip pans.
-Photographs are split into halves A and B by a hash of their file names (another than the retrieval benchmarks' own),
-and no film mixes halves: the thresholds of `media.shots` were chosen on A, results are reported on B.
+Photographs are split into halves A and B by a hash of their file names (different from the retrieval benchmarks'), and
+no film mixes halves: the thresholds of `media.shots` were chosen on A, results are reported on B.
 """
 
 from __future__ import annotations

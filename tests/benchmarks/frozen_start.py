@@ -1,9 +1,9 @@
-"""How long the frozen app takes to start, against the source.
+"""Measures the frozen app's start against the source's.
 
     python -m tests.benchmarks.frozen_start PROGRAM LIBRARY
 
-PROGRAM is the frozen `cret-desktop`, LIBRARY a library that is there, as a demo's. Both are run in turn, so that they
-meet the same machine; what is printed is the median of each, and how many times as long the frozen one takes.
+PROGRAM is the frozen `cret-desktop`, LIBRARY an existing library, such as a demo's. Both run in turn, under the same
+load; the output is the median of each and their ratio.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Measures finding moments inside longer videos, through the real commands.
+"""Measures the search for moments inside longer videos, through the real commands.
 
     python -m tests.benchmarks.moments MEDIA_FOLDER WORK_FOLDER [--part films|clips] [--variant x264] [--seed 7]
 
 Films: the opaque photographs as single 4-second clips, and the same photographs joined into films
-(`tests.benchmarks.films`). A query is a photograph's description; it is answered when the right clip, or a moment of
-the right film whose middle lies inside the scene, is among the first 5. The result is the ratio of both shares.
-Clips: the folder's real videos, found by their descriptions; the rank of each.
+(`tests.benchmarks.films`). A query is a photograph's description. A hit is the right clip, or a moment of the right
+film whose middle is inside the scene, among the first 5. The result is the ratio of both hit rates.
+Clips: the folder's real videos, searched by their descriptions; the rank of each.
 """
 
 from __future__ import annotations

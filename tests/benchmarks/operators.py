@@ -1,9 +1,9 @@
-"""What operators, words in names, browsing and sorting add to a search: milliseconds by part, over a generated library.
+"""Measures the cost of operators, words in names, browsing and sorting: milliseconds per part, on a generated library.
 
     python -m tests.benchmarks.operators WORK_FOLDER [--clips 100000] [--rounds 30]
 
-20 clips a file, features of the starter's width, names of common and rare words, tags and subtitle lines on some. The
-text encoder is a table, so that what is printed is the library's own part. Kinds take turns, A B C A B C; medians.
+20 clips per file, features of the starter's width, names of common and rare words, tags and subtitle lines on some. The
+text encoder is a table, so that only the library's own time is measured. Kinds alternate, A B C A B C; medians.
 """
 
 from __future__ import annotations

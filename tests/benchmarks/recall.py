@@ -1,16 +1,16 @@
-"""Candidates from the vector index + the whole CRET score, against exhaustive scoring; and what each step costs.
+"""Compares index candidates with the full CRET score to exhaustive scoring, and measures the cost of each step.
 
     python -m tests.benchmarks.recall                                   a few minutes: 30,000 clips of width 768
     python -m tests.benchmarks.recall --clips 100000 --widths 384 512 768 1024 --folder /some/disk
 
-Everything but the vectors is the app's own: the clips are committed to a real catalog, the index is built from it, and
-the `Searcher` answers with the candidates that it asks for. The vectors are synthetic but shaped like those of
-image-text models, since recall on plain Gaussian ones means nothing: topics hold videos, videos hold clips, a clip's
-frames (of length 1) vary around it, in some clips more than in others; most of the variance lies in few directions;
-everything sits in a narrow cone; and texts lie in a cone of their own, off the manifold of the frames. What this makes
-(cosines, lengths of the means, rank of the clip that a text describes) is printed, to be held against real models.
-With `--folder` libraries are kept, and a second run does not build them again. Times are per query, on one thread, and
-only their ratios travel; encoding the text is left out.
+Only the vectors are not the app's own: the clips are committed to a real catalog, the index is built from it, and the
+`Searcher` answers with its own candidates. The vectors are synthetic but shaped like those of image-text models, since
+recall on plain Gaussian ones is meaningless: topics contain videos, videos contain clips, and a clip's frames (of
+length 1) vary around it, in some clips more than in others. Most of the variance is in few directions, everything is in
+a narrow cone, and texts have a cone of their own, off the manifold of the frames. The resulting statistics (cosines,
+lengths of the means, rank of the clip that a text describes) are printed, for comparison with real models. `--folder`
+keeps libraries for the next run. Times are per query, on one thread, and only their ratios carry over to other
+machines; encoding the text is excluded.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Does the best relevance tell what is there from what is not? AUROC over the real engine.
+"""Measures how well the best relevance separates present from absent queries: AUROC over the real engine.
 
     python -m tests.benchmarks.relevance MEDIA_FOLDER WORK_FOLDER [--half A] [--protocol kinds|photographs]
 
-`kinds`: one group of pictures (animals, food, vehicles, …) at a time is taken out of the library; its descriptions are
-the absent queries, all others the present ones. The group "mixed" stays out: it holds animals and food too.
-`photographs`: the opaque photographs are dealt to two libraries by a hash, each asked for both halves. Harder, and not
+`kinds`: the library lacks one group of pictures (animals, food, vehicles, …) at a time; its descriptions are the absent
+queries, all others the present ones. The group "mixed" stays out: it contains animals and food, too.
+`photographs`: a hash splits the opaque photographs into two libraries, each queried with both halves. Harder, and not
 quite fair: an absent castle still finds the other castles. A query's number is the relevance of its best answer.
-`--half A` stays within half A, for choosing.
+`--half A` uses only half A, for making choices.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""How well are described photographs found? R@1/5/10 and median rank, over the real commands.
+"""Measures the retrieval of described photographs: R@1/5/10 and median rank, through the real commands.
 
     python -m tests.benchmarks.retrieval MEDIA_FOLDER WORK_FOLDER [--kind opaque|cutout] [--half A]
 
-Each photograph becomes a 4-second pan-and-zoom clip, all of them one library, and each description a query of
-`cret-desktop search`. A half is its own queries among its own clips; `--half A` leaves half B unopened, for choosing.
+Each photograph becomes a 4-second pan-and-zoom clip of one library, and each description a query of
+`cret-desktop search`. A half is searched only with its own queries; `--half A` does not touch half B, for making
+choices.
 
-Beside it stands the plain way, in the same run on the same decoded frames: the starter's backbone and sentence encoder
-joined by the untouched sum of class probabilities times class sentences (ConSE) and centred logits times softmax
-similarities at 0.05, each divided by its spread over all scores. Intervals are bootstrapped over queries; those of the
-difference are paired.
+The baseline uses the same decoded frames in the same run: the starter's backbone and sentence encoder, joined by the
+unweighted sum of class probabilities times class sentences (ConSE) and centred logits times softmax similarities at
+0.05, each divided by its spread over all scores. Intervals are bootstrapped over queries; those of the difference are
+paired.
 """
 
 from __future__ import annotations

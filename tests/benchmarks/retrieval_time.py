@@ -1,14 +1,15 @@
-"""Embedding-based against model-based retrieval: seconds to compare every text with every video, same towers.
+"""Compares embedding-based with model-based retrieval: seconds to compare every text with every video, same towers.
 
     python -m tests.benchmarks.retrieval_time [--model paper] [--sizes 25x250 50x500 100x1000]
 
-Both models read the same features of the same towers. The embedding-based one takes CRET's whole score (inner
-products with the variance of the frames, and the centers); the model-based one runs `training.pairwise` over every
-pair, with the patches' keys and values made once for many texts. Weights are new and pixels are noise: neither changes
-what it costs.
+Both models read the same features of the same towers. The embedding-based one computes CRET's full score (inner
+products with the variance of the frames, and the centers). The model-based one runs `training.pairwise` over every
+pair, computing the patches' keys and values once for many texts. Weights are new and pixels are noise: neither affects
+the cost.
 
-Every size, texts by videos, is measured, so that time is seen to grow with pairs; the last is scaled to 1000 x 1000.
-Encoding is the same for both: it is measured on a few videos and texts and scaled, apart and included.
+Every size, texts by videos, is measured, to show that time grows with the number of pairs; the last is scaled to
+1000 x 1000. Encoding is the same for both: it is measured on a few videos and texts and scaled, and reported both
+separately and included.
 """
 
 from __future__ import annotations

@@ -1,18 +1,16 @@
-"""What a training step costs: NCE and GEES over frames, compiled or not, blocks kept or computed again, data included.
+"""Measures a training step: NCE and GEES over frames, compiled or not, with or without checkpointing, data included.
 
     python -m tests.benchmarks.training_steps --out FILE.json [--recipe msrvtt-7k] [--batch 20] [--frames 2 4 8 16]
         [--variants plain compile checkpointing compile+checkpointing] [--steps 30] [--workers 4] [--device cpu]
     python -m tests.benchmarks.training_steps --out FILE.json --render
 
-A row is a variant with a number of frames, NCE and GEES one after the other in one process, so that their ratio stands
-side by side. FILE is written after every row: who has a GPU for minutes only gives the same command again, and it goes
-on with the rows that are left. It ends with the table in Markdown; `--render` prints what FILE holds, and measures
-nothing.
+A row is a variant with a number of frames: NCE and GEES one after the other in one process, and their ratio. FILE is
+written after every row, so repeating the command resumes with the remaining rows, for anyone who has a GPU for minutes
+only. It ends with the table in Markdown; `--render` prints the table of FILE and measures nothing.
 
-The run's own loader, its worker processes among it, reads a real frame store of noise that is made first: as large as
-prepared videos are, and slower to decode. Weights are new, which changes nothing of the cost. "data" is the share of
-all steps for which the run waited for its loader, once the batches are used up that were read before the first step
-ended; memory is the peak of what torch has allocated.
+The run's own loader and worker processes read a real frame store of generated noise, as large as prepared videos and
+slower to decode. Weights are new, which does not affect the cost. "data" is the share of time that steps waited for the
+loader after using up the batches read before the end of the first step; memory is torch's peak allocation.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Does the window stay quick on a large library? Ratios to an empty PySide6 window, measured side by side in one run.
+"""Measures the window on a large library, as ratios to an empty PySide6 window, alternating in one run.
 
     python -m tests.benchmarks.window WORK_FOLDER [--clips 100000] [--rounds 5]
 
-A library is generated once in WORK_FOLDER (minutes, most of them for its graph; again where the starter has become
-another): one clip a file, random unit features of the starter's width, thumbnails that are hard links to a few. Then,
-with the real window (offscreen) on the real engine with the starter:
+A library is generated once in WORK_FOLDER (minutes, most of them for its graph; again when the starter changes): one
+clip per file, random unit features of the starter's width, thumbnails that are hard links to a few. Then, with the real
+window (offscreen) on the real engine with the starter:
 
     first window    from the start of a fresh process, as a launcher starts it, to its first paint, beside a process
                     with an empty QMainWindow
     first videos    from opening the engine to the library browsed in the window, and until queries are answered
-    scrolling       the time of each paint of the browsed grid while it is scrolled through, memory before and after
-    results         from the last key to the painted answer, debounce included, for queries typed key by key, and where
-                    the time goes
+    scrolling       the time of each paint of the browsed grid while scrolling through it, memory before and after
+    results         from the last key to the painted answer, debounce included, for queries typed key by key, with
+                    the time of each part
     stalls          the longest pause of a heartbeat (a timer of 5 ms) while the model loads and while indexing runs
 """
 

@@ -1,10 +1,10 @@
 """Folders in uproar: thousands of real file-system events while a real engine indexes and answers.
 
-`python -m tests.faults.events [--files 5000] [--seed 0] [--storm 50000]` makes, changes, copies, moves and deletes so
-many small videos under a watching engine that is asked without pause; then makes the kernel drop events, and takes its
-watches away. After each the library must be what indexing the same folder afresh gives. A small version is
-`tests/faults/test_events.py`. Needs Linux; the watches are taken by a user namespace where that is permitted, else
-by an error at the system call.
+`python -m tests.faults.events [--files 5000] [--seed 0] [--storm 50000]` creates, changes, copies, moves and deletes
+that many small videos under a watching engine that is queried continuously. Then it makes the kernel drop events, and
+takes the engine's watches away. After each trial the library must equal a fresh index of the same folder. A small
+version is `tests/faults/test_events.py`. Needs Linux; the watches are limited by a user namespace where permitted,
+otherwise by an error from the system call.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Every write, flush and rename below SQLite and hnswlib made to fail in turn, and power cuts that drop what was not
-flushed.
+"""Injects failures into every write, flush and rename below SQLite and hnswlib, and simulates power cuts.
 
     python -m tests.faults.injected [--every 1] [--cuts 400] [--seed 0]
 
-A small library lives a whole life (made, indexed, tagged, moved, purged, its graph built) in a forked child, over the
-shim of `shim.c`. What it acknowledged is told to the parent, which then looks at what is left: one clear sentence for
-each failure, all that was committed there, and, after one more undisturbed life, the same library as ever.
+A small library goes through its whole life (created, indexed, tagged, moved, purged, its graph built) in a forked
+child, over the shim of `shim.c`. The child reports acknowledged operations to the parent, which then checks the result:
+one clear sentence for each failure, all committed data present, and, after one more undisturbed life, the same library
+as without the failure.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Kills the engine again and again, at random and in every named phase, and looks at what is left each time.
+"""Kills the engine repeatedly, at random and in every named phase, and checks the library each time.
 
     python -m tests.faults.kills --light 280 --starter 20 [--seed 0] [--work FOLDER]
 
-After each kill: SQLite's integrity check, no committed file lost, none twice, every clip with its embeddings and its
-thumbnails, the vector index the same as the catalog, and no more work to do again than the files in flight. At the end
-the library is compared with one that was indexed undisturbed. Raises AssertionError where anything is otherwise.
+The checks after each kill: SQLite's integrity check, no committed file lost, none twice, every clip with its embeddings
+and its thumbnails, the vector index equal to the catalog, and no repeated work beyond the files in flight. At the end
+the library is compared with one that was indexed undisturbed. Raises AssertionError for any difference.
 """
 
 from __future__ import annotations

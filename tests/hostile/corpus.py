@@ -1,8 +1,8 @@
-"""Makes a folder of hostile files from a seed: `python -m tests.hostile.corpus OUT --seed 1 --count 1000`.
+"""Generates a folder of hostile files from a seed: `python -m tests.hostile.corpus OUT --seed 1 --count 1000`.
 
-What is broken, what lies, what leads elsewhere, what cannot be read, what bears a name that breaks programs; and among
-them good videos, each of one colour, that must be found all the same. The same seed makes the same files.
-`OUT/corpus` is what a library indexes, `OUT/elsewhere` what it must never open, `OUT/manifest.json` says what is what.
+The files are broken, lie about their content, refer elsewhere, are unreadable, or have names that break programs. Among
+them are good videos, each of one colour, that must still be found. The same seed generates the same files.
+A library indexes `OUT/corpus` and must never open `OUT/elsewhere`; `OUT/manifest.json` describes the files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Files of others, mutated by their structure: none ends a run, none takes more than a few seconds.
+"""Mutates foreign files by their structure: none may end a run or take more than a few seconds.
 
-Run with `python -m tests.hostile.fuzz --count 10000 --seed 1 [--only subtitles]`. Each input is made of a seed (a real
-file of its kind) and of a number alone, so that it can be made again. Inputs run in a child of bounded memory; what
+Run with `python -m tests.hostile.fuzz --count 10000 --seed 1 [--only subtitles]`. An input follows from a seed (a real
+file of its kind) and a number, so that it can be reproduced. Inputs run in a child with bounded memory. An input that
 raises anything but an error for people, hangs or ends the child is saved and named.
 """
 

@@ -1,8 +1,8 @@
-"""Graph files as a stranger makes them, in thousands: `python -m tests.hostile.graphs --seed 1 --count 10000`.
+"""Forges graph files by the thousand: `python -m tests.hostile.graphs --seed 1 --count 10000`.
 
-Each is a real graph with some of its numbers, bytes or length changed, and a record that says that it is right. What
-`graph_file.prove` lets through is walked again by `assert_inside`, slowly and number by number as hnswlib goes, then
-loaded, searched and grown by hnswlib itself. A crash of this process is a finding, and the last line names the file.
+Each is a real graph with some of its numbers, bytes or length changed, and a matching record. `assert_inside` walks
+every file that `graph_file.prove` admits, slowly and number by number as hnswlib does; then hnswlib itself loads,
+searches and grows it. A crash of this process is a finding, and the last line names the file.
 """
 
 from __future__ import annotations

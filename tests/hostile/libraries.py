@@ -1,11 +1,11 @@
 """Makes hostile libraries from a good one and runs every command on each: `python -m tests.hostile.libraries`.
 
-Each kind (`tests.hostile.kinds`) is tried as a library of somebody else's, as one's own that this was done to, and as a
-backup that is restored. It holds when nothing outside the library is changed, or read where nobody named it; when each
-command ends within its seconds, without a crash and with one sentence at most; and when the honest part is found.
+Each kind (`tests.hostile.kinds`) is tried as someone else's library, as the user's own with this change, and as a
+backup to restore. The trial passes if nothing outside the library is changed, or read without being named; if each
+command ends in time, without a crash and with at most one sentence; and if the honest part is found.
 
-The commands run in forks of this process, around the tests' colour model and decoder, so that thousands of them take
-minutes. `--true` runs `python -m cret_desktop` itself with a real model instead, on some of each group of kinds.
+The commands run in forks of this process, with the tests' colour model and decoder, so that thousands of them take
+minutes. `--true` runs `python -m cret_desktop` itself with a real model instead, on some kinds of each group.
 """
 
 from __future__ import annotations

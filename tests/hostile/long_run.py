@@ -1,11 +1,11 @@
-"""Looks for what grows: `python -m tests.hostile.long_run --files 2000 --rounds 5`.
+"""Detects growth: `python -m tests.hostile.long_run --files 2000 --rounds 5`.
 
-Each round writes that many short films that were never there before, has them indexed, searches, deletes half of them
-from the disk, removes the folder from the library, and lets all of it be forgotten. One engine lives through all of it,
-with the real decoders, catalog, graph builder and a light encoder. At rest after every round it counts memory, threads
-and handles of every process that lives on, and what lies on the disk. After the last round resident memory and what the
-catalog holds may be a twentieth above those of the second one, some things a little more (`SLACK`); the rest must be
-what it was. Prints a table, and ends with status 1 where something grew.
+Each round writes that many new short films, indexes them, searches, deletes half of them from the disk, removes the
+folder from the library, and waits until all of it is forgotten. One engine runs through all rounds, with the real
+decoders, catalog and graph builder, and a light encoder. At rest after every round the program measures memory, threads
+and handles of every remaining process, and the files on the disk. After the last round resident memory and the content
+of the catalog may be a twentieth above those of the second one, some measures a little more (`SLACK`); the rest must be
+equal. Prints a table, and exits with status 1 if something grew.
 """
 
 from __future__ import annotations

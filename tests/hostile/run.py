@@ -1,9 +1,9 @@
-"""Indexes a hostile corpus (`tests.hostile.corpus`) and checks what must hold: `python -m tests.hostile.run OUT`.
+"""Indexes a hostile corpus (`tests.hostile.corpus`) and checks the outcome: `python -m tests.hostile.run OUT`.
 
-The real engine, catalog, decoders and index run, with a light encoder that knows colours. It holds when the run ends in
-its minutes and its memory, every file is indexed, partial or listed with a reason, each good one is found by its
-colour, nothing of what lies elsewhere is, and no process is left. On Linux all of it runs without a network and traced:
-no address of the internet may be connected to, and nothing outside opened that a file of the corpus names.
+The real engine, catalog, decoders and index run, with a light encoder that knows colours. The run passes if it stays
+within its minutes and its memory, every file is indexed, partial or listed with a reason, each good one is found by its
+colour, nothing from elsewhere is found, and no process remains. On Linux it runs without a network and is traced: it
+may connect to no address of the internet, and may open no outside file that a file of the corpus names.
 """
 
 from __future__ import annotations
