@@ -58,7 +58,7 @@ def main(
     device: Device = "",
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> int:
-    """Search your videos by what they show. Without a command, opens the window."""
+    """Search your videos by describing what they show. Opens the window if no command is given."""
     if context.invoked_subcommand is None:
         return window.window(library=library, device=device)
     # Options before a command apply to it: the command's own options read these variables.

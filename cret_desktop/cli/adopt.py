@@ -19,10 +19,10 @@ def adopt(
     library: Library = None,
     follow: Annotated[
         bool | None,
-        typer.Option("--follow/--no-follow", help="Index the folders that it names, or leave them; else asks."),
+        typer.Option("--follow/--no-follow", help="Index the library's folders or not; asks if omitted."),
     ] = None,
 ) -> int:
-    """Make a library from elsewhere your own, so that it can be changed. Its catalog is checked, and kept as it was."""
+    """Take over a library from another computer or person, so that you can change it. Its old catalog is kept."""
     config = engine_config(library, "", read_only=True)
     folders = _folders_of(config)
     if folders is None:

@@ -24,12 +24,12 @@ _NAMES = {
 
 
 def check(
-    subset: Annotated[str, typer.Option(metavar="SHARE", help="Look at a part only, such as 5%.")] = "100%",
+    subset: Annotated[str, typer.Option(metavar="SHARE", help="Check only a share of the data, such as 5%.")] = "100%",
     library: Library = None,
 ) -> int:
-    """Check the stored data of the library for damage. Changes nothing, and may run while the library is in use.
+    """Check the library's stored data for damage. Changes nothing; the library may be in use.
 
-    The window checks a twentieth each day by itself, and makes what is damaged again.
+    The window checks a twentieth of the data each day and rebuilds damaged items.
     """
     from cret_desktop.engine.assemble import open_to_check
 

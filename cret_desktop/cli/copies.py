@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that is not there yet.")],
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that does not exist yet.")],
     library: Library = None,
     thumbnails: Annotated[
-        bool, typer.Option("--thumbnails/--without-thumbnails", help="With the pictures of the videos, or smaller.")
+        bool, typer.Option("--thumbnails/--without-thumbnails", help="Include thumbnails, or make a smaller backup.")
     ] = True,
 ) -> int:
-    """Copy the library, also while it is in use. The copy is a library: --library FOLDER opens it."""
+    """Back up the library, even while it is in use. The backup is a library: --library FOLDER opens it."""
     from cret_desktop.engine.assemble import backup_of
 
     place = engine_config(library, "").library
@@ -41,10 +41,10 @@ def backup(
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `backup` has made.")],
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A backup made by `backup`.")],
     library: Library = None,
 ) -> int:
-    """Put a copy in the library's place. The library that is there now is set aside, never deleted."""
+    """Replace the library with a backup. The current library is set aside, not deleted."""
     from cret_desktop.engine.adoption import take_restored
     from cret_desktop.engine.assemble import backup_of
     from cret_desktop.engine.lock import WriterLock
@@ -62,10 +62,10 @@ def restore(
 
 
 def move(
-    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that is not there yet.")],
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that does not exist yet.")],
     library: Library = None,
 ) -> int:
-    """Copy the library to another place, and use it there from now on. The old one stays until you delete it."""
+    """Move the library to another folder. The old one is kept until you delete it."""
     from cret_desktop.engine.assemble import backup_of
     from cret_desktop.engine.lock import WriterLock
 
@@ -85,10 +85,10 @@ def move(
 
 
 def export_tags(
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="Ending in .json or .csv; replaced if it is there.")],
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="A .json or .csv file; an existing one is replaced.")],
     library: Library = None,
 ) -> int:
-    """Write all tags, notes, favourites and saved searches to a file that can be read without this program."""
+    """Export all tags, notes, favourites and saved searches to a JSON or CSV file."""
     with reading(library) as engine:
         files, searches = engine.request(protocol.ExportTags(str(target.absolute()))).result()
     out.say(f"Wrote {target.absolute()} (videos: {files}, saved searches: {searches}).")
@@ -96,10 +96,10 @@ def export_tags(
 
 
 def import_tags(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="What `export-tags` has written.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A file written by `export-tags`.")],
     library: Library = None,
 ) -> int:
-    """Add the tags, notes, favourites and saved searches of a file to the library. Nothing in it is replaced."""
+    """Import tags, notes, favourites and saved searches from a file. Overwrites nothing."""
     with EngineClient(engine_config(library, "")) as engine:
         merged = engine.request(protocol.ImportTags(str(source.absolute()))).result()
     for what, count in (

@@ -37,14 +37,12 @@ DEMO_QUERIES = (
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Argument(help="Where to put it.", show_default=False)] = None,
+    folder: Annotated[Path | None, typer.Argument(help="The folder for the demo.", show_default=False)] = None,
     library: Library = None,
     device: Device = "",
-    screenshot: Annotated[
-        Path | None, typer.Option(help="Write a picture of the window instead of opening it.")
-    ] = None,
+    screenshot: Annotated[Path | None, typer.Option(help="Save a screenshot instead of opening the window.")] = None,
 ) -> int:
-    """Make a small library of real clips, index it, ask it a few things, and open the window on it."""
+    """Build a small library of real clips, run a few searches, and open the window on it."""
     place = (folder or paths.default_library().with_name("demo")).absolute()
     videos, config = place / "videos", engine_config(library or place / "library", device, "starter")
     err.say(f"Making the demo clips in {videos}")

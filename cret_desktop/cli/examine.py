@@ -19,10 +19,10 @@ from cret_desktop.messages import render
 def status(
     library: Library = None,
     device: Device = "",
-    failures: Annotated[bool, typer.Option("--failures", help="List the files that failed, with the reason.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    failures: Annotated[bool, typer.Option("--failures", help="List the failed files with their reasons.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
-    """Tell what the library holds."""
+    """Show the library's folders and the state of indexing."""
     with reading(library, device) as engine:
         found = engine.request(protocol.GetStatus()).result()
         failed = engine.request(protocol.GetFailures()).result() if failures else ()
@@ -61,7 +61,7 @@ def _status_json(found: protocol.LibraryStatus, failed: Iterable[protocol.Failed
 
 
 def doctor(library: Library = None, device: Device = "") -> int:
-    """Print what a bug report needs: versions, devices, codecs, models, the library's state. Nothing private."""
+    """Print information for a bug report: versions, devices, codecs, models, library state. Nothing private."""
     from cret_desktop.engine import doctor as examiner
 
     config = engine_config(library, device)
@@ -72,9 +72,9 @@ def doctor(library: Library = None, device: Device = "") -> int:
 
 def self_test(
     device: Device = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
-    """Try every part of the app on clips that it makes, and tell which work. Leaves nothing behind; takes a minute."""
+    """Test every part of the app on generated clips. Takes a minute and leaves nothing behind."""
     from cret_desktop import self_test as trial
 
     found = []

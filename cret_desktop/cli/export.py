@@ -28,7 +28,7 @@ class ExportForm(StrEnum):
 
 
 def export(
-    form: Annotated[ExportForm, typer.Argument(help="Clips of their own, or a list for other programs.")],
+    form: Annotated[ExportForm, typer.Argument(help="The output format: video clips, or a list for other programs.")],
     moments: Annotated[
         list[str] | None,
         typer.Argument(
@@ -36,13 +36,13 @@ def export(
         ),
     ] = None,
     target: Annotated[
-        Path, typer.Option("--to", help="The folder for clips, the file for a list. Nothing there is overwritten.")
+        Path, typer.Option("--to", help="The folder for clips, or the file for a list. Overwrites nothing.")
     ] = Path(),
     source: Annotated[
         Path | None,
-        typer.Option("--from", help="Take the moments that `search --json` printed from this file; - reads them."),
+        typer.Option("--from", help="Read moments from the output of `search --json`; - for standard input."),
     ] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Clips right to the frame, encoded anew.")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Re-encode the clips to be frame-accurate.")] = False,
     handles: Annotated[float, typer.Option(min=0, max=600, help="Seconds added before and after each clip.")] = 0.0,
 ) -> int:
     """Write moments as clips (the source's own packets, from the keyframe before), or as a CSV, EDL or FCPXML list."""

@@ -16,20 +16,21 @@ from cret_desktop.errors import PathError, UsageError
 
 
 def forget(
-    path: Annotated[
-        Path | None, typer.Argument(metavar="[PATH]", help="A folder or video that has left the library.")
-    ] = None,
+    path: Annotated[Path | None, typer.Argument(metavar="[PATH]", help="A removed folder or deleted video.")] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All that has left, and the tags and notes kept for its return.")
+        bool,
+        typer.Option(
+            "--all", help="All removed folders and deleted videos, with the tags and notes kept for their return."
+        ),
     ] = False,
     copies: Annotated[
-        bool, typer.Option("--copies", help="Delete older libraries that were set aside, and empty the log.")
+        bool, typer.Option("--copies", help="Also delete libraries that were set aside, and empty the log.")
     ] = False,
     library: Library = None,
 ) -> int:
-    """Forget for good what was removed from the library or deleted: names, tags, notes, subtitles and pictures.
+    """Erase everything known of removed folders and deleted videos: names, tags, notes, subtitles and thumbnails.
 
-    Without this, removed folders are kept for 30 days. Videos themselves are never touched.
+    Otherwise removed folders are kept for 30 days. Video files are never touched.
     """
     if (path is None) != everything:
         raise UsageError("command.name-forgotten")

@@ -34,9 +34,9 @@ def index(
     library: Library = None,
     device: Device = "",
     model: Model = "",
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line of totals.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the totals as one JSON line at the end.")] = False,
 ) -> int:
-    """Index folders or files: what is new or changed since the last time."""
+    """Index new and changed videos in folders, or single files."""
     wanted = tuple(os.path.abspath(place) for place in places)
     with EngineClient(engine_config(library, device, model)) as engine, watching(engine, wanted) as finished:
         engine.request(protocol.AddFolders(wanted)).result()

@@ -25,7 +25,7 @@ def models(
     context: typer.Context,
     library: Library = None,
     device: Device = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
 ) -> int:
     """List, download, import, use and remove models."""
     if context.invoked_subcommand is not None:
@@ -35,8 +35,8 @@ def models(
 
 
 @models_app.command("list")
-def list_models(as_json: Annotated[bool, typer.Option("--json", help="As one JSON list.")] = False) -> int:
-    """List the models: which can be used, which can be downloaded. No network is asked."""
+def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False) -> int:
+    """List the installed models and those that can be downloaded. Works offline."""
     from cret_desktop.engine.models import cards
 
     found = cards()
@@ -57,8 +57,8 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="As one JSO
 
 
 @models_app.command("download")
-def download_model(name: Annotated[str, typer.Argument(help="As in the list.")]) -> int:
-    """Fetch a model from the Hugging Face hub (HF_ENDPOINT names a mirror), or go on with it; Ctrl-C stops."""
+def download_model(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> int:
+    """Download a model from the Hugging Face hub, or resume it. HF_ENDPOINT names a mirror; Ctrl-C stops."""
     from cret_desktop.model.downloads import Progress as Fetched
     from cret_desktop.model.downloads import download
     from cret_desktop.model.encoder import user_models
@@ -78,8 +78,8 @@ def download_model(name: Annotated[str, typer.Argument(help="As in the list.")])
 
 
 @models_app.command("use")
-def use_model(name: Annotated[str, typer.Argument(help="As in the list, or a model's folder.")]) -> int:
-    """Index and search with a model from now on, in the window as well; until all is indexed, searches use the old."""
+def use_model(name: Annotated[str, typer.Argument(help="A name from the list, or a model's folder.")]) -> int:
+    """Switch to a model, in the window too. Searches use the old one until indexing with the new one is done."""
     from cret_desktop.model.encoder import open_model
 
     model = open_model(name)
@@ -93,8 +93,8 @@ def use_model(name: Annotated[str, typer.Argument(help="As in the list, or a mod
 
 
 @models_app.command("remove")
-def remove_model(name: Annotated[str, typer.Argument(help="As in the list.")]) -> int:
-    """Delete a model that was downloaded or imported, or what is there of a download. Libraries stay as they are."""
+def remove_model(name: Annotated[str, typer.Argument(help="A name from the list.")]) -> int:
+    """Delete a downloaded or imported model, or a partial download. Libraries are not changed."""
     from cret_desktop.model import downloads, installed
     from cret_desktop.model.encoder import user_models
 
@@ -113,9 +113,9 @@ def import_model(
     source: Annotated[
         Path, typer.Argument(help="A model's folder, or a zip of one (see `python -m training.export`).")
     ],
-    name: Annotated[str | None, typer.Option(help="The name to give it; its own without this.")] = None,
+    name: Annotated[str | None, typer.Option(help="The model's new name; its own name if omitted.")] = None,
 ) -> int:
-    """Copy a model, checked and tried in a process of its own, to where the app finds it by name."""
+    """Import a model, after testing it in a separate process."""
     from cret_desktop.model.encoder import user_models
     from cret_desktop.model.importing import import_model as checked_import
 

@@ -23,12 +23,17 @@ Library = Annotated[
 Device = Annotated[
     str,
     typer.Option(
-        "--device", envvar=paths.DEVICE_VARIABLE, help="auto, cuda, mps or cpu; else as set.", show_default=False
+        "--device",
+        envvar=paths.DEVICE_VARIABLE,
+        help="auto, cuda, mps or cpu; the setting if omitted.",
+        show_default=False,
     ),
 ]
 Model = Annotated[
     str,
-    typer.Option("--model", help="A model's name (see `models`) or its folder; else as set.", show_default=False),
+    typer.Option(
+        "--model", help="A model's name (see `models`) or its folder; the setting if omitted.", show_default=False
+    ),
 ]
 
 

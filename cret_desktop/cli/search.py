@@ -21,19 +21,21 @@ from cret_desktop.foreign import reason_of, visible
 def search(
     query: Annotated[
         str | None,
-        typer.Argument(help="What the moment shows; in:FOLDER ext:mp4 dur:<30s res:4k date:2024 tag:NAME limit it."),
+        typer.Argument(
+            help="The moment to find. Operators limit it: in:FOLDER ext:mp4 dur:<30s res:4k date:2024 tag:NAME."
+        ),
     ] = None,
     library: Library = None,
     device: Device = "",
     model: Model = "",
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many moments.")] = 20,
-    source: Annotated[Path | None, typer.Option("--from", help="Take one query a line from this file.")] = None,
-    without: Annotated[str, typer.Option(help="What the moment must not show.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The maximum number of moments.")] = 20,
+    source: Annotated[Path | None, typer.Option("--from", help="Read queries from this file, one per line.")] = None,
+    without: Annotated[str, typer.Option(help="A description of what the moment must not show.")] = "",
     like: Annotated[Path | None, typer.Option(help="A picture to find similar moments by.")] = None,
-    sort: Annotated[Sort, typer.Option(help="The order of the answers.")] = Sort.RELEVANCE,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a query.")] = False,
+    sort: Annotated[Sort, typer.Option(help="The sort order.")] = Sort.RELEVANCE,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per query.")] = False,
 ) -> int:
-    """Find the moments that match a description. Reads only, so it also works while another program indexes."""
+    """Find moments that match a description. Works while another program indexes."""
     if (query is None) == (source is None) and (like is None or source is not None):
         raise UsageError("command.query-or-file")
     queries = _lines(source) if source is not None else [query or ""]

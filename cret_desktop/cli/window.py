@@ -13,13 +13,14 @@ from cret_desktop.cli.terminal import err
 
 def window(
     places: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Folders or videos to add.", show_default=False)
+        list[Path] | None,
+        typer.Argument(metavar="[PATH...]", help="Folders or videos to add to the library.", show_default=False),
     ] = None,
     library: Library = None,
     device: Device = "",
     model: Model = "",
-    query: Annotated[str, typer.Option(help="Search for this at once.")] = "",
-    screenshot: Annotated[Path | None, typer.Option(help="Write a picture of the window and end.")] = None,
+    query: Annotated[str, typer.Option(help="A query to start with.")] = "",
+    screenshot: Annotated[Path | None, typer.Option(help="Save a screenshot of the window and quit.")] = None,
 ) -> int:
     """Open the window."""
     from cret_desktop import app as window_app  # load Qt only if a window is needed
