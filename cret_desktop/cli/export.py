@@ -45,7 +45,7 @@ def export(
     exact: Annotated[bool, typer.Option("--exact", help="Re-encode the clips to be frame-accurate.")] = False,
     handles: Annotated[float, typer.Option(min=0, max=600, help="Seconds added before and after each clip.")] = 0.0,
 ) -> int:
-    """Export moments as video clips, or as a CSV, EDL or FCPXML list. Clips are copied from the last keyframe before."""
+    """Export moments as video clips, copied from the last keyframe before, or as a CSV, EDL or FCPXML list."""
     from cret_desktop.engine.exports import Exporter
 
     if (not moments) == (source is None):
