@@ -1,4 +1,4 @@
-"""Clips of several files encoded together, in batches as large as a query may wait for."""
+"""Encodes the clips of several files together, in batches short enough for a query to wait for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cret_desktop.library.indexing.stage import StageRun
 from cret_desktop.library.ports import Model
 from cret_desktop.messages import Message
 
-BATCH_SECONDS = 0.1  # a query that comes in the middle of a batch waits no longer than this on a CPU
+BATCH_SECONDS = 0.1  # a query that arrives during a batch waits no longer than this on a CPU
 LARGEST_BATCH = 64  # clips
 
 Decoded = tuple[OpenFile, DecodedClip]
@@ -27,7 +27,7 @@ Encoded = tuple[OpenFile, DecodedClip, NDArray[np.float32], NDArray[np.float32]]
 
 
 class Batches:
-    """Gathers clips until there are enough for a batch. `faults_of`: around what is done with one file."""
+    """Collects clips until a batch is full. `faults_of` returns the context for work on one file."""
 
     def __init__(
         self, model: Model, run: StageRun, faults_of: Callable[[OpenFile], AbstractContextManager[None]]
@@ -48,11 +48,11 @@ class Batches:
         self._batch.append((open_file, clip))
 
     def drop(self, open_file: OpenFile) -> None:
-        """Leave out the clips of a file that has failed."""
+        """Remove the clips of a failed file."""
         self._batch = [(file, clip) for file, clip in self._batch if file is not open_file]
 
     def encode(self) -> tuple[list[OpenFile], list[Encoded]]:
-        """Encode the clips gathered; return their files, and what the model made of them. Raises: ModelError."""
+        """Encode the collected clips; return their files and the clips with their features. Raises: ModelError."""
         if not self._batch:
             return [], []
         batch, self._batch = self._batch, []
@@ -70,7 +70,7 @@ class Batches:
         return _files_of(batch), features
 
     def _features(self, batch: Sequence[Decoded]) -> list[Encoded]:
-        """What the model makes of clips. Where it fails on them each file is tried alone: one may spoil a batch."""
+        """Return the clips with their features. If the batch fails, encode file by file: one file can spoil a batch."""
         try:
             return self._encoded(batch)
         except BaseException as error:
@@ -84,7 +84,7 @@ class Batches:
         return features
 
     def _encoded(self, batch: Sequence[Decoded]) -> list[Encoded]:
-        """Raises: BadFile where what the model makes of the clips is no features; else as the model does."""
+        """Encode the clips together. Raises: BadFile if a feature is not finite; any error of the model."""
         features = self._model.video.encode(np.stack([clip.frames for _, clip in batch]))
         if not np.isfinite(features.globals).all() or not np.isfinite(features.centers).all():
             raise BadFile("file.no-features")
@@ -92,9 +92,9 @@ class Batches:
         return [(open_file, clip, frames, centers) for (open_file, clip), frames, centers in each]
 
     def _try_model(self) -> None:
-        """After a failure, tell a file's from the model's: one that fails on plain grey, too, is of no use.
+        """Check whether the model works at all: encode a plain grey clip.
 
-        Raises: ModelError.
+        Raises: ModelError if that fails too; otherwise a file caused the failure.
         """
         info = self._model.info
         shape = (1, info.frame_format.frames, info.frame_format.size, info.frame_format.size, 3)

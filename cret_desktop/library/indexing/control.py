@@ -1,4 +1,4 @@
-"""How others steer indexing: what all runs wait for, and what concerns one run alone. Thread-safe."""
+"""Controls over indexing: conditions that all runs wait for, and the state of a single run. Thread-safe."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from cret_desktop.cancellation import CancelToken
 from cret_desktop.domain.records import Root
 
-BATTERY_SECONDS = 5.0  # between two looks at the computer's power
+BATTERY_SECONDS = 5.0  # between two checks of the power supply
 
 
 class Conditions:
-    """What every run waits for: a pause, queries that go first, mains power."""
+    """The conditions that every run waits for: no pause, no query under way, mains power."""
 
     def __init__(self, asks_battery: Callable[[], bool] = lambda: False) -> None:
         """`asks_battery` returns whether to wait for mains power."""
@@ -39,7 +39,7 @@ class Conditions:
 
     @contextmanager
     def giving_way(self) -> Iterator[None]:
-        """Start no new batch within the block: a query is being answered."""
+        """Start no new batch within the block, because a query is being answered."""
         self._quiet.clear()
         try:
             yield
@@ -48,16 +48,16 @@ class Conditions:
 
     @property
     def on_battery(self) -> bool:
-        """Whether indexing waits for mains power; asks the computer now and then."""
+        """Whether indexing waits for mains power; checks the power supply every `BATTERY_SECONDS`."""
         now = time.monotonic()
         if now - self._asked_battery > BATTERY_SECONDS:
             self._asked_battery, self._on_battery = now, self._asks_battery()
         return self._on_battery
 
     def wait_turn(self, token: CancelToken, tell: Callable[[], None]) -> None:
-        """Wait until no query is under way, indexing is not paused, and there is power; at once when cancelled.
+        """Wait until no query is under way, indexing is not paused and there is power. Return at once when cancelled.
 
-        `tell` is called when the wait for power begins and ends, since nothing else is reported meanwhile.
+        `tell` is called when the wait for power begins and ends, because nothing else is reported in between.
         """
         for event in (self._quiet, self._go):
             while not event.wait(0.1) and not token.cancelled:
@@ -73,7 +73,7 @@ class Conditions:
 
 
 class Control:
-    """One run's: its cancel token, the folder that goes first, and the places to rescan meanwhile."""
+    """The controls of one run: its cancel token, the folder to index first, and the places to rescan during the run."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Control:
         self.conditions = conditions or Conditions()
         self.token = token or CancelToken()
         self.take_looks = take_looks
-        self.first: str | None = None  # the folder whose files are taken before others
+        self.first: str | None = None  # files in this folder are taken before others
 
     @property
     def cancelled(self) -> bool:
@@ -95,7 +95,7 @@ class Control:
         self.token.cancel()
 
     def rest(self, seconds: float) -> None:
-        """Wait; at once when cancelled."""
+        """Sleep for `seconds`; return at once when cancelled."""
         self.token.wait(seconds)
 
     def wait_turn(self, tell: Callable[[], None]) -> None:

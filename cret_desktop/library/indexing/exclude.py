@@ -1,8 +1,8 @@
-"""Files and folders that a person does not want indexed, by patterns. Pure.
+"""Patterns of files and folders to exclude from indexing. Pure.
 
-A pattern without a slash is a file's or folder's name (`*.gif`, `Proxies`), one with a slash the path from the
-library's folder (`2019/Raw*`). `*`, `?` and `[…]` as shells have them; case does not count. What lies in a folder that
-is left out is left out with it.
+A pattern without a slash matches the name of a file or folder (`*.gif`, `Proxies`). A pattern with a slash matches the
+path relative to the library's folder (`2019/Raw*`). `*`, `?` and `[…]` work as in shells; case is ignored. Excluding a
+folder excludes its contents.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 
 def left_out(root: str, patterns: Sequence[str]) -> Callable[[str], bool]:
-    """-> whether a path (absolute, within `root`) is left out by its own name or by its place."""
+    """Return a function that returns whether a path (absolute, within `root`) is excluded by its name or its place."""
     cleaned = [pattern.strip().replace("\\", "/").rstrip("/").casefold() for pattern in patterns]
     names = _any_of([pattern for pattern in cleaned if "/" not in pattern])
     places = _any_of([pattern.lstrip("/") for pattern in cleaned if "/" in pattern])

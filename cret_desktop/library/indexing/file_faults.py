@@ -1,7 +1,7 @@
-"""What comes of one file is that file's: whatever looking at, reading, decoding or keeping it raises ends no run.
+"""Confines errors to the file that caused them: scanning, reading, decoding or storing one file never ends a run.
 
-What is of the library as a whole passes through: a full disk, a damaged catalog, a model or a decoder that does not
-work. This module never decides what becomes of a file; it only tells.
+Errors of the library as a whole pass through: a full disk, a damaged catalog, a broken model or decoder. This module
+reports a file's failure; the caller decides what to do about it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cret_desktop.messages import Message, render
 
 log = logging.getLogger(__name__)
 
-# Of this process and not of any file: each file would fail in its turn.
+# Errors of this process rather than of a file: every following file would fail too.
 _OF_THE_PROCESS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -30,9 +30,9 @@ def _of_a_file(reason: Message) -> Message:
 def faults_of(
     path: str, told: Callable[[Message], None], sentence: Callable[[Message], Message] = _of_a_file
 ) -> Iterator[None]:
-    """Where a file cannot be dealt with as stands within, give `told` a message about it, and go on after it.
+    """Catch the errors of one file in the block, pass `told` a message about them, and continue after the block.
 
-    `sentence` makes one of a reason; a BadFile has its own.
+    `sentence` turns a reason into that message; a BadFile has its own message.
     """
     try:
         yield
@@ -48,14 +48,14 @@ def faults_of(
 
 
 def note(level: int, text: str, path: str, reason: Message) -> None:
-    """Log a fault of a file that goes into no list. `text` has a place for the path, then one for the reason."""
+    """Log a file's fault that belongs in no list. `text` has a placeholder for the path, then one for the reason."""
     log.log(level, text, path, render(reason))
 
 
 def is_of_a_file(error: BaseException) -> bool:
-    """Whether an error that came while a file was dealt with is due to that file.
+    """Return whether an error raised while processing a file is due to that file.
 
-    Not only exceptions are: some libraries end a call with what is none (a panic of Rust's).
+    This includes errors that are not exceptions: some libraries raise a BaseException, such as a panic in Rust.
     """
     match error:
         case CretError():

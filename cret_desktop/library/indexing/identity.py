@@ -1,7 +1,7 @@
-"""What a scan means: which files are new, moved, copied, replaced, missing, away, or back again.
+"""Interprets a scan: which files are new, moved, copied, replaced, missing, away, or back again.
 
-`plan_changes` is pure: it compares what the catalog knows with what a scan saw, and says what must change. It opens no
-file and no catalog. `apply_scan` gathers its facts, plans, and has the plan applied, in one transaction of the store.
+`plan_changes` is pure: it compares the catalog's files with the scan's and returns the changes. It opens no file and no
+catalog. `apply_scan` gathers the facts, plans, and applies the plan in one transaction of the store.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def apply_scan(
     contents: Mapping[str, bytes] | None = None,
     unseen: Collection[str] = frozenset(),
 ) -> ScanResult:
-    """Bring a root's files to what a complete scan of it (or of the folder `within` it) saw, in one transaction.
+    """Update a root's files after a complete scan of it (or of the folder `within` it), in one transaction.
 
     `problems` are (path, reason) of entries that cannot be videos. `contents` holds the fingerprints of files that may
     be known under another path or by another time (`may_be_known`). `unseen` are files and folders that could not be
-    looked at: all in them is away, and nothing is missing. Nothing is done where the root was removed, or taken up into
-    another one, since the scan began: that one is scanned for itself. Raises: StorageError, LibraryDamaged.
+    read: everything in them is away, and nothing is missing. Nothing is done if the root was removed, or merged into
+    another one, since the scan began: the other root is scanned by itself. Raises: StorageError, LibraryDamaged.
     """
     contents = contents or {}
     with store.scanning(root, within) as scan:
@@ -64,12 +64,12 @@ def plan_changes(
     problems: Sequence[tuple[str, Message]] = (),
     unseen: Collection[str] = frozenset(),
 ) -> ScanPlan:
-    """Return what must change so that the catalog says what a scan saw.
+    """Return the changes that bring the catalog up to date with a scan.
 
-    `known` are the files of the scanned place by path, missing ones included; `seen` has each path once. `contents`
-    are fingerprints by path, of some of the files seen. `candidates` are files of the whole catalog that a file seen
-    may be the new place of, preferred ones first (`OpenScan.candidates`); at the paths `gone` nothing lies. `problems`
-    and `unseen`: as `apply_scan`.
+    `known` are the files of the scanned place by path, missing ones included; `seen` has each path once. `contents` are
+    fingerprints by path, of some of the files seen. `candidates` are files of the whole catalog that may have moved to
+    a path seen, preferred ones first (`OpenScan.candidates`); nothing exists at the paths `gone`. `problems` and
+    `unseen`: see `apply_scan`.
 
     No known file is dropped: each is kept, moved, replaced, moved over, a problem, away, or missing.
     """
@@ -78,7 +78,7 @@ def plan_changes(
     changed = [file for file in seen if file.path not in same]
     free = {file.path for file in changed if file.path in known}.union(gone)
     away = {path for path in known if path not in present and _lies_in(path, unseen)}
-    # What cannot be reached has not moved: a file that holds its content is a copy.
+    # An unreachable file has not moved: a file with its content is a copy.
     candidates = [
         row
         for row in candidates
@@ -92,7 +92,7 @@ def plan_changes(
     for file in seen:
         row, content = known.get(file.path), contents.get(file.path)
         if row is not None and row.id in moved_ids:
-            row = None  # what lay here has gone elsewhere
+            row = None  # the file at this path has moved elsewhere
         source = sources.get(file.path)
         if row is not None and file.path in same:
             plan.kept.append(Kept(row, file))
@@ -112,9 +112,10 @@ def plan_changes(
 
 
 def may_be_known(seen: Sequence[VideoFile], known: Mapping[str, FileRow], sizes: Collection[int]) -> list[VideoFile]:
-    """Return those of the files seen that are worth a fingerprint; `sizes` are those of files with one.
+    """Return the files seen that need a fingerprint; `sizes` are the sizes of files that have one.
 
-    They are not `known` as they are, or another file lay in their place; and a file of their size has a fingerprint.
+    These are files that are not `known` unchanged, or that another file replaced unnoticed; and a file of their size
+    has a fingerprint.
     """
     new = [file for file in seen if (row := known.get(file.path)) is None or not row.is_unchanged(file)]
     new += _replaced_unseen(seen, known)
@@ -122,9 +123,9 @@ def may_be_known(seen: Sequence[VideoFile], known: Mapping[str, FileRow], sizes:
 
 
 def _is_same(row: FileRow | None, file: VideoFile, content: bytes | None) -> bool:
-    """Return whether a known path holds what it held. Another time over the same content is no change.
+    """Return whether the file at a known path is unchanged. Another time over the same content is no change.
 
-    (Drives on FAT shift by an hour twice a year.)
+    (Times on FAT drives shift by an hour twice a year.)
     """
     if row is None:
         return False
@@ -139,10 +140,10 @@ def _find_sources(
     candidates: Iterable[FileRow],
     known: Mapping[str, FileRow],
 ) -> dict[str, FileRow]:
-    """Return the file that each path is the new place of, by the new path; each candidate moves once.
+    """Return the file that moved to each path, by the new path; each candidate moves once.
 
-    A candidate is one whose own path no longer holds it. It has moved where its content is seen. One without a
-    fingerprint was never indexed; its number in the file system stands for its content.
+    A candidate is a file that is no longer at its own path. It has moved if its content is seen elsewhere. A candidate
+    without a fingerprint was never indexed; its inode stands for its content.
     """
     by_content: dict[tuple[bytes, int], list[FileRow]] = {}
     by_number: dict[tuple[int, int, int, int], list[FileRow]] = {}
@@ -153,7 +154,7 @@ def _find_sources(
             by_number.setdefault((row.size, row.mtime_ns, row.device, row.inode), []).append(row)
     sources: dict[str, FileRow] = {}
     taken: set[int] = set()
-    # New names first: what lay under a known name that another file has taken went there, most likely.
+    # New names first: a file displaced from its known name most likely moved to a new one.
     for file in sorted(files, key=lambda file: file.path in known):
         content = contents.get(file.path)
         alike = by_content.get((content, file.size), []) if content is not None else []
@@ -167,7 +168,7 @@ def _find_sources(
 
 
 def _lies_in(path: str, places: Collection[str]) -> bool:
-    """Return whether a path is one of these places, or lies in one of them."""
+    """Return whether a path is one of these places or is inside one."""
     while path not in places:
         above = os.path.dirname(path)
         if above == path:
@@ -177,9 +178,9 @@ def _lies_in(path: str, places: Collection[str]) -> bool:
 
 
 def _replaced_unseen(seen: Sequence[VideoFile], known: Mapping[str, FileRow]) -> list[VideoFile]:
-    """Return the files in whose place another one lay by its number in the file system, though of their size and time.
+    """Return the files replaced by another of the same size and time, recognised by a changed inode.
 
-    Some file systems number their files anew each time they are mounted: then no file has the number that it had.
+    Some file systems renumber their files at each mount; then no file keeps its inode, and the device is ignored.
     """
     unchanged = [(file, row) for file in seen if (row := known.get(file.path)) is not None and row.is_unchanged(file)]
     lasting = {file.device for file, row in unchanged if (file.device, file.inode) == (row.device, row.inode)}

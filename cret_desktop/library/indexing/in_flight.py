@@ -1,4 +1,4 @@
-"""The files that are begun and not committed, and the order in which files are begun."""
+"""Files being processed (begun and not committed), and the order in which files are begun."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cret_desktop.media.scan import fingerprint
 from cret_desktop.messages import Message
 from cret_desktop.paths import is_inside
 
-FILES_IN_FLIGHT = 8  # files begun and not committed, at most: what a kill can cost to do again
+FILES_IN_FLIGHT = 8  # files begun and not committed, at most: the work that a kill can lose
 
 
 @dataclass(slots=True)
@@ -31,15 +31,15 @@ class OpenFile:
     info: VideoInfo | None = None
     clips: list[NewClip] = field(default_factory=list)
     decoded: FileDecoded | None = None
-    waiting: int = 0  # clips decoded, not yet encoded
-    failed: bool = False  # on the way: what its decoder still says of it is passed over
+    waiting: int = 0  # clips decoded but not encoded
+    failed: bool = False  # further events of its decoder are ignored
 
 
 class InFlight:
-    """Chooses the files to be begun, and knows those that are.
+    """Selects the files to begin, and keeps track of those in flight.
 
-    `index_as_copy` returns whether a file could be indexed by what is known of another of its content; `fail` records a
-    file that cannot be looked at; `flush` has files that are decoded committed.
+    `index_as_copy` indexes a file from another file with the same content and returns whether there was one; `fail`
+    records a file that cannot be read; `flush` encodes the waiting clips so that decoded files are committed.
     """
 
     def __init__(
@@ -57,23 +57,23 @@ class InFlight:
         self._flush = flush
         self._open: dict[str, OpenFile] = {}
         self._waiting: dict[int, VideoFile] = {}
-        self._fresh: dict[int, tuple[VideoFile, float]] = {}  # changed a moment ago, and when they were looked at
-        self._twins: dict[bytes, dict[int, VideoFile]] = {}  # files of a content that is under way already
+        self._fresh: dict[int, tuple[VideoFile, float]] = {}  # recently changed files, and when they were first checked
+        self._twins: dict[bytes, dict[int, VideoFile]] = {}  # files whose content is already in flight
 
     def get(self, path: str) -> OpenFile | None:
         return self._open.get(path)
 
     def close(self, open_file: OpenFile) -> None:
-        """A file is on its way no longer."""
+        """Remove a file that is no longer in flight."""
         self._open.pop(open_file.file.path, None)
 
     def take_twins(self) -> dict[int, VideoFile]:
-        """Return, once, the files that waited for a file of their content."""
+        """Return the files that waited for a file of the same content, and clear the list."""
         twins, self._twins = self._twins, {}
         return {i: file for same in twins.values() for i, file in same.items()}
 
     def begin(self, pending: dict[int, VideoFile]) -> Iterator[VideoFile]:
-        """Yield the files to be decoded; each is open from then on. Files that changed a moment ago come last."""
+        """Yield the files to decode; each is open from then on. Recently changed files come last."""
         self._waiting, self._fresh = dict(pending), {}
         control = self._run.control
         while (self._waiting or self._fresh) and not control.cancelled:
@@ -90,7 +90,7 @@ class InFlight:
                 self._flush()
                 control.rest(looked + self._looking.still_seconds - time.monotonic())
             if len(self._open) >= FILES_IN_FLIGHT:
-                self._flush()  # files that are decoded wait only for their batch
+                self._flush()  # decoded files wait only for their batch
             if self._is_to_be_decoded(file_id, file, looked):
                 self._run.report.tell(Phase.INDEXING, file.path)
                 yield file
@@ -99,11 +99,11 @@ class InFlight:
         return {open_file.fingerprint for open_file in self._open.values()}
 
     def _is_to_be_decoded(self, file_id: int, file: VideoFile, looked: float | None) -> bool:
-        """Look at a file whose turn has come; it is open then, or waits, is done as a copy, or has failed."""
+        """Return whether to decode a file now. If so it is open; else it waits, is done as a copy, or has failed."""
         unsettled = self._run.report.unsettled
         with faults_of(file.path, partial(self._fail, file_id, file)):
             try:
-                if has_changed(file) or file.path in self._open:  # the one before it under this name
+                if has_changed(file) or file.path in self._open:  # or another file of this name is in flight
                     unsettled[file.path] = None
                     return False
                 if looked is None and self._looking.is_fresh(file.path):
@@ -114,7 +114,7 @@ class InFlight:
                     return False
                 content = fingerprint(file.path)
             except FileNotFoundError:
-                unsettled[file.path] = None  # deleted or moved since it was seen, which the next look tells
+                unsettled[file.path] = None  # deleted or moved since the scan; the next scan detects which
                 return False
             if content in self._contents():
                 self._twins.setdefault(content, {})[file_id] = file
@@ -124,7 +124,7 @@ class InFlight:
         return False
 
     def _look_around(self) -> None:
-        """Take up what has changed in the library's folders since the run began."""
+        """Take in the changes to the library's folders since the run began."""
         for within, now in self._run.take_looks():
             for open_file in self._open.values():
                 now.pop(open_file.id, None)
@@ -133,7 +133,7 @@ class InFlight:
             self._twins.clear()
             for file_id, (file, _) in list(self._fresh.items()):
                 if now.get(file_id) == file:
-                    del now[file_id]  # its second look is still to come
+                    del now[file_id]  # its second check is still due
                 elif is_inside(file.path, within):
                     self._waiting[file_id] = self._fresh.pop(file_id)[0]
             before = [i for i, file in self._waiting.items() if is_inside(file.path, within)]

@@ -1,4 +1,4 @@
-"""Keeps the vector index and the thumbnails at what the catalog has just been made to say."""
+"""Keeps the vector index and the thumbnails in step with the catalog."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cret_desktop.library.ports import Store, VectorStore
 
 
 class IndexUpdates:
-    """`writing`: names of the thumbnails of files on their way, which the catalog does not know yet."""
+    """Applies changes to index and thumbnails. `writing`: thumbnails of files in flight, unknown to the catalog."""
 
     def __init__(self, store: Store, index: VectorStore, model: ModelInfo) -> None:
         self.writing: set[str] = set()
@@ -29,11 +29,11 @@ class IndexUpdates:
             self._index.remove(np.asarray(clips, np.int64))
 
     def drop_sprites(self, names: Iterable[str]) -> None:
-        # A file of the same content that is on its way has written its own by these names.
+        # A file in flight with the same content has written its own thumbnails by these names.
         self._blobs.remove(set(names) - self.writing)
 
     def take(self, result: ScanResult) -> None:
-        """Follow what a scan, or a copy, has changed."""
+        """Apply the changes of a scan or of a copy."""
         self.remove(result.dropped_clips)
         if result.restored_clips:
             self.add(result.restored_clips)

@@ -1,8 +1,7 @@
-"""Folder in, clips in the index: scan, difference, then stage after stage over all that waits.
+"""The indexing pipeline: scan the folders, find the changes, then run each stage over its waiting files.
 
-Unchanged files cost a stat. What is committed is never done again; a run that was killed goes on where it stopped.
-Never raises for one bad file, whatever comes of it (`file_faults`): that is a line in the failures list. This module
-knows `library.ports` only.
+An unchanged file costs one stat. Committed work is never repeated; a run resumes after a kill. A bad file never raises
+(`file_faults`): it becomes a line in the failures list. This module knows `library.ports` only.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from cret_desktop.library.keeping.budget import Budget
 from cret_desktop.library.ports import Decoder, Model, Store, VectorStore
 from cret_desktop.library_files import LibraryFiles
 
-STILL_SECONDS = 2.0  # without a change between two looks, after which a file is taken to be whole
+STILL_SECONDS = 2.0  # a file unchanged between two checks this far apart is taken to be whole
 
 
 class Indexer:
-    """Indexes roots of one library: scans them, then does each stage in the order of the stages' priorities."""
+    """Indexes roots of one library: scans them, then runs the stages in order of priority."""
 
     def __init__(
         self,
@@ -46,10 +45,10 @@ class Indexer:
         budget: Budget | None = None,
         more_stages: Sequence[Stage] = (),
     ) -> None:
-        """`leave_out`: patterns of what is not indexed (see `exclude`). `keeps_pace`: for the next runs.
+        """`leave_out`: patterns to exclude (see `exclude`). `keeps_pace`: whether to save the pace for later runs.
 
-        A file that changed less than `still_seconds` ago is looked at twice, that far apart, before it is taken.
-        `more_stages`: besides that of the pictures.
+        A file that changed less than `still_seconds` ago is checked twice, that far apart, before it is taken.
+        `more_stages` are run besides the picture stage.
         """
         updates = IndexUpdates(store, index, model.info)
         self._looking = Looking(store, updates, listener, leave_out, still_seconds, volumes)
@@ -63,14 +62,15 @@ class Indexer:
 
     @property
     def totals(self) -> IndexTotals:
-        """Of the last run, also when it raised."""
+        """The totals of the last run, also if it raised."""
         return self._report.totals()
 
     def run(self, roots: Sequence[Place], control: Control, only_new: bool = False) -> IndexTotals:
-        """Index what is new under each (root, folder within it). Decoder and model are touched only if there is work.
+        """Index new files under each (root, folder within it). Decoder and model are only opened if there is work.
 
-        `only_new`: leave what has been waiting since before.
-        Raises: StorageError (disk full, or the budget is used up; what is committed stays), ModelError.
+        `only_new`: skip files that were waiting before this run.
+
+        Raises: StorageError (disk full, or budget used up; committed work stays), ModelError.
         """
         report = self._report = RunReport(self._listener, control)
         before = {stage.name: self._waiting(stage) if only_new else set() for stage in self._stages}
@@ -84,7 +84,7 @@ class Indexer:
                 report.skipped, is_counted = report.skipped - len(waiting), True
             looked = self._do(stage, waiting, report, control) if waiting and not control.cancelled else []
             places += looked
-            # What has changed meanwhile waits for the stages that go first.
+            # Files that changed during this stage also wait for the stages before it.
             number = 0 if looked and number else number + 1
         return report.totals()
 
@@ -92,7 +92,7 @@ class Indexer:
         return set(due(self._store, stage, [(root, root.path) for root in self._store.catalog.roots()]))
 
     def _do(self, stage: Stage, waiting: dict[int, VideoFile], report: RunReport, control: Control) -> list[Place]:
-        """Do a stage for what waits for it; return the places that were looked at meanwhile."""
+        """Run a stage over its waiting files; return the places that were rescanned during it."""
         kept_as = stage.version if stage.name == PICTURES else f"{stage.name} {stage.version}"
         estimate = Estimate(read_pace(self._files, kept_as) if self._keeps_pace else None)
         run = StageRun(stage, waiting, self._store, self._looking, report, control, estimate)

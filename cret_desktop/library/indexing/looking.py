@@ -1,4 +1,4 @@
-"""Looks at the library's folders: finds the roots, scans them, and brings the catalog to what lies there now."""
+"""Scans the library's folders: locates the roots, scans them, and updates the catalog."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Place = tuple[Root, str]  # a root, and the folder within it
 
 
 class Looking:
-    """Scans places of one library. `leave_out`: patterns of what is not indexed (see `exclude`).
+    """Scans places of one library. `leave_out`: patterns to exclude (see `exclude`).
 
-    A file that changed less than `still_seconds` ago is looked at twice, that far apart, before it is taken.
+    A file that changed less than `still_seconds` ago is checked twice, that far apart, before it is taken.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Looking:
         self._shares: tuple[str, ...] = ()
 
     def look(self, places: Iterable[Place], report: RunReport, control: Control) -> list[Place]:
-        """Bring the catalog to what lies in these places now; return those that were looked through."""
+        """Update the catalog from the disk for these places; return the places that were scanned."""
         present = self._find_roots()
         seen: list[Place] = []
         for known, within in places:
@@ -72,13 +72,13 @@ class Looking:
         return seen
 
     def is_fresh(self, path: str) -> bool:
-        """Whether a file changed a moment ago, so that it is to be looked at twice. Raises: OSError."""
+        """Return whether a file changed recently and needs a second check. Raises: OSError."""
         if any(is_inside(path, share) for share in self._shares):
-            return self.still_seconds > 0  # by a clock that may not be ours
+            return self.still_seconds > 0  # its times come from another computer's clock
         return age(path) < self.still_seconds
 
     def _find_roots(self) -> dict[int, Root]:
-        """The roots that are there, by id, where they are now; the catalog learns which are not and which went."""
+        """Locate the roots and update the catalog's paths and offline flags; return the roots present, by id."""
         volumes = self._volumes()
         roots = [root for root in self._catalog.roots() if root.followed]
         self._shares = tuple(root.path for root in roots if volumes.is_network(root.path))
@@ -97,7 +97,7 @@ class Looking:
         return present
 
     def _place(self, root: Root, within: str) -> str:
-        """Where to look for a change in `within`: there, or in the nearest folder around it that is not left out."""
+        """Return the folder to scan for a change in `within`: it, or its nearest parent that is not excluded."""
         leaves_out = left_out(root.path, self._leave_out)
         place = root.path
         if is_inside(within, root.path):
@@ -109,7 +109,7 @@ class Looking:
         return place
 
     def _scan(self, root: Root, within: str, report: RunReport, control: Control) -> bool:
-        """Bring the catalog to what lies on the disk; False where the root has just gone."""
+        """Update the catalog from the disk. Return False if the root has just gone."""
         known = self._catalog.files(root.id, within)
         files: list[VideoFile] = []
         problems: list[tuple[str, Message]] = []
@@ -124,8 +124,8 @@ class Looking:
                 report.found += 1
                 report.tell(Phase.SCANNING, entry.path)
             if control.cancelled:
-                return True  # half a scan would make the rest look missing
-        if not _is_there(root):  # unplugged while it was looked at
+                return True  # half a scan would make the other files look missing
+        if not _is_there(root):  # unplugged during the scan
             self._catalog.set_offline(root.id, True)
             return False
         unseen |= unseen_volumes(known, {file.path for file in files})
@@ -141,7 +141,7 @@ class Looking:
         return True
 
     def _read_subtitles(self, root: Root, files: Sequence[VideoFile]) -> int:
-        """Bring the subtitle lines of these files to what lies beside them; return how many files' have changed."""
+        """Update the subtitle lines of these files from the subtitle files beside them; return how many changed."""
         now = subtitles.beside(file.path for file in files)
         changed = 0
         for path, (file_id, before) in self._texts.sidecars(root.id, [file.path for file in files]).items():
@@ -153,7 +153,7 @@ class Looking:
         return changed
 
     def _keep_subtitles(self, file_id: int, sidecars: Sequence[Sidecar]) -> None:
-        """One that cannot be read is in the failures list; its video is indexed all the same."""
+        """Store subtitle lines. A subtitle file that cannot be read is listed as failed; its video is still indexed."""
         reasons: dict[str, Message] = {}
         lines = []
         for sidecar in sidecars:
@@ -168,12 +168,12 @@ def _is_there(root: Root) -> bool:
         status = os.stat(root.path)
     except OSError:
         return False
-    # Not the inode: some shares and sticks number them anew as they like.
+    # Not the inode: some shares and sticks renumber them at will.
     return kept_number(status.st_dev) == root.device
 
 
 def _fingerprints(files: Iterable[VideoFile]) -> dict[str, bytes]:
-    """Of those that can be read; what is wrong with the others is told when their turn comes."""
+    """Return the fingerprints of the readable files by path; other files are reported when their turn comes."""
     found: dict[str, bytes] = {}
     for file in files:
         with faults_of(file.path, partial(note, logging.INFO, "%s: %s", file.path)):

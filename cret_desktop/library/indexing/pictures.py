@@ -1,4 +1,4 @@
-"""The picture stage: files are decoded into clips, clips are encoded, and each file is committed in one transaction."""
+"""The picture stage: decodes files into clips, encodes the clips, and commits each file in one transaction."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from cret_desktop.library.keeping.budget import Budget
 from cret_desktop.library.ports import Decoder, Model, Store
 from cret_desktop.messages import Message
 
-MEASURE_SECONDS = 10.0  # before indexing begins, for lengths; of what is left over they are read in its turn
+MEASURE_SECONDS = 10.0  # before indexing begins; the other lengths are read when each file's turn comes
 TELL_LENGTHS_SECONDS = 1.0
 _LATEST = 1e9  # seconds into a video, before or after its zero: thirty years
 _LAST_ORDINAL = 10**9  # of a clip or a shot
-_LARGEST = 10**12  # of any number in a header: no catalog believes a larger one; infinity and NaN are not below it
+_LARGEST = 10**12  # of any number in a header: the catalog stores no larger one; infinity and NaN fail the comparison
 
 
 @dataclass(frozen=True, slots=True)
 class PictureParts:
-    """What the picture stage works with."""
+    """The dependencies of the picture stage."""
 
     store: Store
     updates: IndexUpdates
@@ -59,7 +59,7 @@ class PictureParts:
 
 
 class PictureStage:
-    """Makes files searchable by what is seen in them. Its version is the model's fingerprint."""
+    """Makes files searchable by their pictures. Its version is the model's fingerprint."""
 
     name = PICTURES
     priority = 10
@@ -82,7 +82,7 @@ class PictureStage:
 
 
 class _Pictures:
-    """The pictures of one run."""
+    """The picture stage of one run."""
 
     def __init__(self, parts: PictureParts, run: StageRun, decoder: Decoder, model_id: int) -> None:
         self._parts = parts
@@ -107,21 +107,21 @@ class _Pictures:
                 self._run.wait_turn()
             else:
                 self._encode()
-            # What waited for a file of its own content is that one's copy now; or does its own, where that failed.
+            # A file that waited for its twin becomes a copy of it now, or is decoded itself if the twin failed.
             twins = self._in_flight.take_twins()
             pending = {} if self._run.control.cancelled else twins
 
     # --- lengths -------------------------------------------------------------------------------------------------
 
     def _measure(self, pending: dict[int, VideoFile]) -> None:
-        """Read the lengths of what waits, as far as there is time, for the estimate and for who looks at the files."""
+        """Read the lengths of waiting files within `MEASURE_SECONDS`, for the estimate and for the file list."""
         lengths = self._queue.lengths(list(pending))
         unknown = {file.path: file_id for file_id, file in pending.items() if file_id not in lengths}
         infos: dict[int, VideoInfo] = {}
         told = time.monotonic()
         self._run.report.tell(Phase.MEASURING, "", now=True)
         for event in self._decoder.probe([pending[file_id] for file_id in unknown.values()], MEASURE_SECONDS):
-            # What is wrong with a file is told when its turn comes.
+            # A file's fault is reported when its turn comes.
             with faults_of(event.file.path, partial(note, logging.INFO, "%s: %s", event.file.path)):
                 file_id = unknown[event.file.path]
                 infos[file_id] = _checked(event.info)
@@ -141,7 +141,7 @@ class _Pictures:
             self._run.report.listener(FilesMeasured(len(infos)))
             infos.clear()
 
-    # --- what the decoder says -----------------------------------------------------------------------------------
+    # --- decoder events ------------------------------------------------------------------------------------------
 
     def _take(self, event: DecodeEvent) -> None:
         open_file = self._in_flight.get(event.file.path)
@@ -178,7 +178,7 @@ class _Pictures:
                 with self._faults_of(open_file):
                     open_file.clips.append(self._store_sprite(open_file, clip, frames, centers))
                     open_file.waiting -= 1
-                    # The catalog keeps features in half their precision, the graph one vector.
+                    # The catalog keeps features at half precision, the graph one vector.
                     taken = len(clip.sprite.jpeg) + (frames.nbytes + centers.nbytes) // 2 + frames[0].nbytes
                     self._run.estimate.advance(open_file.id, clip.end - clip.start, taken)
                     written += taken
@@ -192,7 +192,7 @@ class _Pictures:
     def _store_sprite(
         self, open_file: OpenFile, clip: DecodedClip, frames: NDArray[np.float32], centers: NDArray[np.float32]
     ) -> NewClip:
-        """Write the clip's thumbnails: two levels of folders by content, named by content and time."""
+        """Write the clip's thumbnails, named by content and time, in two levels of folders by content."""
         content = open_file.fingerprint.hex()[:24]
         name = f"{content[:2]}/{content[2:4]}/{content}-{round(clip.start * 1000)}.jpg"
         self._parts.store.blobs.write(name, clip.sprite.jpeg)
@@ -202,7 +202,7 @@ class _Pictures:
             clip.sprite.poster, clip.times, frames, centers, zlib.crc32(clip.sprite.jpeg),
         )  # fmt: skip
 
-    # --- what comes of a file ------------------------------------------------------------------------------------
+    # --- results of a file ---------------------------------------------------------------------------------------
 
     def _commit_if_complete(self, open_file: OpenFile) -> None:
         if open_file.decoded is None or open_file.waiting:
@@ -217,7 +217,7 @@ class _Pictures:
             open_file.decoded.partial,
         )  # fmt: skip
         self._updates.remove(gone)
-        if clips and not ids:  # a look has taken the file off the catalog meanwhile
+        if clips and not ids:  # a scan has removed the file from the catalog meanwhile
             self._run.report.unsettled[open_file.file.path] = None
             self._updates.drop_sprites(stale)
             return
@@ -240,17 +240,17 @@ class _Pictures:
         self._run.settle(file_id, file)
 
     def _stands_still(self, file: VideoFile) -> bool:
-        """Return whether a file is unchanged since it was seen; have it looked at again otherwise."""
+        """Return whether a file is unchanged since the scan; mark it for a rescan otherwise."""
         try:
             if not has_changed(file):
                 return True
         except OSError:
-            return True  # gone or moved meanwhile: what was read of it is good
+            return True  # gone or moved meanwhile: the content read from it is still valid
         self._run.report.unsettled[file.path] = None
         return False
 
     def _faults_of(self, open_file: OpenFile) -> AbstractContextManager[None]:
-        """Around what is done with a file on its way. One that fails stays open until its decoder has ended."""
+        """Return the context for work on a file in flight. A failed file stays open until its decoder has ended."""
 
         def fail(reason: Message) -> None:
             open_file.failed = True
@@ -278,7 +278,7 @@ def _sprites(clips: Iterable[NewClip]) -> set[str]:
 
 
 def _checked(info: VideoInfo) -> VideoInfo:
-    """What a header tells, where the catalog can hold it and an estimate reckon with it. Raises: BadFile."""
+    """Return a header if the catalog can store it and an estimate can use it. Raises: BadFile."""
     numbers = (info.duration, info.width, info.height, info.frame_rate)
     if not all(isinstance(number, int | float) and abs(number) < _LARGEST for number in numbers):
         raise BadFile("file.bad-header")
@@ -288,7 +288,7 @@ def _checked(info: VideoInfo) -> VideoInfo:
 
 
 def _checked_clip(clip: DecodedClip) -> DecodedClip:
-    """A clip whose place in its video the catalog and the name of its thumbnails can hold. Raises: BadFile."""
+    """Return a clip if the catalog and the name of its thumbnails can hold its place in its video. Raises: BadFile."""
     whole = all(type(number) is int and 0 <= number <= _LAST_ORDINAL for number in (clip.ordinal, clip.shot))
     times = isinstance(clip.times, tuple) and (clip.start, clip.end, *clip.times)
     if not (whole and times and all(isinstance(time, int | float) and abs(time) <= _LATEST for time in times)):

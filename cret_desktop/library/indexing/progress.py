@@ -1,4 +1,4 @@
-"""What indexing says of itself while it runs and when it rests. Plain data, no behaviour."""
+"""Progress reports of indexing, and the totals of a run. Plain data, no behaviour."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """Where indexing stands, at most a few times a second. `remaining` is seconds, `space` bytes of the disk that
-    what waits will take up; None while it cannot be told.
+    """The progress of indexing, reported at most a few times a second.
 
-    While SCANNING, `files_total` is how many have been found so far.
+    `remaining` is in seconds, `space` in bytes that the waiting files will take up; both are None if unknown. While
+    SCANNING, `files_total` is the number of files found so far.
     """
 
     phase: Phase
@@ -31,7 +31,7 @@ class IndexProgress:
     clips_done: int
     video_seconds: float
     failed: int
-    rate: float  # seconds of video a second
+    rate: float  # seconds of video per second
     remaining: float | None
     current: str
     space: float | None = None
@@ -48,7 +48,7 @@ class FileIndexed:
 
 @dataclass(frozen=True, slots=True)
 class FolderScanned:
-    """A folder was looked through. `changed` counts files that are new, changed, moved, gone or back."""
+    """A folder was scanned. `changed` counts files that are new, changed, moved, gone or back."""
 
     path: str
     changed: int
@@ -56,14 +56,14 @@ class FolderScanned:
 
 @dataclass(frozen=True, slots=True)
 class FilesMeasured:
-    """What the headers of waiting files tell is known now, of so many."""
+    """The headers of `count` waiting files have been read."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class IndexTotals:
-    """What one run of indexing did. `files` were indexed in it; `skipped` were unchanged since an earlier run."""
+    """The totals of one run of indexing. `files` were indexed in it; `skipped` were unchanged since an earlier run."""
 
     files: int
     clips: int
@@ -74,7 +74,7 @@ class IndexTotals:
     frames_decoded: int
     cancelled: bool
     offline: tuple[str, ...] = ()
-    unsettled: tuple[str, ...] = ()  # files that changed, or went, while they were to be taken: to be looked at again
+    unsettled: tuple[str, ...] = ()  # files that changed or went before they were indexed, to be rescanned
 
 
 Listener = Callable[[IndexProgress | FileIndexed | FolderScanned | FilesMeasured], None]

@@ -1,4 +1,4 @@
-"""What one run of indexing has done so far: its counters, the progress it reports, and its totals."""
+"""The state of one run of indexing: its counters, the progress it reports, and its totals."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ class RunReport:
         self.files = self.clips = self.failed = self.seen = self.skipped = self.frames = self.found = 0
         self.seconds = 0.0
         self.offline: list[str] = []
-        self.unsettled: dict[str, None] = {}  # paths to be looked at again; in order, each once
+        self.unsettled: dict[str, None] = {}  # paths to be rescanned; in order, each once
         self.total = 0  # files of the stage under way
         self._control = control
         self._started = time.monotonic()
         self._told = 0.0
-        self._others = 0  # files done in stages other than the one of the counters
+        self._others = 0  # files done in stages other than the picture stage
         self._before = 0  # files done before the stage under way
         self._estimate = Estimate(None)
         self._work_started = self._started
-        self._idle = 0.0  # seconds of the stage's time in which others went first, or nobody wanted it
+        self._idle = 0.0  # seconds of the stage's time spent waiting, paused or loading the model
 
     # --- the stage under way -----------------------------------------------------------------------------------
 
     def begin_stage(self, total: int, estimate: Estimate, is_first: bool) -> None:
-        """Count the files of a stage from here on; `is_first`: with those that failed in the scan."""
+        """Start counting the files of a stage; `is_first`: include those that failed in the scan."""
         self.total = total
         self._estimate = estimate
         self._before = 0 if is_first else self.files + self.failed + self._others
 
     def begin_work(self) -> None:
-        """Count the seconds of a stage's work from here on."""
+        """Start counting the seconds of a stage's work."""
         self._work_started, self._idle = time.monotonic(), 0.0
 
     def idle(self, seconds: float) -> None:
-        """Leave seconds out of those that were worked."""
+        """Exclude seconds from the working time."""
         self._idle += seconds
 
     def worked(self) -> float:
         return time.monotonic() - self._work_started - self._idle
 
     def end_file(self) -> None:
-        """Count a file that a stage is done with which makes nothing searchable by itself."""
+        """Count a finished file of a stage that makes nothing searchable by itself."""
         self._others += 1
 
-    # --- telling -------------------------------------------------------------------------------------------------
+    # --- reporting -----------------------------------------------------------------------------------------------
 
     def tell(self, phase: Phase, current: str, now: bool = False) -> None:
-        """Report progress; `now`: also where the last report was a moment ago."""
+        """Report progress, at most every `PROGRESS_SECONDS`; `now` reports at once."""
         moment = time.monotonic()
         if not now and moment - self._told < PROGRESS_SECONDS:
             return

@@ -1,6 +1,6 @@
-"""Whether a file is whole: what is still being copied, downloaded or recorded is not taken.
+"""Detects files that are still being copied, downloaded or recorded, so that only whole files are indexed.
 
-Asks the system for sizes and times, and on Linux whether somebody has the file open for writing. Reads no content.
+Asks the system for sizes and times, and on Linux whether the file is open for writing. Reads no content.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import time
 from cret_desktop.domain.clips import VideoFile
 from cret_desktop.media.scan import video_file
 
-HELD_SECONDS = 600.0  # without a change, after which a file that is open for writing is taken all the same
+HELD_SECONDS = 600.0  # without a change, after which a file that is open for writing is taken anyway
 
 
 def has_changed(file: VideoFile) -> bool:
-    """Whether a file is another one than was seen. Raises: OSError."""
+    """Return whether a file changed since the scan. Raises: OSError."""
     now = video_file(file.path)
     return (now.size, now.mtime_ns) != (file.size, file.mtime_ns)
 
 
 def age(path: str) -> float:
-    """Seconds since a file's content or name changed; copies keep their source's time, but not of the change of it.
+    """Return the seconds since a file's content or name changed. Copies keep their source's mtime, but not its ctime.
 
-    A time that is still to come, of another clock than ours, tells nothing: 0. Raises: OSError.
+    A time in the future, from another clock, counts as 0. Raises: OSError.
     """
     status = os.stat(path)
     return max(0.0, time.time() - max(status.st_mtime, status.st_ctime))
 
 
 def is_being_written(path: str) -> bool:
-    """Whether somebody has a file open for writing and has written a while ago at most, as far as it can be told.
+    """Return whether a file is open for writing and was written to within `HELD_SECONDS`, if that can be detected.
 
-    A recorder may pause for longer than two looks are apart, and a copy over a slow line. It cannot be told of other
-    people's files, on shares, and on other systems than Linux. Raises: OSError.
+    A recorder, or a copy over a slow line, may pause for longer than the interval between two checks. Detection does
+    not work for other people's files, on shares, and on systems other than Linux. Raises: OSError.
     """
     if sys.platform != "linux" or age(path) > HELD_SECONDS:
         return False
@@ -44,8 +44,8 @@ def is_being_written(path: str) -> bool:
 
     with open(path, "rb") as handle:
         try:
-            # The kernel grants a lease for reading while nobody writes. Whoever opens the file before it is given back
-            # waits that long, and we are sent a signal: by default one that ends the process, here one that does not.
+            # The kernel grants a read lease only while nobody writes. A process that opens the file before the lease is
+            # returned waits until then, and we get a signal: the default one ends the process, SIGURG does not.
             fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)

@@ -1,6 +1,6 @@
-"""What a stage of indexing is, and what it is given: the files that wait for it, and where to record what came of them.
+"""The interface of an indexing stage, and its run: the waiting files, and methods to record their results.
 
-A stage makes one kind of evidence of every file: its pictures, what is said in it. Stages know nothing of each other.
+A stage makes one kind of evidence of every file: its pictures, its speech. Stages know nothing of each other.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _LONGEST_REASON = 500  # characters
 class Stage(Protocol):
     """One stage of indexing.
 
-    `name`: what its rows are kept under. `version`: what does it; files that another version did are done again.
-    `priority`: the lowest is done first, over the whole library, before the next stage begins.
+    `name` is the key of its rows. `version` identifies its method; files done by another version are done again. The
+    stage with the lowest `priority` runs first, over the whole library, before the next stage begins.
     """
 
     @property
@@ -41,10 +41,10 @@ class Stage(Protocol):
     def priority(self) -> int: ...
 
     def work(self, run: StageRun) -> None:
-        """Do the stage for the files of `run`, until they are done or the run is cancelled.
+        """Process the files of `run`, until they are done or the run is cancelled.
 
-        Bad files are recorded as failed, never raised. A stage keeps what it made of a file before it records the file
-        as done; after a kill between the two it does the file again. Raises: StorageError, ModelError.
+        Bad files are recorded as failed, never raised. A stage stores its result for a file before it records the file
+        as done; after a kill between the two it repeats the file. Raises: StorageError, ModelError.
         """
         ...
 
@@ -60,17 +60,17 @@ class StageRun:
         self.report = report
         self.control = control
         self.estimate = estimate
-        self.looked: list[Place] = []  # places that were looked at since the stage began
+        self.looked: list[Place] = []  # places rescanned since the stage began
         self._stage = stage
         self._store = store
         self._looking = looking
 
-    # --- which file is next --------------------------------------------------------------------------------------
+    # --- the order of files --------------------------------------------------------------------------------------
 
     def files(self) -> Iterator[tuple[int, VideoFile]]:
-        """Yield the files to be worked on, one by one, with their ids; wait where others go first.
+        """Yield the files to process, one by one, with their ids; wait while others have priority.
 
-        Ends early where a folder has changed: stages that go first may have something to do again.
+        Ends early if a folder has changed, because earlier stages may have new work.
         """
         self.add_to_estimate(self.waiting)
         self.report.begin_work()
@@ -84,18 +84,18 @@ class StageRun:
             yield file_id, file
 
     def next_of(self, waiting: Mapping[int, VideoFile]) -> int:
-        """Return the first of the files that wait, of the folder that goes first if it has any."""
+        """Return the first waiting file, from the folder with priority if it has any."""
         first = self.control.first
         if first is not None:
             prefix = first.rstrip(os.sep) + os.sep
             for file_id, file in waiting.items():
                 if file.path == first or file.path.startswith(prefix):
                     return file_id
-            self.control.first = None  # all of it is done
+            self.control.first = None  # the folder is finished
         return next(iter(waiting))
 
     def take_looks(self) -> Iterator[tuple[str, dict[int, VideoFile]]]:
-        """Scan the places that changed since the run began; yield each with what waits for the stage there."""
+        """Scan the places that changed since the run began; yield each with its files that wait for the stage."""
         for root, within in self.control.take_looks():
             seen = self._looking.look([(root, within)], self.report, self.control)
             self.looked += seen
@@ -107,14 +107,14 @@ class StageRun:
         self.control.wait_turn(lambda: self.report.tell(Phase.INDEXING, "", now=True))
         self.report.idle(time.monotonic() - began)
 
-    # --- what came of a file -------------------------------------------------------------------------------------
+    # --- results -------------------------------------------------------------------------------------------------
 
     def faults_of(self, file_id: int, file: VideoFile) -> AbstractContextManager[None]:
-        """Around all that is done with one file: what it raises is that file's failure."""
+        """Return the context for work on one file: errors in it are recorded as the file's failure."""
         return faults_of(file.path, partial(self.failed, file_id, file))
 
     def done(self, file_id: int, file: VideoFile, reason: Message | None = None) -> None:
-        """Record that the stage is done for a file; `reason`: what is missing all the same."""
+        """Record that the stage is done for a file; `reason` says what is missing from the result."""
         if self._store.stages.finish(self._stage.name, self._stage.version, file_id, reason):
             self.report.end_file()
         self.settle(file_id, file)
@@ -132,7 +132,7 @@ class StageRun:
         self.settle(file_id, file)
 
     def settle(self, file_id: int, file: VideoFile) -> None:
-        """Leave a file that waits no longer out of the estimate."""
+        """Remove a file that is no longer waiting from the estimate."""
         self.estimate.drop(file_id)
         self.report.tell(Phase.INDEXING, file.path)
 
@@ -143,12 +143,12 @@ class StageRun:
 
 
 def bounded(reason: Message) -> Message:
-    """Return a reason that can be kept and shown: a decoder's words may be of the file's making."""
+    """Return a reason that is short and safe to display: a decoder's message may contain text from the file."""
     return reason.mapped(lambda text: visible(text[:_LONGEST_REASON]))
 
 
 def due(store: Store, stage: Stage, places: Sequence[Place]) -> dict[int, VideoFile]:
-    """Return what waits for a stage in these places, by id."""
+    """Return the files that wait for a stage in these places, by id."""
     found: dict[int, VideoFile] = {}
     for root, within in places:
         found.update(store.stages.due(stage.name, stage.version, root.id, within))

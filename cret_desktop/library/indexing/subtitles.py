@@ -1,6 +1,6 @@
-"""Subtitle files beside a video (`name.srt`, `name.en.vtt`), read into timed lines for the full-text index.
+"""Reads subtitle files beside a video (`name.srt`, `name.en.vtt`) into timed lines for the full-text index.
 
-Lenient, since such files come from everywhere: what is no cue is passed over. Never writes, never reads beyond a bound.
+Lenient, because such files come from many sources: text outside cues is skipped. Never writes; every read is bounded.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from cret_desktop.library.indexing.file_faults import faults_of, note
 from cret_desktop.media.scan import kept_time
 from cret_desktop.messages import Message
 
-LARGEST = 8_000_000  # bytes; the subtitles of the longest film are a tenth of that
+LARGEST = 8_000_000  # bytes; the subtitles of the longest film take a tenth of that
 LONGEST_LINE = 500  # characters
 SUFFIXES = (".srt", ".vtt")
-# After the video's own name: a language, and what kind of subtitles they are.
+# Follows the video's own name: a language, and the kind of subtitles.
 _MARKS = re.compile(r"(\.[A-Za-z]{2,3}([-_][A-Za-z]{2,4})?)?(\.(forced|sdh|cc|default))?", re.IGNORECASE)
 _TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
 _MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
-# A character by a number that is none's. Python refuses to read the largest of them.
+# A numeric reference to a character that does not exist. Python refuses to read the largest of them.
 _NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]+")
 
 
 def beside(videos: Iterable[str]) -> dict[str, set[Sidecar]]:
-    """The subtitle files of videos (absolute paths), as they are now; videos without any are left out."""
+    """Return the subtitle files that exist beside videos (absolute paths); videos without any are left out."""
     folders: dict[str, dict[str, str]] = {}
     for video in videos:
         folder, name = os.path.split(video)
@@ -50,7 +50,7 @@ def beside(videos: Iterable[str]) -> dict[str, set[Sidecar]]:
 
 
 def read(sidecar: Sidecar, told: Callable[[Message], None]) -> list[Line]:
-    """The lines of a subtitle file. Where it cannot be read there are none, and `told` is given the reason."""
+    """Return the lines of a subtitle file. If it cannot be read, return none and pass the reason to `told`."""
     lines: list[Line] = []
     name = visible(os.path.basename(sidecar.path))
     with faults_of(sidecar.path, told, lambda reason: Message("file.subtitles-unreadable", name=name, reason=reason)):
@@ -58,13 +58,13 @@ def read(sidecar: Sidecar, told: Callable[[Message], None]) -> list[Line]:
             raise BadFile(
                 "file.subtitles-unreadable", name=name, reason=Message("file.too-many-bytes", size=sidecar.size)
             )
-        if sidecar.size:  # a file of the kernel, as /proc/kmsg, is empty and has no end
+        if sidecar.size:  # a file of the kernel, such as /proc/kmsg, has size 0 and no end
             lines += parse(_decoded(_content(sidecar.path)))
     return lines
 
 
 def _content(path: str) -> bytes:
-    # Not waiting: the file may have given way to a pipe since it was seen.
+    # Non-blocking: a pipe may have replaced the file since the scan.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as handle:
         if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
             raise Unusable(Message("reason.not-regular"))
@@ -72,7 +72,7 @@ def _content(path: str) -> bytes:
 
 
 def parse(text: str) -> list[Line]:
-    """SubRip or WebVTT: a line of times, then lines of words up to an empty one."""
+    """Return the lines of SubRip or WebVTT: a line of times, then lines of text up to an empty one."""
     lines: list[Line] = []
     times: tuple[float, float] | None = None
     words: list[str] = []
@@ -102,7 +102,7 @@ def _seconds(parts: tuple[str | None, ...]) -> float:
 
 def _listed(folder: str) -> list[tuple[str, Sidecar]]:
     found = []
-    # Where a folder cannot be listed the scan has told of it already; the videos are indexed all the same.
+    # The scan has already reported a folder that cannot be listed; its videos are still indexed.
     with (
         faults_of(folder, partial(note, logging.INFO, "No subtitles were looked for in %s: %s", folder)),
         os.scandir(folder) as f,
@@ -117,7 +117,7 @@ def _listed(folder: str) -> list[tuple[str, Sidecar]]:
 
 
 def _owners(stem: str) -> Iterator[str]:
-    """The names that the video of a subtitle file may have: "Film.en.forced" -> itself, "Film.en", "Film"."""
+    """Yield the possible names of a subtitle file's video: "Film.en.forced" -> itself, "Film.en", "Film"."""
     yield stem
     for dots in (1, 2):
         name = stem.rsplit(".", dots)[0]
@@ -126,7 +126,7 @@ def _owners(stem: str) -> Iterator[str]:
 
 
 def _decoded(content: bytes) -> str:
-    """UTF-8, UTF-16 where a mark says so, else Latin-1, which any bytes are."""
+    """Decode as UTF-8, as UTF-16 if it has a byte order mark, else as Latin-1, which accepts any bytes."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", "replace")
     try:

@@ -1,8 +1,8 @@
-"""Where the library's folders are: which volume they lie on, whether they are there, and where they went.
+"""Locates the library's folders: the volume of each, whether it is present, and where it moved.
 
-Volumes are known by the identity of their file system or share, never by a drive's letter or a mount point: another
-stick under the same letter is not ours, ours under another letter is. In doubt a folder is *not there*, which loses
-nothing. Reads names and `stat`; never writes, and leaves no marker on anybody's drive.
+Volumes are identified by their file system or share, never by a drive letter or mount point: another stick under the
+same letter is not ours, ours under another letter is. In doubt a folder is *not there*, which loses nothing. Reads
+names and `stat`; never writes, and leaves no marker on any drive.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ NETWORK_FILE_SYSTEMS = frozenset(
     "9p afpfs afs ceph cifs davfs fuse.rclone fuse.sshfs fuse.glusterfs glusterfs ncpfs nfs nfs4 smb smb3 smbfs"
     " webdav".split()
 )
-HALF = 0.5  # of a folder's files, by name and size: another folder that has them is the same one, moved
+HALF = 0.5  # of a folder's files, by name and size: another folder with that many of them is the same one, moved
 _LOOKED_AT = 200  # files, evenly spread, by which a folder is recognised
 _BY_UUID = Path("/dev/disk/by-uuid")
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A file system in the system's tree. `volume` is '' where nothing about it outlasts the next start."""
+    """A mounted file system. `volume` is '' if it has no identity that outlasts a reboot."""
 
     point: str
     volume: str
@@ -41,13 +41,13 @@ class Mount:
 
 
 def mounts() -> list[Mount]:
-    """Every file system that is mounted now."""
+    """Return all file systems that are mounted now."""
     uuids = {os.path.realpath(link): link.name for link in _BY_UUID.glob("*")}
     found = []
     for part in psutil.disk_partitions(all=True):
         network = part.fstype.lower() in NETWORK_FILE_SYSTEMS or "remote" in part.opts.split(",")
         if network:
-            volume = "" if sys.platform == "win32" else part.device  # there it is the letter, here server and share
+            volume = "" if sys.platform == "win32" else part.device  # a letter on Windows, else server and share
         else:
             volume = uuids.get(os.path.realpath(part.device), "") or _identity(part.mountpoint)
         found.append(Mount(part.mountpoint, volume, network))
@@ -55,7 +55,7 @@ def mounts() -> list[Mount]:
 
 
 def _identity(mount_point: str) -> str:
-    """A local volume's identity where it is not found under /dev/disk; '' where it cannot be told."""
+    """Return a local volume's identity if it is not listed under /dev/disk; '' if unknown."""
     if sys.platform == "win32":
         import ctypes
 
@@ -71,10 +71,10 @@ def _identity(mount_point: str) -> str:
 
 
 class Volumes:
-    """One look at the mounted file systems, and what follows from it for the library's roots."""
+    """A snapshot of the mounted file systems, which locates the library's roots."""
 
     def __init__(self, read: Callable[[], Sequence[Mount]] = mounts) -> None:
-        # The innermost mount point that holds a path is the one it lies on.
+        # A path is on the innermost mount point that contains it.
         self._mounts = sorted(read(), key=lambda mount: len(mount.point), reverse=True)
 
     def is_network(self, path: str) -> bool:
@@ -84,7 +84,7 @@ class Volumes:
         return mount is not None and mount.network
 
     def placed(self, root: Root, path: str | None = None) -> Root | None:
-        """The root as it lies at its path (or another one) now; None where nothing is there."""
+        """Return the root with the identity of its path (or of another path) now; None if nothing exists there."""
         path = root.path if path is None else path
         try:
             status = os.stat(path)
@@ -97,11 +97,11 @@ class Volumes:
         return replace(root, path=path, offline=False, volume=volume, within=within, device=device, inode=inode)
 
     def find(self, root: Root, files: Callable[[], Mapping[str, FileRow]], others: Sequence[Root] = ()) -> Root | None:
-        """The root where it is now: at its path, or where its volume or the folder itself went; None: not there.
+        """Return the root at its current place: its path, or where its volume or folder moved; None if not found.
 
-        `files` reads its files, where they are needed. The very folder is believed, and another one on the same
-        device unless it is empty; else the place must hold a file that is known, and half of them where it is another
-        path of the same volume or another volume. Places of `others` are not taken.
+        `files` reads the root's files, only when needed. The same folder is accepted at once, and another one on the
+        same device unless it is empty. Any other folder at the root's path must hold a known file. A folder at another
+        path, or on another volume, must hold half of them. Places of `others` are not taken.
         """
         here = self.placed(root)
         if here is not None and _is_same_folder(root, here):
@@ -129,18 +129,18 @@ class Volumes:
         return None
 
     def volume_of(self, path: str) -> str:
-        """The identity of the volume that a path lies on; '' where it has none that is known."""
+        """Return the identity of the volume that a path is on; '' if it has no known one."""
         mount = self._mount_of(path)
         return mount.volume if mount is not None else ""
 
     def _mount_of(self, path: str) -> Mount | None:
         if names_another_computer(path):
-            return None  # no drive of this one; to follow its links would be to ask the other
+            return None  # not on a drive of this computer; resolving its links would query the other
         real = os.path.realpath(path)
         return next((mount for mount in self._mounts if is_inside(real, mount.point)), None)
 
     def _other_places(self, root: Root) -> Iterator[str]:
-        """Where the root may have gone: its volume under another mount point, or itself under another name."""
+        """Yield possible places of a moved root: its volume at another mount point, its folder under another name."""
         if root.volume:
             for mount in self._mounts:
                 if mount.volume == root.volume:
@@ -152,13 +152,13 @@ class Volumes:
                 with os.scandir(os.path.dirname(root.path)) as listing:
                     yield from [entry.path for entry in listing if entry.inode() == root.inode]
             except OSError:
-                return  # the folder around it is gone too
+                return  # the parent folder is gone too
 
 
 def add_root(catalog: Catalog, path: str, volumes: Volumes) -> Root:
-    """Make a place part of the library, known by where it lies now; returns the root that covers it.
+    """Add a place to the library, identified by its current location; return the root that covers it.
 
-    Roots on the same volume are found first where they are now: the new one may lie around them, or within.
+    Roots on the same volume are located first: the new one may contain one of them, or be inside it.
     """
     volume, roots = volumes.volume_of(path), catalog.roots()
     for known in roots:
@@ -175,9 +175,9 @@ def add_root(catalog: Catalog, path: str, volumes: Volumes) -> Root:
 
 
 def unseen_volumes(known: Mapping[str, FileRow], seen: set[str]) -> set[str]:
-    """Files not seen in a scan because the volume they lie on, mounted within the root, is not there.
+    """Return files missing from a scan because their volume, mounted within the root, is not present.
 
-    So it is when no file of their device was seen, and the nearest folder on their way is on another device.
+    That is the case if no file on their device was seen, and their nearest existing folder is on another device.
     """
     devices = {row.device for path, row in known.items() if path in seen}
     device_of: dict[str, int] = {}
@@ -194,7 +194,7 @@ def unseen_volumes(known: Mapping[str, FileRow], seen: set[str]) -> set[str]:
 
 
 def _is_same_folder(root: Root, here: Root) -> bool:
-    """Whether what lies at the root's path is what lay there. Device numbers change from start to start."""
+    """Return whether the folder at the root's path is the recorded one. Device numbers change from boot to boot."""
     if not root.inode or root.inode != here.inode:
         return False
     return root.volume == here.volume if root.volume and here.volume else root.device == here.device
@@ -204,11 +204,11 @@ def _is_empty(path: str) -> bool:
     try:
         return os.path.isdir(path) and not os.listdir(path)
     except OSError:
-        return True  # what cannot be listed shows nothing
+        return True  # a folder that cannot be listed counts as empty
 
 
 def _share_of(before: str, now: str, known: Sequence[FileRow]) -> float:
-    """Which part of a sample of the files known below `before` is found below `now`, by name and size."""
+    """Return the share of a sample of the files known below `before` that exists below `now`, by name and size."""
     sample = known[:: -(-len(known) // _LOOKED_AT)] if known else []
     found = 0
     for row in sample:

@@ -1,9 +1,9 @@
-"""Tells when the library's folders should be looked at again. Only ever a hint: what the scan then finds decides.
+"""Signals when the library's folders need rescanning. A signal is only a hint: the scan decides what changed.
 
-Where the system tells of changes (watchdog), they are gathered until they have been quiet for a moment; a storm of
-them becomes one look. Where it does not (network shares, watches used up, an observer that died), folders are looked
-at every minute, less often where nothing changes. Drives that come and go and a computer that wakes are noticed by the
-way. Never reads a video, the catalog or the index.
+File system events (watchdog) are collected until none has come for a moment; a storm of them becomes one scan. Without
+events (network shares, watches used up, an observer that died), folders are polled every minute, less often if nothing
+changes. The watcher also notices drives that come and go, and a computer that wakes up. It never reads a video, the
+catalog or the index.
 """
 
 from __future__ import annotations
@@ -41,30 +41,30 @@ from cret_desktop.paths import is_inside
 
 log = logging.getLogger(__name__)
 
-# Reading a file must not look like a change of it: without these classes inotify is not asked for opened files at all.
+# Reading a file must not look like a change: without these classes inotify does not report opened files at all.
 _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent, DirDeletedEvent, DirMovedEvent,
     FileCreatedEvent, FileDeletedEvent, FileMovedEvent, FileClosedEvent,
 ]  # fmt: skip
 if os.name == "nt" or os.uname().sysname == "Darwin":
-    _EVENTS.append(FileModifiedEvent)  # no system but Linux tells that a file was closed after writing
+    _EVENTS.append(FileModifiedEvent)  # only Linux reports that a file was closed after writing
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long things take, in seconds; tests are more impatient than people."""
+    """Delays and intervals in seconds; tests use shorter ones."""
 
-    quiet: float = 1.0  # without another event, before a folder is looked at
+    quiet: float = 1.0  # without another event, before a folder is scanned
     longest: float = 15.0  # from the first event, however many follow
-    tick: float = 2.0  # between two looks at drives, observers and the clock
-    poll: float = 60.0  # between two looks at a folder that is not told of, to begin with
+    tick: float = 2.0  # between two checks of drives, observers and the clock
+    poll: float = 60.0  # between two scans of a folder without events, initially
     poll_longest: float = 1800.0
-    woken: float = 30.0  # by which the clock is ahead of the last tick when the computer has slept
+    woken: float = 30.0  # a clock this far ahead of the last tick means that the computer has slept
 
 
 @dataclass(slots=True)
 class _Burst:
-    """Events of one root that have not led to a look yet."""
+    """Events of one root that have not led to a scan yet."""
 
     first: float
     last: float
@@ -73,10 +73,10 @@ class _Burst:
 
 
 class Agenda:
-    """Which places are to be looked at, and when. Pure: the time is handed in; not thread-safe."""
+    """The places to scan, and when. Pure: the time is a parameter; not thread-safe."""
 
-    LARGEST_SET = 16  # folders of one root; more are the root
-    STORM = 4000  # events; the kernel keeps 16,384 and drops what comes then, whatever folder it is of
+    LARGEST_SET = 16  # folders of one root; more count as the whole root
+    STORM = 4000  # events; the kernel queues 16,384 and drops any that follow, whichever folder they concern
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
@@ -84,7 +84,7 @@ class Agenda:
         self._later: dict[tuple[str, str], float] = {}
 
     def note(self, root: str, folder: str | None, now: float) -> bool:
-        """Something happened in a folder of a root; None: what is of no interest in itself. True for the first."""
+        """Record an event in a folder of a root, None if it needs no scan. Return whether it is the first."""
         burst = self._bursts.get(root)
         first = burst is None
         if burst is None:
@@ -98,7 +98,7 @@ class Agenda:
         return first
 
     def later(self, root: str, folder: str, when: float) -> None:
-        """Look at a folder at a time, or before."""
+        """Schedule a scan of a folder at `when` or earlier."""
         self._later[root, folder] = min(when, self._later.get((root, folder), when))
 
     def forget(self, roots: Iterable[str]) -> None:
@@ -107,13 +107,14 @@ class Agenda:
             self._later = {place: when for place, when in self._later.items() if place[0] != root}
 
     def due(self, now: float) -> list[tuple[str, str]]:
-        """Takes what is due: (root, folder), no folder inside another one of them."""
+        """Remove and return the due places as (root, folder); no folder is inside another."""
         places: set[tuple[str, str]] = set()
         for root, burst in list(self._bursts.items()):
             if now >= self._when(burst):
                 del self._bursts[root]
                 if burst.events > self.STORM:
-                    # Events may have been lost, and with them the watches of new folders: all of it, and once more.
+                    # Events may be lost, and with them the watches of new folders: scan the whole root, and again
+                    # later.
                     places.add((root, root))
                     self.later(root, root, now + self._pace.longest)
                 else:
@@ -137,26 +138,26 @@ class Agenda:
 
 
 class Native(Protocol):
-    """The system's own telling of changes, as far as the watcher needs it."""
+    """The operating system's file system events, as far as the watcher needs them."""
 
     def watch(self, root: str, tell: Callable[[str | None], None]) -> None:
         """Call `tell` with every folder below a root in which something changes, and with None for other events.
 
-        Raises: OSError where it cannot.
+        Raises: OSError if the root cannot be watched.
         """
         ...
 
     def unwatch(self, root: str) -> None: ...
 
     def check(self, root: str) -> None:
-        """Raises: OSError where changes of a root are no longer told, or not all of them."""
+        """Check that a root is still watched. Raises: OSError if some or all of its events are no longer delivered."""
         ...
 
     def close(self) -> None: ...
 
 
 class Watchdog:
-    """`Native` by watchdog: inotify, FSEvents or ReadDirectoryChanges; one observer a root, so that one falls alone."""
+    """`Native` by watchdog: inotify, FSEvents, ReadDirectoryChanges. One observer a root, so that each fails alone."""
 
     def __init__(self) -> None:
         self._observers: dict[str, tuple[BaseObserver, _Handler]] = {}
@@ -191,11 +192,11 @@ class Watchdog:
 
 
 class _Handler(FileSystemEventHandler):
-    """Tells the folder that an event is of: a folder itself, or the one around a file that could be the library's."""
+    """Reports the folder of an event: a folder itself, or the one that contains a video or subtitle file."""
 
     def __init__(self, tell: Callable[[str | None], None]) -> None:
         self._tell = tell
-        self.has_new_folders = False  # each of which needs a watch of its own
+        self.has_new_folders = False  # each needs a watch of its own
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if isinstance(event, DirCreatedEvent | DirMovedEvent):
@@ -206,19 +207,19 @@ class _Handler(FileSystemEventHandler):
                 self._tell(path if event.is_directory else os.path.dirname(path))
                 told = True
         if not told:
-            self._tell(None)  # it took room that the system had for others
+            self._tell(None)  # it took up space in the system's event queue
 
 
 def _try_another_watch(observer: BaseObserver, root: str) -> None:
-    """Show whether there are watches left: a folder that could not be watched is passed over in silence.
+    """Check that a further watch can be added, because watchdog silently skips folders that it cannot watch.
 
-    The watch is of the folder around the root, which no other one of this observer is of. Raises: OSError.
+    The watch is on the parent of the root, which this observer does not watch otherwise. Raises: OSError.
     """
     observer.unschedule(observer.schedule(_Handler(_nothing), os.path.dirname(root), event_filter=_EVENTS))
 
 
 def _readers(observer: BaseObserver) -> list[threading.Thread]:
-    """On Linux, the thread that reads what the kernel tells. Without it the others live on, and hear nothing."""
+    """Return the thread that reads the kernel's events on Linux. If it ends, the others live on without events."""
     if sys.platform != "linux":
         return []
     from watchdog.observers.inotify import InotifyObserver  # loads only on Linux
@@ -233,7 +234,7 @@ def _stop(observer: BaseObserver) -> None:
 
 
 def _nothing(path: str | None) -> None:
-    """For a watch that is only tried."""
+    """Ignore an event of a trial watch."""
 
 
 def _matters(path: str) -> bool:
@@ -243,24 +244,24 @@ def _matters(path: str) -> bool:
 
 @dataclass(slots=True)
 class _Watched:
-    """A root, and how its changes are learnt: by a look `every` seconds, or 0.0 where the system tells of them.
+    """A watched root. It is scanned `every` seconds, 0.0 if the system reports its changes.
 
-    `folder` is (device, inode) of what lies at its path, None where nothing does: a drive that is mounted over it, or
-    another folder in its place, is not the one that was watched.
+    `folder` is the (device, inode) at its path, None if nothing exists there: a drive mounted over it, or another
+    folder in its place, is not the watched one.
     """
 
     folder: tuple[int, int] | None
     every: float = 0.0
-    due: float = 0.0  # the next look, where it is polled
+    due: float = 0.0  # time of the next scan, if polled
 
     def is_of(self, folder: tuple[int, int] | None) -> bool:
         if self.every and self.folder and folder:
-            return self.folder[0] == folder[0]  # shares number their folders anew as they like
+            return self.folder[0] == folder[0]  # shares renumber their folders at will
         return self.folder == folder
 
 
 class Watcher:
-    """Watches roots in a thread of its own, from `start` to `close`; calls `look` there with (root, folder) pairs."""
+    """Watches roots in its own thread, from `start` to `close`; calls `look` there with (root, folder) pairs."""
 
     def __init__(
         self,
@@ -280,7 +281,7 @@ class Watcher:
         self._wanted: tuple[str, ...] = ()
         self._roots: dict[str, _Watched] = {}
         self._closing = False
-        # A share that does not answer can hold this thread for good; the process must end all the same.
+        # A share that does not answer can block this thread for ever; the process must still be able to end.
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
@@ -294,7 +295,7 @@ class Watcher:
             self._thread.join(10.0)
 
     def set_roots(self, roots: Iterable[str]) -> None:
-        """Watch these roots from now on, and no others."""
+        """Watch exactly these roots from now on."""
         with self._wake:
             self._wanted = tuple(roots)
             self._wake.notify()
@@ -305,7 +306,7 @@ class Watcher:
             self._wake.notify()
 
     def looked(self, root: str, changed: bool) -> None:
-        """A root was looked at: where it is polled, the next look comes soon after a change, later after none."""
+        """Record that a root was scanned. A polled root is scanned again soon after a change, later after none."""
         with self._wake:
             watched = self._roots.get(root)
             if watched is not None and watched.every:
@@ -313,7 +314,7 @@ class Watcher:
                 watched.due = time.monotonic() + watched.every
 
     def every(self, root: str) -> float:
-        """Seconds between two looks at a root; 0.0 where the system tells of changes, or it is not watched."""
+        """Return the seconds between two scans of a root; 0.0 if the system reports changes, or it is not watched."""
         with self._wake:
             watched = self._roots.get(root)
             return watched.every if watched is not None else 0.0
@@ -342,7 +343,7 @@ class Watcher:
         self._native.close()
 
     def _tend(self, volumes: Volumes, all_of_them: bool) -> list[tuple[str, str]]:
-        """Watch what is new, let go what is not wanted, notice what came, went or fell; returns what to look at."""
+        """Watch new roots, unwatch removed ones, check folders and observers; return the (root, folder)s to scan."""
         with self._wake:
             wanted = self._wanted
             roots = dict(self._roots)
@@ -357,7 +358,7 @@ class Watcher:
             if watched is None or not watched.is_of(folder):
                 self._native.unwatch(root)
                 roots[root] = watched = self._begin(root, folder, volumes)
-                # What came between the library's own first look and the beginning of the watch would be missed.
+                # Changes between the library's own first scan and the beginning of the watch would be missed.
                 due.append((root, root))
             elif folder and not watched.every:
                 try:
@@ -372,7 +373,7 @@ class Watcher:
             if all_of_them and not new:
                 due.append((root, root))
             elif folder and watched.every and now >= watched.due:
-                watched.due = now + watched.every  # until `looked` says more
+                watched.due = now + watched.every  # until `looked` sets it
                 due.append((root, root))
         with self._wake:
             self._agenda.forget(self._roots.keys() - roots.keys())
@@ -397,7 +398,7 @@ class Watcher:
             folder = None
         with self._wake:
             if self._agenda.note(root, folder, time.monotonic()):
-                self._wake.notify()  # those that follow only put the look off
+                self._wake.notify()  # later events only postpone the scan
 
 
 def _is_hidden(folder: str, root: str) -> bool:
@@ -409,7 +410,7 @@ def _why(error: OSError) -> str:
 
 
 def _known_volumes(mounted: Iterable[Mount]) -> list[Mount]:
-    """Those that a root could be known by. Others come and go by the minute where containers are at work."""
+    """Return the mounts that can identify a root. Other mounts come and go by the minute if containers are running."""
     return [mount for mount in mounted if mount.volume or mount.network]
 
 
