@@ -1,8 +1,8 @@
-"""What the library asks of models, media and storage, as Protocols.
+"""The interfaces that the library needs from models, media and storage, as Protocols.
 
-`library` programs against these and imports no model, no decoder and no storage; `engine.assemble` puts the real ones
-behind them, tests put fakes. The storage ports are few enough for a second back end: no connection and no SQL passes
-through them, ids are opaque and in no order across writers, and the only transaction that spans two calls is a scan's.
+`library` is written against these and imports no model, no decoder and no storage; `engine.assemble` supplies the real
+implementations, tests supply fakes. The storage ports are small enough for a second back end: no connection and no SQL
+passes through them, ids are opaque and unordered across writers, and only a scan's transaction spans two calls.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ from cret_desktop.domain.records import (
 )
 from cret_desktop.messages import Message
 
-CopyProgress = Callable[[int, int], None]  # bytes done, bytes in all; what it raises ends the copying
+CopyProgress = Callable[[int, int], None]  # bytes done, bytes in all; raising an error ends the copying
 
 
 class VideoEncoder(Protocol):
-    """Encodes clips. May load its weights on first use; `release` gives memory back while idle."""
+    """Encodes clips. May load its weights on first use; `release` frees their memory while idle."""
 
     def encode(self, frames: Frames) -> Features:
-        """uint8 RGB [N, M, H, W, 3] -> globals [N, M, D], centers [N, C, D].
+        """Encode clips, uint8 RGB [N, M, H, W, 3]; return globals [N, M, D] and centers [N, C, D].
 
         Raises: ModelError.
         """
@@ -74,25 +74,25 @@ class VideoEncoder(Protocol):
 
 
 class TextEncoder(Protocol):
-    """Encodes queries, alone and without the video side."""
+    """Encodes text queries; needs no video encoder."""
 
     def encode(self, texts: Sequence[str]) -> Features:
-        """-> globals [N, D], centers [N, C, D]. Raises: ModelError."""
+        """Return globals [N, D] and centers [N, C, D]. Raises: ModelError."""
         ...
 
 
 class FitPicture(Protocol):
-    """Makes of a picture the square that a model's frames are."""
+    """Fits a picture to the square frames of a model."""
 
     def __call__(self, picture: Picture, frame_format: FrameFormat) -> NDArray[np.uint8]:
-        """-> uint8 RGB [size, size, 3]."""
+        """Return uint8 RGB [size, size, 3]."""
         ...
 
 
 class Model(Protocol):
-    """A pair of encoders and what must be known of them. `info` is cheap: it never loads weights.
+    """A pair of encoders and their description. `info` is cheap: it never loads weights.
 
-    `device_lost` is a message once a GPU has failed and the CPU has taken its place, until then None.
+    `device_lost` is a message once a GPU has failed and the CPU has replaced it, and None before.
     """
 
     @property
@@ -106,26 +106,26 @@ class Model(Protocol):
 
 
 class Decoder(Protocol):
-    """Turns files into clips, several files at a time; events of different files interleave, those of one are in order.
+    """Decodes files into clips, several files at a time. Events of one file are in order; those of several interleave.
 
-    A file ends with exactly one FileDecoded or FileFailed. Bad files are events, never exceptions. Files are taken
-    from the iterable only as capacity frees, so that what is under way is bounded. Closing the iterator stops the work.
+    A file ends with exactly one FileDecoded or FileFailed. Bad files are events, never exceptions. Files are taken from
+    the iterable only as capacity frees, which bounds the work in flight. Closing the iterator stops the work.
     """
 
     def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]: ...
 
     def probe(self, files: Iterable[VideoFile], seconds: float) -> Iterator[FileOpened]:
-        """What the headers of files tell, of as many as can be read in about `seconds`. Bad files are left out."""
+        """Yield the headers of as many files as can be read in about `seconds`. Bad files are left out."""
         ...
 
     def close(self) -> None: ...
 
 
 class Catalog(Protocol):
-    """The library's folders, and what it knows of their files."""
+    """The library's folders and files."""
 
     def add_root(self, path: str) -> Root:
-        """Make a path (absolute) part of the library; return the root that covers it, which may be around it."""
+        """Add a path (absolute) to the library; return the root that covers it, which may contain it."""
         ...
 
     def roots(self) -> list[Root]: ...
@@ -133,19 +133,19 @@ class Catalog(Protocol):
     def set_offline(self, root_id: int, offline: bool) -> None: ...
 
     def place_root(self, root: Root) -> None:
-        """Note where a root lies now, and that it is there; all its files come with it."""
+        """Record the current location of a root, and that it is present; all its files move with it."""
         ...
 
     def remove_root(self, root_id: int) -> list[int]:
-        """Take a root out of the library; return the ids of its clips. All it held is missing until `purge`."""
+        """Remove a root from the library; return the ids of its clips. Its files are missing until `purge`."""
         ...
 
     def was_removed(self, path: str) -> bool:
-        """Return whether a root of this path was removed, and can still be restored."""
+        """Return whether a root of this path was removed and can still be restored."""
         ...
 
     def restore_root(self, path: str) -> list[int] | None:
-        """Bring a removed root back with all it held; return the ids of its clips. None where none was removed."""
+        """Restore a removed root with all its files; return the ids of its clips, None if no such root was removed."""
         ...
 
     def files(self, root_id: int, within: str | None = None) -> dict[str, FileRow]:
@@ -153,64 +153,64 @@ class Catalog(Protocol):
         ...
 
     def counts(self, model: str) -> list[RootCounts]:
-        """Return what each root holds; `pending` waits for indexing with `model` (a fingerprint)."""
+        """Return the counts of each root; `pending` files wait for indexing with `model` (a fingerprint)."""
         ...
 
     def failures(self) -> list[tuple[str, Message]]:
-        """Return (path, reason) of what failed or is incomplete, subtitle files included, by path."""
+        """Return (path, reason) of files that failed or are incomplete, subtitle files included, by path."""
         ...
 
 
 class OpenScan(Protocol):
-    """One scan of a root, within the transaction that brings the catalog to it."""
+    """One scan of a root, within the transaction that updates the catalog."""
 
     @property
     def known(self) -> Mapping[str, FileRow]:
-        """The files of the place that was scanned by absolute path, missing ones included."""
+        """The files of the scanned place by absolute path, missing ones included."""
         ...
 
     def candidates(self, seen: Sequence[VideoFile], contents: Mapping[str, bytes]) -> list[FileRow]:
-        """Return the files of the whole catalog that one of these files seen may be the new place of.
+        """Return the files of the whole catalog that may have moved to the place of one of these files.
 
         They have its fingerprint (`contents`, by path) and size, and are missing or in a root that is not offline. Or
-        they have no fingerprint, were annotated, and have its size, time and number in the file system. Of one content,
-        annotated files come first, then those that are not missing, then those missing longest.
+        they have no fingerprint, were annotated, and have its size, time and inode. Of one content, annotated files
+        come first, then those that are not missing, then those missing longest.
         """
         ...
 
     def apply(self, plan: ScanPlan) -> ScanResult:
-        """Make the catalog say what the plan does; committed when the scan's transaction is.
+        """Apply the plan to the catalog; committed with the scan's transaction.
 
-        A missing file of which nothing is known or was said is deleted. A file that is new or replaced is indexed at
-        once as a copy, where its content is that of an indexed file.
+        A missing file without data or annotations is deleted. A new or replaced file is indexed at once as a copy, if
+        its content is that of an indexed file.
         """
         ...
 
 
 class ScanStore(Protocol):
-    """Brings what the catalog says of files to what a scan saw."""
+    """Updates the catalog's files after a scan."""
 
     def content_sizes(self) -> set[int]:
-        """Return the sizes of all files that have a fingerprint: a file of another size can be none of them."""
+        """Return the sizes of all files that have a fingerprint: a file of any other size matches none of them."""
         ...
 
     def scanning(self, root: Root, within: str | None = None) -> AbstractContextManager[OpenScan | None]:
         """Open the transaction of one scan of a root, or of the folder `within` it.
 
-        None where the root was removed, or lies elsewhere now. Two scans of one root never overlap.
+        The result is None if the root was removed or has moved. Two scans of one root never overlap.
         """
         ...
 
 
 class StageQueue(Protocol):
-    """What each stage of indexing is still to do, who is at it, and what came of it. Each change is one transaction.
+    """The state of each file in each stage: waiting, claimed, done or failed. Each change is one transaction.
 
-    A stage has a name and a version, which is what does it: a model's fingerprint, say. A file waits for a stage until
-    the stage is done or has failed, and again where another version did it. Stages know nothing of each other, and a
-    file stays searchable by what others have made of it.
+    A stage has a name and a version that identifies its method, for example a model's fingerprint. A file waits for a
+    stage until the stage is done or has failed, and again if another version did it. Stages know nothing of each other,
+    and a file stays searchable by the results of other stages.
 
-    Several machines may work at one library: each claims what it is about to do, under a name of its own (`owner`), and
-    claims it again before its lease runs out. A single writer claims nothing, and leaves `owner` None.
+    Several machines may work at one library: each claims its work before starting it, under a name of its own
+    (`owner`), and renews the claim before its lease runs out. A single writer claims nothing, and leaves `owner` None.
     """
 
     def due(
@@ -218,28 +218,29 @@ class StageQueue(Protocol):
     ) -> list[tuple[int, VideoFile]]:
         """Return the files of a root that wait for a stage, with their ids, by path.
 
-        Left out are files that are missing, away or no regular file, and those that an owner other than `owner` holds.
+        Files that are missing, away or not regular are left out, and so are those claimed by an owner other than
+        `owner`.
         """
         ...
 
     def claim(self, stage: str, version: str, file_ids: Sequence[int], owner: str, seconds: float) -> list[int]:
-        """Claim a stage of these files for so many seconds, or renew that; return the ids of those that `owner` holds.
+        """Claim a stage of these files for `seconds`, or renew the claim; return the ids that `owner` holds.
 
-        Two owners never hold a stage of a file at once. A claim that has run out is free for others.
+        Two owners never hold a stage of a file at once. An expired claim is free for others.
         """
         ...
 
     def release(self, owner: str) -> int:
-        """Give back all that an owner holds; return how many stages."""
+        """Release all claims of an owner; return their number."""
         ...
 
     def finish(
         self, stage: str, version: str, file_id: int, reason: Message | None = None, owner: str | None = None
     ) -> bool:
-        """Record that a stage is done; `reason`: what is missing all the same.
+        """Record that a stage is done; `reason` says what is missing from its result.
 
-        What the stage has made is kept before. Return False, and record nothing, where the file has left the library or
-        somebody else holds the stage.
+        The stage's result is stored before this call. Return False, and record nothing, if the file has left the
+        library or another owner holds the stage.
         """
         ...
 
@@ -248,21 +249,21 @@ class StageQueue(Protocol):
         ...
 
     def retry(self, stage: str) -> int:
-        """Make the files that a stage failed on wait for it again; return how many."""
+        """Make the files that failed in a stage wait for it again; return their number."""
         ...
 
     def counts(self, stage: str, version: str) -> StageCounts: ...
 
 
 class WorkQueue(Protocol):
-    """What becomes of files in indexing, and of their pictures. Each change is one transaction."""
+    """Records the results of indexing, mainly those of the picture stage. Each change is one transaction."""
 
     def lengths(self, file_ids: Sequence[int]) -> dict[int, float]:
-        """Return the seconds of those files whose length is known."""
+        """Return the length in seconds of those files whose length is known."""
         ...
 
     def record_infos(self, infos: Mapping[int, VideoInfo]) -> None:
-        """Keep what the headers of waiting files say, by file id, until they are indexed."""
+        """Store the headers of waiting files, by file id, until the files are indexed."""
         ...
 
     def commit_file(
@@ -275,47 +276,47 @@ class WorkQueue(Protocol):
         model_id: int,
         partial: Message | None = None,
     ) -> tuple[list[int], list[int], list[str]]:
-        """Make a file searchable, its picture stage done; return (clip ids, clip ids gone, thumbnails gone).
+        """Make a file searchable, its picture stage done; return (clip ids, removed clip ids, removed thumbnails).
 
-        A thumbnail is gone, by its name, where no clip shows it now. The ids are in the order of `clips`, and in no
-        order among those of other files. Clips that stand where they stood keep their id. A file that has left the
+        A thumbnail is removed, by its name, if no clip shows it any more. The ids are in the order of `clips`, and
+        unordered among those of other files. Clips at an unchanged place keep their id. A file that has left the
         catalog stays out of it: no ids.
         """
         ...
 
     def index_as_copy(self, file_id: int, file: VideoFile, fingerprint: bytes, model_id: int) -> ScanResult:
-        """Index a waiting file by what a model has made of another file of its content, if there is one."""
+        """Index a waiting file from another file with the same content that the model has indexed, if there is one."""
         ...
 
     def fail_file(self, file_id: int, file: VideoFile, reason: Message) -> tuple[list[int], list[str]]:
-        """List the picture stage of a file as failed until it changes; return ids and thumbnails of clips it had."""
+        """List the picture stage of a file as failed until it changes; return ids and thumbnails of removed clips."""
         ...
 
     def retry_failures(self) -> int:
-        """Make files wait for the stages that failed, and subtitle files for the next scan; return how many."""
+        """Requeue files for the stages that failed, and subtitle files for the next scan; return their number."""
         ...
 
     def index_root_again(self, root_id: int) -> int:
-        """Make the files of a root wait for all stages that ended; return how many. Their clips stay."""
+        """Requeue the files of a root for all stages that ended; return their number. Their clips stay."""
         ...
 
     def purge(self, before: float) -> tuple[list[int], list[str]]:
-        """Forget what has been missing since before a time (`time.time`), and roots removed before it.
+        """Delete files missing since before a time (`time.time`), and roots removed before it.
 
-        Return ids and thumbnails of the clips that are gone. Annotations are kept for the return of the content.
+        Return ids and thumbnails of the deleted clips. Annotations are kept in case the content returns.
         """
         ...
 
     def index_again(self, file_ids: Sequence[int]) -> None:
-        """Make indexed files wait for the picture stage; they can be searched until then."""
+        """Requeue indexed files for the picture stage; they stay searchable until then."""
         ...
 
 
 class ClipStore(Protocol):
-    """The clips of indexed files, as they are shown."""
+    """The clips of indexed files, for display."""
 
     def clips(self, ids: Sequence[int]) -> dict[int, ClipRow]:
-        """Return clips by id; ids that are not there are left out."""
+        """Return clips by id; unknown ids are left out."""
         ...
 
     def clips_of(self, file_id: int) -> list[ClipRow]:
@@ -323,7 +324,7 @@ class ClipStore(Protocol):
         ...
 
     def clip_at(self, file_id: int, seconds: float) -> ClipRow | None:
-        """Return the clip of a file that holds a time, or the last that begins before it; None where it has none."""
+        """Return the clip of a file at a time, else the last that begins before it; None if it has none."""
         ...
 
     def spread_clips(self, file_id: int, count: int) -> list[ClipRow]:
@@ -335,34 +336,31 @@ class ClipStore(Protocol):
         ...
 
     def clip_files(self, known: ClipFiles) -> ClipFiles:
-        """Return all clips there have been and the files they are of: those `known`, and those added since then.
-
-        Neither a clip's id nor its file ever changes.
-        """
+        """Return all clips that ever existed and their files: those `known`, and those added since then."""
         ...
 
     def thumbnails(self) -> Iterator[ThumbnailRow]:
-        """Yield one row per clip that has thumbnails, those of files that wait or are missing included."""
+        """Yield one row per clip that has thumbnails, those of waiting or missing files included."""
         ...
 
     def shown_sprites(self) -> list[ShownSprite]:
-        """Return each strip that clips show once, with its size."""
+        """Return each strip that is shown by a clip once, with its size."""
         ...
 
     def record_sprite(self, name: str, checksum: int) -> None:
-        """Keep the checksum (CRC-32) of a strip that was drawn again."""
+        """Store the checksum (CRC-32) of a strip that was redrawn."""
         ...
 
     def swap_sprites(self, pairs: Iterable[tuple[str, ShownSprite]]) -> None:
-        """Show other strips in place of those of these names, in one transaction."""
+        """Replace the strips of these names by others, in one transaction."""
         ...
 
 
 class FeatureStore(Protocol):
-    """What models have made of clips."""
+    """The features of clips, by model."""
 
     def record_model(self, info: ModelInfo) -> int:
-        """Return the number that a model is kept under, which `WorkQueue` takes."""
+        """Return the row id of a model, as used by `WorkQueue`; add the model if it is new."""
         ...
 
     def clip_ids(self, model: str) -> NDArray[np.int64]:
@@ -370,19 +368,19 @@ class FeatureStore(Protocol):
         ...
 
     def count_behind(self, model: str) -> int:
-        """Return how many files within reach are searchable with some model and not with this one."""
+        """Return the number of reachable files that are searchable with some model but not with this one."""
         ...
 
     def count_embedded(self) -> dict[str, int]:
-        """Return how many clips can be searched, by the fingerprint of the model."""
+        """Return the number of searchable clips by model fingerprint."""
         ...
 
     def embedding_bytes(self, model: str) -> int:
-        """Return what a model's embeddings take up, those of missing files included."""
+        """Return the size of a model's embeddings in bytes, those of missing files included."""
         ...
 
     def remove_model(self, model: str) -> list[str]:
-        """Forget what a model has made; return the names of its graph files, which are then to be removed."""
+        """Delete a model's features; return the names of its graph files, which the caller then removes."""
         ...
 
     def features(self, model: ModelInfo, ids: Sequence[int]) -> tuple[NDArray[np.int64], Features]:
@@ -401,18 +399,18 @@ class FeatureStore(Protocol):
 
 
 class Listing(Protocol):
-    """The files as people see them. Missing files are never listed, offline ones are."""
+    """The files as shown to people. Missing files are never listed, offline ones are."""
 
     def count(self, filters: Filters, without: Sequence[int] = ()) -> int: ...
 
     def admitted(self, filters: Filters) -> NDArray[np.int64]:
-        """Return the ids of the files that the operators admit, in no order."""
+        """Return the ids of the files that match the operators, unordered."""
         ...
 
     def page(
         self, filters: Filters, sort: Sort, reverse: bool, limit: int, offset: int, without: Sequence[int] = ()
     ) -> list[int]:
-        """Return the ids of `limit` files from the `offset`-th on, in order; equal ones always in the same order."""
+        """Return the ids of `limit` files from the `offset`-th on, in order; ties always in the same order."""
         ...
 
     def ordered(self, file_ids: Collection[int], sort: Sort, reverse: bool) -> list[int]:
@@ -420,43 +418,43 @@ class Listing(Protocol):
         ...
 
     def files(self, file_ids: Collection[int]) -> dict[int, LibraryFile]:
-        """Return files by id, missing ones included; ids that are not there are left out."""
+        """Return files by id, missing ones included; unknown ids are left out."""
         ...
 
 
 class AnnotationStore(Protocol):
-    """What people say of their files. Each change is on the disk before its call returns."""
+    """Tags, favourites, notes and saved searches. Each change is on the disk before its call returns."""
 
     def tags(self) -> tuple[tuple[str, int], ...]:
         """Return every tag in use with its number of files, by name."""
         ...
 
     def change_tags(self, file_ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> None:
-        """Files that have left the library are passed over. Raises: QueryError for a bad tag."""
+        """Add and remove tags; files that have left the library are ignored. Raises: QueryError for a bad tag."""
         ...
 
     def set_favourite(self, file_ids: Sequence[int], favourite: bool) -> None: ...
 
     def set_note(self, file_id: int, note: str) -> None:
-        """Raises: PathError where the file has left the library, QueryError for a note that is too long."""
+        """Set a note. Raises: PathError if the file has left the library, QueryError if the note is too long."""
         ...
 
     def saved_searches(self) -> tuple[SavedSearch, ...]:
-        """Return all of them, by name."""
+        """Return all saved searches, by name."""
         ...
 
     def save_search(self, search: SavedSearch) -> None:
-        """Keep a search; one of the same name is replaced. Raises: QueryError for a bad name."""
+        """Save a search, replacing one of the same name. Raises: QueryError for a bad name."""
         ...
 
     def forget_search(self, name: str) -> None: ...
 
     def records(self) -> tuple[list[SaidOfFile], list[SavedSearch]]:
-        """Return all that people said: of files by path, then of content that is not there; their searches by name."""
+        """Return all annotations, of files by path, then of content without a file; and the saved searches by name."""
         ...
 
     def merge(self, said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> Merged:
-        """Add records to what is there, all or none; done twice, the second time changes nothing.
+        """Add records to the existing ones, all or none; repeating it changes nothing.
 
         Raises: QueryError for a bad tag.
         """
@@ -464,97 +462,97 @@ class AnnotationStore(Protocol):
 
 
 class TextSearch(Protocol):
-    """Words in names, folders, tags, notes and subtitles. The last word may be the beginning of a longer one."""
+    """Full-text search of names, folders, tags, notes and subtitles. The last word may be a prefix."""
 
     def count_files(self, words: Sequence[str]) -> int: ...
 
     def count_lines(self, words: Sequence[str]) -> int: ...
 
     def files(self, words: Sequence[str], limit: int) -> list[FileHit]:
-        """Return files at which all the words are found, best first. Missing files are never found."""
+        """Return files that match all the words, best first. Missing files are never found."""
         ...
 
     def lines(self, words: Sequence[str], limit: int) -> list[LineHit]:
-        """Return subtitle lines that hold all the words, best first."""
+        """Return subtitle lines that contain all the words, best first."""
         ...
 
     def sidecars(self, root_id: int, paths: Sequence[str]) -> dict[str, tuple[int, set[Sidecar]]]:
-        """Return, of these files of a root by path, their id and the subtitle files that were read."""
+        """Return the id and the known subtitle files of these files of a root, by path."""
         ...
 
     def set_subtitles(
         self, file_id: int, sidecars: Sequence[Sidecar], lines: Sequence[Line], reasons: Mapping[str, Message]
     ) -> None:
-        """Replace a file's subtitle lines. `reasons`: one for each sidecar's path that could not be read."""
+        """Replace a file's subtitle lines. `reasons` has an entry for the path of each unreadable sidecar."""
         ...
 
 
 class VectorSearch(Protocol):
-    """The clips of one model by their unit vectors. Any number of searches may run beside each other."""
+    """Nearest-neighbour search over the clips of one model. Any number of searches may run in parallel."""
 
     def __len__(self) -> int: ...
 
     def search(
         self, query: Vector, k: int, allowed: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], Vector]:
-        """Return the ids [k'] and cosines [k'] of the clips nearest to a query [D], best first; equal ones by id."""
+        """Return the ids [k'] and cosines [k'] of the clips nearest to a query [D], best first; ties by id."""
         ...
 
 
 class VectorStore(Protocol):
-    """Is told which clips can be found, once they are committed. Where vectors are part of the store, does nothing."""
+    """Follows which committed clips are searchable. A no-op if the vectors are part of the store."""
 
     def add(self, ids: NDArray[np.int64], vectors: Vector) -> None: ...
     def remove(self, ids: NDArray[np.int64]) -> None: ...
 
 
 class BlobStore(Protocol):
-    """The thumbnails: a strip of JPEG by name. A cache: one that is not there is drawn again."""
+    """The thumbnails: JPEG strips by name. A cache: a missing strip is redrawn."""
 
     def sprite_path(self, name: str) -> str:
-        """Return the path by which a window on this computer reads a strip; '' for what is no strip's name."""
+        """Return the path from which a window on this computer reads a strip; '' if the name is invalid."""
         ...
 
     def read(self, name: str) -> bytes:
-        """Raises: OSError where it is not there."""
+        """Return a strip. Raises: OSError if it does not exist."""
         ...
 
     def write(self, name: str, content: bytes) -> None: ...
 
     def remove(self, names: Iterable[str]) -> int:
-        """Remove strips; return how many. One that cannot be removed stays and is logged. Nothing is being written."""
+        """Remove strips; return their number. Failures are logged. Never call it during a write."""
         ...
 
     def sweep(self, shown: Iterable[str]) -> int:
-        """Remove all but these; return how many."""
+        """Remove all strips but these; return their number."""
         ...
 
     def is_whole(self, name: str, closely: bool) -> bool:
-        """Return whether a strip is there; `closely`, also whether it was cut short."""
+        """Return whether a strip exists and is not empty; `closely` also checks that it is not truncated."""
         ...
 
 
 class Checks(Protocol):
-    """Looks whether what is stored is as it was written."""
+    """Verifies stored data against its checksums."""
 
     def check(self, share: float, stop: Callable[[], bool] = lambda: False, turn: int = 0) -> CheckReport:
-        """Look at a share in (0, 1] of each kind of stored bytes; ends early, with what it has, once `stop`.
+        """Check a share in (0, 1] of each kind of stored bytes; return the report so far once `stop` returns True.
 
-        `turn` picks the share: so many turns in a row as there are shares look at everything.
+        `turn` selects the share: successive turns cover everything.
         """
         ...
 
     def mend(self, report: CheckReport) -> list[int]:
         """Have damaged items rebuilt and compute missing checksums; return the ids of removed clips.
 
-        A video with a damaged embedding is indexed again, a thumbnail is drawn again, subtitles are read again; a graph
-        or a calibration is deleted, and rebuilt when it is next needed. A damaged catalog is repaired at its opening.
+        A video with a damaged embedding is reindexed, a thumbnail is redrawn, subtitles are reread; a graph or a
+        calibration is deleted, and rebuilt when next needed. A damaged catalog is repaired when it is opened.
         """
         ...
 
 
 class Backup(Protocol):
-    """Copies of the whole library. A copy has its name once it is whole, checked and on the disk."""
+    """Copies of the whole library. A copy gets its name once it is complete, checked and on the disk."""
 
     def measure(self) -> LibrarySize: ...
 
@@ -565,23 +563,23 @@ class Backup(Protocol):
         thumbnails: bool = True,
         hold: AbstractContextManager[object] | None = None,
     ) -> Contents:
-        """Copy the library, which may be in use, to a folder that is not there yet; return what the copy holds.
+        """Copy the library, which may be in use, to a new folder; return the contents of the copy.
 
-        Nothing is written to the library within `hold`, which ends when the copy has its name. Raises: PathError where
-        `target` is taken or within the library; what `progress` raises.
+        Nothing is written to the library within `hold`, which ends when the copy has its name. Raises: PathError if
+        `target` exists or is within the library; any error of `progress`.
         """
         ...
 
     def take_in(self, backup: Path, progress: CopyProgress) -> Contents:
-        """Copy a backup to where the next opening of the library puts it in its place.
+        """Stage a copy of a backup, which replaces the library when it is next opened.
 
-        Raises: PathError where both are the same; LibraryMissing, LibraryTooNew.
+        Raises: PathError if both are the same; LibraryMissing, LibraryTooNew.
         """
         ...
 
 
 class Store(Protocol):
-    """All that one library keeps. Every method of its parts raises StorageError, LibraryDamaged, or ValueRefused."""
+    """The storage of one library. Every method of its parts raises StorageError, LibraryDamaged, or ValueRefused."""
 
     @property
     def catalog(self) -> Catalog: ...
