@@ -1,8 +1,8 @@
-"""Which libraries are this person's own: made here, or adopted. What anybody else made is opened for reading alone.
+"""Decides which libraries are this person's own: made here or adopted. Any other library is opened read-only.
 
-A person's configuration holds, for each library of theirs, its identity, a secret key and the folders that it was seen
-in. The identity stands in the catalog as well; the key never leaves this computer, and proves that a graph file was
-built here. Adopting makes the catalog anew, of our own schema and of rows that can be ones, and keeps the old one.
+A person's configuration holds the identity, a secret key and the known folders of each library of theirs. The identity
+is also in the catalog; the key never leaves this computer, and proves that a graph file was built here. Adopting
+rebuilds the catalog in our own schema from valid rows, and keeps the old one.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ _KEY_BYTES = 32
 
 
 class Origin(Enum):
-    NEW = "new"  # there is no catalog yet
+    NEW = "new"  # no catalog yet
     OURS = "ours"
     STRANGE = "strange"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a library comes from, and the key that its graphs are proved with: empty where there is none."""
+    """The origin of a library, and the key that authenticates its graphs; empty if it has none."""
 
     origin: Origin
     key: bytes = b""
 
 
 def standing(library: Path) -> Standing:
-    """Look where a library comes from, without opening it. Raises: StorageError, LibraryTooNew."""
+    """Return the origin of a library without opening it. Raises: StorageError, LibraryTooNew."""
     records, path = _Records.read(), library / CATALOG
     files = LibraryFiles(library)
     if not os.path.lexists(path) or (files.has(CATALOG) and files.entry(CATALOG).size == 0):
@@ -59,8 +59,8 @@ def standing(library: Path) -> Standing:
     try:
         found = provenance.look(library)
     except StorageError:
-        return Standing(Origin.STRANGE)  # whoever opens it says why that cannot be
-    except LibraryDamaged:  # it can only be known by where it lies, and is repaired there
+        return Standing(Origin.STRANGE)  # opening it reports the reason
+    except LibraryDamaged:  # identified by its folder alone, and repaired when opened
         key = records.key_in(library)
         usual = _is_usual(library) and not records.is_unproven(library)
         return Standing(Origin.OURS if key or usual else Origin.STRANGE, key)
@@ -72,34 +72,34 @@ def standing(library: Path) -> Standing:
 
 
 def require_ours(library: Path) -> Standing:
-    """Raises: LibraryStrange where a library must not be changed before it is adopted, StorageError."""
+    """Return the origin of a library. Raises: LibraryStrange if it must be adopted before any change, StorageError."""
     found = standing(library)
-    # A file that is no catalog of anybody's is opened for what it is: that says so, and leaves it alone.
+    # A file that is not a catalog at all is passed on: opening it reports that, and leaves it alone.
     if found.origin is Origin.STRANGE and recovery.is_ours(library / CATALOG):
         raise LibraryStrange(strange(library))
     with _Records.changed():
-        pass  # where nothing could be remembered of it, no library is made that would be strange the next time
+        pass  # check that the records can be written: otherwise a new library would be strange the next time
     return found
 
 
 def strange(library: Path) -> Message:
-    """Return the message on a library that is not ours, with what to do."""
+    """Return the message about a library that is not ours, with the remedy."""
     return Message("library.strange", library=library)
 
 
 def key_of(catalog: Catalog) -> bytes:
-    """The key of a library that is open for reading; empty where it is not this person's own."""
+    """Return the key of a library that is open for reading; empty if it is not this person's own."""
     return _Records.read().key_of(catalog.identity())
 
 
 def key_in(library: Path) -> bytes:
-    """The key of the library that was last open for writing in a folder; empty where none is known."""
+    """Return the key of the library last open for writing in a folder; empty if unknown."""
     records = _Records.read()
     return records.key_in(library) or records.key_in(library.resolve())
 
 
 def remember(catalog: Catalog, adopted: bool = False) -> bytes:
-    """Count a library that is open for writing among this person's own; returns its key. Raises: StorageError.
+    """Record a library that is open for writing as this person's own; return its key. Raises: StorageError.
 
     Folders are scanned if they were added on this computer, or if the library is `adopted` with them. A library of an
     older version, recognised by its place or its files, keeps its folders.
@@ -118,10 +118,10 @@ def remember(catalog: Catalog, adopted: bool = False) -> bytes:
 
 
 def adopt(library: Path, follow: bool) -> Message:
-    """Make a library this person's own; returns a message about it. The caller holds the writer's lock.
+    """Make a library this person's own; return a message about it. The caller holds the writer's lock.
 
-    `follow`: index the folders that it names, where they are on this computer; otherwise they stay as they are until
-    they are added again. Raises: LibraryTooNew, LibraryDamaged, StorageError.
+    `follow`: index the folders listed in it, at their paths on this computer; otherwise they are ignored until they are
+    added again. Raises: LibraryTooNew, LibraryDamaged, StorageError.
     """
     files, path = LibraryFiles(library), library / CATALOG
     if not recovery.is_ours(path):
@@ -130,7 +130,7 @@ def adopt(library: Path, follow: bool) -> Message:
         provenance.require_known_version(path)
         for folder in (THUMBNAILS, GRAPHS, CALIBRATION):
             files.free_folder(folder)
-        for name in [*files.walk(GRAPHS), *files.walk(CALIBRATION)]:  # both are made again
+        for name in [*files.walk(GRAPHS), *files.walk(CALIBRATION)]:  # both are rebuilt
             files.remove(name)
         rows, aside = provenance.remake(path)
         kept = aside.name.replace(".damaged-", ".foreign-")
@@ -151,21 +151,21 @@ def adopt(library: Path, follow: bool) -> Message:
 
 
 def take_restored(library: Path) -> Message | None:
-    """As `backup.finish`, for a library that may not be this person's: its place says nothing of it then."""
+    """Finish a restore (`backup.finish`). A restored library's folder does not prove that it is this person's."""
     files = LibraryFiles(library)
     if files.has_folder(RESTORED) or files.has_folder(ARRIVING):
         with _Records.changed() as records:
             records.doubt(library)
     notice = backup.finish(library)
     try:
-        recovery.finish(library / CATALOG)  # before anybody looks whose catalog it is
+        recovery.finish(library / CATALOG)  # before the origin of the catalog is checked
     except OSError as error:
         raise StorageError("library.folder-unusable", folder=library, reason=reason_of(error)) from error
     return notice
 
 
 def _is_usual(library: Path) -> bool:
-    """Whether a library lies where this program keeps it, or where a person has moved it to."""
+    """Return whether a library is in the default folder, or in the folder that a person moved it to."""
     with suppress(StorageError):
         settings, _ = load(Settings, paths.settings_file())
         return library.absolute() in (paths.data_folder() / "library", Path(settings.library or library.anchor))
@@ -173,9 +173,9 @@ def _is_usual(library: Path) -> bool:
 
 
 def _has_our_files(files: Sequence[VideoFile]) -> bool:
-    """Whether a library of an older version, which knows no identity, was made here, by what it knows of files.
+    """Return whether a library of an older version, without identity, was made here, judging by its files.
 
-    Nobody elsewhere knows what number a file has on this computer's own disk, and when it was last written.
+    The inode and mtime of a file on this computer's own disk are not known elsewhere.
     """
     try:
         own = os.stat(paths.settings_file().parent if paths.settings_file().parent.exists() else Path.home()).st_dev
@@ -191,7 +191,7 @@ def _has_our_files(files: Sequence[VideoFile]) -> bool:
 
 
 class _Records:
-    """The file of this person's libraries: {identity: {key, folders}}, and folders that an unproven one was put in."""
+    """The file of this person's libraries: {identity: {key, folders}}, and the folders of unproven libraries."""
 
     def __init__(self, libraries: dict[str, dict[str, Any]], unproven: list[str]) -> None:
         self._libraries = libraries
@@ -199,7 +199,7 @@ class _Records:
 
     @classmethod
     def read(cls) -> _Records:
-        """What cannot be read counts for nothing: then libraries are adopted once more."""
+        """Read the records. An unreadable file counts as empty: libraries then have to be adopted again."""
         try:
             written = json.loads(paths.libraries_file().read_bytes())
             libraries = {
@@ -217,7 +217,7 @@ class _Records:
     @classmethod
     @contextmanager
     def changed(cls) -> Iterator[_Records]:
-        """The records, written back in the end: whole, and for their owner alone. Raises: StorageError."""
+        """Yield the records and write back changes, atomically and readable by the owner only. Raises: StorageError."""
         file = paths.libraries_file()
         try:
             make_private_folder(file.parent)
@@ -237,7 +237,7 @@ class _Records:
         return bytes.fromhex(record["key"]) if record else b""
 
     def identity_in(self, library: Path) -> str:
-        """Of the library that lay in a folder when it was last open, '' where none is known."""
+        """Return the identity of the library last open in a folder, '' if unknown."""
         place = str(library.absolute())
         return next((i for i, record in self._libraries.items() if place in record["folders"]), "")
 
@@ -256,7 +256,7 @@ class _Records:
         return bytes.fromhex(record["key"])
 
     def doubt(self, library: Path) -> None:
-        """From now on its place says nothing of the library in it."""
+        """Stop trusting a library by its folder."""
         place = str(library.absolute())
         self._leave(place)
         if place not in self._unproven:

@@ -1,4 +1,4 @@
-"""Puts the real model, media and index behind the library's ports. The one place that knows all of them."""
+"""Connects the real model, media and index to the library's ports. The only module that knows all of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from cret_desktop.storage.vectors.vector_index import VectorIndex
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """A model and its index, behind searches."""
+    """A model and its index, used by searches."""
 
     model: Model
     index: VectorIndex
@@ -47,10 +47,10 @@ class Answering:
 
 @dataclass(slots=True)
 class OpenLibrary:
-    """Everything of one library, wired. `close` ends it; the catalog is usable before any model is loaded.
+    """All parts of one open library. `close` closes it; the catalog is usable before any model is loaded.
 
-    Files are indexed with `model`. While its index is being made, searches go on with the model `before`, whose
-    embeddings the catalog holds.
+    Files are indexed with `model`. While its index is incomplete, searches use the model `before`, whose embeddings the
+    catalog holds.
     """
 
     paths: LibraryPaths
@@ -84,11 +84,11 @@ class OpenLibrary:
 
     @property
     def answering(self) -> Answering:
-        """What searches go to."""
+        """The model and index that searches use."""
         return self.before or Answering(self.model, self.index, self.searcher)
 
     def indexer(self, listener: Listener, leave_out: Sequence[str], sampling: Sampling, budget: float) -> Indexer:
-        """`budget`: see `library.keeping.budget`, the others as `Indexer`."""
+        """Return an indexer of this library. `budget`: see `library.keeping.budget`; the others: see `Indexer`."""
         return Indexer(
             self.store, self, self.model, self.open_decoder, self.paths.files, listener, leave_out,
             self.still_seconds, sampling=sampling, keeps_pace=True, budget=Budget(self.store.backup.measure, budget),
@@ -98,7 +98,7 @@ class OpenLibrary:
         """See `library.keeping.shrinking`. Raises: StorageError."""
         shrink_thumbnails(self.store, _shrink, sampling.tile_width, stop)
 
-    # The index as the indexer knows it (library.ports.VectorStore): what is gone is gone from every search.
+    # The index as `library.ports.VectorStore`: removed clips disappear from every search.
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         self.index.add(ids, vectors)
@@ -109,7 +109,7 @@ class OpenLibrary:
             self.before.index.remove(ids)
 
     def restore(self, ids: Sequence[int]) -> None:
-        """Clips that were removed can be found again, by each model that knows them."""
+        """Make removed clips searchable again, with each model that has embedded them."""
         for index, model in [(self.index, self.model)] + [(b.index, b.model) for b in (self.before,) if b is not None]:
             index.add(*self.embeddings.vectors(model.info.fingerprint, model.info.width + 1, ids=ids))
 
@@ -137,7 +137,7 @@ def open_library(library: Path, model: str, device: str, read_only: bool) -> Ope
 
 
 def backup_of(library: Path) -> Backup:
-    """Return what copies the library in a folder, which need not be open."""
+    """Return the backup port of the library in a folder, which need not be open."""
     return FolderBackup(library)
 
 
@@ -159,9 +159,9 @@ def wire(
     still_seconds: float = STILL_SECONDS,
     reopen: Callable[[str], Model | None] = lambda _: None,
 ) -> OpenLibrary:
-    """Open a library around a given model and decoder. `still_seconds`: see `Indexer`.
+    """Open a library with a given model and decoder. `still_seconds`: see `Indexer`.
 
-    `reopen` finds the model that made embeddings of a fingerprint, to search with while `model` has fewer.
+    `reopen` returns the model of a fingerprint, used for searches while `model` has embedded fewer clips.
     """
     paths = LibraryPaths(library)
     store = SqliteStore.open(library, read_only)
@@ -196,7 +196,7 @@ def make_searcher(
     references: Sequence[str],
     fit_picture: FitPicture,
 ) -> Searcher:
-    """Wire the experts of a search. A further expert is one line here.
+    """Create the searcher and its experts. A further expert is one line here.
 
     `references` are the queries that relevance is calibrated against; `files` caches their features.
     """
@@ -204,13 +204,13 @@ def make_searcher(
     experts = (
         Names(store),
         Subtitles(store),
-        visual,  # after those that find whole files, since it scores the clips of these files too
+        visual,  # after those that find whole files, because it also scores the clips of these files
     )
     return Searcher(store, index, model, experts, visual)
 
 
 def _model_before(embeddings: Embeddings, wanted: str, reopen: Callable[[str], Model | None]) -> Model | None:
-    """The model that most of the library is indexed with, where `wanted` (a fingerprint) is behind it."""
+    """Return the model that most of the library is indexed with, if `wanted` (a fingerprint) is behind it."""
     if not embeddings.count_behind(wanted):
         return None
     embedded = embeddings.count_embedded()
@@ -224,13 +224,13 @@ def _model_before(embeddings: Embeddings, wanted: str, reopen: Callable[[str], M
 
 
 def fit_picture(picture: Picture, frame_format: FrameFormat) -> NDArray[np.uint8]:
-    from cret_desktop.media.thumbnails import fit_frame  # OpenCV, only where a picture is searched by
+    from cret_desktop.media.thumbnails import fit_frame  # loads OpenCV, needed only for search by picture
 
     pixels = np.frombuffer(picture.rgb, np.uint8).reshape(picture.height, picture.width, 3)
     return fit_frame(pixels, frame_format)
 
 
 def _shrink(jpeg: bytes, tiles: int, widest: int) -> tuple[bytes, int, int]:
-    from cret_desktop.media.thumbnails import shrink_sprite  # OpenCV, only where space is to be freed
+    from cret_desktop.media.thumbnails import shrink_sprite  # loads OpenCV, needed only to free space
 
     return shrink_sprite(jpeg, tiles, widest)

@@ -1,9 +1,9 @@
-"""The engine as the window and the command line hold it: requests as futures, events as callbacks.
+"""The client side of the engine, for the window and the command line: requests as futures, events as callbacks.
 
-Joins the engine of another program where there is one (`engine.joining`), or else starts one in a child process, and
-starts it again after a crash. When a joined engine ends, the client joins the next one or starts one itself. It keeps
-every change until the engine has acknowledged it. Never imports what the engine imports: the one import of
-`engine.server` is inside the child.
+Joins the engine of another program if there is one (`engine.joining`), else starts one in a child process, and restarts
+it after a crash. When a joined engine ends, the client joins the next one or starts one itself. It keeps every change
+until the engine has acknowledged it. Never imports the engine's dependencies: `engine.server` is imported only inside
+the child.
 """
 
 from __future__ import annotations
@@ -33,26 +33,25 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-RESTARTS = 3  # within RESTART_WINDOW seconds; an engine that falls more often than that stays down
+RESTARTS = 3  # within RESTART_WINDOW seconds; an engine that crashes more often stays down
 RESTART_WINDOW = 60.0
 HANDOVER_SECONDS = 2.0  # for the program whose engine has ended to start the next one, as after a change of settings
-BRIEF_SECONDS = 10.0  # a joined engine that ends sooner counts as a fall
-LOCKED_SECONDS = 1.0  # between an engine's taking the lock and its listening, and between an end and a lock's release
+BRIEF_SECONDS = 10.0  # a joined engine that ends sooner counts as a crash
+LOCKED_SECONDS = 1.0  # from locking to listening when an engine starts, and from its end to the release of the lock
 LEAVE_SECONDS = 5.0  # for a joined engine to end the connection
-SHUTDOWN_SECONDS = 20.0  # a file's transaction and the decoders' end fit in well
+SHUTDOWN_SECONDS = 20.0  # enough for a file's transaction and the end of the decoders
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What the child needs to open a library. `factory` names the function that wires it ("module:function").
+    """The configuration that the child needs to open a library. `factory` names its constructor ("module:function").
 
-    `leave_out` are patterns of files and folders, relative to a library's folder, that are not indexed;
-    `clip_seconds` and `thumbnail_width` say how finely videos are looked at (`clips.Sampling`). `disk_budget`: how many
-    GB the library may take up before indexing stops, 0 for no bound. `gentle` indexes in the background's priority,
-    `pause_on_battery` only on mains power. `watch`: take up what changes in the folders for as long as the engine
-    lives. `paused`: indexing is held from the start on, as it was in the engine before. `moved`: a person has moved the
-    library to its place; where it is not there, none is made. `adopt`: make a library of somebody else's this person's
-    own (`engine.adoption`), and `follow` the folders that it names.
+    `leave_out` are patterns of files and folders, relative to a library's folder, that are not indexed; `clip_seconds`
+    and `thumbnail_width` set the sampling (`clips.Sampling`). `disk_budget` is the size in GB at which indexing stops,
+    0 for no limit. `gentle` indexes at background priority, `pause_on_battery` only on mains power. `watch` indexes
+    changes in the folders while the engine runs. `paused` starts with indexing paused, as in the engine before.
+    `moved`: a person has moved the library here; if it is missing, none is created. `adopt` makes another person's
+    library this person's own (`engine.adoption`), and `follow` indexes the folders listed in it.
     """
 
     library: Path
@@ -80,7 +79,7 @@ class EngineConfig:
 def chosen_config(
     settings: Settings, library: Path | None = None, device: str = "", model: str = "", read_only: bool = False
 ) -> EngineConfig:
-    """What is given here, the rest as a person has set it in the window. Raises: UsageError, StorageError."""
+    """Return a configuration from these arguments and, for the rest, the settings. Raises: UsageError, StorageError."""
     device = device or settings.device
     if device not in DEVICES:
         raise errors.UsageError("model.no-device", device=device, devices=", ".join(DEVICES))
@@ -100,8 +99,8 @@ def chosen_config(
 
 
 def _run_engine(connection: Connection, config: EngineConfig) -> None:
-    # One thread for numpy's products: a search's are small, and a second one would wait for a core that decoders hold.
-    # OpenBLAS reads this when it is loaded; torch has threads of its own.
+    # One thread for numpy's products: those of a search are small, and a second thread would wait for a core that
+    # decoders occupy. OpenBLAS reads this when it is loaded; torch has its own threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from cret_desktop.engine.server import serve  # in the child only: the client's process stays light
 
@@ -109,9 +108,9 @@ def _run_engine(connection: Connection, config: EngineConfig) -> None:
 
 
 class EngineClient:
-    """One engine: a child, or another program's that this one has joined.
+    """A connection to an engine: a child, or another program's that this client has joined.
 
-    Callbacks run on the client's reader thread; the window's adapter carries them to Qt's.
+    Callbacks run on the client's reader thread; the window's adapter forwards them to Qt's.
 
     Raises from `start`: LibraryLocked, LibraryStrange, LibraryTooNew, LibraryMissing, LibraryDamaged, StorageError,
     EngineError.
@@ -119,17 +118,17 @@ class EngineClient:
 
     def __init__(self, config: EngineConfig) -> None:
         self.config = config
-        # On what was done to the library when it was last opened, or why it is only read.
+        # Messages about the last opening of the library, or the reason why it is read-only.
         self.notice: tuple[Message, ...] = ()
-        self.is_strange = False  # it is neither made here nor adopted, and only read
-        self.paused = config.paused  # as the engine has said last; handed to the one that takes its place
+        self.is_strange = False  # neither made here nor adopted, so read-only
+        self.paused = config.paused  # as last reported by the engine; passed on to its successor
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
         self._pending: dict[int, tuple[protocol.Request[Any], Future[Any]]] = {}
         self._subscribers: list[Callable[[protocol.Event], None]] = []
         self._restarts = RestartLimit(RESTARTS, RESTART_WINDOW)
-        self._asked_again: set[int] = set()  # requests that a joined engine took along when it ended
-        self._opened = 0.0  # when the connection was made, by the monotonic clock
+        self._asked_again: set[int] = set()  # requests already repeated once, after a joined engine ended
+        self._opened = 0.0  # time of the connection, by the monotonic clock
         self._taking_over = False  # the joined engine has ended, the next one does not answer yet
         self._closing = False
         self._process: ChildProcess | None = None
@@ -137,12 +136,12 @@ class EngineClient:
         self._reader: threading.Thread | None = None
 
     def start(self, restarted: bool = False) -> EngineClient:
-        """Join or start an engine and wait until it has opened the library (no model is loaded for that).
+        """Join or start an engine and wait until it has opened the library (which loads no model).
 
-        `restarted` where it takes the place of one with another configuration.
+        `restarted` if it replaces an engine with another configuration.
         """
         started = self._open(restarted)
-        self.config = replace(self.config, adopt=False)  # asked for once, of this library
+        self.config = replace(self.config, adopt=False)  # only once, and for this library
         self._reader = threading.Thread(target=self._read, name="engine-client", daemon=True)
         self._reader.start()
         self._publish(started)
@@ -156,16 +155,16 @@ class EngineClient:
 
     @property
     def is_joined(self) -> bool:
-        """Whether the engine is another program's, and goes on when this client closes."""
+        """Whether the engine is another program's, which keeps running when this client closes."""
         return self._connection is not None and self._process is None
 
     @property
     def pid(self) -> int | None:
-        """Of the engine's process; None where it is another program's."""
+        """The process id of the engine; None if it is another program's."""
         return self._process.pid if self._process is not None else None
 
     def subscribe(self, callback: Callable[[protocol.Event], None]) -> Callable[[], None]:
-        """Call `callback` with every event from now on; returns the function that ends it."""
+        """Call `callback` with every following event; return the function that unsubscribes it."""
         with self._lock:
             self._subscribers.append(callback)
 
@@ -177,9 +176,9 @@ class EngineClient:
         return unsubscribe
 
     def request(self, body: protocol.Request[R]) -> Future[R]:
-        """Send a request. The future gives the reply's value or raises the CretError that the engine met.
+        """Send a request. The future returns the reply's value or raises the engine's CretError.
 
-        A request that no message can hold (a number that is not finite, say) gives TypeError or ValueError.
+        A request that cannot be encoded (for example with a number that is not finite) raises TypeError or ValueError.
         """
         future: Future[R] = Future()
         with self._lock:
@@ -199,7 +198,7 @@ class EngineClient:
         return future
 
     def close(self) -> None:
-        """End the engine and wait for it; leave one that was joined. Safe to call twice."""
+        """End the engine and wait for it; disconnect from a joined one. Safe to call twice."""
         with self._lock:
             self._closing = True
             if self._connection is not None:
@@ -219,12 +218,12 @@ class EngineClient:
                 self._connection = None
             pending, self._pending = self._pending, {}
         if self._process is not None:
-            self._process.close(SHUTDOWN_SECONDS)  # another one where it was just being started again
+            self._process.close(SHUTDOWN_SECONDS)  # a new process if it was being restarted
         for _, future in pending.values():
             _settle(future, error=errors.EngineError("engine.closed"))
 
     def _cut(self) -> None:
-        """Let go of a joined engine that does not end the connection."""
+        """Disconnect from a joined engine that does not end the connection."""
         with self._lock:
             if self._connection is not None:
                 local_socket.cut(self._connection)
@@ -240,7 +239,7 @@ class EngineClient:
             if started is None and (self._closing or time.monotonic() >= first_chance):
                 try:
                     return self._launch(restarted)
-                except errors.LibraryLocked:  # perhaps by an engine that has only just begun, or is about to end
+                except errors.LibraryLocked:  # perhaps by an engine that is still starting, or about to end
                     started = self._join(restarted)
                     if started is None and (self._closing or time.monotonic() >= first_chance + LOCKED_SECONDS):
                         raise
@@ -285,7 +284,7 @@ class EngineClient:
         return replace(first, restarted=restarted)
 
     def _send(self, content: bytes) -> None:
-        """Send an encoded request; nothing between the end of an engine and the start of the next."""
+        """Send an encoded request; do nothing between the end of an engine and the start of the next."""
         if self._connection is None:
             return
         try:
@@ -335,7 +334,7 @@ class EngineClient:
             _settle(future, value, error)
 
     def _recover(self) -> bool:
-        """After a crash: fail what was asked, keep what was changed, start again. False when it stays down."""
+        """Recover from a crash: fail pending reads, keep pending changes, restart. Return False if it stays down."""
         process = self._process
         if process is None:
             return self._take_over()
@@ -358,9 +357,9 @@ class EngineClient:
         return self._go_on()
 
     def _take_over(self) -> bool:
-        """After the end of a joined engine: ask the next one again, once, for all that was not answered.
+        """Replace a joined engine that ended: join or start the next one, and repeat unanswered requests once.
 
-        False when there is no next one.
+        Return False if there is no next one.
         """
         may_restart = time.monotonic() - self._opened >= BRIEF_SECONDS or self._restarts.fell()
         with self._lock:
@@ -370,7 +369,7 @@ class EngineClient:
             self._asked_again = set(self._pending) - set(lost)
         if ended is not None:
             ended.close()
-        for number in lost:  # perhaps what ended the engine
+        for number in lost:  # one of them may have crashed the engine
             self._settle(number, error=errors.EngineError(joining.OWNER_ENDED))
         if not may_restart:
             return self._give_up(joining.OWNER_ENDED)
@@ -378,7 +377,7 @@ class EngineClient:
         return self._go_on(HANDOVER_SECONDS)
 
     def _go_on(self, handover: float = 0.0) -> bool:
-        """Open the library again, and send all that is pending. False when that fails."""
+        """Reopen the library, and send all pending requests. Return False if that fails."""
         try:
             started = self._open(restarted=True, handover=handover)
         except errors.CretError as error:
@@ -388,7 +387,7 @@ class EngineClient:
             for number, (body, _) in self._pending.items():
                 self._send(codec.encode_request(number, body))
             if not started.read_only and not self.is_joined:
-                self._send(codec.encode_request(0, protocol.Refresh()))  # resumes what was being indexed
+                self._send(codec.encode_request(0, protocol.Refresh()))  # resumes the interrupted indexing
         self._publish(started)
         return True
 
@@ -407,7 +406,7 @@ class EngineClient:
         for callback in subscribers:
             try:
                 callback(event)
-            except Exception:  # the others hear of it, and replies go on being read
+            except Exception:  # other subscribers still get the event, and replies are still read
                 log.exception("A callback failed on %s.", type(event).__name__)
 
 
@@ -425,4 +424,4 @@ def _settle(future: Future[Any], value: object = None, error: errors.CretError |
 
 
 class Superseded(errors.CretError):
-    """A newer live search took this one's place; nothing to show."""
+    """Raised if a newer live search replaced this one; nothing to show."""

@@ -1,4 +1,4 @@
-"""Messages as JSON, in both directions; pipes and whatever else carries messages share this.
+"""Encodes messages as JSON, in both directions, for pipes and any other transport.
 
 A message is one object: `kind` names its type, `id` the request that it is or answers (0 for an event), `body` holds
 its fields. Bytes are base64. A path that is not UTF-8 keeps its surrogate escapes, written as JSON's \\udcXX. Numbers
@@ -20,7 +20,7 @@ from cret_desktop.foreign import reason_of
 
 
 class Undecodable(ValueError):
-    """A message of no known type or form. `number` is its request's, 0 where that cannot be read either."""
+    """Raised for a message of unknown type or form. `number` is its request's, 0 if unreadable."""
 
     def __init__(self, message: messages.Message, number: int = 0) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class _Head(msgspec.Struct):
 
 
 class _PlainHead(msgspec.Struct):
-    """A head whose body has been read, as plain objects and lists."""
+    """A head whose body is already parsed into plain objects and lists."""
 
     kind: str
     id: int = 0
@@ -55,12 +55,12 @@ _REPLY = Reply.__name__
 
 
 def encode_request(number: int, request: Request[Any] | Shutdown) -> bytes:
-    """Raises: TypeError, ValueError for what no message can hold."""
+    """Return an encoded request. Raises: TypeError, ValueError if it cannot be encoded."""
     return _encoded(type(request).__name__, number, request)
 
 
 def decode_request(data: bytes) -> tuple[int, Request[Any] | Shutdown]:
-    """Raises: Undecodable."""
+    """Return the number and the request of an encoded message. Raises: Undecodable."""
     head = _head(data)
     kind = _REQUESTS.get(head.kind)
     if kind is None:
@@ -72,17 +72,17 @@ def decode_request(data: bytes) -> tuple[int, Request[Any] | Shutdown]:
 
 
 def encode_message(message: Reply | Event | Failure) -> bytes:
-    """Raises: TypeError, ValueError for what no message can hold."""
+    """Return an encoded message. Raises: TypeError, ValueError if it cannot be encoded."""
     if isinstance(message, Reply):
         return _encoded(_REPLY, message.id, message.value)
     return _encoded(type(message).__name__, message.id if isinstance(message, Failure) else 0, message)
 
 
 class Message:
-    """A message of the engine's, of which the head has been read. The body is decoded once its type is known."""
+    """A message from the engine with a parsed head. The body is decoded once its type is known."""
 
     def __init__(self, data: bytes) -> None:
-        """Raises: Undecodable."""
+        """Parse the head. Raises: Undecodable."""
         head = _head(data)
         self.number = head.id
         self.is_reply = head.kind == _REPLY
@@ -90,14 +90,14 @@ class Message:
         self._kind = head.kind
 
     def value(self, reply_type: Any) -> Any:
-        """The value of a reply to a request of this reply type. Raises: Undecodable."""
+        """Return the value of a reply, decoded as the reply type of its request. Raises: Undecodable."""
         try:
             return _decoded(self._body, reply_type)
         except (ValueError, TypeError, RecursionError) as error:
             raise Undecodable(_unreadable(_REPLY, error), self.number) from error
 
     def event(self) -> Event | Failure:
-        """The event or failure. Raises: Undecodable."""
+        """Return the event or failure. Raises: Undecodable."""
         kind = _EVENTS.get(self._kind)
         if kind is None:
             raise Undecodable(messages.Message("engine.unknown-message", kind=self._kind[:80]), self.number)
@@ -115,7 +115,7 @@ def _unreadable(kind: str, error: Exception) -> messages.Message:
 def _head(data: bytes) -> _Head | _PlainHead:
     try:
         return msgspec.json.decode(data, type=_Head)
-    except ValueError:  # of lone surrogates, say, which only the standard library's reader accepts
+    except ValueError:  # lone surrogates, for example, which only the standard library's parser accepts
         try:
             return msgspec.convert(json.loads(data), _PlainHead)
         except (ValueError, RecursionError) as error:
@@ -138,14 +138,14 @@ def _decoded(body: Any, kind: Any) -> Any:
 
 
 def _from_plain(kind: type[Any], value: object) -> object:
-    """Raises: NotImplementedError, ValueError."""
+    """Decode a custom type. Raises: NotImplementedError, ValueError."""
     if kind is messages.Message:
         return messages.Message.from_json(value)
     raise NotImplementedError(kind.__name__)
 
 
 def _plain(value: object) -> object:
-    """Messages as objects; numpy's numbers, and other subclasses, as Python's own. Raises: TypeError, ValueError."""
+    """Return messages as objects, and subclasses of numbers as Python's own. Raises: TypeError, ValueError."""
     if isinstance(value, messages.Message):
         return value.to_json()
     if isinstance(value, numbers.Integral):

@@ -1,7 +1,7 @@
-"""What a bug report needs: versions, devices, codecs, models and the library's state. Nothing private, nothing sent.
+"""Collects the facts for a bug report: versions, devices, codecs, models, library state. Nothing private, nothing sent.
 
-File names are left out and the home folder is written ~. Heavy libraries are imported here only when the report is
-made; the window never imports this module.
+File names are left out and the home folder is written ~. Heavy libraries are imported only when the report is made; the
+window never imports this module.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ PACKAGES = (
 
 
 def devices() -> tuple[Device, ...]:
-    """What a model can run on here, the fastest first. Loads torch."""
+    """Return the devices that a model can run on here, fastest first. Loads torch."""
     return tuple(Device(name, describe_device(choose_device(name))) for name in available_devices())
 
 
 def report(library: Path, device: str) -> Iterator[tuple[str, str]]:
-    """(what, finding) pairs, in the order to print them."""
+    """Yield (subject, finding) pairs, in the order to print them."""
     yield "CRET Desktop", version()
     yield "Python", f"{platform.python_version()} on {platform.platform()}"
     memory = psutil.virtual_memory()

@@ -1,8 +1,8 @@
-"""Export moments as clips and lists, with a child process that opens the media.
+"""Exports moments as clips and lists, with a child process that opens the media.
 
-The child (torch-free, spawned when first needed) cuts one clip or reads one file's facts at a time: a codec that
-crashes or hangs costs that one passage and a new child. Clips are written into a hidden folder beside their place and
-get their name when they are whole; what is left of a cancelled export goes with that folder. This module never
+The child (torch-free, spawned on first use) cuts one clip or reads one file's facts at a time: a codec that crashes or
+hangs costs that one passage and a new child. Clips are written into a hidden folder in the target folder and get their
+name when they are complete; the remains of a cancelled export are deleted with that folder. This module never
 overwrites a file and never touches the library.
 """
 
@@ -36,27 +36,27 @@ from cret_desktop.library.exporting import timelines as lists
 from cret_desktop.media.timecode import EditSource
 from cret_desktop.messages import Message
 
-MEMORY_BYTES = 6 << 30  # that the child may take: against damaged files, far above what honest ones need
-STALL_SECONDS = 60.0  # of silence, after which a child is given up
-_LISTEN_SECONDS = 0.1  # how soon a cancellation is noticed
+MEMORY_BYTES = 6 << 30  # the child's limit: a defence against damaged files, far above the needs of valid ones
+STALL_SECONDS = 60.0  # of silence, after which a child is ended
+_LISTEN_SECONDS = 0.1  # maximum delay until a cancellation is noticed
 _TICK_SECONDS = 0.1
-_CLEAN_SECONDS = 10.0  # for the child of a parent that was killed to delete what it has begun
-_LONGEST_STEM = 180  # bytes of a file's name, so that times and ending still fit into the usual 255
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]')  # on any system; the clip may travel
+_CLEAN_SECONDS = 10.0  # for the child of a killed parent to delete its unfinished files
+_LONGEST_STEM = 180  # bytes of a file's name, so that times and suffix still fit into the usual 255
+_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]')  # on any system; clips may be copied
 
 Request = ExportClips | ExportList
 Listener = Callable[[ExportProgress], None]
 
 
 class Exporter:
-    """Carries out one export at a time in the thread that calls `run`."""
+    """Runs one export at a time in the thread that calls `run`."""
 
     def __init__(self, listener: Listener, stall_seconds: float = STALL_SECONDS) -> None:
         self._listener = listener
         self._stall_seconds = stall_seconds
 
     def run(self, request: Request, token: CancelToken | None = None) -> Exported:
-        """Raises: ExportError; ExportCancelled once `token` is cancelled."""
+        """Run an export; return the files written. Raises: ExportError; ExportCancelled once `token` is cancelled."""
         token = token or CancelToken()
         if token.cancelled:
             raise ExportCancelled("export.cancelled")
@@ -139,7 +139,7 @@ def _list_content(request: ExportList, edits: list[lists.Edit]) -> bytes:
 
 @contextmanager
 def _scratch(folder: str) -> Iterator[Path]:
-    """A hidden folder in `folder` (which is made where only its last part is missing), gone afterwards."""
+    """Yield a hidden folder in `folder` (created if only its last part is missing), and delete it afterwards."""
     try:
         if not os.path.isdir(folder):
             os.mkdir(folder)
@@ -153,11 +153,11 @@ def _scratch(folder: str) -> Iterator[Path]:
 
 
 def _publish(unfinished: Path, folder: Path, stem: str, suffix: str = "") -> str:
-    """Give a whole file its name, or the next free one: 'name (2).mp4'. Safe against a power cut from then on."""
+    """Rename a complete file to its name, or the next free one: 'name (2).mp4'. It then survives a power cut."""
     try:
         with open(unfinished, "r+b") as stream:
             flush_to_disk(stream)
-        # Taken first, then replaced: a rename alone would overwrite what came there meanwhile.
+        # Reserve the name, then replace: a rename alone could overwrite a file created in between.
         target = _taken_name(folder, stem, suffix or unfinished.suffix)
         try:
             os.replace(unfinished, target)
@@ -170,7 +170,7 @@ def _publish(unfinished: Path, folder: Path, stem: str, suffix: str = "") -> str
 
 
 def _taken_name(folder: Path, stem: str, suffix: str) -> Path:
-    """An empty new file under the first free name. Raises: OSError."""
+    """Create an empty file under the first free name and return its path. Raises: OSError."""
     for number in itertools.count(1):
         addition = f" ({number})" if number > 1 else ""
         target = folder / f"{stem}{addition}{suffix}"
@@ -181,7 +181,7 @@ def _taken_name(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def _clip_name(passage: Passage) -> str:
-    """'walk 0m12s-0m19s', legal on every system."""
+    """Return a name like 'walk 0m12s-0m19s', legal on every system."""
     stem = _NOT_IN_NAMES.sub("_", Path(passage.path).stem).encode()[:_LONGEST_STEM].decode(errors="ignore")
     stem = stem.strip(" .") or "clip"
     return f"{stem} {_clock(passage.start)}-{_clock(passage.end)}"
@@ -203,14 +203,14 @@ def _not_written(folder: str | Path, error: OSError) -> ExportError:
     return ExportError("export.folder", folder=shown, reason=reason_of(error))
 
 
-# --- the child as its parent sees it --------------------------------------------------------------------------------
+# --- the child, seen from the parent --------------------------------------------------------------------------------
 
 
 class _Worker:
-    """The child, started when there is something to do, and anew after it was lost."""
+    """The child, started on demand and restarted after a crash."""
 
     def __init__(self, token: CancelToken, stall_seconds: float, sources: list[str]) -> None:
-        self._sources = sources  # all that the child may read, beside the program's own files
+        self._sources = sources  # all that the child may read, besides the program's own files
         self._token = token
         self._stall_seconds = stall_seconds
         self._child: ChildProcess | None = None
@@ -218,7 +218,7 @@ class _Worker:
     def cut(
         self, passage: Passage, request: ExportClips, scratch: Path, progress: Callable[[float], None]
     ) -> dict[str, Any]:
-        """Raises: BadFile, DecoderFailed, ExportError, ExportCancelled."""
+        """Cut a clip; return the child's answer. Raises: BadFile, DecoderFailed, ExportError, ExportCancelled."""
         job = {
             "job": request.mode,
             "path": os.path.abspath(passage.path),
@@ -229,12 +229,12 @@ class _Worker:
         return self._ask(job, progress)
 
     def facts(self, path: str) -> EditSource:
-        """Raises: BadFile, DecoderFailed, ExportCancelled."""
+        """Return the facts of a video that a list needs. Raises: BadFile, DecoderFailed, ExportCancelled."""
         found = self._ask({"job": "facts", "path": os.path.abspath(path)}, lambda _: None)["source"]
         return EditSource(**{**found, "rate": Fraction(found["rate"])})
 
     def end(self) -> None:
-        """Ends the child at once; between two jobs it has nothing to lose."""
+        """End the child at once; between two jobs it has nothing to lose."""
         if self._child is not None:
             self._child.close()
         self._child = None
@@ -267,12 +267,12 @@ class _Worker:
                     case "defect":
                         raise RuntimeError(message["details"])
         except (EOFError, OSError, LookupError, ValueError) as error:
-            # Gone, or what it says makes no sense, as after damage to its memory.
+            # The child is gone, or its message is invalid, as after memory corruption.
             self.end()
             raise DecoderFailed("export.crashed") from error
 
     def _start(self, places: list[str]) -> ChildProcess:
-        """`places` are the folders that the child may write into."""
+        """Start a child that may write into the folders `places`."""
         limits = ChildLimits(stall_seconds=self._stall_seconds)
         self._child = ChildProcess("cret-export", _run_child, self._sources, places, limits=limits)
         return self._child
@@ -284,7 +284,7 @@ class _Worker:
 def _run_child(pipe: Connection, sources: list[str], places: list[str]) -> None:
     unconfined = confinement.confine(read=sources, write=places)
     end_with_parent(_CLEAN_SECONDS)
-    # Imported here so that the parent, which imports this module, never loads a codec.
+    # Imported here so that the parent never loads a codec.
     from cret_desktop.media.cutter import Cut, copy_clip
     from cret_desktop.media.edit_source import read_edit_source
     from cret_desktop.media.exact_cut import cut_exactly
@@ -330,4 +330,4 @@ def _run_child(pipe: Connection, sources: list[str], places: list[str]) -> None:
                 tell("defect", details="".join(traceback.format_exception(error)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)  # the parent is gone: nobody else will
+            shutil.rmtree(scratch, ignore_errors=True)  # the parent is gone and cannot delete it

@@ -1,4 +1,4 @@
-"""Builds search graphs beside indexing and searching; the building itself is a child process."""
+"""Builds search graphs in parallel with indexing and searching, in a child process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class GraphBuilding:
-    """One build at a time. Only the indexing thread may call it."""
+    """Runs one build at a time. Only the indexing thread may call it."""
 
     def __init__(self, library: OpenLibrary, publish: Publish) -> None:
         self._library = library
@@ -23,7 +23,7 @@ class GraphBuilding:
         self._closing = False
 
     def build_if_due(self) -> None:
-        """Start a build where the tail that is searched exactly has grown long."""
+        """Start a build if the part of the index outside the graph, which is searched exactly, has grown long."""
         if self._closing or (self._builder is not None and self._builder.is_alive()):
             return
         if self._library.index.needs_build():
@@ -32,7 +32,7 @@ class GraphBuilding:
             self._builder.start()
 
     def close(self) -> None:
-        """Start no other build. The one under way ends when the index is closed."""
+        """Start no further build. The current one ends when the index is closed."""
         self._closing = True
 
     def _build(self) -> None:

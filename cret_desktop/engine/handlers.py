@@ -1,6 +1,7 @@
-"""The one table from a request's type to the method that carries it out.
+"""The single table from request types to their handler methods.
 
-A service is an object with methods marked `handles` or `routes`. The type checker holds each to its request's reply.
+A service is an object with methods marked `handles` or `routes`. The type checker checks each against the reply type of
+its request.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[R]):
-    """Where a request is carried out, and the work that gives its reply."""
+    """The lane and the work of a request; the work returns the reply."""
 
     lane: Lane
     work: Callable[[], R]
@@ -47,7 +48,7 @@ Handler = Callable[[Any, Any, Call], R]
 
 
 def handles(kind: type[Request[R]]) -> Callable[[Handler[R]], Handler[R]]:
-    """Mark a method (request, call) that carries out requests of a type in their declared lane."""
+    """Mark a method (request, call) as the handler of a request type, in the type's declared lane."""
 
     def mark(method: Handler[R]) -> Handler[R]:
         setattr(method, _MARK, _Mark(kind, routes=False))
@@ -67,7 +68,7 @@ def routes(kind: type[Request[R]]) -> Callable[[Handler[Route[R]]], Handler[Rout
 
 
 def handled(service: type) -> Iterator[tuple[type[Request[Any]], str]]:
-    """The request types that a service class handles, each with its method's name."""
+    """Yield the request types that a service class handles, each with the name of its method."""
     for name in dir(service):
         mark = getattr(getattr(service, name), _MARK, None)
         if isinstance(mark, _Mark):
@@ -75,10 +76,10 @@ def handled(service: type) -> Iterator[tuple[type[Request[Any]], str]]:
 
 
 class Handlers:
-    """The table over a set of services."""
+    """The table of handlers of a set of services."""
 
     def __init__(self, services: Iterable[object]) -> None:
-        """Raises: ValueError where two services handle one request."""
+        """Build the table. Raises: ValueError if two services handle one request."""
         self._methods: dict[type[Request[Any]], Callable[[Any, Call], Any]] = {}
         for service in services:
             for kind, name in handled(type(service)):
@@ -87,7 +88,7 @@ class Handlers:
                 self._methods[kind] = getattr(service, name)
 
     def route(self, call: Call) -> Route[Any]:
-        """Choose the lane and the work of a call. Raises: EngineError for a request without a handler."""
+        """Return the lane and the work of a call. Raises: EngineError for a request without a handler."""
         request = call.request
         method = self._methods.get(type(request))
         if method is None:

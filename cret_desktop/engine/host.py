@@ -1,4 +1,4 @@
-"""What the engine asks of the computer that it runs on: a low priority, and whether there is mains power."""
+"""Access to the host computer: process priority and power state."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def step_back() -> None:
 def on_battery() -> bool:
     try:
         battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    except OSError:  # a system that tells nothing of its power: a container, a bare kernel
+    except OSError:  # a system without power information: a container, a bare kernel
         battery = None
     return battery is not None and battery.power_plugged is False

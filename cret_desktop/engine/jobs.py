@@ -1,6 +1,6 @@
-"""The queue of the indexing thread: runs of indexing, and requests that are carried out between two runs.
+"""The queue of the indexing thread: indexing runs, and requests to carry out between two runs.
 
-Taking a job, cancelling the run under way and reordering what waits happen under one lock, so that none is lost.
+Taking a job, cancelling the current run and reordering the queue happen under one lock, so that no job is lost.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from cret_desktop.engine.handlers import Call, Work
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """One run of indexing over places: roots, each with the folder or file within it to scan."""
+    """One indexing run over places: roots, each with the folder or file within it to scan."""
 
     places: tuple[tuple[Root, str], ...]
-    quiet: bool = False  # nobody has asked for it: it is reported once there is something to report
+    quiet: bool = False  # not requested by a person: reported only once it finds something
     token: CancelToken = field(default_factory=CancelToken)
 
 
@@ -32,7 +32,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """A request that is carried out between two runs."""
+    """A request to carry out between two runs."""
 
     call: Call
     work: Work
@@ -42,7 +42,7 @@ Job = Run | Look | Task
 
 
 class JobQueue:
-    """Jobs in order, and the one under way. Thread-safe."""
+    """The waiting jobs in order, and the current one. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -53,7 +53,7 @@ class JobQueue:
 
     @property
     def stopped(self) -> bool:
-        """Whether a person or an error ended the last run: what was left waits until somebody asks for a run."""
+        """Whether a person or an error ended the last run: its remaining files wait until a run is requested."""
         with self._changed:
             return self._stopped
 
@@ -80,14 +80,14 @@ class JobQueue:
                 self._changed.notify_all()
 
     def put_exclusive(self, task: Task) -> None:
-        """Put a task, and stop the run under way for it. The task resumes indexing afterwards."""
+        """Queue a task, and stop the current run for it. The task resumes indexing afterwards."""
         with self._changed:
             self._waiting.append(task)
             self._cancel_current()
             self._changed.notify_all()
 
     def put_first(self, run: Run) -> None:
-        """Put a run before all runs that wait. The run under way is stopped and resumes right after it."""
+        """Queue a run before all waiting runs. The current run is stopped and resumes right after it."""
         with self._changed:
             before = next((i for i, job in enumerate(self._waiting) if isinstance(job, Run)), len(self._waiting))
             resumed = [Run(self._current.places, self._current.quiet)] if isinstance(self._current, Run) else []
@@ -96,9 +96,9 @@ class JobQueue:
             self._changed.notify_all()
 
     def take(self, timeout: float) -> Job | None:
-        """Wait for the next job, and make it the one under way. None after `timeout` seconds, and at the end.
+        """Wait for the next job and make it the current one. Return None after `timeout` seconds, and when closed.
 
-        Once closed, only the tasks that waited are given out.
+        Once closed, only waiting tasks are returned.
         """
         with self._changed:
             self._current = None
@@ -111,27 +111,27 @@ class JobQueue:
             return job
 
     def start(self, look: Look, places: tuple[tuple[Root, str], ...]) -> Run:
-        """Make a look under way a run over places. Its token stays the same."""
+        """Turn the current look into a run over places, with the same token."""
         run = Run(places, quiet=True, token=look.token)
         with self._changed:
             self._current = run
         return run
 
     def cancel_runs(self) -> None:
-        """Stop the run under way and drop those that wait; what was left is not resumed unasked."""
+        """Stop the current run and drop the waiting ones; indexing resumes only on request."""
         with self._changed:
             self._stopped = True
             self._waiting = [job for job in self._waiting if not isinstance(job, Run)]
             self._cancel_current()
 
     def rest(self, failed: bool) -> None:
-        """End the run under way; one that an error ended is not resumed unasked."""
+        """End the current run; if it failed, indexing resumes only on request."""
         with self._changed:
             self._current = None
             self._stopped = self._stopped or failed
 
     def holds(self, matches: Callable[[Call], bool]) -> bool:
-        """Whether a matching request waits or is under way."""
+        """Return whether a matching request waits or is under way."""
         with self._changed:
             jobs = [*self._waiting, *([self._current] if self._current is not None else [])]
             return any(isinstance(job, Task) and matches(job.call) for job in jobs)
@@ -142,7 +142,7 @@ class JobQueue:
             return self._closed
 
     def close(self) -> None:
-        """Stop the run under way, drop those that wait, and accept no other."""
+        """Stop the current run, drop the waiting ones, and accept no more."""
         with self._changed:
             self._closed = True
             self._waiting = [job for job in self._waiting if isinstance(job, Task)]

@@ -1,8 +1,8 @@
-"""How a client joins the engine that another program of the same person runs on the same library.
+"""Lets a client join the engine that another program of the same person runs on the same library.
 
 Both ends prove that they hold the library's key, which is in this person's configuration and never crosses the socket.
-Then the client says which version it is and what it needs of an engine; where that does not fit, it is not let in, and
-does what it does where another program holds the library. Only bytes cross the socket, never pickles.
+Then the client sends its version and its requirements. A client that does not match is refused, and behaves as if
+another program held the library. Only bytes cross the socket, never pickles.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 10.0  # an engine that is still opening the library answers when that is done
-LONGEST = 16 * 1024  # bytes of a message before a client is let in
+ANSWER_SECONDS = 10.0  # an engine that is still opening the library answers afterwards
+LONGEST = 16 * 1024  # bytes of a message before a client is admitted
 OWNER_ENDED = Message("joining.owner-ended")
 ONLY_READS = Message("joining.only-reads")
 _NONCE_BYTES = 32
@@ -38,12 +38,12 @@ _CLIENT, _ENGINE = b"client", b"engine"
 
 
 class Refused(Exception):
-    """The other end holds another key, or does not fit."""
+    """Raised if the other end holds another key, or does not match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a client is, and what it needs of an engine. Tuples and numbers as in EngineConfig."""
+    """A client's version, and its requirements for an engine. Field types as in EngineConfig."""
 
     version: str
     read_only: bool
@@ -68,9 +68,9 @@ class Hello:
         )
 
     def misfit(self, engine: Hello) -> str:
-        """Return why an engine cannot serve this client, for the log; '' where it can.
+        """Return the reason why an engine cannot serve this client, for the log; '' if it can.
 
-        How videos are indexed does not matter to a client that only reads.
+        Indexing settings do not matter to a client that only reads.
         """
         if self.version != engine.version:
             return f"version {self.version} cannot join version {engine.version}"
@@ -82,7 +82,7 @@ class Hello:
 
 
 def join(config: EngineConfig) -> tuple[Connection, protocol.EngineStarted] | None:
-    """Join the engine that holds a library. None where there is none that this client may join."""
+    """Join the engine that holds a library. Return None if there is none that this client may join."""
     if config.adopt:
         return None
     try:
@@ -108,13 +108,13 @@ def join(config: EngineConfig) -> tuple[Connection, protocol.EngineStarted] | No
 
 
 def _key(library: Path) -> bytes:
-    from cret_desktop.engine import adoption  # the engine's; imported only where there is an engine to join
+    from cret_desktop.engine import adoption  # an engine dependency; imported only if there is an engine to join
 
     return adoption.key_in(library)
 
 
 def _introduce(connection: Connection, key: bytes, hello: Hello) -> None:
-    """The client's half. Raises: Refused, EOFError, OSError."""
+    """Run the client's side of the handshake. Raises: Refused, EOFError, OSError."""
     theirs = connection.recv_bytes(LONGEST)
     ours = secrets.token_bytes(_NONCE_BYTES)
     connection.send_bytes(ours + _proof(key, _CLIENT, theirs, ours))
@@ -126,7 +126,7 @@ def _introduce(connection: Connection, key: bytes, hello: Hello) -> None:
 
 
 def admit(connection: Connection, key: bytes, engine: Hello) -> Hello:
-    """The engine's half: return what the client said. Raises: Refused, EOFError, OSError."""
+    """Run the engine's side of the handshake; return the client's Hello. Raises: Refused, EOFError, OSError."""
     ours = secrets.token_bytes(_NONCE_BYTES)
     connection.send_bytes(ours)
     answer = connection.recv_bytes(LONGEST)
@@ -146,7 +146,7 @@ def admit(connection: Connection, key: bytes, engine: Hello) -> Hello:
 
 
 def _proof(key: bytes, role: bytes, engine_nonce: bytes, client_nonce: bytes) -> bytes:
-    """Each end's own: neither can answer with what the other has sent. Raises: Refused without a key."""
+    """Return the proof of one end; replaying the other end's proof does not pass. Raises: Refused without a key."""
     if not key:
         raise Refused("there is no key of this library")
     of_joining = hmac.digest(key, _PURPOSE, hashlib.sha256)

@@ -1,6 +1,6 @@
-"""A thread that carries out calls one after the other; each of them can be cancelled while it waits or runs.
+"""A thread that processes calls one after the other; each can be cancelled while it waits or runs.
 
-The thread starts with the first call and ends with `close` alone, whatever a call raises.
+The thread starts with the first call and ends only with `close`, whatever a call raises.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Answer = Callable[[Call, Work], None]
 
 @contextmanager
 def living_on(what: str) -> Iterator[None]:
-    """Log whatever the block raises, an end of the process included, so that its thread lives on."""
+    """Log any error of the block, SystemExit included, so that its thread survives."""
     try:
         yield
-    except BaseException:  # a panic of Rust's, or SystemExit, would take the thread along, and all that waits for it
+    except BaseException:  # a panic in Rust, or SystemExit, would end the thread and lose all waiting calls
         log.exception("%s failed", what)
 
 
 class WorkerLane:
-    """A lane of its own thread."""
+    """A lane with its own thread."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class WorkerLane:
         idle: Callable[[], None] | None = None,
         idle_seconds: float | None = None,
     ) -> None:
-        """`around` gives the context that each call runs in. `idle` is called after `idle_seconds` without a call."""
+        """`around` returns the context that each call runs in. `idle` is called after `idle_seconds` without a call."""
         self._name = name
         self._answer = answer
         self._around = around
@@ -60,24 +60,24 @@ class WorkerLane:
                 self._thread.start()
 
     def cancel(self, matches: Callable[[Call], bool] = lambda call: True) -> None:
-        """Cancel the call under way and those that wait, as far as they match. Each still gets its answer."""
+        """Cancel the matching calls, waiting or under way. Each still gets its answer."""
         for call in self.calls():
             if matches(call):
                 call.token.cancel()
 
     def calls(self) -> list[Call]:
-        """The call under way and those that wait."""
+        """Return the call under way and the waiting ones."""
         with self._changed:
             return [*([self._current] if self._current is not None else []), *(call for call, _ in self._waiting)]
 
     def finish(self, call: Call) -> None:
-        """Count a call as done before its work has returned."""
+        """Mark a call as done before its work has returned."""
         with self._changed:
             if self._current is call:
                 self._current = None
 
     def close(self) -> None:
-        """Cancel everything, carry out the changes that wait, and wait until the thread has ended."""
+        """Cancel everything, carry out the waiting changes, and wait until the thread has ended."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -92,7 +92,7 @@ class WorkerLane:
                 self._answer(call, work)
 
     def _next(self) -> tuple[Call, Work] | None:
-        """Wait for the next call; None at the end, when only the changes that wait are still carried out."""
+        """Wait for the next call; None when closed. After `close`, only waiting changes are returned."""
         while True:
             with self._changed:
                 self._current = None

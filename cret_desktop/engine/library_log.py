@@ -1,4 +1,4 @@
-"""The log in a library's folder: what went wrong behind the window, for bug reports."""
+"""The log in a library's folder, for bug reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class LibraryLog(logging.handlers.RotatingFileHandler):
-    """A log of 1 MB, and the one before it. `LibraryFiles` makes its files, as all others of a library."""
+    """A log of 1 MB and its predecessor. `LibraryFiles` creates its files, like all others of a library."""
 
     def __init__(self, files: LibraryFiles) -> None:
         self._files = files
@@ -34,10 +34,10 @@ class LibraryLog(logging.handlers.RotatingFileHandler):
 
 
 def log_to(paths: LibraryPaths) -> None:
-    """Keep the log of this process in a small file beside the catalog."""
+    """Write this process's log to a small file beside the catalog."""
     try:
         handler = LibraryLog(paths.files)
-    except OSError as error:  # a link, say: the library is served all the same
+    except OSError as error:  # for example a link; the library is served all the same
         log.warning("No log is kept in %s: %s", paths.root, error)
         return
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

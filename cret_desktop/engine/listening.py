@@ -1,7 +1,7 @@
-"""Where the engine that holds a library's lock lets in further clients of the same person (`engine.joining`).
+"""Admits further clients of the same person to the engine that holds a library's lock (`engine.joining`).
 
-Each guest has a thread of its own, and little time until it has proved who it is, so that none keeps another waiting.
-A guest that fails or speaks nonsense is let go; nothing that it does ends the engine.
+Each guest has its own thread, and little time to prove its identity, so that none delays another. A guest that fails or
+sends invalid data is disconnected; nothing that it does ends the engine.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from cret_desktop.settings import make_private_folder
 
 log = logging.getLogger(__name__)
 
-MOST_GUESTS = 16  # at a time, those that are being heard included
-HEARING_SECONDS = 5.0  # for a guest to prove who it is
+MOST_GUESTS = 16  # at a time, those still in the handshake included
+HEARING_SECONDS = 5.0  # for the handshake of a guest
 
 Welcome = Callable[[Connection, bool], None]
 """Serve a guest until it leaves; the flag says whether it only reads."""
 
 
 class Door:
-    """The socket of one library. The caller holds the writer's lock, so any socket there already is a dead one's."""
+    """The socket of one library. The caller holds the writer's lock, so any existing socket is a dead engine's."""
 
     def __init__(self, library: Path) -> None:
-        """Listen. Guests wait until `open`. Where that is not possible, the engine goes on without guests."""
+        """Listen. Guests wait until `open`. If listening fails, the engine runs without guests."""
         self._closing = False
         self._listener: Listener | None = None
         self._accepting: threading.Thread | None = None
@@ -43,11 +43,11 @@ class Door:
             self._place = local_socket.address(library)
             self._listener = _listen(self._place)
         except (OSError, StorageError) as error:
-            # No more than before there were guests: nobody who searches or indexes need hear of it.
+            # Logged only: no one who searches or indexes needs to know.
             log.info("Other programs cannot join this engine: %s", error)
 
     def open(self, key: bytes, engine: Hello, welcome: Welcome) -> None:
-        """Let guests in that hold the library's key, from now on."""
+        """Start admitting guests that hold the library's key."""
         if self._listener is None:
             return
         arguments = (self._listener, key, engine, welcome)
@@ -55,24 +55,24 @@ class Door:
         self._accepting.start()
 
     def close(self) -> None:
-        """Let nobody in from now on, and take the socket away. Guests that are in stay. Safe to call twice."""
+        """Stop admitting guests and remove the socket. Admitted guests stay. Safe to call twice."""
         listener, self._listener = self._listener, None
         if listener is None:
             return
         self._closing = True
         if self._accepting is not None:
-            woken = local_socket.connect(self._place)  # no other call wakes who accepts on every system
+            woken = local_socket.connect(self._place)  # the only call that ends `accept` on every system
             if woken is not None:
                 woken.close()
                 self._accepting.join()
-        with suppress(OSError):  # somebody has removed the socket's file
+        with suppress(OSError):  # the socket's file was already removed
             listener.close()
 
     def _accept(self, listener: Listener, key: bytes, engine: Hello, welcome: Welcome) -> None:
         while True:
             try:
                 connection = listener.accept()
-            except OSError as error:  # one that left meanwhile, or no descriptor is free
+            except OSError as error:  # the guest has left, or no file descriptor is free
                 if self._closing:
                     return
                 log.warning("A guest was not let in: %s", error)
@@ -105,7 +105,7 @@ class Door:
 
 
 def _listen(place: str) -> Listener:
-    """Raises: OSError."""
+    """Return a listener that only this person can connect to. Raises: OSError."""
     if sys.platform == "win32":
         return Listener(place, "AF_PIPE")
     if len(os.fsencode(place)) > local_socket.LONGEST_PATH:

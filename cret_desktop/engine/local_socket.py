@@ -1,7 +1,7 @@
-"""Where programs of one person on one computer meet over a library: a Unix socket, or a named pipe on Windows.
+"""The socket between one person's programs on one library: a Unix socket, or a named pipe on Windows.
 
 The address is computed from the library's path, never read from the library's folder, which somebody else may have
-written. On Unix the socket is in a folder that only this person may enter. Nothing here speaks a protocol.
+written. On Unix the socket is in a folder that only this person may enter. This module implements no protocol.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from cret_desktop import paths
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 2.0
-LONGEST_PATH = 100  # bytes of a socket's path that every system takes
+LONGEST_PATH = 100  # bytes of a socket's path that every system accepts
 
 
 def address(library: Path) -> str:
-    """Return the address that belongs to a library's folder on this computer, for this person.
+    """Return the address of a library's folder on this computer, for this person.
 
-    The computer's name is part of it, since computers may share a home folder. Raises: StorageError.
+    It includes the computer's name, because computers may share a home folder. Raises: StorageError.
     """
     place = os.path.normcase(os.path.realpath(library))
     digest = hashlib.sha256(os.fsencode(platform.node()) + b"\0" + os.fsencode(place)).hexdigest()
@@ -41,7 +41,7 @@ def address(library: Path) -> str:
 
 
 def is_private(folder: str) -> bool:
-    """Whether a folder is this person's own and nobody else may enter it. On Windows, profiles are closed to others."""
+    """Return whether a folder belongs to this person and is closed to others. On Windows, profiles always are."""
     if sys.platform == "win32":
         return True
     try:
@@ -52,14 +52,14 @@ def is_private(folder: str) -> bool:
 
 
 def connect(place: str) -> Connection | None:
-    """Connect to an address. None where nobody of this person's listens there."""
+    """Connect to an address. Return None if no program of this person listens there."""
     try:
         if sys.platform == "win32":
             return Client(place, "AF_PIPE")
         if not is_private(os.path.dirname(place)) or not stat.S_ISSOCK(os.lstat(place).st_mode):
             return None
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as made:
-            made.settimeout(CONNECT_SECONDS)  # a stopped program accepts nobody
+            made.settimeout(CONNECT_SECONDS)  # a stopped program accepts no connection
             made.connect(place)
             made.setblocking(True)
             connection = Connection(made.detach())
@@ -73,7 +73,7 @@ def connect(place: str) -> Connection | None:
 
 
 def is_same_person(connection: Connection) -> bool:
-    """Whether the program at the other end runs as this user. Linux alone says so; elsewhere the key decides."""
+    """Return whether the other end runs as this user. Only Linux reports that; elsewhere the key decides."""
     if sys.platform != "linux":
         return True
     with _socket_of(connection) as there:
@@ -83,11 +83,11 @@ def is_same_person(connection: Connection) -> bool:
 
 
 def cut(connection: Connection, how: int = socket.SHUT_RDWR) -> None:
-    """End a connection under whoever reads from it or writes to it on another thread.
+    """Shut down a connection while another thread reads from it or writes to it.
 
-    `how`: which directions, as for `shutdown` of a socket.
+    `how`: the directions, as for `shutdown` of a socket.
     """
-    with suppress(OSError):  # it has ended already
+    with suppress(OSError):  # already closed
         if sys.platform == "win32":
             if how == socket.SHUT_RDWR:
                 connection.close()
@@ -98,7 +98,7 @@ def cut(connection: Connection, how: int = socket.SHUT_RDWR) -> None:
 
 @contextmanager
 def deadline(connection: Connection, seconds: float) -> Iterator[None]:
-    """Cut a connection where the block takes longer; what it reads or writes raises EOFError or OSError then."""
+    """Cut a connection if the block takes longer than `seconds`; reads and writes then raise EOFError or OSError."""
     timer = threading.Timer(seconds, cut, [connection])
     timer.daemon = True
     timer.start()
@@ -106,7 +106,7 @@ def deadline(connection: Connection, seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-        timer.join()  # else it might cut whatever has the same descriptor next
+        timer.join()  # otherwise it could cut a later connection with the same descriptor
 
 
 def _socket_of(connection: Connection) -> socket.socket:

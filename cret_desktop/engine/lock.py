@@ -1,4 +1,4 @@
-"""One writer a library: an operating-system lock that ends with the process that holds it, however that ends."""
+"""One writer per library: an operating-system lock, released when its process ends for any reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cret_desktop.library_files import HOLDER, LOCK, LibraryFiles
 
 
 class WriterLock:
-    """Held by whoever may change a library. Raises from `acquire` and `held`: LibraryLocked, StorageError."""
+    """The lock that a process must hold to change a library. `acquire` and `held` raise LibraryLocked, StorageError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -25,14 +25,14 @@ class WriterLock:
     def acquire(self) -> None:
         try:
             self._files.make_folder("")
-            self._files.own(LOCK)  # it is emptied where it is opened, under whatever other names it has
+            self._files.own(LOCK)  # opening truncates the file, including any hard link to it
             self._lock.acquire()
         except Timeout:
             raise self._locked() from None
         except OSError as error:
             raise StorageError("library.folder-unusable", folder=self._path.parent, reason=reason_of(error)) from error
-        with suppress(OSError):  # on a full disk: the note is a courtesy, the lock is what counts
-            self._files.write(HOLDER, str(os.getpid()).encode())  # beside the lock, which Windows lets nobody read
+        with suppress(OSError):  # the disk may be full: the note is a courtesy, the lock is what counts
+            self._files.write(HOLDER, str(os.getpid()).encode())  # separate: on Windows a locked file is unreadable
 
     def release(self) -> None:
         if self._lock.is_locked:

@@ -1,6 +1,6 @@
-"""The form of lines in the engine's log and on standard error: a record is one line, whatever names it holds.
+"""The format of lines in the engine's log and on standard error: each record is one safe line.
 
-A file's name may hold a line break, or the terminal's commands: neither a record nor a command is made of it.
+A file's name may contain a line break or terminal escapes; neither reaches the output.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import logging
 
 from cret_desktop.foreign import escaped, visible
 
-_MORE = "\n    | "  # before the further lines of a record, which tell where an error came from
+_MORE = "\n    | "  # starts the further lines of a record, such as a traceback
 
 
 def guard_standard_error() -> None:
-    """Write warnings for which there is no log to standard error in lines of this form."""
+    """Write warnings that have no log to standard error in this format."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(LineFormatter("%(message)s"))
 
 
 class LineFormatter(logging.Formatter):
-    """Shows what cannot be printed as Python writes it in a string. Tracebacks follow in lines that are set off."""
+    """Escapes unprintable characters as Python's repr does. Traceback lines follow, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         first = visible(self.formatMessage(self._prepared(record)), escaped)

@@ -1,4 +1,4 @@
-"""Describes the models of this computer, and those that it could have. Which one indexes a library is configuration."""
+"""Describes the installed and the available models. The configuration decides which one indexes a library."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from cret_desktop.model.checkpoint import Manifest
 from cret_desktop.model.encoder import user_models
 from cret_desktop.model.presets import PRESETS
 
-SHIPPED = {"starter": downloads.Offer(0, "Apache-2.0", "en")}  # what there is to say of what need not be downloaded
+SHIPPED = {"starter": downloads.Offer(0, "Apache-2.0", "en")}  # facts about models that need no download
 
 
 def cards(library: OpenLibrary | None = None, downloading: frozenset[str] = frozenset()) -> tuple[ModelCard, ...]:
-    """Every model that is here or could be, those that can be used first; without a library, what it says of none.
+    """Return every installed or available model, installed ones first; without a library, with no facts about one.
 
     Reads descriptions only.
     """

@@ -1,6 +1,6 @@
-"""Finds a profile that an older build kept elsewhere, and moves it to where this one looks: whole, or not at all.
+"""Finds a profile that an older build kept elsewhere, and moves it to this build's folders: whole, or not at all.
 
-Early builds asked `appdirs` for their places, with the program's name as its maker's too, or under the name of the
+Early builds got their folders from `appdirs`, with the program's name also as its author, or under the name of the
 command. This module never copies, never merges two libraries and never touches a profile that a program has open.
 """
 
@@ -25,7 +25,7 @@ OLD_NAMES = ("CRET Desktop", "cret-desktop")
 
 @dataclass(frozen=True, slots=True)
 class OlderProfile:
-    """`moves` are (where something of the profile lies, where this build looks for it), the library first."""
+    """`moves` are (current path, path in this build) of the profile's parts, the library first."""
 
     moves: tuple[tuple[Path, Path], ...]
 
@@ -34,9 +34,9 @@ class OlderProfile:
         return self.moves[0][0]
 
     def move(self) -> None:
-        """Raises: LibraryLocked where a program has the library open, StorageError; then all is where it was."""
+        """Move the profile. Raises: LibraryLocked if a program has it open, StorageError; then nothing has moved."""
         with WriterLock(LibraryPaths(self.library).lock).held():
-            pass  # nobody writes to it; not held any longer, since on Windows an open file cannot be moved
+            pass  # nobody writes to it; released before the move, because Windows cannot move an open file
         done: list[tuple[Path, Path]] = []
         try:
             for old, new in self.moves:
@@ -50,12 +50,12 @@ class OlderProfile:
             raise StorageError(
                 "library.not-moved", library=self.library, target=target, reason=reason_of(error)
             ) from error
-        with suppress(OSError):  # an empty folder that stays harms nobody
+        with suppress(OSError):  # a remaining empty folder is harmless
             self.library.parent.rmdir()
 
 
 def find() -> OlderProfile | None:
-    """The first older profile, where this build has made no library yet; else None. Reads nothing but names."""
+    """Return the first older profile, None if there is none or this build already has a library. Only checks names."""
     new_library = paths.data_folder() / "library"
     if new_library.exists():
         return None
@@ -70,12 +70,12 @@ def find() -> OlderProfile | None:
 
 
 def older_libraries() -> list[Path]:
-    """The libraries that lie where older builds kept theirs, used or not."""
+    """Return the libraries in the folders of older builds, used or not."""
     return [data / "library" for data, _ in _old_places()]
 
 
 def _old_places() -> Iterator[tuple[Path, Path]]:
-    """(data folder, settings folder) of older builds that have a library, without this build's own."""
+    """Yield (data folder, settings folder) of older builds that have a library, excluding this build's own."""
     seen = {paths.data_folder()}
     for name in OLD_NAMES:
         for roaming in (False, True):

@@ -1,8 +1,8 @@
 """The engine's process, the only writer of a library: its transport and its lanes.
 
 A thread reads the pipe, and answers from the catalog at once, before any model is loaded. The other lanes have threads
-of their own; the indexing thread is one of them. The engine ends when its owner's pipe does; guests, which have joined
-it, learn that when its lock is free, so that one of them can start the next engine. Never a window.
+of their own; the indexing thread is one of them. The engine ends when its owner's pipe ends. Guests, which have joined
+it, are disconnected once its lock is free, so that one of them can start the next engine. Never opens a window.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from cret_desktop.paths import LibraryPaths
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 120.0  # without a search, after which the video tower's memory is given back
+IDLE_SECONDS = 120.0  # without a search, after which the memory of the video tower is freed
 SERVICES = (
     AnnotationService,
     CopyService,
@@ -67,7 +67,7 @@ SERVICES = (
 
 
 def serve(connection: Connection, config: EngineConfig) -> None:
-    """Open the library, say so (EngineStarted or Failure), and serve until Shutdown or the pipe's end."""
+    """Open the library, report the result (EngineStarted or Failure), and serve until Shutdown or the pipe's end."""
     guard_standard_error()
     lock, strange = WriterLock(LibraryPaths(config.library).lock), False
     notice: Message | None = None
@@ -77,7 +77,7 @@ def serve(connection: Connection, config: EngineConfig) -> None:
             raise LibraryMissing("library.moved-away", folder=config.library)
         if not config.read_only:
             lock.acquire()
-            door = Door(config.library)  # at once: who finds the lock held waits there
+            door = Door(config.library)  # at once: programs that find the lock held wait there
             if config.gentle:
                 host.step_back()
             if not config.adopt:
@@ -93,7 +93,7 @@ def serve(connection: Connection, config: EngineConfig) -> None:
         factory: Callable[..., OpenLibrary] = getattr(importlib.import_module(module), function)
         try:
             library = factory(config.library, config.model, config.device, config.read_only)
-        except LibraryDamaged:  # met while it was opened: it is repaired when the catalog is opened once more
+        except LibraryDamaged:  # found while opening: opening the catalog again repairs it
             library = factory(config.library, config.model, config.device, config.read_only)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the client must hear of it
         connection.send_bytes(codec.encode_message(_failure(0, error)))
@@ -116,7 +116,7 @@ def serve(connection: Connection, config: EngineConfig) -> None:
 
 
 class Engine:
-    """One open library, and the clients that it serves."""
+    """One open library and its clients."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Engine:
         self._library = library
         self._strange = strange
         self._notices = notices
-        self._told_lost = False  # that the GPU has failed
+        self._told_lost = False  # whether a GPU failure has been reported
         self._sessions = Sessions()
         self._lock = threading.Lock()
         self._serving: set[threading.Thread] = set()
@@ -180,7 +180,7 @@ class Engine:
         ]
 
     def run(self) -> None:
-        """Serve until the owner says Shutdown or its pipe ends."""
+        """Serve until the owner sends Shutdown or its pipe ends."""
         self._sessions.add(self._owner, self._started())  # before any thread that could publish
         index = threading.Thread(target=self._job_loop, name="index")
         index.start()
@@ -202,12 +202,12 @@ class Engine:
             index.join()
 
     def join(self, connection: Connection, read_only: bool = False) -> None:
-        """Serve a guest as well, on the calling thread, until it leaves or the engine ends."""
+        """Serve a guest on the calling thread, until it leaves or the engine ends."""
         session = Guest(connection, read_only)
         with self._lock:
             self._serving.add(threading.current_thread())
         try:
-            # What was done to the library when it was opened is the owner's to show.
+            # The owner shows the messages about the opening of the library.
             started = replace(self._started(), read_only=read_only or self._config.read_only, notice=())
             self._sessions.add(session, started)
             self._receive(session)
@@ -220,7 +220,7 @@ class Engine:
             self._sessions.remove(session)
 
     def part(self) -> None:
-        """End the connections of all guests. To be called last: they may open the library themselves then."""
+        """Disconnect all guests. Call it last: they may then open the library themselves."""
         self._sessions.part()
 
     def _started(self) -> protocol.EngineStarted:
@@ -249,7 +249,7 @@ class Engine:
             self._pass_on(Call(session, number, request, CancelToken()))
 
     def _pass_on(self, call: Call) -> None:
-        """Give a call to the lane that carries it out, or carry it out here."""
+        """Pass a call to the lane that carries it out, or carry it out here."""
         try:
             if call.session.read_only and (call.request.change or call.request.lane is Lane.EXCLUSIVE):
                 raise StorageError(joining.ONLY_READS)
@@ -275,7 +275,7 @@ class Engine:
             call.session.send(protocol.Reply(call.number, value))
         except BaseException as error:  # noqa: BLE001 - every request gets its answer, its thread lives on
             if self._sessions.closed and call.token.cancelled and isinstance(call.session, Guest):
-                return  # the end of the engine has stopped it; the guest asks the next engine again
+                return  # the end of the engine has stopped it; the guest repeats the request to the next engine
             if isinstance(error, Abandoned):
                 call.session.send(
                     protocol.Failure(call.number, "Superseded", Message("engine.superseded"), superseded=True)
@@ -289,13 +289,13 @@ class Engine:
         self._sessions.publish(event)
 
     def _fall_if_damaged(self, error: BaseException) -> None:
-        """A catalog is repaired where it is opened: this process ends as in a crash, and is started again."""
+        """End this process as in a crash if the catalog is damaged: the restarted engine repairs it while opening."""
         if isinstance(error, LibraryDamaged) and not self._config.read_only:
             log.error("The engine ends, so that the catalog is repaired: %s", error)
             os._exit(LibraryDamaged.exit_status)
 
     def _tell_if_lost(self) -> None:
-        """Report once that a GPU has failed; whichever model was on it, no other can use it either."""
+        """Report once that a GPU has failed; no other model can use it either."""
         library = self._library
         lost = library.model.device_lost or library.answering.model.device_lost
         if lost is not None and not self._told_lost:
@@ -303,7 +303,7 @@ class Engine:
             self._publish(protocol.DeviceLost(lost))
 
     def _release_memory(self) -> None:
-        """Free the video tower that a search by picture has loaded, unless a run uses it; the next one loads it."""
+        """Free the video tower that a search by picture has loaded, unless a run uses it; the next one reloads it."""
         if not isinstance(self._jobs.current, Run):
             self._library.answering.model.video.release()
 

@@ -1,7 +1,7 @@
 """The clients of one engine. Each has its own replies and its own live searches; events go to all of them.
 
-The owner is the program that started the engine, which ends with it. Guests have joined it (`engine.joining`); one that
-does not read what it is sent keeps nobody waiting.
+The owner is the program that started the engine, which ends with it. Guests have joined it (`engine.joining`); a guest
+that does not read its messages delays no one.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from cret_desktop.engine import codec, local_socket, protocol
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 64 * 2**20  # bytes that wait for a guest to read them; one that reads nothing is let go then
-FLUSH_SECONDS = 2.0  # for a guest to take what it was sent before its session ended
+MOST_WAITING = 64 * 2**20  # unread bytes for a guest; a guest with more is disconnected
+FLUSH_SECONDS = 2.0  # for a guest to read its last messages before it is disconnected
 
 Publish = Callable[[protocol.Event], None]
 """Report an event to every client."""
 
 
 class Session:
-    """One client's connection. A session that is `read_only` changes nothing, though the engine can."""
+    """One client's connection. A `read_only` session may change nothing, even if the engine can."""
 
     read_only = False
 
@@ -39,11 +39,11 @@ class Session:
         self._newest: dict[type, CancelToken] = {}
 
     def receive(self) -> tuple[int, protocol.Request[Any] | protocol.Shutdown]:
-        """Wait for the next request and its number. Raises: EOFError, OSError when the client is gone; Undecodable."""
+        """Return the next request and its number. Raises: EOFError, OSError if the client is gone; Undecodable."""
         return codec.decode_request(self._connection.recv_bytes())
 
     def wait_with(self, other: Connection) -> list[Any]:
-        """Wait until this client or `other` has something to read; returns which of the two connections have."""
+        """Wait until this client or `other` has something to read; return the readable connections."""
         return wait([self._connection, other])
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class Session:
             self._connection.close()
 
     def send(self, message: protocol.Reply | protocol.Failure | protocol.Event) -> None:
-        """Send a reply or an event; nothing where the client is gone. Raises: TypeError, ValueError (see `codec`)."""
+        """Send a reply or an event; do nothing if the client is gone. Raises: TypeError, ValueError (see `codec`)."""
         self._put(codec.encode_message(message))
 
     def _put(self, content: bytes) -> None:
@@ -62,7 +62,7 @@ class Session:
                 log.debug("the client is gone; %d bytes were not sent", len(content))
 
     def supersede(self, kind: type, token: CancelToken) -> None:
-        """Make a call the newest of its kind in this session, and cancel the one before it."""
+        """Make a call the newest of its kind in this session, and cancel the previous one."""
         with self._lock:
             before = self._newest.get(kind)
             self._newest[kind] = token
@@ -71,7 +71,7 @@ class Session:
 
 
 class Guest(Session):
-    """A client that has joined. A thread of its own sends, so that nobody waits for a guest that does not read."""
+    """A client that has joined. It has its own sending thread, so that no one waits for a guest that does not read."""
 
     def __init__(self, connection: Connection, read_only: bool = False) -> None:
         super().__init__(connection)
@@ -84,11 +84,11 @@ class Guest(Session):
         self._writer.start()
 
     def stop_reading(self) -> None:
-        """Make a `receive` that is under way end, also in the middle of a message. Replies still go out."""
+        """End a current `receive`, even within a message. Replies can still be sent."""
         local_socket.cut(self._connection, socket.SHUT_RD)
 
     def close(self) -> None:
-        """Send what waits, for `FLUSH_SECONDS` at most, and end the connection. Safe to call twice."""
+        """Send waiting messages, for `FLUSH_SECONDS` at most, and end the connection. Safe to call twice."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -133,7 +133,7 @@ class Guest(Session):
 
 
 class Sessions:
-    """All clients that are connected. Thread-safe."""
+    """All connected clients. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -143,7 +143,7 @@ class Sessions:
         self._end, self._ended = Pipe(duplex=False)
 
     def add(self, session: Session, first: protocol.EngineStarted) -> None:
-        """Serve a client; `first` comes before any event."""
+        """Add a client; `first` is sent before any event."""
         with self._lock:
             session.send(first)
             if not self._parted:
@@ -166,23 +166,23 @@ class Sessions:
             session.send(event)
 
     def receive(self, session: Session) -> tuple[int, protocol.Request[Any] | protocol.Shutdown]:
-        """Wait for a client's next request and its number.
+        """Return a client's next request and its number.
 
-        Raises: EOFError, OSError when the client is gone, and after `close`; Undecodable.
+        Raises: EOFError, OSError if the client is gone, and after `close`; Undecodable.
         """
         if self._end in session.wait_with(self._end):
             raise EOFError
         return session.receive()
 
     def close(self) -> None:
-        """Make every `receive` end. Replies still go out."""
+        """Make every `receive` end. Replies can still be sent."""
         self.closed = True
         self._ended.close()
         for guest in self._guests():
             guest.stop_reading()
 
     def part(self) -> None:
-        """End the connections of all guests, and of those that still come."""
+        """Disconnect all guests, and any that still join."""
         with self._lock:
             self._parted = True
         for guest in self._guests():

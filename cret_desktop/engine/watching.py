@@ -1,4 +1,4 @@
-"""Between the watcher and the engine's indexing thread: what is to be looked at waits here until it is taken.
+"""Passes places to rescan from the watcher to the engine's indexing thread.
 
 Keeps no more than a set of places, however many events there were. Never scans, never changes the catalog.
 """
@@ -15,15 +15,15 @@ from cret_desktop.library.indexing.watcher import Watcher
 from cret_desktop.paths import is_inside
 from cret_desktop.storage.sqlite.catalog import Catalog
 
-KEEP_SECONDS = 30 * 86400.0  # that a file which is gone can be brought back with all that was known and said of it
-AGAIN_SECONDS = 10.0  # until the next look at a file that was still being written
+KEEP_SECONDS = 30 * 86400.0  # for which a missing file can return with all its data and annotations
+AGAIN_SECONDS = 10.0  # until a file that was still being written is checked again
 
 
 class Watching:
-    """Watches the catalog's roots from `start` to `close`; never started, it notes nothing. Thread-safe."""
+    """Watches the catalog's roots from `start` to `close`; until started, it does nothing. Thread-safe."""
 
     def __init__(self, catalog: Catalog, wake: Callable[[], None]) -> None:
-        """`wake` is called when places wait to be taken, once until they are."""
+        """`wake` is called once when places become due, and again only after they are taken."""
         self._catalog = catalog
         self._wake = wake
         self._lock = threading.Lock()
@@ -45,11 +45,11 @@ class Watching:
             self._watcher.set_roots(root.path for root in self._catalog.roots() if root.followed)
 
     def every(self, root: str) -> float:
-        """Seconds between two looks at a root of which the system does not tell; 0.0 for others."""
+        """Return the seconds between two scans of a polled root; 0.0 for others."""
         return self._watcher.every(root) if self._watcher is not None else 0.0
 
     def take(self) -> list[tuple[Root, str]]:
-        """What is to be looked at: roots, each with the folder within it."""
+        """Remove and return the places to rescan: roots, each with the folder within it."""
         with self._lock:
             places, self._places = self._places, set()
         if not places:
@@ -66,7 +66,7 @@ class Watching:
             self._watcher.looked(scanned.path, scanned.changed > 0)
 
     def look_again(self, files: Sequence[str]) -> None:
-        """Soon, at the folders of files that did not stand still."""
+        """Schedule a rescan of the folders of files that were still changing."""
         if self._watcher is None or not files:
             return
         roots = [root.path for root in self._catalog.roots()]

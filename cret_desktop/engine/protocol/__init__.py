@@ -1,6 +1,6 @@
-"""What the window or the command line and the engine say to each other: frozen dataclasses, a module a subject.
+"""The messages between the window or the command line and the engine: frozen dataclasses, a module per subject.
 
-Requests get exactly one `Reply` or `Failure`; events come when they come. Nothing here does anything.
+Each request gets exactly one `Reply` or `Failure`; events arrive at any time. This package has no behaviour.
 """
 
 from cret_desktop.domain.clips import SearchAnswer as SearchAnswer

@@ -1,4 +1,4 @@
-"""What people type about their files: tags, favourites, notes and saved searches."""
+"""Tags, favourites, notes and saved searches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cret_desktop.engine.protocol.base import Lane, Request
 
 @dataclass(frozen=True, slots=True)
 class GetFile(Request[LibraryFile], lane=Lane.CONTROL):
-    """Describe a file. Raises: PathError where the file has left the library."""
+    """Describe a file. Raises: PathError if the file has left the library."""
 
     file_id: int
 
@@ -32,7 +32,7 @@ class ChangeTags(Request[None], lane=Lane.CONTROL, change=True):
 
 @dataclass(frozen=True, slots=True)
 class SetFavourite(Request[None], lane=Lane.CONTROL, change=True):
-    """Mark files as favourites, or no longer."""
+    """Set or clear the favourite mark of files."""
 
     file_ids: tuple[int, ...]
     favourite: bool
@@ -67,10 +67,10 @@ class ForgetSearch(Request[None], lane=Lane.CONTROL, change=True):
 
 @dataclass(frozen=True, slots=True)
 class ExportTags(Request[tuple[int, int]], lane=Lane.COPIES):
-    """Write tags, notes, favourites and saved searches to a file, as JSON or CSV by its ending.
+    """Write tags, notes, favourites and saved searches to a file, as JSON or CSV by its suffix.
 
-    A file of that name is replaced. The reply counts the files and the saved searches written. Raises: UsageError,
-    StorageError.
+    An existing file of that name is replaced. The reply counts the files and the saved searches written. Raises:
+    UsageError, StorageError.
     """
 
     path: str
@@ -78,7 +78,7 @@ class ExportTags(Request[tuple[int, int]], lane=Lane.COPIES):
 
 @dataclass(frozen=True, slots=True)
 class ImportTags(Request[Merged], lane=Lane.COPIES, change=True):
-    """Add the contents of such a file to the library; nothing is replaced.
+    """Add the contents of an exported file to the library; nothing is replaced.
 
     Safe to repeat. Raises: UsageError, QueryError, StorageError; then nothing has changed.
     """

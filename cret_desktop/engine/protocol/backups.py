@@ -10,14 +10,14 @@ from cret_desktop.engine.protocol.base import Lane, Request
 
 @dataclass(frozen=True, slots=True)
 class GetLibrarySize(Request[LibrarySize], lane=Lane.COPIES):
-    """Measure the library on disk. Looks at every thumbnail: seconds, in a large library."""
+    """Measure the library on disk. Stats every thumbnail, which takes seconds in a large library."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackUpLibrary(Request[Contents], lane=Lane.COPIES):
     """Copy the library to `folder`, which must not exist yet. The reply describes the copy.
 
-    CopyProgress events come meanwhile, here and in the next two. Raises: PathError, StorageError, LibraryDamaged,
+    CopyProgress events are sent meanwhile, as in the next two. Raises: PathError, StorageError, LibraryDamaged,
     CopyCancelled; then nothing of the copy is left.
     """
 

@@ -1,4 +1,4 @@
-"""What every message has: a request names its reply type, its lane and whether it changes the library."""
+"""The base types of messages: a request declares its reply type, its lane and whether it changes the library."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ R = TypeVar("R")
 
 
 class Lane(Enum):
-    """Where the engine carries a request out. Requests of one lane are carried out one after the other."""
+    """The thread that carries out a request. Requests of one lane are carried out one after the other."""
 
     CONTROL = "control"  # at once, on the thread that reads the client's pipe
-    BROWSE = "browse"  # the catalog alone answers; never behind a query or a model that is being loaded
+    BROWSE = "browse"  # from the catalog alone; never behind a query or a loading model
     SEARCH = "search"  # may load a model; indexing waits meanwhile
-    JOB = "job"  # between two runs of indexing, in its turn
-    EXCLUSIVE = "exclusive"  # as JOB, and the run under way is stopped for it
+    JOB = "job"  # in order, between two runs of indexing
+    EXCLUSIVE = "exclusive"  # like JOB, but stops the run under way
     EXPORTS = "exports"
     PICTURES = "pictures"
     MODELS = "models"
@@ -29,7 +29,7 @@ class Request(Generic[R]):
     """Base of all requests. `R` is the type of the reply's value.
 
     Each request gets exactly one `Reply` or `Failure`. `change` marks a request that changes the library: the client
-    keeps it until it is acknowledged, also over a restart of the engine.
+    keeps it until it is acknowledged, even across a restart of the engine.
     """
 
     __slots__ = ()
@@ -39,12 +39,12 @@ class Request(Generic[R]):
 
     def __init_subclass__(cls, lane: Lane | None = None, change: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if lane is not None:  # `dataclass(slots=True)` builds the class a second time, without these
+        if lane is not None:  # `dataclass(slots=True)` creates the class a second time, without these
             cls.lane, cls.change = lane, change
 
     @classmethod
     def reply_type(cls) -> Any:
-        """The `R` of a concrete request."""
+        """Return the `R` of a concrete request."""
         (base,) = cls.__orig_bases__  # type: ignore[attr-defined]
         (reply,) = get_args(base)
         return reply
@@ -52,7 +52,7 @@ class Request(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """End the session. The engine ends after the transaction under way when its owner says this. No reply."""
+    """End the session. Sent by its owner, it ends the engine after the current transaction. No reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`error` names a class of `cret_desktop.errors`; anything else is a defect and carries its traceback."""
+    """`error` names a class of `cret_desktop.errors`; any other error is a defect and carries its traceback."""
 
     id: int
     error: str

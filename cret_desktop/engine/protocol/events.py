@@ -1,4 +1,4 @@
-"""What the engine reports unasked, to every client."""
+"""The engine's events, sent to every client."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cret_desktop.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class IndexFinished:
-    """A run of indexing came to rest: what could be indexed is found; the graph may still be under way (Optimising).
+    """A run of indexing ended: indexed files are searchable; the graph may still be building (Optimising).
 
-    `error` says what ended it where that is larger than one file (a full disk, say). `places` are the folders and files
-    that the run was over, as absolute paths: a client may have to wait for a run after it.
+    `error` says why the run failed, if not for a single file (for example a full disk). `places` are the absolute paths
+    of the run's folders and files: a client may have to wait for a later run.
     """
 
     totals: IndexTotals
@@ -25,21 +25,21 @@ class IndexFinished:
 
 @dataclass(frozen=True, slots=True)
 class PauseChanged:
-    """A person has paused indexing, or it is no longer paused. Nobody but the engine decides which of the two holds."""
+    """Indexing was paused or resumed. The engine alone holds this state."""
 
     paused: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Optimising:
-    """The search graph is being built, or no longer. Answers are whole meanwhile, also after IndexFinished."""
+    """The search graph started or stopped building. Answers are complete meanwhile, also after IndexFinished."""
 
     running: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ExportProgress:
-    """`done` in [0, 1] over all passages; `path` is the video that a passage is being taken from."""
+    """`done` in [0, 1] over all passages; `path` is the video of the current passage."""
 
     done: float
     path: str
@@ -47,7 +47,7 @@ class ExportProgress:
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgress:
-    """`done` of `total` bytes of a model; `stage` is asking, fetching, checking or building (it, of what came)."""
+    """`done` of `total` bytes of a model; `stage` is asking, fetching, checking or building."""
 
     name: str
     stage: str
@@ -65,32 +65,32 @@ class CopyProgress:
 
 @dataclass(frozen=True, slots=True)
 class ModelsChanged:
-    """There is another model, one less, or searches use another one."""
+    """A model was added or removed, or searches use another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLost:
-    """A GPU has failed, and the CPU has taken its place until the engine is started again; `message` says so."""
+    """A GPU has failed, and the CPU replaces it until the engine restarts; `message` says so."""
 
     message: Message
 
 
 class LibraryPart(Enum):
-    """What a client may have read of a library, and has to read again once it has changed."""
+    """A part of the library that a client may have cached, and has to reread once it has changed."""
 
-    FILES = "files"  # which there are, their states, lengths and clips
+    FILES = "files"  # their number, states, lengths and clips
     FOLDERS = "folders"
     THUMBNAILS = "thumbnails"
     TAGS = "tags"
     NOTES = "notes"
     FAVOURITES = "favourites"
     SAVED_SEARCHES = "saved searches"
-    MODEL = "model"  # that answers searches
+    MODEL = "model"  # the model that answers searches
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryChanged:
-    """These parts of the library are no longer what was read before."""
+    """These parts of the library have changed."""
 
     parts: frozenset[LibraryPart]
 
@@ -99,16 +99,18 @@ class LibraryChanged:
         return cls(frozenset(parts))
 
     def touches(self, *parts: LibraryPart) -> bool:
-        """Whether any of these parts has changed."""
+        """Return whether any of these parts has changed."""
         return not self.parts.isdisjoint(parts)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
-    """The engine answers. `read_only` where another program holds the library, or it is not this person's own
-    (`strange`). `restarted` after a crash, or with another configuration. `notice` says what was done to
-    the library while it was opened, or why it is only read. `paused` as in PauseChanged, which says what has
-    changed since."""
+    """The engine is ready.
+
+    `read_only` if another program holds the library, or it is not this person's own (`strange`). `restarted` after a
+    crash, or with another configuration. `notice` reports changes to the library while it was opened, or why it is
+    read-only. `paused` is the initial state; PauseChanged reports later changes.
+    """
 
     read_only: bool
     restarted: bool = False
@@ -119,7 +121,7 @@ class EngineStarted:
 
 @dataclass(frozen=True, slots=True)
 class EngineLost:
-    """The engine ended unexpectedly; `final` when it will not be started again."""
+    """The engine ended unexpectedly; `final` if it will not be restarted."""
 
     message: Message
     final: bool

@@ -1,4 +1,4 @@
-"""Clips and lists of moments for other programs."""
+"""Exports of clips and lists of moments for other programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cret_desktop.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of a video to take out of the app, in seconds on the player's clock."""
+    """A passage of a video to export, in seconds on the player's clock."""
 
     path: str
     start: float
@@ -20,9 +20,9 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What came of an export: the files written, what to know of them, and what is missing and why.
+    """The result of an export: the files written, notes on them, and the passages that failed with their reasons.
 
-    Nothing is ever overwritten: a file may have another name than was asked for, with " (2)" in it.
+    Nothing is ever overwritten: a file may get another name than requested, with " (2)" in it.
     """
 
     paths: tuple[str, ...]
@@ -35,8 +35,8 @@ class ExportClips(Request[Exported], lane=Lane.EXPORTS):
     """Write each passage as a video file of its own into `folder`.
 
     `copy` keeps the source's packets and begins at the keyframe at or before the start; `exact` re-encodes and is
-    frame-accurate. `handles` are seconds added on either side where the source has them. ExportProgress events come
-    meanwhile. Raises: ExportError where nothing could be written, ExportCancelled; what was whole by then stays.
+    frame-accurate. `handles` are seconds added on either side if the source has them. ExportProgress events are sent
+    meanwhile. Raises: ExportError if nothing could be written, ExportCancelled; complete files stay.
     """
 
     passages: tuple[Passage, ...]
@@ -57,4 +57,4 @@ class ExportList(Request[Exported], lane=Lane.EXPORTS):
 
 @dataclass(frozen=True, slots=True)
 class CancelExport(Request[None], lane=Lane.CONTROL):
-    """Stop this session's exports, under way and waiting. Half-written files are deleted."""
+    """Stop this session's exports, under way and waiting. Unfinished files are deleted."""

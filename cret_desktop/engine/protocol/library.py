@@ -11,11 +11,11 @@ from cret_desktop.messages import Message
 
 
 class FolderState(StrEnum):
-    """What a folder is doing, the first that holds."""
+    """The state of a folder; the first that applies."""
 
-    OFFLINE = "offline"  # not there at present: its drive is unplugged, say
+    OFFLINE = "offline"  # not present, for example on an unplugged drive
     INDEXING = "indexing"
-    WAITING = "waiting"  # some of its files are to be indexed, and it is not its turn
+    WAITING = "waiting"  # some of its files wait for indexing, and another folder is being indexed
     FAILED = "failed"  # none of its files could be indexed
     READY = "ready"
 
@@ -29,14 +29,14 @@ class Folder:
     pending: int
     offline: bool
     state: FolderState = FolderState.READY
-    looked_at_every: float = 0.0  # seconds, where the system does not tell of changes; 0.0 where it does
+    looked_at_every: float = 0.0  # seconds between scans if the system does not report changes; 0.0 if it does
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryStatus:
     """Counts of the whole library. `seconds` is the length of all indexed video.
 
-    `indexing`: a run of indexing waits or is under way, also where it is paused.
+    `indexing`: a run of indexing waits or is under way, even if paused.
     """
 
     library: str
@@ -49,7 +49,7 @@ class LibraryStatus:
     pending: int
     indexing: bool
     paused: bool
-    answering: str = ""  # the model that searches use, by its title, while the index of `model` is being made
+    answering: str = ""  # title of the model that searches use while the index of `model` is incomplete
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ class FailedFile:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many videos, removed folders and kept annotations were forgotten.
+    """The numbers of deleted videos, removed folders and kept annotations.
 
-    `staying`: videos of the path that are still in the library. `copies` are the files and folders of the library's
-    that may still hold words of what is forgotten; `log_held`: so does the catalog, since a program was reading it.
+    `staying`: videos of the path that are still in the library. `copies` are files and folders of the library that may
+    still contain text of deleted videos; `log_held`: so may the catalog's log, because a program was reading it.
     """
 
     videos: int
@@ -76,7 +76,7 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """`name` as EngineConfig has it, `title` in words: "cuda" and "cuda: NVIDIA H200, 139 GiB"."""
+    """`name` as in EngineConfig, `title` for display: "cuda" and "cuda: NVIDIA H200, 139 GiB"."""
 
     name: str
     title: str
@@ -94,7 +94,7 @@ class GetFailures(Request[tuple[FailedFile, ...]], lane=Lane.CONTROL):
 
 @dataclass(frozen=True, slots=True)
 class GetDevices(Request[tuple[Device, ...]], lane=Lane.SEARCH):
-    """List what a model can run on here, the fastest first. Takes seconds: torch is loaded."""
+    """List the devices that a model can run on here, fastest first. Takes seconds, because it loads torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,9 @@ class AddFolders(Request[None], lane=Lane.CONTROL, change=True):
 
 @dataclass(frozen=True, slots=True)
 class RemoveFolder(Request[None], lane=Lane.EXCLUSIVE, change=True):
-    """Remove a folder with all it holds from the library. The videos themselves are never touched.
+    """Remove a folder with all its files from the library. The videos themselves are never touched.
 
-    AddFolders restores it within 30 days; then it is forgotten. Raises: PathError.
+    AddFolders restores it within 30 days; then its data is deleted. Raises: PathError.
     """
 
     path: str
@@ -126,14 +126,14 @@ class Refresh(Request[None], lane=Lane.CONTROL):
 
 @dataclass(frozen=True, slots=True)
 class RetryFailures(Request[None], lane=Lane.CONTROL, change=True):
-    """Try every failed file once more."""
+    """Retry every failed file once."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexAgain(Request[None], lane=Lane.CONTROL, change=True):
-    """Index every video of a folder once more, with the present settings.
+    """Reindex every video of a folder with the current settings.
 
-    Until its turn comes, each is found as before. Raises: PathError.
+    Until its turn comes, each stays searchable as before. Raises: PathError.
     """
 
     path: str
@@ -141,7 +141,7 @@ class IndexAgain(Request[None], lane=Lane.CONTROL, change=True):
 
 @dataclass(frozen=True, slots=True)
 class PrioritiseFolder(Request[None], lane=Lane.CONTROL):
-    """Index what waits in this folder before anything else. Raises: PathError."""
+    """Index the waiting files of this folder first. Raises: PathError."""
 
     path: str
 
@@ -155,24 +155,24 @@ class Pause(Request[None], lane=Lane.CONTROL):
 
 @dataclass(frozen=True, slots=True)
 class CancelIndexing(Request[None], lane=Lane.CONTROL):
-    """Stop indexing and end a pause. What is committed stays; the rest waits for the next Refresh."""
+    """Stop indexing and end a pause. Committed work stays; the rest waits for the next Refresh."""
 
 
 @dataclass(frozen=True, slots=True)
 class FreeSpace(Request[LibrarySize], lane=Lane.EXCLUSIVE):
-    """Delete unused thumbnails, shrink those that are larger than wanted, and compact the catalog.
+    """Delete unused thumbnails, shrink oversized ones, and compact the catalog.
 
-    Indexing goes on afterwards. Raises: StorageError.
+    Indexing resumes afterwards. Raises: StorageError.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Forget(Request[Forgotten], lane=Lane.EXCLUSIVE):
-    """Forget at once and for good what has left the library: missing videos and removed folders at or below `path`.
+    """Delete permanently all data of missing videos and removed folders at or below `path`.
 
-    '' means all that has left, and what is kept of content that left long ago. With them go tags, notes and all words
-    that searches go by. `copies`: delete what was set aside in the library's folder, and empty the log, too. Safe to
-    repeat. Indexing goes on afterwards. Raises: StorageError.
+    '' means all missing videos and removed folders, and annotations of content that left long ago. Their tags, notes
+    and search terms are deleted with them. `copies` also deletes copies kept in the library's folder, and empties the
+    log. Safe to repeat. Indexing resumes afterwards. Raises: StorageError.
     """
 
     path: str

@@ -11,19 +11,19 @@ from cret_desktop.engine.protocol.base import Lane, Request
 class ModelState(StrEnum):
     READY = "ready"
     DOWNLOADING = "downloading"
-    PARTIAL = "partial"  # some of it has been downloaded
+    PARTIAL = "partial"  # partly downloaded
     DOWNLOADABLE = "downloadable"
-    IMPORTABLE = "importable"  # nobody has published its weights: train it, or import one that was trained
+    IMPORTABLE = "importable"  # no published weights: train it, or import a trained one
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model, and what this library has of it.
+    """A model, and its use in this library.
 
-    `size` in bytes, about right until it is here; `fetched` of them by a download that has not come to its end.
-    `languages` is en, many, or '' where nobody has said. `clips` are indexed with it, in `index_bytes`. `wanted`:
-    chosen by the person; `answers`: searches use it, which the one before does until the wanted one's index is made.
-    `removable`: a person has brought it here.
+    `size` in bytes, approximate until installed; `fetched` is the part of it that an unfinished download has.
+    `languages` is en, many, or '' if unknown. `clips` are indexed with it, in `index_bytes`. `wanted`: chosen by the
+    person; `answers`: used by searches, which keep the previous model until the index of the wanted one is complete.
+    `removable`: added by the person.
     """
 
     name: str
@@ -42,14 +42,15 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True)
 class GetModels(Request[tuple[ModelCard, ...]], lane=Lane.CONTROL):
-    """List the models, those that ship with the app first. Loads no weights, asks no network."""
+    """List the models, those that ship with the app first. Loads no weights and does not access the network."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadModel(Request[None], lane=Lane.MODELS):
-    """Download a model, or resume its download. The reply comes once the model can be used.
+    """Download a model, or resume its download. The reply comes once the model is usable.
 
-    DownloadProgress events come meanwhile. Raises: DownloadCancelled, ModelError, StorageError; what came is kept.
+    DownloadProgress events are sent meanwhile. Raises: DownloadCancelled, ModelError, StorageError; partial data is
+    kept.
     """
 
     name: str
@@ -57,7 +58,7 @@ class DownloadModel(Request[None], lane=Lane.MODELS):
 
 @dataclass(frozen=True, slots=True)
 class CancelDownload(Request[None], lane=Lane.CONTROL):
-    """Stop a download, under way or waiting. What came is kept. The reply comes at once."""
+    """Stop a download, under way or waiting. Partial data is kept. The reply comes at once."""
 
     name: str
 
@@ -74,7 +75,7 @@ class ImportModel(Request[str], lane=Lane.MODELS):
 
 @dataclass(frozen=True, slots=True)
 class RemoveModel(Request[None], lane=Lane.MODELS):
-    """Delete a model that a person brought here, its partial download, and its index in this library.
+    """Delete a model added by the person, its partial download, and its index in this library.
 
     Raises: ModelError for a model in use, StorageError.
     """

@@ -1,4 +1,4 @@
-"""Searches, the pictures to search by, and a video's filmstrip."""
+"""Searches, query pictures, and a video's filmstrip."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cret_desktop.engine.protocol.base import Lane, Request
 
 @dataclass(frozen=True, slots=True)
 class Search(Request[SearchAnswer], lane=Lane.SEARCH):
-    """Find moments. `text` is what was typed, operators included (see `library.searching.query`).
+    """Find moments. `text` is the typed query, operators included (see `library.searching.query`).
 
-    `like` is a picture, or the id of a clip, to find similar moments by; `without` describes what they must not show.
-    With neither words nor `like`, the files that the operators admit are listed, one moment a file. `limit` counts
-    videos, from the `offset`-th on; `reverse` inverts the order of `sort`. Of a session's `live` searches that wait or
-    are under way, only the newest is answered; the others get a Failure with `superseded`. Raises: QueryError,
-    ModelError, PathError where the clip to be like has left the library.
+    `like` is a picture, or the id of a clip, to find similar moments by; `without` describes content to exclude. With
+    neither words nor `like`, the matching files are listed, one moment a file. `limit` counts videos, from the
+    `offset`-th on; `reverse` inverts the order of `sort`. Of a session's `live` searches, waiting or under way, only
+    the newest is answered; the others get a Failure with `superseded`. Raises: QueryError, ModelError, PathError if the
+    clip `like` has left the library.
     """
 
     text: str
@@ -36,10 +36,10 @@ class Search(Request[SearchAnswer], lane=Lane.SEARCH):
 
 @dataclass(frozen=True, slots=True)
 class ReadPicture(Request[Picture], lane=Lane.PICTURES):
-    """Read a picture to search by, from a file or from `data`, its bytes. The reply is small and upright.
+    """Read a picture to search by, from a file or from its bytes in `data`. The reply is small and upright.
 
-    Of a session's pictures that wait or are being read, only the newest is answered; the others get a Failure with
-    `superseded`. Raises: PathError within ten seconds for a file that holds no picture of a supported kind and size.
+    Of a session's pictures, waiting or being read, only the newest is answered; the others get a Failure with
+    `superseded`. Raises: PathError within ten seconds for a file without a picture of a supported kind and size.
     """
 
     path: str = ""
@@ -57,4 +57,4 @@ class GetFilmstrip(Request[tuple[Stretch, ...]], lane=Lane.SEARCH):
 
 @dataclass(frozen=True, slots=True)
 class Prepare(Request[dict[str, float]], lane=Lane.SEARCH):
-    """Load what a search needs. The reply holds the milliseconds it took, by part. Raises: ModelError."""
+    """Load the parts that a search needs. The reply holds the milliseconds of each part. Raises: ModelError."""

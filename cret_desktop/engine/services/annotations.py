@@ -1,4 +1,4 @@
-"""What people type about their files. A change is on disk before it is acknowledged, and every client hears of it."""
+"""Tags, notes, favourites and saved searches. A change is on disk before its reply, and is sent to all clients."""
 
 from __future__ import annotations
 

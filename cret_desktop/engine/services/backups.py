@@ -1,7 +1,7 @@
-"""Copies of the library, and of its annotations as a file, one after the other.
+"""Copies of the library, and exports of its annotations, one after the other.
 
-Copying goes on beside searching and indexing, and can be stopped at any moment. This module never puts a copy in the
-library's place: the next start of the engine does.
+Copying runs in parallel with searching and indexing, and can be stopped at any moment. This module never replaces the
+library by a copy: the next start of the engine does.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class CopyService:
         self._lane.cancel(lambda other: other.session is call.session)
 
     def _progress(self, call: Call) -> CopyProgress:
-        """A listener that publishes the progress of a call, and ends its copying once it is cancelled."""
+        """Return a listener that publishes the progress of a call, and ends its copying once it is cancelled."""
         told = -math.inf
 
         def listen(done: int, total: int) -> None:

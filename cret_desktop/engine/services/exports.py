@@ -1,4 +1,4 @@
-"""Exports of moments, one after the other; see `engine.exports` for how they are made."""
+"""Exports of moments, one after the other (`engine.exports`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library's folders: added, removed, rescanned, prioritised; and what the library holds."""
+"""Adds, removes, rescans and prioritises the library's folders, and reports their state."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ class FolderService:
 
     @routes(protocol.AddFolders)
     def add(self, request: protocol.AddFolders, _: Call) -> Route[None]:
-        """At once; behind a removal that waits, in its turn, so that a folder that is added again stays."""
+        """Add at once, or queue behind a waiting removal, so that a folder that is added again stays."""
         removing = self._jobs.holds(lambda other: isinstance(other.request, protocol.RemoveFolder))
         return Route(Lane.JOB if removing else Lane.CONTROL, partial(self._add, request.paths))
 
     @handles(protocol.RemoveFolder)
     def remove(self, request: protocol.RemoveFolder, _: Call) -> None:
-        """Remove a folder; one that was removed already is no error, for the reply may have been lost in a crash."""
+        """Remove a folder; repeating it is no error, because the reply may have been lost in a crash."""
         catalog = self._library.catalog
         root = next((root for root in catalog.roots() if root.path == request.path), None)
         try:
@@ -93,7 +93,7 @@ class FolderService:
                 self._library.remove(np.asarray(catalog.remove_root(root.id), np.int64))
             elif not catalog.was_removed(request.path):
                 raise PathError("library.foreign-folder", path=request.path)
-            self._graphs.build_if_due()  # what was removed must not stay in the graph's file
+            self._graphs.build_if_due()  # removed clips must not stay in the graph's file
             self._watching.roots_changed()
             self._publish(protocol.LibraryChanged.of(LibraryPart.FOLDERS, LibraryPart.FILES))
         finally:
@@ -124,7 +124,7 @@ class FolderService:
             self._jobs.put_first(Run(((root, path),)))
 
     def _add(self, paths: Sequence[str]) -> None:
-        """Restore at once what was removed before, also where its drive is not there; then scan all of them."""
+        """Restore folders that were removed before, even if their drive is absent; then scan all of them."""
         catalog, paths = self._library.catalog, [os.path.abspath(path) for path in paths]
         back = {path: clips for path in paths if (clips := catalog.restore_root(path)) is not None}
         for clips in back.values():
@@ -157,7 +157,7 @@ class FolderService:
 
     def _root_of(self, path: str) -> Root:
         around = [root for root in self._library.catalog.roots() if is_inside(path, root.path)]
-        root = max(around, key=lambda root: len(root.path), default=None)  # one may lie in another that is left alone
+        root = max(around, key=lambda root: len(root.path), default=None)  # it may be inside an ignored root
         if root is None:
             raise PathError("library.foreign-folder", path=path)
         return root

@@ -1,4 +1,4 @@
-"""Runs of indexing: pausing, cancelling, progress, and what follows from them for the graph and the model."""
+"""Runs indexing: pausing, cancelling, progress, and the updates of graph and model that follow."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class IndexingService:
         self._on_batch = on_batch
         self._lock = threading.Lock()
         self._under_way: tuple[Run, Control] | None = None
-        self._reports = False  # whether the run under way has something to report
-        self._indexed = False  # whether it has indexed a file, which may have its tags and notes again
+        self._reports = False  # whether the current run has something to report
+        self._indexed = False  # whether it has indexed a file, which may have regained its tags and notes
 
     @property
     def paused(self) -> bool:
@@ -69,7 +69,7 @@ class IndexingService:
         self._pause(False)
 
     def prioritise(self, path: str) -> bool:
-        """Take the files of a folder first in the run under way; False where that run does not look there."""
+        """Index a folder's files first in the current run; return False if the run does not cover it."""
         with self._lock:
             if self._under_way is None:
                 return False
@@ -80,7 +80,7 @@ class IndexingService:
             return True
 
     def run(self, run: Run) -> None:
-        """Carry out a run. Its end is always reported, whatever ends it: somebody waits for that."""
+        """Carry out a run. Always reports its end, because clients wait for it."""
         self._reports, self._indexed = not run.quiet, False
         error: Message | None = None
         exit_status = 0
@@ -93,13 +93,13 @@ class IndexingService:
             with self._library.catalog.guarded():
                 totals = indexer.run(run.places, control, only_new=self._jobs.stopped)
             if totals.files and not totals.cancelled:
-                self._library.searcher.encode_references()  # encoded now, so that the first search need not
+                self._library.searcher.encode_references()  # now, so that the first search is fast
             self._graphs.build_if_due()
             self._settle_model()
         except CretError as failure:
             self._on_failure(failure)
             totals, error, exit_status = indexer.totals, failure.message, failure.exit_status
-        except BaseException as failure:  # whatever it is, the thread lives on
+        except BaseException as failure:  # the thread must survive any error
             log.exception("indexing failed")
             totals, exit_status = indexer.totals, CretError.exit_status
             error = Message("engine.indexing-defect", kind=type(failure).__name__, text=short(str(failure)))
@@ -108,7 +108,7 @@ class IndexingService:
                 self._under_way = None
         self._jobs.rest(failed=error is not None)
         self._watching.look_again(totals.unsettled)
-        self._watching.roots_changed()  # their places may have
+        self._watching.roots_changed()  # roots may have moved
         if self._indexed:
             self._publish(protocol.LibraryChanged.of(*ANNOTATIONS))
         if self._reports or error is not None:
@@ -116,17 +116,17 @@ class IndexingService:
             self._publish(protocol.IndexFinished(totals, error, exit_status, places))
 
     def _pause(self, paused: bool) -> None:
-        """Report it also where nothing changes: a run that is held has nothing more to report of itself."""
+        """Report even an unchanged state: a paused run reports nothing by itself."""
         self._conditions.pause(paused)
         self._publish(protocol.PauseChanged(paused))
 
     def _settle_model(self) -> None:
-        """Switch searches to the model that is indexed with, once they find with it what they found before."""
+        """Switch searches to the model used for indexing, once its index is complete."""
         library = self._library
         if library.before is None or library.embeddings.count_behind(library.model.info.fingerprint):
             return
-        library.searcher.prepare()  # loaded now, so that the first search need not
-        library.before = None  # and with it its weights; a search that is under way in it still ends
+        library.searcher.prepare()  # now, so that the first search is fast
+        library.before = None  # frees its weights; a search that still uses it completes
         self._publish(protocol.ModelsChanged())
         self._publish(protocol.LibraryChanged.of(LibraryPart.MODEL))
 

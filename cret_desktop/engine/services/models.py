@@ -39,7 +39,7 @@ class ModelService:
                 raise DownloadCancelled("download.not-begun")
             downloads.download(request.name, user_models(), listen, call.token)
         finally:
-            self._lane.finish(call)  # before the event: whoever asks then must not read that it is downloading
+            self._lane.finish(call)  # before the event, so that clients do not list it as downloading
             self._publish(protocol.ModelsChanged())
 
     @handles(protocol.CancelDownload)

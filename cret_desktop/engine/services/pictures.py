@@ -1,4 +1,4 @@
-"""Pictures to search by, decoded in a child. A newer one of the same session cancels the one before."""
+"""Reads pictures to search by, in a child process. A newer one of the same session cancels the previous one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to the library between runs of indexing: forgetting what is gone, freeing space, tidying thumbnails."""
+"""Maintenance between runs of indexing: deleting expired data, freeing space, tidying thumbnails, checking data."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from cret_desktop.storage.sqlite.forgetting import drop_forgotten_words, forget_
 
 log = logging.getLogger(__name__)
 
-QUIET_SECONDS = 30.0  # without a job, before stored data is checked; the engine of a command has ended by then
-CHECKED_SHARE = 0.05  # of what is stored, each day
-PURGE_SECONDS = 86400.0  # between two times of forgetting what is gone for good
+QUIET_SECONDS = 30.0  # without a job, before stored data is checked; a command's engine has ended by then
+CHECKED_SHARE = 0.05  # of the stored data, each day
+PURGE_SECONDS = 86400.0  # between two deletions of expired data
 _FORGOTTEN = frozenset(
     {LibraryPart.FILES, LibraryPart.FOLDERS, LibraryPart.TAGS, LibraryPart.NOTES, LibraryPart.FAVOURITES}
 )
 
 
 class UpkeepService:
-    """All of it runs on the indexing thread."""
+    """Maintains the library on the indexing thread."""
 
     def __init__(
         self, library: OpenLibrary, config: EngineConfig, jobs: JobQueue, graphs: GraphBuilding, publish: Publish
@@ -47,7 +47,7 @@ class UpkeepService:
         self._graphs = graphs
         self._publish = publish
         self._thumbnails = ThumbnailFolder(library.store)
-        self._purged = self._checked = -math.inf  # when, by the monotonic clock
+        self._purged = self._checked = -math.inf  # time, by the monotonic clock
 
     @handles(protocol.FreeSpace)
     def free(self, _: protocol.FreeSpace, __: Call) -> LibrarySize:
@@ -55,7 +55,7 @@ class UpkeepService:
         try:
             self._thumbnails.sweep()
             self._library.shrink_thumbnails(self._config.sampling, lambda: self._jobs.closed)
-            self._publish(LibraryChanged.of(LibraryPart.THUMBNAILS))  # they have other names now
+            self._publish(LibraryChanged.of(LibraryPart.THUMBNAILS))  # the thumbnails have new names
             drop_forgotten_words(self._library.catalog)
             self._library.catalog.compact()
             return self._library.store.backup.measure()
@@ -64,7 +64,7 @@ class UpkeepService:
 
     @handles(protocol.Forget)
     def forget(self, request: protocol.Forget, _: Call) -> protocol.Forgotten:
-        """Always to the end, however little there was: what an earlier one was stopped at is done then."""
+        """Delete data for good. Always runs to the end, even if little is left: it finishes an interrupted one."""
         catalog, library = self._library.catalog, self._config.library
         catalog.check_writable()
         try:
@@ -73,7 +73,7 @@ class UpkeepService:
                 drop_forgotten_words(catalog)
                 emptied = catalog.compact()
             finally:
-                self._forget_clips(gone.clips, gone.sprites)  # last: a graph that is built reads the catalog
+                self._forget_clips(gone.clips, gone.sprites)  # last: building a graph reads the catalog
             if request.copies:
                 forgetting.delete_copies(library)
             left = tuple(str(place) for place in forgetting.copies(library))
@@ -83,7 +83,7 @@ class UpkeepService:
             self._resume()
 
     def purge_if_due(self) -> None:
-        """Forget what has been gone for `KEEP_SECONDS`; once a day, since the engine may live long."""
+        """Delete data that has been missing for `KEEP_SECONDS`; once a day, because the engine may run for long."""
         if self._config.read_only or time.monotonic() - self._purged < PURGE_SECONDS:
             return
         self._purged = time.monotonic()
@@ -140,7 +140,7 @@ class UpkeepService:
             log.warning("The thumbnails could not be looked at: %s", error)
 
     def redraw(self, stop: Callable[[], bool]) -> None:
-        """Draw missing thumbnails, until there is something else to do."""
+        """Redraw missing thumbnails, until there is other work."""
         try:
             if self._thumbnails.redraw(self._library.open_decoder, self._config.sampling, stop):
                 self._publish(LibraryChanged.of(LibraryPart.THUMBNAILS))
@@ -148,7 +148,7 @@ class UpkeepService:
             log.warning("Missing thumbnails could not be drawn: %s", error)
 
     def _resume(self) -> None:
-        """Resume the runs that were stopped for something else."""
+        """Resume the runs that were stopped for a request."""
         if roots := self._library.catalog.roots():
             self._jobs.put(Run(tuple((root, root.path) for root in roots), quiet=True))
 
