@@ -324,7 +324,7 @@ class ClipStore(Protocol):
         ...
 
     def clip_at(self, file_id: int, seconds: float) -> ClipRow | None:
-        """Return the clip of a file at a time, else the last that begins before it; None if it has none."""
+        """Return the last clip of a file that begins at or before a time, else its first; None if it has none."""
         ...
 
     def spread_clips(self, file_id: int, count: int) -> list[ClipRow]:

@@ -1,4 +1,4 @@
-"""Names that survive a power cut."""
+"""Makes file names durable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def flush_folder(folder: str | Path) -> None:
-    """Makes the names in a folder survive a power cut. Windows has no such call and needs none. Raises: OSError."""
+    """Make the names in a folder survive a power cut. Windows has no such call and needs none. Raises: OSError."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

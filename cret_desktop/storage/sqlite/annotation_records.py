@@ -1,6 +1,6 @@
-"""What people said of all their files at once: read out of one catalog, taken into another.
+"""Exports all annotations of a catalog, and merges them into another one.
 
-Files are known again by their content, else by their path. What is taken in never replaces what is there.
+Files are matched by content, else by path. Merging never replaces existing annotations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read_records(catalog: Catalog) -> tuple[list[SaidOfFile], list[SavedSearch]]:
-    """All that people said: of files by path, then of content that is not there; their searches by name."""
+    """Return all annotations, of files by path, then of content without a file; and the saved searches by name."""
     db = catalog.reader()
     tags: dict[int, list[str]] = {}
     rows = db.execute("SELECT t.file_id, g.name FROM file_tags t JOIN tags g ON g.id = t.tag_id ORDER BY g.folded")
@@ -55,10 +55,10 @@ def read_records(catalog: Catalog) -> tuple[list[SaidOfFile], list[SavedSearch]]
 
 
 def merge_records(catalog: Catalog, said: Sequence[SaidOfFile], searches: Sequence[SavedSearch]) -> Merged:
-    """Take records into a catalog, all or none. Done twice, nothing changes the second time.
+    """Merge records into a catalog, all or none. Repeating it changes nothing.
 
-    Tags and favourites are added, a note is put below the one that is there, a search whose name another one has gets
-    a name of its own. Raises: QueryError for a tag that cannot be one; StorageError.
+    Tags and favourites are added, a note is appended to an existing one, and a search whose name is taken gets a new
+    name. Raises: QueryError for an invalid tag; StorageError.
     """
     files = waiting = unknown = joined = new_searches = 0
     with catalog.write(durable=True) as db:
@@ -89,7 +89,7 @@ def _ids_by_path(db: sqlite3.Connection, wanted: set[str]) -> dict[str, int]:
 
 
 def _known_again(db: sqlite3.Connection, record: SaidOfFile, by_path: dict[str, int], taken: set[int]) -> int | None:
-    """The file of the same content, of several the one of the same path; else the file of the same path."""
+    """Return the file with the same content (preferring the same path), else the file with the same path."""
     here = by_path.get(record.path)
     same: list[int] = [
         i
@@ -100,13 +100,13 @@ def _known_again(db: sqlite3.Connection, record: SaidOfFile, by_path: dict[str, 
     ]
     if here in same:
         return here
-    if same:  # copies had each its own: each gets one, as long as there are enough
+    if same:  # copies had annotations of their own: each goes to another copy while there are enough
         return next((file_id for file_id in same if file_id not in taken), same[0])
     return here
 
 
 def _say(db: sqlite3.Connection, file_id: int, record: SaidOfFile, tags: Sequence[str]) -> bool:
-    """Add to what is said of a file. Whether two notes were joined."""
+    """Add to a file's annotations. Return whether two notes were joined."""
     rows = db.execute("SELECT note FROM files WHERE id = ?", (file_id,)).fetchall()
     (before,) = next(believed(rows, "files.note"), ("",))
     note = both_notes(before, storable(record.note))

@@ -1,4 +1,4 @@
-"""What is said of files, row by row, within the transactions of other changes."""
+"""Reads and writes annotations row by row, within the transactions of other changes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ SEARCH_KINDS = " ".join(f"saved_searches.{column}" for column in ("name", "text"
 
 KEPT_KINDS = " ".join(f"kept_annotations.{column}" for column in ("favourite", "note", "tags"))
 
-# Whether people have said anything of a file f.
+# SQL: whether a file f has annotations.
 IS_ANNOTATED = "(f.favourite OR f.note != '' OR EXISTS (SELECT 1 FROM file_tags t WHERE t.file_id = f.id))"
 
 
 def is_annotated(db: sqlite3.Connection, file_id: int) -> bool:
-    """Whether people have said anything of a file."""
+    """Return whether a file has annotations."""
     found = db.execute(f"SELECT 1 FROM files f WHERE f.id = ? AND {IS_ANNOTATED}", (file_id,)).fetchone()
     return found is not None
 
 
 def keep_annotations(db: sqlite3.Connection, condition: str, value: float) -> None:
-    """Before files f are forgotten: set aside what people said of those that an SQL condition of one value names."""
+    """Set aside the annotations of files f before they are deleted. `condition` is SQL with one parameter, `value`."""
     rows = db.execute(
         f"SELECT f.id, f.fingerprint, f.favourite, f.note FROM files f WHERE {condition}"
         " AND f.fingerprint IS NOT NULL AND (f.favourite OR f.note != '' OR f.id IN (SELECT file_id FROM file_tags))",
@@ -40,7 +40,7 @@ def keep_annotations(db: sqlite3.Connection, condition: str, value: float) -> No
 
 
 def keep(db: sqlite3.Connection, fingerprint: bytes, favourite: bool, note: str, tags: Sequence[str]) -> bool:
-    """Add to what waits for a content that is not there; return whether two notes were joined."""
+    """Add to the annotations kept for content without a file; return whether two notes were joined."""
     rows = db.execute("SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
     was_favourite, before, names = next(believed(rows.fetchall(), KEPT_KINDS), (False, "", "[]"))
     joined = both_notes(before, note)
@@ -53,14 +53,14 @@ def keep(db: sqlite3.Connection, fingerprint: bytes, favourite: bool, note: str,
 
 
 def both_notes(note: str, other: str) -> str:
-    """Two notes as one; the second below the first, unless it is in it already."""
+    """Return two notes as one: the second below the first, unless it is contained in it."""
     if not note or other in note:
         return note or other
     return f"{note}\n\n{other}"
 
 
 def give_back_annotations(db: sqlite3.Connection, file_id: int, fingerprint: bytes) -> None:
-    """When content is indexed: what was set aside for it is its file's again, beside what was said meanwhile."""
+    """Give a newly indexed file the annotations kept for its content, and merge them with its own."""
     rows = db.execute("SELECT favourite, note, tags FROM kept_annotations WHERE fingerprint = ?", (fingerprint,))
     for favourite, note, tags in believed(rows.fetchall(), KEPT_KINDS):
         found = db.execute("SELECT note FROM files WHERE id = ?", (file_id,)).fetchall()
@@ -83,5 +83,5 @@ def add_tags(db: sqlite3.Connection, file_ids: Iterable[int], names: Sequence[st
 
 
 def drop_unused_tags(db: sqlite3.Connection) -> None:
-    """Forget the tags that no file has, so that they can be spelt anew."""
+    """Delete tags that no file has, so that they can be respelled."""
     db.execute("DELETE FROM tags WHERE id NOT IN (SELECT tag_id FROM file_tags)")

@@ -1,7 +1,7 @@
-"""What people say of their files: tags, favourites, notes, and searches they keep. Nothing here is ever derived.
+"""The annotations that people make: tags, favourites, notes, and saved searches. Nothing here is derived.
 
-Every change is on the disk before it is acknowledged. Annotations belong to a file's row, which lives through renames,
-moves, re-indexing and absence; when a folder is taken out of the library they wait for the same content to come back.
+Every change is on the disk before it is acknowledged. Annotations belong to a file's row, which survives renames,
+moves, reindexing and absence. When a folder is removed from the library they are kept until the same content returns.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Annotations:
         self._catalog = catalog
 
     def tags(self) -> tuple[tuple[str, int], ...]:
-        """Every tag in use with its number of files, by name."""
+        """Return every tag in use with its number of files, by name."""
         rows = self._catalog.reader().execute(
             "SELECT g.name, count(*) FROM file_tags t JOIN tags g ON g.id = t.tag_id"
             " JOIN files f ON f.id = t.file_id WHERE f.missing_since IS NULL GROUP BY g.id ORDER BY g.folded"
@@ -43,7 +43,7 @@ class Annotations:
         return tuple((name, count) for name, count in believed(rows, "tags.name integer"))
 
     def change_tags(self, file_ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> None:
-        """Files that have left the library meanwhile are passed over. Raises: QueryError for a bad tag."""
+        """Add and remove tags; files that have left the library are ignored. Raises: QueryError for a bad tag."""
         names = [checked_tag(tag) for tag in add]
         with self._catalog.write(durable=True) as db:
             present = _present(db, file_ids)
@@ -60,7 +60,7 @@ class Annotations:
             db.executemany("UPDATE files SET favourite = ? WHERE id = ?", [(favourite, i) for i in file_ids])
 
     def set_note(self, file_id: int, note: str) -> None:
-        """Raises: PathError where the file has left the library, QueryError for a note that is too long."""
+        """Set a note. Raises: PathError if the file has left the library, QueryError if the note is too long."""
         note = note.strip()
         if len(note) > LONGEST_NOTE:
             raise QueryError("annotation.long-note", count=len(note), most=LONGEST_NOTE)
@@ -69,7 +69,7 @@ class Annotations:
                 raise PathError("annotation.note-gone")
 
     def saved_searches(self) -> tuple[SavedSearch, ...]:
-        """All saved searches, by name."""
+        """Return all saved searches, by name."""
         rows = self._catalog.reader().execute("SELECT name, text, without, sort, reverse FROM saved_searches")
         found = [
             SavedSearch(name, text, without, Sort(sort), bool(reverse))
@@ -78,7 +78,7 @@ class Annotations:
         return tuple(sorted(found, key=lambda search: search.name.casefold()))
 
     def save_search(self, search: SavedSearch) -> None:
-        """Keep a search; one of the same name is replaced. Raises: QueryError for a bad name."""
+        """Save a search, replacing one of the same name. Raises: QueryError for a bad name."""
         name = storable(" ".join(search.name.split()))
         if not name or len(name) > LONGEST_NAME:
             raise QueryError("annotation.search-name", most=LONGEST_NAME)

@@ -1,7 +1,7 @@
-"""Copies of a whole library: to be kept, to be put in the present one's place, to be used from another disk.
+"""Copies of a whole library: to keep, to restore, or to use on another disk.
 
-A copy is a library itself. It has its name only once it is whole, checked and on the disk; what is in the way of a
-restored one is set aside beside it. Never writes over anything, never deletes a library, never changes what it copies.
+A copy is itself a library. It gets its name only once it is complete, checked and on the disk. Restoring sets the
+existing library aside. Never overwrites anything, never deletes a library, never changes the source.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PARTS = (
     "catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite", "catalog.head", "catalog.sqlite.open",
     "catalog.recovered.sqlite", "thumbnails", "graphs", "calibration",
 )  # fmt: skip
-_SPARE = 64 * 2**20  # bytes that a disk keeps free, for what is not counted: folders, blocks that are not full
+_SPARE = 64 * 2**20  # bytes that a disk keeps free, for folders and partly filled blocks
 
 Progress = Callable[[int, int], None]  # see `library.ports.CopyProgress`
 
@@ -69,7 +69,7 @@ class FolderBackup:
 
 
 def measure(library: Path) -> LibrarySize:
-    """Raises: StorageError."""
+    """Return the sizes of a library's parts in bytes, and the free space. Raises: StorageError."""
     files = LibraryFiles(library)
     with _writing(library):
         catalog = 0
@@ -81,12 +81,12 @@ def measure(library: Path) -> LibrarySize:
 
 
 def check(library: Path, named: Path | None = None) -> Contents:
-    """Look whether a library is whole, and of a version that this program knows. Errors name it, or what is `named`.
+    """Check that a library is intact and of a known version; return its counts. Errors name it, or `named` if given.
 
     Raises: LibraryMissing, LibraryTooNew, LibraryDamaged, StorageError.
     """
     with _reading(library, named) as catalog:
-        # It evaluates what a table demands of its rows, so that of somebody's own tables it is left out.
+        # quick_check evaluates CHECK constraints, so tables that are not ours are excluded.
         ours = [f"PRAGMA quick_check({table})" for table in COLUMNS]
         checks = ours if difference(catalog) else ["PRAGMA quick_check(1)"]
         for statement in checks:
@@ -104,12 +104,13 @@ def copy_library(
     thumbnails: bool = True,
     hold: AbstractContextManager[object] | None = None,
 ) -> Contents:
-    """Copy a library, which may be in use, to a folder that is not there yet; returns what the copy holds.
+    """Copy a library, which may be in use, to a new folder; return the contents of the copy.
 
-    Without `thumbnails`, the copy has none until they are drawn anew. Nothing is written to the library within `hold`,
+    Without `thumbnails`, the copy has none until they are redrawn. Nothing is written to the library within `hold`,
     which begins before its catalog is copied and ends when the copy has its name.
-    Raises: PathError where `target` is taken or within the library; LibraryMissing, LibraryTooNew, LibraryDamaged,
-    StorageError for a full disk or one that cannot be written; what `progress` raises.
+
+    Raises: PathError if `target` exists or is within the library; LibraryMissing, LibraryTooNew, LibraryDamaged;
+    StorageError for a full or read-only disk; any error of `progress`.
     """
     if os.path.lexists(target):
         raise PathError("backup.taken", target=target)
@@ -121,7 +122,7 @@ def copy_library(
         total = catalog_bytes + sum(names.values())
         target.parent.mkdir(parents=True, exist_ok=True)
         _require(total, target.parent)
-        shutil.rmtree(unfinished, ignore_errors=True)  # of one that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed copy
         try:
             unfinished.mkdir(mode=FOLDER_MODE)
             done = _copy_files(source, copy, names, 0, lambda done: progress(done, total))
@@ -129,12 +130,12 @@ def copy_library(
                 copy_catalog(
                     catalog, unfinished / CATALOG, lambda share: progress(done + round(share * catalog_bytes), total)
                 )
-                with _reading(unfinished) as copied:  # what came while the first files were copied
+                with _reading(unfinished) as copied:  # files added while the first ones were copied
                     late = _cached_files(copied, source, thumbnails)
                 _copy_files(source, copy, {name: late[name] for name in late.keys() - names.keys()})
                 contents = check(unfinished, named=library)
                 if hasattr(os, "sync"):
-                    os.sync()  # once for all: a flush for each of a hundred thousand thumbnails would take an hour
+                    os.sync()  # once for all files: flushing 100,000 thumbnails one by one would take an hour
                 progress(total, total)
                 unfinished.rename(target)
                 flush_folder(target.parent)
@@ -145,9 +146,9 @@ def copy_library(
 
 
 def take_in(library: Path, backup: Path, progress: Progress = lambda done, total: None) -> Contents:
-    """Copy a backup into a library's folder, where it waits for `finish` to put it in place.
+    """Copy a backup into a library's folder, where `finish` finds it.
 
-    Raises: PathError where both are the same; otherwise as `copy_library`.
+    Raises: PathError if both are the same; otherwise as `copy_library`.
     """
     if library.exists() and backup.exists() and library.samefile(backup):
         raise PathError("backup.itself", backup=backup)
@@ -155,21 +156,21 @@ def take_in(library: Path, backup: Path, progress: Progress = lambda done, total
     files = LibraryFiles(library)
     with _writing(library):
         files.make_folder("")
-        files.remove_tree(RESTORED)  # another one was chosen before, and is not wanted any more
+        files.remove_tree(RESTORED)  # a backup chosen before and now superseded
     return copy_library(backup, library / RESTORED, progress)
 
 
 def finish(library: Path) -> Message | None:
-    """Put a restored library that waits in the present one's place; returns a message on it, None where none waits.
+    """Replace the library by a restored one, if any; return a message about it, None if there is none.
 
-    The caller holds the writer's lock, and nobody has the catalog open. After a crash at any point, the next call goes
-    on from there. Raises: StorageError.
+    The caller holds the writer's lock, and the catalog is closed. After a crash at any point, the next call resumes.
+    Raises: StorageError.
     """
     files, notice = LibraryFiles(library), None
     with _writing(library):
-        files.remove_tree(_UNFINISHED)  # of a copying that was killed
+        files.remove_tree(_UNFINISHED)  # left by a killed copy
         if files.has_folder(RESTORED) and not files.has(f"{RESTORED}/{CATALOG}"):
-            files.rename(RESTORED, _aside(library, RESTORED))  # no library, and put there by nobody of ours
+            files.rename(RESTORED, _aside(library, RESTORED))  # no library, and not created by this program
         if files.has_folder(RESTORED):
             aside = _aside(library, RESTORED)
             files.make_folder(aside)
@@ -179,19 +180,17 @@ def finish(library: Path) -> Message | None:
         if files.has_folder(ARRIVING):
             here = {name for name, _ in files.listed("")}
             if here & {name.partition("/")[2] for name, _ in files.listed(ARRIVING)}:
-                files.rename(
-                    ARRIVING, _aside(library, ARRIVING)
-                )  # no restoring of ours leaves both: nothing is replaced
+                files.rename(ARRIVING, _aside(library, ARRIVING))  # not left by our own restore: nothing is replaced
                 return notice
             _move_parts(files, f"{ARRIVING}/", "")
             if not files.remove_folder(ARRIVING):
-                files.rename(ARRIVING, _aside(library, ARRIVING))  # what it holds besides is not ours to delete
+                files.rename(ARRIVING, _aside(library, ARRIVING))  # any other content is not ours to delete
             notice = notice or Message("backup.restored")
     return notice
 
 
 def _aside(library: Path, waiting: str) -> str:
-    """The name of a folder for what is in the way: the same in a second try, and another in another restoring."""
+    """Return the name of the folder for the replaced library: the same on a retry, new for another restore."""
     made = os.stat(library / waiting, follow_symlinks=False).st_mtime_ns
     moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(made // 10**9))
     return f"set-aside-{moment}-{made // 10**6 % 1000:03}"
@@ -205,16 +204,16 @@ def _unfinished(target: Path) -> Path:
 
 
 def _move_parts(files: LibraryFiles, source: str, target: str) -> None:
-    """Move what makes up a library between its folder ('') and one within it ('arriving/')."""
+    """Move the files of a library between its folder ('') and a folder within it ('arriving/')."""
     for name in _PARTS:
-        if files.has(source + name) or files.has_folder(source + name):  # no link, which would lead elsewhere
+        if files.has(source + name) or files.has_folder(source + name):  # no link, which could point elsewhere
             files.rename(source + name, target + name)
     for folder in (target, source):
         flush_folder(files.root / folder)
 
 
 def _cached_files(catalog: sqlite3.Connection, source: LibraryFiles, thumbnails: bool) -> dict[str, int]:
-    """The files beside the catalog that belong to it and are there, by their names in the library, with their sizes."""
+    """Return the existing files that belong to the catalog, by their names in the library, with their sizes."""
     names = [f"{GRAPHS}/{file}" for (file,) in catalog.execute("SELECT file FROM graphs")]
     names += source.walk(CALIBRATION) if source.has_folder(CALIBRATION) else []
     if thumbnails:
@@ -222,7 +221,7 @@ def _cached_files(catalog: sqlite3.Connection, source: LibraryFiles, thumbnails:
         names += [f"{THUMBNAILS}/{sprite}" for (sprite,) in sprites]
     sizes = {}
     for name in names:
-        with suppress(OSError):  # not there, or no file of ours: they can all be made again
+        with suppress(OSError):  # missing, or not a regular file: all of them can be rebuilt
             sizes[name] = source.entry(name).size
     return sizes
 
@@ -234,7 +233,7 @@ def _copy_files(
     done: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Returns the bytes done. A file that goes meanwhile is left out: what it was for has gone as well."""
+    """Copy files; return the bytes done. A file deleted meanwhile is left out, because it is no longer needed."""
     for name, size in names.items():
         try:
             source.copy(name, target)
@@ -256,7 +255,7 @@ def _require(size: int, folder: Path) -> None:
 
 @contextmanager
 def _reading(library: Path, named: Path | None = None) -> Iterator[sqlite3.Connection]:
-    """A library's catalog, for reading. Raises: LibraryMissing, LibraryTooNew, LibraryDamaged, StorageError."""
+    """Yield a read-only connection. Raises: LibraryMissing, LibraryTooNew, LibraryDamaged, StorageError."""
     path, named = LibraryPaths(library).catalog, named or library
     if not LibraryFiles(library).has(CATALOG):
         raise LibraryMissing("backup.no-library", folder=library)
@@ -281,7 +280,7 @@ def _connected(path: Path, named: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _writing(place: Path) -> Iterator[None]:
-    """Raise the system's errors as StorageError."""
+    """Raise OSError as StorageError."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What a value of the catalog must be before anything is made of it: SQLite itself holds a column to no type.
+"""Validates values read from the catalog, because SQLite itself enforces no column types.
 
-A catalog may be damaged, or come from somebody who means harm. A row with a value that its column never has is left
-out as if it were not there, and the log says how many were. Pure: nothing here opens a catalog.
+A catalog may be damaged or malicious. A row with an impossible value is skipped, and the log counts the skipped rows.
+Pure: nothing here opens a catalog.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from cret_desktop.library_files import is_sprite_name
 
 Row = tuple[Any, ...]
 
-LARGEST_TILE = 4096  # pixels; ours have 320 at most, before they are upright
+LARGEST_TILE = 4096  # pixels; ours have 320 at most, before rotation
 MOST_FRAMES = 4096  # of a clip
 LARGEST_FEATURES = 16 * 2**20  # bytes
 _LONGEST_PATH = 65_536  # bytes
-_LAST_ID = 1 << 60  # beyond it SQLite would soon find no number for a new row
+_LAST_ID = 1 << 60  # above it SQLite would soon run out of row ids
 LONGEST_PRINT = 4096  # bytes of a fingerprint
 _MOST_TAGS = 100_000  # characters of JSON
-_LONGEST_WORD, _LONGEST_TEXT = 1000, 10_000_000  # characters; a note has a hundred thousand, and may be joined of some
+_LONGEST_WORD, _LONGEST_TEXT = 1000, 10_000_000  # characters; joined notes exceed LONGEST_NOTE
 _LONGEST = 1e12  # seconds
 _LAST_ORDINAL = 1_000_000_000  # of a clip
 _STATES = {"pending", "indexed", "failed"}  # of a file
@@ -67,7 +67,7 @@ def _is_absolute(value: object) -> bool:
 
 
 def _is_relative(value: object) -> bool:
-    """A path that leads out of no root; empty where the root is the file."""
+    """Return whether a value is a path that stays within its root; empty if the root is the file."""
     if not isinstance(value, bytes) or not _is_path(value):
         return False
     if os.name == "nt":
@@ -87,7 +87,7 @@ def _is_times(value: object) -> bool:
 
 
 def _are_features(value: object) -> bool:
-    """float16 features: a page of something else hardly ever is finite throughout."""
+    """Return whether a value is float16 features: a foreign page is hardly ever finite throughout."""
     if not isinstance(value, bytes) or len(value) % 2 or len(value) > LARGEST_FEATURES:
         return False
     return bool(np.isfinite(np.frombuffer(value, "<f2")).all())
@@ -127,7 +127,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "sort": lambda value: isinstance(value, str) and value in set(Sort),
 }
 
-# Every column that is read, and its kind; "?" where it may be NULL.
+# Every column that is read, and its kind; "?" if it may be NULL.
 COLUMNS = {
     "library": "id word",
     "roots": "id id, path root, added_at number, offline integer, volume text, within path, device integer,"
@@ -149,7 +149,7 @@ COLUMNS = {
     "sidecars": "file_id integer, path path, size integer, mtime_ns integer, reason text",
     "subtitle_lines": "id id, file_id integer, start seconds, end seconds, text text, checksum integer?",
 }
-# Those that only older schemas have: `recovery` reads them.
+# Columns that only older schemas have; `recovery` reads them.
 FORMER_COLUMNS = {"files": "state state, reason text, model_id integer?"}
 _OF_COLUMN = {
     f"{table}.{column}": kind
@@ -160,13 +160,13 @@ _OF_COLUMN = {
 
 @cache
 def _check(column: str) -> tuple[Callable[[Any], bool], bool]:
-    """What a column's values must be, and whether they may be NULL."""
+    """Return the check for a column's values, and whether they may be NULL."""
     kind = _OF_COLUMN.get(column, column)
     return _KINDS[kind.rstrip("?")], kind.endswith("?")
 
 
 def fits(values: Iterable[object], columns: Iterable[str]) -> bool:
-    """Return whether each value can be one of its column, named like "files.path" or by its kind, like "integer"."""
+    """Return whether each value is valid for its column, given as "files.path" or as its kind, such as "integer"."""
     return _fits(values, [_check(column) for column in columns])
 
 
@@ -178,7 +178,7 @@ def _fits(values: Iterable[object], checks: Iterable[tuple[Callable[[Any], bool]
 
 
 def believed(rows: Iterable[Row], columns: str) -> Iterator[Row]:
-    """The rows whose values can be those of these columns, which a space separates; the others are left out."""
+    """Yield the rows whose values are valid for these space-separated columns; skip the others."""
     checks, left_out = [_check(column) for column in columns.split()], 0
     try:
         for row in rows:

@@ -1,7 +1,7 @@
-"""The catalog in SQLite, the library's only truth: its connections, its roots, and what it knows of files.
+"""The catalog in SQLite, the library's only source of truth: its connections, its roots, and its files.
 
-One writing connection behind a lock, one reading connection a thread. What changes files is in `scans` and
-`file_changes`, what people say of them in `annotations`, clips in `clips` and `embeddings`. Never touches a video file.
+One writing connection behind a lock, one reading connection a thread. Changes of files are in `scans` and
+`file_changes`, annotations in `annotations`, clips in `clips` and `embeddings`. Never touches a video file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cret_desktop.storage.sqlite.migrations import SCHEMA_VERSION, check_version
 from cret_desktop.storage.sqlite.reasons import reason_in
 from cret_desktop.storage.sqlite.rows import BEHIND, FILE_COLUMNS, WITH_PICTURES, file_rows, joined_path, relative_path
 
-COMPACTED_UNASKED = 16_384  # pages (64 MiB), at most: nothing can be written, no tag kept, while they are copied
+COMPACTED_UNASKED = 16_384  # pages (64 MiB), at most: copying them blocks all writes, for example of a tag
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +39,17 @@ log = logging.getLogger(__name__)
 class Catalog:
     """The catalog of one library. Use as a context manager or call `close`.
 
-    Raises from `open`: LibraryTooNew, LibraryDamaged, LibraryMissing (read-only and not there), StorageError.
-    Every change raises StorageError when the disk is full or read-only, LibraryDamaged when SQLite finds damage; so
-    does whatever reads within `guarded`. A catalog of ours that is damaged is repaired when it is opened for writing:
-    `notices` say what came of it, and what else people should know of its opening. `unclean`: the last writer did not
-    close it.
+    Raises from `open`: LibraryTooNew, LibraryDamaged, LibraryMissing (read-only and missing), StorageError.
+
+    Every change raises StorageError if the disk is full or read-only, LibraryDamaged if SQLite finds damage; so does
+    every read within `guarded`. A damaged catalog of ours is repaired when it is opened for writing. `notices` are
+    messages about the opening and any repair. `unclean`: the last writer did not close it.
     """
 
     def __init__(self, path: Path, writer: sqlite3.Connection | None) -> None:
         self.path = path
         self.notices: list[Message] = []
-        self._key = b""  # proves which roots were added on this computer
+        self._key = b""  # authenticates roots added on this computer
         self.unclean = False
         self._writer = writer
         self._lock = threading.RLock()
@@ -57,7 +57,7 @@ class Catalog:
         self._opened: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._files = LibraryFiles(path.parent)
         self._damaged = False
-        self._retired: Message | None = None  # why nothing can be changed any more
+        self._retired: Message | None = None  # why changes are refused
 
     @classmethod
     def open(cls, path: Path, read_only: bool = False) -> Catalog:
@@ -69,7 +69,7 @@ class Catalog:
             files.tighten()
             recovery.finish(path)
             if not files.has(CATALOG):
-                files.create(CATALOG)  # by us, since SQLite would let others read it
+                files.create(CATALOG)  # by us, because SQLite would make it readable by others
             try:
                 return cls._open_to_write(path)
             except sqlite3.DatabaseError as error:
@@ -103,7 +103,7 @@ class Catalog:
     def _open_to_write(cls, path: Path) -> Catalog:
         writer = connect_to_write(path)
         try:
-            # Before anything is written to a file that may not be ours, and whose triggers may not be.
+            # Before any write to a file that may not be ours, and may have foreign triggers.
             version = check_version(writer, path)
             if differs := difference(writer):
                 raise DamageFound(differs.reason)
@@ -112,11 +112,11 @@ class Catalog:
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute("PRAGMA synchronous = NORMAL")
             writer.execute("PRAGMA foreign_keys = ON")
-            writer.execute("PRAGMA secure_delete = ON")  # else deleted words stay in the file: see `forgetting`
+            writer.execute("PRAGMA secure_delete = ON")  # otherwise deleted text stays in the file: see `forgetting`
             catalog = cls(path, writer)
             catalog._check_after_unclean_end()
             if version < SCHEMA_VERSION:
-                recovery.drop_head(path)  # it is that of the older schema, whose columns stand elsewhere
+                recovery.drop_head(path)  # it has the older schema, with other columns
             migrate(writer, path)
             writer.execute("PRAGMA wal_checkpoint(PASSIVE)")  # so that the first page is in the file itself
             recovery.keep_head(path)
@@ -145,7 +145,7 @@ class Catalog:
     # --- identity ----------------------------------------------------------------------------------------------
 
     def identity(self) -> str:
-        """Which library this is (see `engine.adoption`); '' where nobody has said yet."""
+        """Return the library's identity (see `engine.adoption`); '' if none is set."""
         row = self.reader().execute("SELECT id FROM library LIMIT 1").fetchone()
         return str(row[0]) if row is not None else ""
 
@@ -157,11 +157,11 @@ class Catalog:
     # --- roots ------------------------------------------------------------------------------------------------
 
     def add_root(self, path: str) -> Root:
-        """Make `path` (absolute) part of the library; returns the root that covers it.
+        """Add `path` (absolute) to the library; return the root that covers it.
 
-        Inside an existing root nothing is added; existing roots inside `path` are taken up into it. What was removed
-        with a root and lies in `path` is the new one's, missing until it is seen. So is what lies in a
-        root that is not followed: whoever adds a folder has not asked for all that is around it.
+        Inside an existing root nothing is added; existing roots inside `path` are merged into it. Files of removed
+        roots that are in `path` move to the new root, missing until they are seen. So do files of a root that is not
+        followed: adding a folder is no request to index its parents.
         """
         path = os.path.abspath(path)
         with self.write() as db:
@@ -182,7 +182,7 @@ class Catalog:
         """Stop following the roots that were not added with this key; return the paths of those in the library now.
 
         A changed catalog cannot make this computer scan other folders, because the key is not in the catalog.
-        `as_they_are`: give every followed root a proof instead. Roots that are added later get one.
+        `as_they_are` gives every followed root a proof instead. Roots that are added later get one.
         """
         self._key = key
         rows = self.reader().execute(
@@ -204,7 +204,7 @@ class Catalog:
         return [] if as_they_are else [path for path in foreign.values() if path]
 
     def follow_nothing(self) -> None:
-        """Leave all folders unlooked at until they are added again; what is known of them stays."""
+        """Stop scanning all folders until they are added again; their data stays."""
         with self.write(durable=True) as db:
             db.execute("UPDATE roots SET followed = 0, offline = 1")
 
@@ -224,9 +224,9 @@ class Catalog:
         ]
 
     def remove_root(self, root_id: int) -> list[int]:
-        """Take a root out of the library; returns the ids of its clips, which can no longer be found.
+        """Remove a root from the library; return the ids of its clips, which are no longer searchable.
 
-        All it held waits as what is missing does, until `FileChanges.purge`.
+        Its files are missing until `FileChanges.purge`.
         """
         now = time.time()
         with self.write(durable=True) as db:
@@ -236,15 +236,17 @@ class Catalog:
             return gone
 
     def was_removed(self, path: str) -> bool:
-        """Return whether a root of this path (absolute) was removed, and can still be restored."""
+        """Return whether a root of this path (absolute) was removed and can still be restored."""
         rows = self.reader().execute(
             "SELECT 1 FROM roots WHERE path = ? AND removed_at IS NOT NULL", (os.fsencode(path),)
         )
         return rows.fetchone() is not None
 
     def restore_root(self, path: str) -> list[int] | None:
-        """Bring a removed root back as it was, be it there or not; returns the ids of its clips, which can be found
-        again. None where no root of this path (absolute) was removed, or all of it has been forgotten."""
+        """Restore a removed root, present or not; return the ids of its clips, which are searchable again.
+
+        Return None if no root of this path (absolute) was removed, or its data has been deleted.
+        """
         with self.write(durable=True) as db:
             removed = db.execute(
                 "SELECT id, removed_at FROM roots WHERE path = ? AND removed_at IS NOT NULL", (os.fsencode(path),)
@@ -261,7 +263,7 @@ class Catalog:
             db.execute("UPDATE roots SET offline = ? WHERE id = ?", (int(offline), root_id))
 
     def place_root(self, root: Root) -> None:
-        """Note where a root lies now, and that it is there. All its files come with it where its path has changed."""
+        """Record the current location of a root, and that it is present. Its files move with it."""
         with self.write() as db:
             before = db.execute("SELECT path FROM roots WHERE id = ?", (root.id,)).fetchone()
             path = os.fsencode(root.path)
@@ -271,7 +273,7 @@ class Catalog:
             )
             if root.followed:
                 self._follow(db, root.id)
-            if before != (path,):  # words of its name are its files' to be found by
+            if before != (path,):  # the words of its name are part of its files' search text
                 db.execute("UPDATE files SET path = path WHERE root_id = ?", (root.id,))
                 db.execute(
                     "UPDATE files SET name_key = ? WHERE root_id = ? AND path = x''", (name_sort_key(path), root.id)
@@ -280,18 +282,18 @@ class Catalog:
     # --- reading ----------------------------------------------------------------------------------------------
 
     def files(self, root_id: int, within: str | None = None) -> dict[str, FileRow]:
-        """All files of a root (or in a folder within it) by absolute path, missing ones included."""
+        """Return all files of a root (or in a folder within it) by absolute path, missing ones included."""
         return files_of(self.reader(), root_id, within)
 
     def counts(self, model: str) -> list[RootCounts]:
-        """What each root holds. `pending` waits for indexing with `model` (a fingerprint); `clips` may be another's."""
+        """Return each root's counts. `pending` files wait for `model` (a fingerprint); `clips` may be another's."""
         db = self.reader()
         counts = {
             row[0]: row[1:]
             for row in db.execute(
                 "SELECT f.root_id, count(*), sum(coalesce(s.state, '') = 'failed'),"
                 f" sum(NOT f.away AND (coalesce(s.state, 'waiting') = 'waiting' OR {BEHIND})),"
-                # Between numbers no text lies, and no blob.
+                # BETWEEN two numbers excludes text and blobs.
                 " sum(CASE WHEN s.state = 'done' AND f.duration BETWEEN 0 AND 1e12 THEN f.duration ELSE 0 END)"
                 f" FROM files f {WITH_PICTURES}"
                 " WHERE f.missing_since IS NULL GROUP BY f.root_id",
@@ -311,7 +313,7 @@ class Catalog:
         return result
 
     def failures(self) -> list[tuple[str, Message]]:
-        """(path, reason) of every stage that failed or is incomplete of a file, and of subtitle files."""
+        """Return (path, reason) of every failed or incomplete stage of a file, and of subtitle files."""
         db = self.reader()
         rows = db.execute(
             "SELECT r.path, f.path, s.reason FROM stages s JOIN files f ON f.id = s.file_id"
@@ -330,7 +332,7 @@ class Catalog:
     # --- connections ------------------------------------------------------------------------------------------
 
     def reader(self) -> sqlite3.Connection:
-        """This thread's reading connection (the writer would see what is not committed)."""
+        """Return this thread's reading connection (the writer would see uncommitted changes)."""
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             with _translated(self.path):
@@ -339,21 +341,21 @@ class Catalog:
             with self._lock:
                 self._opened.append((threading.current_thread(), connection))
                 ended = [opened for opened in self._opened if not opened[0].is_alive()]
-                for opened in ended:  # threads come and go for as long as the engine lives
+                for opened in ended:  # threads come and go while the engine runs
                     opened[1].close()
                     self._opened.remove(opened)
         return connection
 
     def _is_immutable(self) -> bool:
-        """SQLite shares a log with the writer in the same folder; where that cannot be made, there is no writer."""
+        """Return whether to open the file as immutable: no writer exists without a log or the right to create one."""
         log = self.path.with_name(self.path.name + "-wal")
         return self._writer is None and not log.exists() and not os.access(self.path.parent, os.W_OK)
 
     @contextmanager
     def write(self, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """One transaction on the writing connection; rolled back when anything is raised inside.
+        """Run one transaction on the writing connection; roll it back if the block raises.
 
-        `durable`: on the disk before this returns, for what a person typed; indexing can be done again.
+        `durable` puts it on the disk before this returns, for user input; indexing can be repeated.
         """
         with self._lock, self.guarded():
             self.check_writable()
@@ -373,7 +375,7 @@ class Catalog:
                     self._writer.execute("PRAGMA synchronous = NORMAL")
 
     def check_writable(self) -> None:
-        """Raises: StorageError where nothing can be changed."""
+        """Raises: StorageError if changes are refused."""
         if self._writer is None:
             raise StorageError("library.read-only", library=self.path.parent)
         if self._retired:
@@ -381,17 +383,16 @@ class Catalog:
 
     @contextmanager
     def retiring(self, reason: Message) -> Iterator[None]:
-        """Nothing is written meanwhile, nor afterwards, where this ends well: then changes raise StorageError with
-        `reason`."""
+        """Refuse writes within the block, and after it if it succeeds: changes then raise StorageError(`reason`)."""
         with self._lock:
             yield
             self._retired = reason
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Around whatever reads: SQLite's errors as CretErrors; damage that is met is repaired at the next opening.
+        """Translate SQLite's errors in the block to CretErrors; damage found is repaired at the next opening.
 
-        Raises: StoreFault for what is neither of the disk nor damage.
+        Raises: StoreFault for an error that concerns neither the disk nor damage.
         """
         try:
             with _translated(self.path):
@@ -401,7 +402,7 @@ class Catalog:
                 raise _fault(error.__cause__) from error.__cause__
             if self._writer is not None:
                 self._damaged = True
-                with suppress(OSError):  # on a full disk; the mark is there, and the next start looks for the damage
+                with suppress(OSError):  # the disk may be full; the mark exists, and the next start checks for damage
                     self._files.write(MARK, _DAMAGED)
             raise
         except sqlite3.Error as error:
@@ -415,7 +416,7 @@ class Catalog:
                 self._files.write(MARK, _DAMAGED)
 
     def compact(self) -> bool:
-        """Give the space of what was deleted back to the disk, and leave nothing of it there: as `empty_log`."""
+        """Return the space of deleted rows to the disk, and leave no trace of them. Return as `empty_log`."""
         with self._lock, self.guarded():
             if self._writer is None:
                 return False
@@ -425,16 +426,17 @@ class Catalog:
             return emptied
 
     def empty_log(self) -> bool:
-        """Bring all that is written into the file itself. False where a reader held that back for too long: what was
-        deleted is still in the file and its log then."""
+        """Move all of the log into the file itself.
+
+        Return False if a reader blocked that for too long: then deleted rows may still be in the file and its log.
+        """
         with self._lock, self.guarded():
             if self._writer is None:
                 return False
             return not self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def compact_if_due(self, forgotten: bool = False) -> None:
-        """`compact` where most of the file waits to be used again or something was forgotten, and little is to be
-        copied for it."""
+        """Run `compact` if most of the file is free or data was `forgotten`, and little has to be copied."""
         with self._lock, self.guarded():
             if self._writer is not None:
                 free, pages = self._writer.execute("SELECT * FROM pragma_freelist_count, pragma_page_count").fetchone()
@@ -456,7 +458,7 @@ class Catalog:
         flush_folder(self.path.parent)
 
     def _try_free_pages(self) -> None:
-        """Write into pages that are free, and take it back: `quick_check` does not see that their list is damaged."""
+        """Write to free pages and roll back, because `quick_check` does not detect a damaged free list."""
         assert self._writer is not None
         free = int(self._writer.execute("PRAGMA freelist_count").fetchone()[0])
         self._writer.execute("BEGIN IMMEDIATE")
@@ -473,11 +475,11 @@ _DAMAGED = b"damaged"
 
 
 def files_of(db: sqlite3.Connection, root_id: int, within: str | None = None) -> dict[str, FileRow]:
-    """As `Catalog.files`, as a connection sees them."""
+    """Return the result of `Catalog.files`, as seen by a connection."""
     row = db.execute("SELECT path FROM roots WHERE id = ?", (root_id,)).fetchone()
     place = b"" if row is None or within is None else relative_path(within, os.fsdecode(row[0]))
     if place:
-        # A range of the index on paths: a look at one folder does not read the whole root's rows.
+        # A range of the index on paths, so that scanning one folder does not read all rows of the root.
         separator = os.sep.encode()
         rows = db.execute(
             f"{FILE_COLUMNS} WHERE f.root_id = ? AND (f.path = ? OR (f.path > ? AND f.path < ?))",
@@ -489,10 +491,10 @@ def files_of(db: sqlite3.Connection, root_id: int, within: str | None = None) ->
 
 
 def _has_numbers_left(db: sqlite3.Connection) -> bool:
-    """Whether new rows can be numbered on from those there are: SQLite refuses them beyond 2^63."""
+    """Return whether ids for new rows remain: SQLite has none above 2^63."""
     for table in ("roots", "models", "files", "clips", "tags"):
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is None:
-            continue  # of a new catalog, or an older one
+            continue  # in a new catalog, or an older one
         last = [row[0] for row in db.execute(f"SELECT max(id) FROM {table}") if row[0] is not None]
         last += [
             row[0] for row in db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)) if row[0] != 0
@@ -510,10 +512,10 @@ def _proof_of_root(key: bytes, path: bytes, volume: str, within: bytes) -> int:
 
 
 def _place_root(db: sqlite3.Connection, path: str, known: Sequence[Root]) -> int:
-    """Make a path that no present root covers a root of its own; returns its id. What others hold of it is its own."""
+    """Make a path that no present root covers a root; return its id. Files of other roots in the path move to it."""
     found = next((root.id for root in known if root.path == path), None)
     if found is None:
-        # One of this path that could not be believed is mended by being added again.
+        # Adding the path again repairs an existing row with invalid values.
         row = db.execute(
             "INSERT INTO roots (path, added_at) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET"
             " added_at = excluded.added_at, offline = 0, volume = '', within = x'', device = 0, inode = 0,"
@@ -550,8 +552,8 @@ def _live_clips(db: sqlite3.Connection, root_id: int) -> list[int]:
 def _is_damage(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
     if isinstance(error, sqlite3.OperationalError) and "invalid fts5 file format" in str(error):
-        return True  # FTS5 has no code of its own for that
-    # A value that is larger than any of ours is none of ours.
+        return True  # FTS5 has no error code for that
+    # A value larger than any of ours is damage.
     return isinstance(error, DamageFound) or code in (
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
@@ -559,12 +561,12 @@ def _is_damage(error: BaseException | None) -> bool:
     )
 
 
-# SQLite refuses the values that it is given.
+# Raised when SQLite refuses a value passed to it.
 _REFUSED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
 
 def _fault(error: sqlite3.Error) -> StoreFault:
-    """An error of SQLite's that is neither of the disk nor damage: a defect of ours."""
+    """Return the error for a failure that concerns neither the disk nor damage: a bug of ours."""
     return (ValueRefused if isinstance(error, _REFUSED) else StoreFault)(f"{type(error).__name__}: {error}")
 
 
@@ -573,7 +575,7 @@ def _translated(path: Path) -> Iterator[None]:
     """Raise SQLite's and the system's errors as CretErrors that name the library."""
     try:
         yield
-    except (CretError, sqlite3.IntegrityError):  # the latter is a defect of ours, not of the file
+    except (CretError, sqlite3.IntegrityError):  # the latter is a bug of ours, not a fault of the file
         raise
     except sqlite3.OperationalError as error:
         raise _from_operation(path, error) from error

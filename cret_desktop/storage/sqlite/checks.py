@@ -1,8 +1,8 @@
-"""Compare stored bytes with their checksums, and have damaged items rebuilt.
+"""Compares stored bytes with their checksums, and has damaged items rebuilt.
 
-Embeddings, thumbnails, subtitle lines, clips and what decoding found out of a file have a checksum each, graphs a
-digest, calibrations those of their archive; SQLite compares its tables with their indices, and the words of files with
-the text that searches go by.
+Embeddings, thumbnails, subtitle lines, clips and the decoded facts of a file have a checksum each, graphs a digest,
+calibrations those of their archive. SQLite compares its tables with their indices, and notes with the text that is
+searched.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cret_desktop.storage.sqlite.rows import joined_path
 log = logging.getLogger(__name__)
 
 _BLOCK = 2**20  # bytes
-_AT_ONCE = 500  # rows a transaction, when checksums are first taken
+_AT_ONCE = 500  # rows a transaction, when checksums are first computed
 
 _OF_CLIPS = "JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id"
 
@@ -86,14 +86,14 @@ class CatalogChecks:
                 elif damage.kind == "subtitle":
                     row = db.execute("SELECT file_id FROM subtitle_lines WHERE id = ?", (damage.key,)).fetchone()
                     if row is not None:
-                        db.execute("DELETE FROM sidecars WHERE file_id = ?", row)  # the next scan reads them again
+                        db.execute("DELETE FROM sidecars WHERE file_id = ?", row)  # the next scan rereads them
         if report.unknown:
             self._take_checksums()
         return gone
 
     @staticmethod
     def _index_again(db: sqlite3.Connection, clip_id: object) -> list[int]:
-        """Have the file of a clip indexed again under new ids, since a vector never changes; return its clips."""
+        """Requeue the file of a clip under new clip ids, because a vector never changes; return its clips."""
         row = db.execute("SELECT file_id FROM clips WHERE id = ?", (clip_id,)).fetchone()
         if row is None:
             return []  # another clip of the file was damaged as well
@@ -102,11 +102,11 @@ class CatalogChecks:
         _wait_for_pictures(db, row[0])
         return gone
 
-    # --- looking: yields True for what is sound, None for what has no checksum, Damage ------------------------
+    # --- checks: yield True if intact, None without a checksum, else Damage -----------------------------------
 
     def _catalog_itself(self, parts: int, part: int) -> Iterator[Damage | bool | None]:
         if part:
-            return  # all of it at once, in the first of so many turns
+            return  # the whole catalog is checked in the first turn
         db, name = self._catalog.reader(), self._catalog.path.name
         statement = "PRAGMA integrity_check(1)" if parts == 1 else "PRAGMA quick_check(1)"
         verdict = str(db.execute(statement).fetchone()[0])
@@ -155,7 +155,7 @@ class CatalogChecks:
             try:
                 content = self._files.read(f"{THUMBNAILS}/{sprite}")
             except OSError:
-                continue  # not there: it is drawn again in any case
+                continue  # missing: it is redrawn anyway
             sound = checksum in (None, checksum_of(content))
             yield (None if checksum is None else True) if sound else Damage("thumbnail", _path(root, path), sprite)
 
@@ -176,7 +176,7 @@ class CatalogChecks:
                 try:
                     sound = self._digest(f"{GRAPHS}/{file}") == digest
                 except OSError:
-                    continue  # not there, or no name of ours: it is never believed
+                    continue  # missing, or not our name: it is never loaded
                 yield True if sound else Damage("graph", f"{GRAPHS}/{file}", file)
 
     def _digest(self, name: str) -> str:
@@ -195,10 +195,10 @@ class CatalogChecks:
                 sound = False
             yield True if sound else Damage("calibration", name, Path(name).name)
 
-    # --- checksums that were never taken, of libraries of older versions --------------------------------------
+    # --- checksums missing from libraries of older versions ---------------------------------------------------
 
     def _take_checksums(self) -> None:
-        """Take what is there now to be sound: nobody can tell any more."""
+        """Compute missing checksums from the present data, which cannot be verified any more."""
         for select, update, checksum in (
             (
                 "SELECT rowid, globals, centers FROM embeddings WHERE checksum IS NULL AND rowid > ?",
@@ -233,7 +233,7 @@ class CatalogChecks:
                     for key, *values in rows:
                         try:
                             db.execute(update, (checksum(*values), key))
-                        except (OSError, TypeError, AttributeError):  # not there, or no value of ours: it has none
+                        except (OSError, TypeError, AttributeError):  # missing, or not a value of ours: no checksum
                             continue
 
     def _checksum_of_sprite(self, sprite: str) -> int:

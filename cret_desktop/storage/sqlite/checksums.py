@@ -1,4 +1,4 @@
-"""The checksums that stand beside what is stored. CRC-32: it notices every change of up to 32 bits in a row."""
+"""The checksums of stored data. CRC-32 detects every burst error of up to 32 bits."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import struct
 import zlib
 from collections.abc import Iterable
 
-# What decoding found out of a file and of a clip, and what shows the clip. The columns beside them heal by themselves:
-# what a scan reads is read again by the next one, and words, tags and roots are in the catalog twice.
+# The decoded facts of a file and of a clip, and the strip that shows the clip. The other columns need no checksum: the
+# next scan reads them again, or (words, tags, roots) the catalog stores them twice.
 OF_FILE = "fingerprint, duration, width, height, frame_rate, codec, container"
 OF_CLIP = "ordinal, shot, start, end, sprite, tile_width, tile_height, poster, times"
 
 
 def checksum_of(*parts: bytes) -> int:
-    """Return the CRC-32 of the parts one after the other."""
+    """Return the CRC-32 of the concatenated parts."""
     total = 0
     for part in parts:
         total = zlib.crc32(part, total)

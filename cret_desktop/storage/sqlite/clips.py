@@ -1,4 +1,4 @@
-"""The clips of one catalog, as they are shown: their places in videos, and their thumbnails' names."""
+"""The clips of one catalog, for display: their places in videos, and the names of their thumbnails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Clips:
         self._catalog = catalog
 
     def clips(self, ids: Sequence[int]) -> dict[int, ClipRow]:
-        """Clips by id; ids that are not there (any more) are left out."""
+        """Return clips by id; unknown ids are left out."""
         found: dict[int, ClipRow] = {}
         for part in parts(ids):
             rows = self._catalog.reader().execute(f"{CLIP_COLUMNS} WHERE c.id IN ({','.join('?' * len(part))})", part)
@@ -29,18 +29,18 @@ class Clips:
         return found
 
     def clips_of(self, file_id: int) -> list[ClipRow]:
-        """All clips of a file, in order."""
+        """Return all clips of a file, in order."""
         return self._clips_where("c.file_id = ? ORDER BY c.ordinal", (file_id,))
 
     def clip_at(self, file_id: int, seconds: float) -> ClipRow | None:
-        """The clip of a file that holds a time, or the last one that begins before it; None where it has none."""
+        """Return the last clip of a file that begins at or before a time, else its first; None if it has none."""
         found = self._clips_where(
             "c.file_id = ? AND c.start <= ? ORDER BY c.ordinal DESC LIMIT 1", (file_id, max(0.0, seconds))
         ) or self._clips_where("c.file_id = ? ORDER BY c.ordinal LIMIT 1", (file_id,))
         return found[0] if found else None
 
     def spread_clips(self, file_id: int, count: int) -> list[ClipRow]:
-        """At most `count` clips of a file, evenly spread over it, in order."""
+        """Return at most `count` clips of a file, evenly spread over it, in order."""
         query = (
             "SELECT max(ordinal) FROM clips WHERE file_id = ? AND typeof(ordinal) = 'integer' AND ordinal < 1000000000"
         )
@@ -57,7 +57,7 @@ class Clips:
         return list(clip_rows(self._catalog.reader().execute(f"{CLIP_COLUMNS} WHERE {condition}", parameters)))
 
     def thumbnails(self) -> Iterator[ThumbnailRow]:
-        """Of every clip that has any, with those of files that wait for indexing or are gone."""
+        """Yield one row per clip that has thumbnails, those of waiting or missing files included."""
         rows = self._catalog.reader().execute(
             "SELECT c.sprite, c.tile_width, c.tile_height, f.id, r.path, f.path, f.size, f.mtime_ns, f.device, f.inode,"
             f" f.missing_since IS NOT NULL OR r.offline OR NOT {INDEXED}"
@@ -74,7 +74,7 @@ class Clips:
             yield ThumbnailRow(sprite, width, height, file_id, file, bool(missing))
 
     def clip_files(self, known: ClipFiles) -> ClipFiles:
-        """Return the clips `known` and those added since. The one writer's ids ascend: the last one is the cursor."""
+        """Return the clips `known` and those added since. The only writer's ids ascend: the last one is the cursor."""
         query = "SELECT id, file_id FROM clips WHERE id > ? AND typeof(file_id) = 'integer' ORDER BY id"
         rows = self._catalog.reader().execute(query, (known.cursor or 0,)).fetchall()
         if not rows:
@@ -84,7 +84,7 @@ class Clips:
         return ClipFiles(ids, files, int(ids[-1]))
 
     def sample_clips(self, count: int) -> list[tuple[int, int]]:
-        """(clip id, file id) of at most `count` live clips, evenly spread over the library."""
+        """Return (clip id, file id) of at most `count` live clips, evenly spread over the library."""
         rows = (
             self._catalog.reader()
             .execute(
@@ -96,7 +96,7 @@ class Clips:
         return rows[:: max(1, -(-len(rows) // count))]
 
     def shown_sprites(self) -> list[ShownSprite]:
-        """Return each strip that has tiles once, also where copies of a file share it."""
+        """Return each strip that has tiles once, even if copies of a file share it."""
         rows = self._catalog.reader().execute(
             "SELECT sprite, tile_width, tile_height, length(times) / 8, sprite_checksum FROM clips"
             " WHERE sprite != '' GROUP BY sprite"
@@ -106,7 +106,7 @@ class Clips:
         return [s for s in shown if s.tile_width and s.tile_height and 0 < s.tiles <= MOST_FRAMES]
 
     def swap_sprites(self, pairs: Iterable[tuple[str, ShownSprite]]) -> None:
-        """Show other strips in place of those of these names, in one transaction."""
+        """Replace the strips of these names by others, in one transaction."""
         pairs = list(pairs)
         with self._catalog.write() as db:
             db.executemany(
@@ -117,6 +117,6 @@ class Clips:
                 seal_clips(db, "sprite = ?", new.name)
 
     def record_sprite(self, name: str, checksum: int) -> None:
-        """Keep the checksum (CRC-32) of a strip that was drawn again."""
+        """Store the checksum (CRC-32) of a strip that was redrawn."""
         with self._catalog.write() as db:
             db.execute("UPDATE clips SET sprite_checksum = ? WHERE sprite = ?", (checksum, name))

@@ -1,8 +1,8 @@
-"""Connections to catalogs that may be anybody's: what their schema could do is forbidden before the first row is read.
+"""Opens untrusted catalogs: whatever their schema could execute is forbidden before the first row is read.
 
-SQLite keeps views, triggers and expressions in the file itself, so a file can bring its own. Reading goes by tables
-alone here: no view and no trigger may be looked through, nothing recursive, no function with side effects, no other
-file. A catalog is written to only once its schema is, object by object, the one that `storage.sqlite.migrations` makes.
+SQLite stores views, triggers and expressions in the file itself, so a file can bring its own. Reading is limited to
+tables: no access through a view or trigger, no recursion, no function with side effects, no other file. A catalog is
+written to only if each object of its schema is the one that `storage.sqlite.migrations` creates.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FORBIDDEN = {
     sqlite3.SQLITE_DETACH,
     sqlite3.SQLITE_RECURSIVE,
 }
-# FTS5 makes these itself, and SQLite's versions spell them a little differently.
+# FTS5 creates these itself, and their spelling varies with SQLite's version.
 _SHADOW = re.compile(r"(file|subtitle)_texts_(data|idx|content|docsize|config)")
 
 
@@ -37,12 +37,12 @@ class Difference:
     """How a catalog's schema differs from ours of the same version: names of tables, indices, views and triggers."""
 
     missing: frozenset[str]
-    other: frozenset[str]  # of our names, and with another definition
+    other: frozenset[str]  # of our names, but with another definition
     added: frozenset[str]
 
     @property
     def is_readable(self) -> bool:
-        """Whether all that we would read is as we would have made it."""
+        """Whether every object that we read has our definition."""
         return not self.missing and not self.other
 
     def __bool__(self) -> bool:
@@ -66,9 +66,9 @@ def _some(names: frozenset[str]) -> str:
 
 
 def connect_to_read(path: Path, immutable: bool = False, repairing: bool = False) -> sqlite3.Connection:
-    """A connection that only reads tables. `repairing`: a damaged schema is read as far as it goes.
+    """Return a connection that only reads tables. `repairing` reads a damaged schema as far as possible.
 
-    Raises: sqlite3.Error; OSError where what SQLite would open is no regular file.
+    Raises: sqlite3.Error; OSError if SQLite would open anything but a regular file.
     """
     LibraryFiles(path.parent).settle(path.name, writing=False)
     how = "mode=ro&immutable=1" if immutable else "mode=ro"
@@ -77,7 +77,7 @@ def connect_to_read(path: Path, immutable: bool = False, repairing: bool = False
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
-        check_same_thread=False,  # whoever closes it may be another thread
+        check_same_thread=False,  # another thread may close it
     )
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
@@ -90,7 +90,7 @@ def connect_to_read(path: Path, immutable: bool = False, repairing: bool = False
                 connection.execute("PRAGMA writable_schema = ON")
         except sqlite3.DatabaseError:
             if not repairing:
-                raise  # nothing can be read at all; whoever repairs it will see when he asks for the tables
+                raise  # unreadable; a repair finds out when it queries the tables
         _forbid(connection)
     except BaseException:
         connection.close()
@@ -99,7 +99,7 @@ def connect_to_read(path: Path, immutable: bool = False, repairing: bool = False
 
 
 def connect_to_write(path: Path) -> sqlite3.Connection:
-    """A connection for the one writer, who looks at the schema (`difference`) before the first change.
+    """Return a connection for the only writer, who checks the schema (`difference`) before the first change.
 
     Raises: as `connect_to_read`.
     """
@@ -113,7 +113,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 
 
 def forbid_what_differs(connection: sqlite3.Connection, version: int) -> None:
-    """From now on, whatever a catalog has in another form than ours of a version cannot be read.
+    """Forbid reading every object that differs from our schema of a version.
 
     Raises: sqlite3.Error.
     """
@@ -122,7 +122,7 @@ def forbid_what_differs(connection: sqlite3.Connection, version: int) -> None:
 
 
 def difference(connection: sqlite3.Connection, version: int | None = None) -> Difference:
-    """Compare a catalog's schema with the one that a version, else its own, has in this program.
+    """Compare a catalog's schema with ours of `version`, by default the catalog's own version.
 
     Raises: sqlite3.Error.
     """
@@ -147,21 +147,21 @@ def _objects(connection: sqlite3.Connection) -> dict[str, tuple[object, ...]]:
     found: dict[str, tuple[object, ...]] = {}
     for kind, name, table, sql in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"):
         name = str(name)
-        if name.startswith("sqlite_stat"):  # of ANALYZE, by which queries are planned; it makes nothing run
+        if name.startswith("sqlite_stat"):  # created by ANALYZE for the query planner; it executes nothing
             continue
         if _SHADOW.fullmatch(name) and isinstance(sql, str):
             sql = re.sub(r"[\s'\"]", "", sql).lower()
         while name in found:
-            name += "'"  # two of one name are one too many
+            name += "'"  # a duplicate name counts as an extra object
         found[name] = (kind, table, sql)
     return found
 
 
 def _forbid(connection: sqlite3.Connection, tables: Collection[str] = ()) -> None:
-    """Let a connection read tables, but for these; SQLite asks while it prepares a statement."""
+    """Let a connection read only tables, except these; SQLite asks while it prepares a statement."""
 
     def authorize(action: int, table: str | None, column: str | None, database: str | None, within: str | None) -> int:
-        # `within` is the view or trigger that an access comes from.
+        # `within` is the view or trigger that causes an access.
         if action in _FORBIDDEN or within is not None or (action == sqlite3.SQLITE_READ and table in tables):
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK

@@ -1,4 +1,4 @@
-"""Indexes a file by what is known of another file of the same content, within the transaction of a change."""
+"""Indexes a file from another file with the same content, within the transaction of a change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cret_desktop.domain.records import PICTURES, ScanResult
 from cret_desktop.storage.sqlite.annotation_rows import give_back_annotations
 from cret_desktop.storage.sqlite.checksums import OF_CLIP, OF_FILE
 
-# Of a file's row, what follows from its content alone: a copy has it too.
+# The columns of a file that follow from its content alone, and so apply to a copy.
 _CONTENT_COLUMNS = f"{OF_FILE}, checksum"
 
 
@@ -20,9 +20,9 @@ def copy_from(
     result: ScanResult,
     model: str | None = None,
 ) -> None:
-    """Index a file that is new, or another one now, by what is known of a file of the same content, if any is.
+    """Index a new or replaced file from another file with the same content, if there is one.
 
-    `model`: only by what the model of this fingerprint has made of it. Only the picture stage is copied; the file waits
+    `model`: only from files indexed by the model of this fingerprint. Only the picture stage is copied; the file waits
     for the others.
     """
     row = db.execute(

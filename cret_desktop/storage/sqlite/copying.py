@@ -1,4 +1,4 @@
-"""A copy of a catalog as it is at one moment, also while it is being written to. Never changes what it copies."""
+"""Copies a catalog as of one moment, even during writes. Never changes the source."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.storage.flush import flush_folder
 
-_PAGES = 512  # copied between two words about progress
+_PAGES = 512  # copied between two progress reports
 
 
 def copy_catalog(
     source: sqlite3.Connection, target: Path, progress: Callable[[float], None] = lambda share: None
 ) -> None:
-    """Copy to `target`, which has its name only once it is whole and on the disk; one file, without a log beside it.
+    """Copy to `target`, which gets its name only once it is complete and on the disk; one file without a log.
 
-    `progress` is told the share done, in [0, 1]; what it raises ends the copying. Raises: OSError, sqlite3.Error.
+    `progress` gets the share done, in [0, 1]; an error raised by it ends the copying. Raises: OSError, sqlite3.Error.
     """
     files = LibraryFiles(target.parent)
     part = files.create_catalog(f"{target.name}.part")
-    # Within a transaction the source stays as it is seen now: else each change would begin the copying anew.
+    # A transaction fixes the snapshot: otherwise each change would restart the copying.
     source.execute("BEGIN")
     try:
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -30,7 +30,7 @@ def copy_catalog(
             source.backup(
                 copy, pages=_PAGES, progress=lambda _, remaining, total: progress(1 - remaining / max(total, 1))
             )
-            copy.execute("PRAGMA journal_mode = DELETE")  # so that it can be read where nothing can be written
+            copy.execute("PRAGMA journal_mode = DELETE")  # so that it can be read from a read-only place
     except BaseException:
         files.remove(part.name)
         raise

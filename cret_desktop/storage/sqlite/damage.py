@@ -1,4 +1,4 @@
-"""What is wrong with a catalog, as messages: found by looking, or said by SQLite."""
+"""Describes damage of a catalog as messages: found by a check, or reported by SQLite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from cret_desktop import foreign
 from cret_desktop.messages import Message, render
 
-# SQLite's own words for what people meet. It has them in English alone.
+# SQLite's own texts for common errors. They exist in English only.
 _SAID = {
     "database disk image is malformed": Message("sqlite.malformed"),
     "file is not a database": Message("sqlite.not-a-database"),
@@ -31,11 +31,11 @@ class BadCatalog(sqlite3.DatabaseError):
 
 
 class DamageFound(BadCatalog):
-    """Damage was looked for and found; SQLite raises its own errors."""
+    """Raised if a check finds damage; SQLite raises its own errors."""
 
 
 def reason_of(error: BaseException) -> Message:
-    """Return what an error of SQLite or the system says, as a part of a sentence."""
+    """Return the text of an error of SQLite or the system, as a part of a sentence."""
     if isinstance(error, sqlite3.Error) and not isinstance(error, BadCatalog):
         return _SAID.get(str(error)) or Message("reason.said", text=foreign.short(str(error)))
     return foreign.reason_of(error)

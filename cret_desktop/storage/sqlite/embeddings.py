@@ -1,9 +1,8 @@
-"""Embeddings by model, the index vectors that follow from them, and the records of the graphs built of those.
+"""Embeddings by model, the index vectors derived from them, and the records of graphs built from those.
 
-What `storage.vectors.vector_index` knows of the catalog (its `GraphStore`). Never holds a vector: every call reads.
-
-A catalog may come from somewhere else and hold anything. Rows whose values are not what a model of ours writes (another
-type or size, numbers that are none) are passed over as if they were not there, before their values are read.
+Implements the `GraphStore` of `storage.vectors.vector_index`. Caches no vector: every call reads. An untrusted catalog
+may hold anything. Rows whose values no model of ours would write (wrong type or size, not finite) are skipped as if
+missing; type and size are checked before the values are read.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Embeddings:
-    """Reads and forgets the embeddings of one catalog. Raises: as every method of the catalog."""
+    """Reads and deletes the embeddings of one catalog. Raises: as every method of the catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -45,7 +44,7 @@ class Embeddings:
             return int(db.execute("SELECT id FROM models WHERE fingerprint = ?", (info.fingerprint,)).fetchone()[0])
 
     def count_behind(self, model: str) -> int:
-        """Files that can be reached and are searchable with some model, though not with this one (a fingerprint)."""
+        """Return the number of reachable files searchable with some model but not with this one (a fingerprint)."""
         row = self._catalog.reader().execute(
             f"SELECT count(*) FROM files f JOIN roots r ON r.id = f.root_id {WITH_PICTURES}"
             f" WHERE f.missing_since IS NULL AND NOT (r.offline OR f.away) AND {BEHIND}",
@@ -54,7 +53,7 @@ class Embeddings:
         return int(row.fetchone()[0])
 
     def count_embedded(self) -> dict[str, int]:
-        """Clips that can be searched, by the fingerprint of the model."""
+        """Return the number of searchable clips by model fingerprint."""
         rows = self._catalog.reader().execute(
             "SELECT CAST(m.fingerprint AS BLOB), count(*) FROM embeddings e JOIN models m ON m.id = e.model_id"
             " JOIN clips c ON c.id = e.clip_id JOIN files f ON f.id = c.file_id"
@@ -64,8 +63,8 @@ class Embeddings:
         return {fingerprint.decode("utf-8", "replace"): count for fingerprint, count in rows}
 
     def embedding_bytes(self, model: str) -> int:
-        """What a model's embeddings take up, of missing files as well."""
-        # All of a model's are of one length: to read each one's would be to read half the catalog.
+        """Return the size of a model's embeddings in bytes, those of missing files included."""
+        # All embeddings of a model have one length: measuring each would read half the catalog.
         row = self._catalog.reader().execute(
             "SELECT (SELECT count(*) FROM embeddings WHERE model_id = m.id) * (SELECT length(globals) + length(centers)"
             " FROM embeddings WHERE model_id = m.id LIMIT 1) FROM models m WHERE m.fingerprint = ?",
@@ -75,7 +74,7 @@ class Embeddings:
         return int(found[0] or 0) if found else 0
 
     def remove_model(self, model: str) -> list[str]:
-        """Forget what a model (a fingerprint) has made, and give its space back; returns its graphs' file names."""
+        """Delete a model's features (by fingerprint), and free their space; return its graphs' file names."""
         graphs = [graph.file for graph in self.graphs(model)]
         with self._catalog.write() as db:
             db.execute("DELETE FROM graphs WHERE model = ?", (model,))
@@ -88,7 +87,7 @@ class Embeddings:
         return graphs
 
     def features(self, model: ModelInfo, ids: Sequence[int]) -> tuple[NDArray[np.int64], Features]:
-        """-> (ids found [K], Features globals [K, M, D], centers [K, C, D] float32), in the order of `ids`."""
+        """Return (ids found [K], Features globals [K, M, D], centers [K, C, D] float32), in the order of `ids`."""
         frames, centers, width = model.frame_format.frames, model.centers, model.width
         condition = f"{_is_blob('globals')} = ? AND {_is_blob('centers')} = ?"
         sizes = (frames * width * _FEATURE.itemsize, centers * width * _FEATURE.itemsize)
@@ -119,7 +118,7 @@ class Embeddings:
         return order, features
 
     def clip_ids(self, model: str) -> NDArray[np.int64]:
-        """Ids of the live clips that have embeddings of this model (a fingerprint), ascending; all above 0."""
+        """Return the ids of live clips that have embeddings of this model (a fingerprint), ascending; all above 0."""
         rows = self._catalog.reader().execute(
             "SELECT e.clip_id FROM embeddings e JOIN models m ON m.id = e.model_id JOIN clips c ON c.id = e.clip_id"
             " JOIN files f ON f.id = c.file_id WHERE m.fingerprint = ? AND f.missing_since IS NULL AND e.clip_id > 0"
@@ -129,7 +128,7 @@ class Embeddings:
         return np.fromiter((i for (i,) in rows), np.int64)
 
     def vectors(self, model: str, width: int, *, ids: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of `ids` that are live, ascending, and their index vectors [N, `width`], which is a frame's and one."""
+        """Return the live clips of `ids`, ascending, and their index vectors [N, `width`], one wider than frames."""
         frame = (width - 1) * _FEATURE.itemsize
         size = _is_blob("globals")
         condition = f"({size} BETWEEN ? AND ? AND {size} % ? = 0)"
@@ -145,9 +144,7 @@ class Embeddings:
                     f" AND e.clip_id IN ({','.join('?' * len(part))}) ORDER BY e.clip_id",
                     (frame, _MOST_BYTES, frame, model, *part),
                 )
-                alike: dict[
-                    int, list[tuple[int, bytes]]
-                ] = {}  # all of a model's have as many frames, if they are its own
+                alike: dict[int, list[tuple[int, bytes]]] = {}  # all of a model's have as many frames, unless foreign
                 for i, blob in rows:
                     alike.setdefault(len(blob or b""), []).append((i, blob))
                 damaged += [i for i, _ in alike.pop(0, [])]
@@ -194,7 +191,7 @@ class Embeddings:
 
 
 def _is_blob(column: str) -> str:
-    """The length of an embedding's blob in SQL, read from the row's header; -1 for any other type."""
+    """Return SQL for the length of an embedding's blob, read from the row's header; -1 for any other type."""
     return f"iif(typeof(e.{column}) = 'blob', length(e.{column}), -1)"
 
 
@@ -203,5 +200,5 @@ def _floats(blobs: Iterable[bytes], shape: tuple[int, ...]) -> NDArray[np.float3
 
 
 def _finite(features: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which of [N, M, D] hold finite numbers only. Their sums say so: no sum of float16 numbers is too large."""
+    """Return which of [N, M, D] are finite, judging by their sums: sums of float16 numbers do not overflow."""
     return np.asarray(np.isfinite(np.einsum("nmd->n", features)))

@@ -1,6 +1,7 @@
-"""What indexing changes of files: they are indexed, fail, wait again, and are forgotten. Scans are in `scans`.
+"""The changes of files by indexing: files are indexed, fail, are requeued, or deleted. Scans are in `scans`.
 
-One transaction a file, so that a file is wholly in or wholly out. Never looks at the disk, decodes or encodes.
+One transaction per file, so that a file is indexed completely or not at all. Never accesses the disk, decodes or
+encodes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class FileChanges:
         self._catalog = catalog
 
     def lengths(self, file_ids: Sequence[int]) -> dict[int, float]:
-        """Seconds, of those files whose length is known."""
+        """Return the length in seconds of those files whose length is known."""
         found: dict[int, float] = {}
         for part in parts(file_ids):
             marks = ",".join("?" * len(part))
@@ -41,7 +42,7 @@ class FileChanges:
         return found
 
     def record_infos(self, infos: Mapping[int, VideoInfo]) -> None:
-        """Keep what the headers of waiting files tell, by file id, until they are indexed."""
+        """Store the headers of waiting files, by file id, until the files are indexed."""
         with self._catalog.write() as db:
             for file_id, i in infos.items():
                 changed = db.execute(
@@ -62,10 +63,10 @@ class FileChanges:
         model_id: int,
         partial: Message | None = None,
     ) -> tuple[list[int], list[int], list[str]]:
-        """Make a file searchable in one transaction; returns (new clip ids, clip ids gone, sprite names gone).
+        """Make a file searchable in one transaction; return (new clip ids, removed clip ids, removed sprite names).
 
-        Clips that stand where they stood keep their id, and with it the embeddings of other models. A file that has
-        left the catalog stays out of it: no ids.
+        Clips at an unchanged place keep their id, and with it the embeddings of other models. A file that has left the
+        catalog stays out of it: no ids.
         """
         with self._catalog.write() as db:
             if db.execute("SELECT 1 FROM files WHERE id = ?", (file_id,)).fetchone() is None:
@@ -123,9 +124,9 @@ class FileChanges:
             return ids, gone, unused_sprites(db, old_sprites)
 
     def index_as_copy(self, file_id: int, file: VideoFile, fingerprint: bytes, model_id: int) -> ScanResult:
-        """Index a waiting file by what a model has made of another one of its content, if there is one.
+        """Index a waiting file from another file with the same content that the model has indexed, if there is one.
 
-        The result tells its clips, in `restored_clips`, and what it had before.
+        The result lists its clips in `restored_clips`, and its former clips and sprites.
         """
         result = ScanResult()
         with self._catalog.write() as db:
@@ -136,7 +137,7 @@ class FileChanges:
         return result
 
     def fail_file(self, file_id: int, file: VideoFile, reason: Message) -> tuple[list[int], list[str]]:
-        """List a file as failed until it changes; returns ids and sprite names of clips it had before."""
+        """List a file as failed until it changes; return ids and sprite names of its removed clips."""
         with self._catalog.write() as db:
             gone = db.execute("SELECT id, sprite FROM clips WHERE file_id = ?", (file_id,)).fetchall()
             db.execute("DELETE FROM clips WHERE file_id = ?", (file_id,))
@@ -148,13 +149,13 @@ class FileChanges:
             return [i for i, _ in gone], unused_sprites(db, {s for _, s in gone})
 
     def retry_failures(self) -> int:
-        """Make failed files wait for indexing again, subtitle files for the next look; returns how many."""
+        """Requeue failed files, and subtitle files for the next scan; return their number."""
         with self._catalog.write() as db:
             files = wait_again(db, "s.state = 'failed'")
             return files + db.execute("DELETE FROM sidecars WHERE reason != ''").rowcount
 
     def index_again(self, file_ids: Sequence[int]) -> None:
-        """Make indexed files wait for indexing; they can be searched meanwhile, and clips that stay keep their ids."""
+        """Requeue indexed files; they stay searchable meanwhile, and unchanged clips keep their ids."""
         with self._catalog.write() as db:
             db.executemany(
                 f"UPDATE stages SET state = 'waiting' WHERE stage = '{PICTURES}' AND state = 'done' AND file_id = ?",
@@ -162,18 +163,17 @@ class FileChanges:
             )
 
     def index_root_again(self, root_id: int) -> int:
-        """Make the indexed and failed files of a root wait for indexing again; returns how many.
+        """Requeue the indexed and failed files of a root; return their number.
 
-        Their clips stay, and are found, until others take their place.
+        Their clips stay searchable until others replace them.
         """
         with self._catalog.write() as db:
             return wait_again(db, "s.state != 'waiting' AND f.root_id = ? AND f.missing_since IS NULL", (root_id,))
 
     def purge(self, before: float) -> tuple[list[int], list[str]]:
-        """Forget what has been missing since before a time (`time.time`), and the roots that were removed before it.
+        """Delete files missing since before a time (`time.time`), and the roots removed before it.
 
-        What people said of its files is kept for when the same content comes back. Returns ids and sprite names of the
-        clips that are gone.
+        Their annotations are kept in case the content returns. Return ids and sprite names of the deleted clips.
         """
         with self._catalog.write(durable=True) as db:
             keep_annotations(db, "f.missing_since < ?", before)
@@ -193,7 +193,7 @@ def _same_content(db: sqlite3.Connection, file_id: int, fingerprint: bytes | Non
 
 
 def _print_of(db: sqlite3.Connection, model_id: int) -> str:
-    """The fingerprint of a model; '', which none has, where there is no such model."""
+    """Return the fingerprint of a model; '', which no model has, if it is unknown."""
     row = db.execute("SELECT fingerprint FROM models WHERE id = ?", (model_id,)).fetchone()
     return "" if row is None else str(row[0])
 

@@ -1,4 +1,4 @@
-"""The SQL that picks the files which `Filters` admit. Pure: nothing here opens a catalog."""
+"""Translates `Filters` to SQL conditions on files. Pure: nothing here opens a catalog."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STATES: dict[str, str] = {
     "noted": "f.note != ''",
     "tagged": "EXISTS (SELECT 1 FROM file_tags t WHERE t.file_id = f.id)",
 }
-# What "1080p" means for wide and upright pictures alike: the short side, or the long one as if it were 16:9.
+# The height in "1080p", for landscape and portrait alike: the short side, or the long one scaled as if 16:9.
 _LINES = "max(min(f.width, f.height), max(f.width, f.height) * 9.0 / 16)"
 
 
@@ -31,7 +31,7 @@ class Condition:
 
 
 def condition(filters: Filters, roots: Sequence[tuple[int, str]], without: Sequence[int] = ()) -> Condition:
-    """The files that `filters` admit, those missing left out; `roots` are (id, path), `without` ids of files."""
+    """Return the condition for files that match `filters`, without missing ones and `without`; `roots`: (id, path)."""
     parts = [Condition("f.missing_since IS NULL")]
     if filters.folders:
         parts.append(_any([_in_folder(folder, roots) for folder in filters.folders]))
@@ -53,12 +53,12 @@ def condition(filters: Filters, roots: Sequence[tuple[int, str]], without: Seque
 
 
 def phrase(words: str) -> str:
-    """An FTS5 phrase of these words, the last of which may go on: what is being typed finds already."""
+    """Return an FTS5 phrase of these words. The last one is a prefix, so that a query matches while it is typed."""
     return '"' + _utf8(words).replace('"', '""') + '"*'
 
 
 def _utf8(text: str) -> str:
-    """Without the lone surrogates that `os.fsdecode` makes, and zeros: SQLite refuses them, and no word has any."""
+    """Return text without NULs and the lone surrogates of `os.fsdecode`: SQLite refuses them, and no word has any."""
     return text.encode("utf-8", "ignore").decode("utf-8").replace("\0", " ")
 
 
@@ -77,7 +77,7 @@ def _in_folder(folder: str, roots: Sequence[tuple[int, str]]) -> Condition:
 
 
 def _after(prefix: bytes) -> bytes:
-    """The least bytes that are greater than all that begin with `prefix`, which ends with a separator."""
+    """Return the least bytes greater than all that begin with `prefix`, which ends with a separator."""
     return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
@@ -88,7 +88,7 @@ def _matching(column: str, words: str) -> Condition:
 
 
 def _with_suffix(suffix: str) -> Condition:
-    # The file is the root itself where its own path is empty. LIKE ignores the case of ASCII, enough for suffixes.
+    # If its own path is empty, the file is the root itself. LIKE ignores the case of ASCII, enough for suffixes.
     escaped = _utf8(suffix).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     name = "CAST(CASE WHEN length(f.path) THEN f.path ELSE r.path END AS TEXT)"
     return Condition(f"{name} LIKE ? ESCAPE '\\'", (f"%.{escaped}",))

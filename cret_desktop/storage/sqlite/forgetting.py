@@ -1,8 +1,8 @@
-"""Takes out of the catalog for good what has left the library, words that no row has any more included.
+"""Deletes data that has left the library permanently, including words in the full-text index.
 
-SQLite keeps a deleted word in four places: the page that its row was on, pages that wait to be used again, the parts of
-a full-text index until they are merged, and the log. The writer overwrites what it deletes (`PRAGMA secure_delete`);
-traces that moving rows leaves within pages go when the catalog is written anew (`Catalog.compact`).
+SQLite keeps deleted text in four places: the page of the row, free pages, the parts of a full-text index until they are
+merged, and the log. The writer overwrites deleted data (`PRAGMA secure_delete`); traces that moved rows leave within
+pages disappear when the catalog is rewritten (`Catalog.compact`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.rows import joined_path, parts, unused_sprites
 
 _TEXT_TABLES = ("file_texts", "subtitle_texts")
-_MERGED_PAGES = 500  # of a full-text index in one transaction: 0.05 s, for which a tag that is typed waits
+_MERGED_PAGES = 500  # of a full-text index per transaction: 0.05 s, which delays a tag being typed
 
 
 def forget_gone(catalog: Catalog, path: str) -> Gone:
-    """Forget at once what has left the library from a path (absolute; '' for all of it), with all that was said of it.
+    """Delete all data of what has left the library below a path (absolute; '' for everything), annotations included.
 
-    That is: missing videos, removed folders, and what was kept of their content for its return. A video that is there,
-    or whose drive is away, stays as it is.
+    That is: missing videos, removed folders, and annotations kept for the return of their content. A video that is
+    present, or on an absent drive, is not changed.
     """
 
     def meant(place: str) -> bool:
@@ -60,14 +60,14 @@ def forget_gone(catalog: Catalog, path: str) -> Gone:
 
 
 def drop_forgotten_words(catalog: Catalog) -> bool:
-    """Merge each full-text index into one part, when no word is left in it that no row has; whether there was any need.
+    """Merge each full-text index into one part, which drops the words of deleted rows; return whether it was necessary.
 
-    One small transaction after the other (https://sqlite.org/fts5.html#the_merge_command). FTS5's own `secure-delete`
-    would do it with every change, but makes indices that SQLite before 3.42 cannot read.
+    Runs as a series of small transactions (https://sqlite.org/fts5.html#the_merge_command). FTS5's own `secure-delete`
+    would do it with every change, but its indices cannot be read by SQLite before 3.42.
     """
     merged = False
     for table in _TEXT_TABLES:
-        pages = -_MERGED_PAGES  # the sign begins with all parts, however few; what follows goes on with it
+        pages = -_MERGED_PAGES  # a negative number starts a merge of all parts, however few; positive ones continue it
         while _merge(catalog, table, pages):
             merged, pages = True, _MERGED_PAGES
     return merged
@@ -77,4 +77,4 @@ def _merge(catalog: Catalog, table: str, pages: int) -> bool:
     with catalog.write() as db:
         before = db.total_changes
         db.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (pages,))
-        return db.total_changes - before >= 2  # as SQLite's manual tells when there is nothing left to do
+        return db.total_changes - before >= 2  # SQLite's manual: a smaller difference means that nothing is left to do

@@ -1,4 +1,4 @@
-"""The library's files as people see them: which ones a search admits, in which order, and all that is told of each."""
+"""Lists the library's files: those that match a search, in order, with their details."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cret_desktop.storage.sqlite.reasons import reason_in
 from cret_desktop.storage.sqlite.rows import REASON, STATE, WITH_PICTURES, joined_path
 
 _FROM = "FROM files f JOIN roots r ON r.id = f.root_id"
-# The column, and whether its natural order descends. Files not probed yet come last by length.
+# The column, and whether its natural order descends. Files of unknown length come last by length.
 _ORDERS = {
     Sort.RELEVANCE: ("f.mtime_ns", True),
     Sort.NAME: ("f.name_key", False),
@@ -29,7 +29,7 @@ _ORDERS = {
 
 
 class Listing:
-    """Reads files by what operators admit. Missing files are never listed, offline ones are."""
+    """Queries files by filters. Missing files are never listed, offline ones are."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -42,23 +42,23 @@ class Listing:
         return int(self._execute(f"SELECT count(*) {_source(filters)} WHERE {where.sql}", where).fetchone()[0])
 
     def _count_all(self) -> int:
-        """Counted when something has changed: it takes milliseconds, and every search asks."""
+        """Return the number of files, cached until a change: counting takes milliseconds, and every search asks."""
         db = self._catalog.reader()
-        version = (db, int(db.execute("PRAGMA data_version").fetchone()[0]))  # a connection counts for itself
+        version = (db, int(db.execute("PRAGMA data_version").fetchone()[0]))  # each connection has its own counter
         if getattr(self._counted, "version", None) != version:
             row = db.execute("SELECT count(*) FROM files WHERE missing_since IS NULL").fetchone()
             self._counted.version, self._counted.files = version, int(row[0])
         return int(self._counted.files)
 
     def admitted(self, filters: Filters) -> NDArray[np.int64]:
-        """Ids of the files that the operators admit, in no order."""
+        """Return the ids of the files that match the operators, unordered."""
         where = self._where(filters)
         return np.array(self._execute(f"SELECT f.id {_FROM} WHERE {where.sql}", where).fetchall(), np.int64).reshape(-1)
 
     def page(
         self, filters: Filters, sort: Sort, reverse: bool, limit: int, offset: int, without: Sequence[int] = ()
     ) -> list[int]:
-        """Ids of the `limit` files from the `offset`-th on, in order; equal ones by id."""
+        """Return the ids of the `limit` files from the `offset`-th on, in order; ties by id."""
         where = self._where(filters, without)
         column, descending = _ORDERS[sort]
         direction = "DESC" if descending is not reverse else "ASC"
@@ -72,7 +72,7 @@ class Listing:
         return [i for (i,) in rows]
 
     def ordered(self, file_ids: Collection[int], sort: Sort, reverse: bool) -> list[int]:
-        """These files in order."""
+        """Return these files in order."""
         column, descending = _ORDERS[sort]
         direction = "DESC" if descending is not reverse else "ASC"
         marks = ",".join("?" * len(file_ids))
@@ -83,7 +83,7 @@ class Listing:
         return [i for (i,) in rows]
 
     def files(self, file_ids: Collection[int]) -> dict[int, LibraryFile]:
-        """Files by id, missing ones included; ids that are not there (any more) are left out."""
+        """Return files by id, missing ones included; unknown ids are left out."""
         ids = tuple(dict.fromkeys(file_ids))
         marks = ",".join("?" * len(ids))
         db = self._catalog.reader()
@@ -139,5 +139,5 @@ class Listing:
 
 
 def _source(filters: Filters) -> str:
-    """Without operators the roots need not be looked at, and an index alone answers."""
+    """Return the FROM clause. Without operators the roots are not needed, and an index alone answers."""
     return "FROM files f" if filters == Filters() else _FROM

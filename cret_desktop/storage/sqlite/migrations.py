@@ -1,4 +1,4 @@
-"""The catalog's schema, as the list of steps that lead to it. A step that was released is never edited again."""
+"""The catalog's schema, as a list of migration steps. A released step is never edited."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cret_desktop.storage.sqlite.damage import BadCatalog
 from cret_desktop.storage.sqlite.reasons import from_sentence
 
 _BACKUP = re.compile(r"catalog\.v\d+\.backup\.sqlite")
-APPLICATION_ID = 0x43524554  # "CRET"; tells our catalogs from other people's SQLite files
+APPLICATION_ID = 0x43524554  # "CRET"; distinguishes our catalogs from other SQLite files
 
 STEPS = (
     """
@@ -274,14 +274,14 @@ STEPS = (
 )
 
 SCHEMA_VERSION = len(STEPS)
-IDENTITY_SINCE = 7  # the version from which on a catalog knows which library it is
-STAGES_SINCE = 10  # the version from which on a file's state is that of its stages
+IDENTITY_SINCE = 7  # the first version whose catalogs have an identity
+STAGES_SINCE = 10  # the first version that keeps a file's state in its stages
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the catalog to SCHEMA_VERSION, with a backup beside it before the first step; the last one is kept.
+    """Migrate the catalog to SCHEMA_VERSION, after a backup beside it; only the last backup is kept.
 
-    Raises: LibraryTooNew. OSError and sqlite3.Error as they come (the catalog translates).
+    Raises: LibraryTooNew; OSError and sqlite3.Error untranslated (the catalog translates them).
     """
     version = check_version(connection, path)
     if 0 < version < SCHEMA_VERSION:
@@ -295,7 +295,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def prepare(connection: sqlite3.Connection, version: int = SCHEMA_VERSION) -> None:
-    """Take the steps to a version, one transaction each. Raises: sqlite3.Error."""
+    """Run the steps up to a version, one transaction each. Raises: sqlite3.Error."""
     connection.create_function("name_sort_key", 1, name_sort_key, deterministic=True)
     connection.create_function("reason_from_sentence", 1, from_sentence, deterministic=True)
     for number in range(int(connection.execute("PRAGMA user_version").fetchone()[0]), version):
@@ -307,7 +307,7 @@ def prepare(connection: sqlite3.Connection, version: int = SCHEMA_VERSION) -> No
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:
-    """The catalog's version, 0 for a new file. Raises: LibraryTooNew, sqlite3.DatabaseError for a foreign file."""
+    """Return the catalog's version, 0 if new. Raises: LibraryTooNew, sqlite3.DatabaseError for a foreign file."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
@@ -319,7 +319,7 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def name_sort_key(path: bytes) -> str:
-    """What orders files by name as people do: "clip 2" before "Clip 10", "Ärger" beside "Arger"."""
+    """Return a key for natural sorting by name: "clip 2" before "Clip 10", "Ärger" beside "Arger"."""
     name = unicodedata.normalize("NFKD", os.fsdecode(os.path.basename(path))).casefold()
     letters = "".join(c for c in name if not unicodedata.combining(c))
     padded = re.sub(r"\d+", lambda digits: digits[0].zfill(12), letters)

@@ -1,4 +1,4 @@
-"""Read where a catalog comes from without opening it as a library, and rewrite a foreign catalog."""
+"""Reads the origin of a catalog without opening it as a library, and rebuilds a foreign catalog."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cret_desktop.storage.sqlite.migrations import IDENTITY_SINCE, check_version
 from cret_desktop.storage.sqlite.recovery import Rows
 from cret_desktop.storage.sqlite.rows import joined_path
 
-_LOOKED_AT = 50  # files, by which an older library is known to be of this computer
+_LOOKED_AT = 50  # files that may show that an older library is from this computer
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """`identity`: None in a catalog of a version that has none; its first `files` may tell where it was made.
+    """`identity` is None in versions without one; the first `files` may then show where the catalog was made.
 
     `is_altered`: the schema holds objects that are not ours.
     """
@@ -34,14 +34,14 @@ class Provenance:
 
 
 def look(library: Path) -> Provenance:
-    """Read what the catalog of a library says of itself. Leaves no file behind.
+    """Read the origin of a library from its catalog. Leaves no file behind.
 
-    Raises: LibraryTooNew; LibraryDamaged where it is damaged or no catalog; StorageError where it cannot be read.
+    Raises: LibraryTooNew; LibraryDamaged if it is damaged or not a catalog; StorageError if it cannot be read.
     """
     files, path = LibraryFiles(library), library / CATALOG
     try:
         files.path(CATALOG)
-        # Without a log beside it, it is read as it lies there: a look that is refused must leave no file behind.
+        # Without a log, read it as immutable: a refused library must be left without new files.
         with closing(connect_to_read(path, immutable=not files.has(f"{CATALOG}-wal"))) as db:
             if check_version(db, path) < IDENTITY_SINCE:
                 return Provenance(None, _some_files(db))
@@ -53,7 +53,7 @@ def look(library: Path) -> Provenance:
 
 
 def require_known_version(path: Path) -> None:
-    """Raises: LibraryTooNew, OSError. A catalog that is damaged passes: what is left of it is taken over."""
+    """Check the version; a damaged catalog passes, because it can be recovered. Raises: LibraryTooNew, OSError."""
     with suppress(sqlite3.DatabaseError), closing(connect_to_read(path)) as db:
         check_version(db, path)
 
@@ -77,7 +77,7 @@ def _some_files(db: sqlite3.Connection) -> tuple[VideoFile, ...]:
 
 
 def _identity(db: sqlite3.Connection) -> str:
-    for source in ("library INDEXED BY library_again", "library NOT INDEXED"):  # on two pages, like what people said
+    for source in ("library INDEXED BY library_again", "library NOT INDEXED"):  # stored on two pages, like annotations
         with suppress(sqlite3.DatabaseError):
             for (identity,) in db.execute(f"SELECT id FROM {source} WHERE id > '' LIMIT 1"):
                 return identity if isinstance(identity, str) else ""

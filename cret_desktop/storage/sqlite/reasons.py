@@ -1,4 +1,4 @@
-"""Reasons of failures as the catalog keeps them: the JSON of a message, '' where there is none."""
+"""The stored form of failure reasons: a message as JSON, '' if there is none."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from cret_desktop.messages import Message, recognise
 
 
 def written(reason: Message | None) -> str:
-    """Return what is kept of a reason: ASCII, the same text for equal messages."""
+    """Return the stored form of a reason: ASCII, the same text for equal messages."""
     return "" if reason is None else json.dumps(reason.to_json(), separators=(",", ":"))
 
 
 def reason_in(text: str) -> Message | None:
-    """Read a reason that anybody may have written. What is no message is quoted as it stands."""
+    """Parse a reason from an untrusted catalog. Any text that is not a message is quoted unchanged."""
     if not text:
         return None
     try:
@@ -23,6 +23,6 @@ def reason_in(text: str) -> Message | None:
 
 
 def from_sentence(content: bytes) -> str:
-    """Return what is kept of a reason that an earlier version wrote as an English sentence. Never raises."""
+    """Return the stored form of a reason that an earlier version wrote as an English sentence. Never raises."""
     sentence = content.decode("utf-8", "replace")
     return written(recognise(sentence) or Message("file.said", text=sentence))

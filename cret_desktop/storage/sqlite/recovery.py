@@ -1,12 +1,10 @@
-"""What can be read of a damaged or foreign catalog becomes a new one; the old one is set aside, named with the time.
+"""Rebuilds a damaged or foreign catalog from its readable rows; sets the old one aside under a name with the time.
 
-SQLite reads the rows, and those that it cannot read are stepped over. What people said is in the catalog twice, on
-pages of its own each time: rows of a page that is lost are put together from indices and from the words that searches
-go by. A file whose clips or embeddings are not whole waits for indexing again. Graphs are left out, and built anew.
-
-Of a schema that is not ours nothing is read but what has the form that we would have given it, and no value is taken
-over that is none of its column's. Never changes or deletes the old catalog, and never lets a new one have the
-catalog's name before it is whole.
+SQLite reads the rows, and unreadable ones are skipped. Annotations are stored twice in the catalog, on separate pages:
+rows of a lost page are restored from indices and from the full-text index. A file with incomplete clips or embeddings
+is requeued. Graphs are left out, and rebuilt. From a foreign schema only objects with our definition are read, and only
+values that are valid for their column are copied. Never changes or deletes the old catalog, and never gives a new one
+the catalog's name before it is complete.
 """
 
 from __future__ import annotations
@@ -40,28 +38,28 @@ from cret_desktop.storage.sqlite.migrations import (
 )
 
 _RECOVERING, _RECOVERED, _MENDED = (f"catalog.{stage}.sqlite" for stage in ("recovering", "recovered", "mended"))
-_SUFFIXES = ("-journal", "-wal", "-shm", "")  # the logs first: beside a new catalog, SQLite would take them for its own
+_SUFFIXES = ("-journal", "-wal", "-shm", "")  # logs first: SQLite would apply them to a new catalog
 _PAGE = 4096  # bytes, SQLite's default
-_KEPT = struct.Struct(f">I{_PAGE}s")  # a page as it is kept, with its number from 1
+_KEPT = struct.Struct(f">I{_PAGE}s")  # a stored page, with its number from 1
 _MOST_KEPT = 1000  # pages
-_FARTHEST = 1 << 62  # a key that no row has
-_NEVER_AGAIN = 1_000_000  # ids left out after the last that was read: rows that could not be read had some of them
+_FARTHEST = 1 << 62  # a key above that of any row
+_NEVER_AGAIN = 1_000_000  # ids skipped after the last one read: unreadable rows may have had them
 
 Row = tuple[Any, ...]
 
 
 @dataclass(slots=True)
 class _Tally:
-    """Tables that not all rows could be read of, those whose second copy did not make up for it, files to index."""
+    """The incomplete tables, those that their second copy could not complete, and the files to index."""
 
     incomplete: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
-    mended: list[int] = field(default_factory=list)  # files of which only indices knew
+    mended: list[int] = field(default_factory=list)  # files known only from indices
     waiting: int = 0
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file that SQLite cannot use is, or was, a catalog of ours."""
+    """Return whether a file that SQLite cannot use is, or was, a catalog of ours."""
     files = LibraryFiles(path.parent)
     if files.has(HEAD):
         return True
@@ -73,34 +71,35 @@ def is_ours(path: Path) -> bool:
 
 
 def keep_head(path: Path) -> None:
-    """Keep a copy of the pages of a sound catalog that tell where its tables are. Raises: OSError.
+    """Store a copy of those pages of an intact catalog that locate its tables. Raises: OSError.
 
-    Of the header only what changes with the schema is kept (https://sqlite.org/fileformat.html#the_database_header).
+    Only the part of the header that changes with the schema is stored
+    (https://sqlite.org/fileformat.html#the_database_header).
     """
     kept, files = b"", LibraryFiles(path.parent)
     with files.opened(CATALOG) as stream:
         numbers = [1]
-        for number in numbers:  # grows while it is gone through
+        for number in numbers:  # grows during the loop
             stream.seek((number - 1) * _PAGE)
             page = bytearray(stream.read(_PAGE).ljust(_PAGE, b"\0"))
             if number == 1:
-                page[24:40] = b"\0\0\0\1" + bytes(12)  # the number of pages, and which are free: to be found out
+                page[24:40] = b"\0\0\0\1" + bytes(12)  # page count and free pages, which recovery determines
                 page[92:96] = bytes(4)
             kept += _KEPT.pack(number, bytes(page))
             numbers += [child for child in _children(page, 100 if number == 1 else 0) if child not in numbers]
             if len(numbers) > _MOST_KEPT:
-                return  # no schema of ours is as long
+                return  # no schema of ours is that long
     if files.peek(HEAD) != kept:
         files.write(HEAD, kept, flush=True)
 
 
 def drop_head(path: Path) -> None:
-    """Remove the copy that `keep_head` made. Raises: OSError."""
+    """Remove the copy stored by `keep_head`. Raises: OSError."""
     LibraryFiles(path.parent).remove(HEAD)
 
 
 def _children(page: bytearray, at: int) -> list[int]:
-    """Numbers of the pages below an interior page of a table (https://sqlite.org/fileformat.html#b_tree_pages)."""
+    """Return the page numbers below an interior page of a table (https://sqlite.org/fileformat.html#b_tree_pages)."""
     kind, _, cells, _, _, last = struct.unpack_from(">BHHHBI", page, at)
     if kind != 5:
         return []
@@ -111,16 +110,16 @@ def _children(page: bytearray, at: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What was copied into a new catalog ("12 videos, 2 tags and 1 note"), and clauses on the rest."""
+    """The rows copied to a new catalog ("12 videos, 2 tags and 1 note"), and clauses on the rest."""
 
     copied: Message
     remarks: tuple[Message, ...] = ()
 
 
 def recover(path: Path) -> Message:
-    """Set a damaged catalog aside and put what can be read of it in its place; returns a message about it.
+    """Replace a damaged catalog by one rebuilt from its readable rows; return a message about it.
 
-    Raises: OSError and sqlite3.Error where the new one cannot be written; the damaged one is as it was then.
+    Raises: OSError and sqlite3.Error if the new one cannot be written; the damaged one is then unchanged.
     """
     rows, aside = remake(path)
     found = [Message("recovery.back", rows=rows.copied), *rows.remarks]
@@ -128,7 +127,7 @@ def recover(path: Path) -> Message:
 
 
 def remake(path: Path) -> tuple[Rows, Path]:
-    """As `recover`; returns what became of the rows, and the path that the old catalog has now."""
+    """Rebuild as `recover` does; return the counts of rows, and the new path of the old catalog."""
     files = LibraryFiles(path.parent)
     new = files.create_catalog(_RECOVERING)
     with _readable(path) as source, closing(sqlite3.connect(new, isolation_level=None)) as target:
@@ -139,7 +138,7 @@ def remake(path: Path) -> tuple[Rows, Path]:
         tally = _Tally()
         _copy_all(source, target, tally)
         target.execute("COMMIT")
-        prepare(target)  # an older schema becomes ours, in which files have stages
+        prepare(target)  # migrates an older schema to ours, where files have stages
         target.execute("BEGIN")
         _find_what_is_not_whole(source, target, tally)
         target.execute("COMMIT")
@@ -152,20 +151,20 @@ def remake(path: Path) -> tuple[Rows, Path]:
 
 
 def finish(path: Path) -> None:
-    """Where a recovered catalog waits for its name: give it, and set aside what has it. Raises: OSError."""
+    """Replace the catalog by a finished recovered one, if there is one, and set the old one aside. Raises: OSError."""
     files = LibraryFiles(path.parent)
     if not files.has(_RECOVERED):
         return
     aside = _aside(path)
-    if not _is_whole(path.with_name(_RECOVERED)):  # by whoever made it: not by us, who give that name to whole ones
+    if not _is_whole(path.with_name(_RECOVERED)):  # not made by us: we give that name only to complete ones
         files.rename(_RECOVERED, aside.name.replace(".damaged-", ".foreign-"))
         return
     for suffix in _SUFFIXES:
         if files.has(CATALOG + suffix):
             files.rename(CATALOG + suffix, aside.name + suffix)
         else:
-            files.remove(CATALOG + suffix)  # a link, say: no file of SQLite's
-    files.remove(MARK)  # it spoke of the damaged one
+            files.remove(CATALOG + suffix)  # for example a link: no file of SQLite's
+    files.remove(MARK)  # it referred to the damaged catalog
     flush_folder(path.parent)
     files.rename(_RECOVERED, CATALOG)
     flush_folder(path.parent)
@@ -180,7 +179,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def _aside(path: Path) -> Path:
-    """The old catalog's name from now on; a second try gives the same, since it follows from the new one's time."""
+    """Return the new name of the old catalog. It follows from the new one's time, so a retry gives the same."""
     whole = os.stat(path.with_name(_RECOVERED), follow_symlinks=False)
     moment = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(whole.st_mtime))
     return path.with_name(f"{path.stem}.damaged-{moment}{path.suffix}")
@@ -188,7 +187,7 @@ def _aside(path: Path) -> Path:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that reads what is left of a catalog: of a copy with the kept first page where its own is lost."""
+    """Yield a connection to what is left of a catalog: to a copy with the stored head pages if its own are lost."""
     files = LibraryFiles(path.parent)
     connection = connect_to_read(path, repairing=True)
     try:
@@ -207,7 +206,7 @@ def _readable(path: Path) -> Iterator[sqlite3.Connection]:
                         stream.seek((number - 1) * _PAGE)
                         stream.write(page)
             connection = connect_to_read(path.with_name(_MENDED), repairing=True)
-        with suppress(sqlite3.DatabaseError):  # where not even the names of its tables can be read, no row can
+        with suppress(sqlite3.DatabaseError):  # without table names no row can be read
             forbid_what_differs(connection, _version(connection))
         yield connection
     finally:
@@ -216,7 +215,7 @@ def _readable(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _knows_tables(source: sqlite3.Connection) -> bool:
-    """Whether all that a catalog of its version has can be found, as it was made."""
+    """Return whether all objects of its version's schema are readable and have our definition."""
     try:
         return difference(source, _version(source)).is_readable
     except sqlite3.DatabaseError:
@@ -232,7 +231,7 @@ def _version(source: sqlite3.Connection) -> int:
 
 
 def _rows(source: sqlite3.Connection, table: str, columns: Sequence[str], key: str, tally: _Tally) -> Iterator[Row]:
-    """All rows that can be read, by ascending key; a stretch that cannot be is stepped over as closely as it goes."""
+    """Yield all readable rows, by ascending key; skip unreadable stretches as exactly as possible."""
     wanted = f"SELECT {key}, {', '.join(columns)} FROM {table} WHERE {key} > ? ORDER BY {key}"
     after = -1
     while True:
@@ -243,7 +242,7 @@ def _rows(source: sqlite3.Connection, table: str, columns: Sequence[str], key: s
             return
         except sqlite3.DatabaseError:
             tally.incomplete.add(table)
-        if key == "rowid":  # Python reads one row ahead: the last before what cannot be read is asked for by itself
+        if key == "rowid":  # Python reads one row ahead: fetch the last row before the unreadable part separately
             with suppress(sqlite3.DatabaseError):
                 for row in source.execute(f"{wanted} LIMIT 1", (after,)).fetchall():
                     after = row[0]
@@ -268,7 +267,7 @@ def _can_read(source: sqlite3.Connection, wanted: str, after: int) -> bool:
 
 
 def _some(source: sqlite3.Connection, query: str, table: str = "", tally: _Tally | None = None) -> list[Row]:
-    """The rows of a query up to the first that cannot be read, which is noted of the table."""
+    """Return the rows of a query up to the first unreadable one, which is recorded for the table."""
     rows: list[Row] = []
     try:
         rows.extend(source.execute(query))
@@ -280,14 +279,14 @@ def _some(source: sqlite3.Connection, query: str, table: str = "", tally: _Tally
 
 # --- copying ----------------------------------------------------------------------------------------------------
 
-# In an order in which no row comes before one that it refers to. What words are searched in is made by triggers.
+# Ordered so that no row precedes one that it refers to. Triggers fill the full-text indices.
 _TABLES = (
     "library", "roots", "models", "tags", "files", "stages", "file_tags", "saved_searches", "kept_annotations", "clips",
     "embeddings", "sidecars", "subtitle_lines",
 )  # fmt: skip
-_KEYS = {"file_tags": "file_id", "sidecars": "file_id", "stages": "file_id"}  # of those that have no rowid
+_KEYS = {"file_tags": "file_id", "sidecars": "file_id", "stages": "file_id"}  # for tables without a rowid
 
-# What is there a second time, in indices: columns, and where. Those called "again" came with schemas 4 and 5.
+# Second copies in indices: columns, and source. Those called "again" exist since schemas 4 and 5.
 _AGAIN = {
     "library": ("id", "library INDEXED BY library_again"),
     "roots": (
@@ -306,7 +305,7 @@ _AGAIN = {
     "kept_annotations": ("fingerprint, favourite, note, tags", "kept_annotations INDEXED BY kept_annotations_again"),
 }
 _FOLLOWED_TWICE_SINCE = 8
-# What a row is kept without where it can be no value of its column, and what stands there then.
+# Replacements for invalid values, by column: with them the row can be kept.
 _INSTEAD: dict[str, dict[str, object]] = {
     "roots": {
         "added_at": 0.0, "offline": 0, "volume": "", "within": b"", "device": 0, "inode": 0, "removed_at": None,
@@ -322,7 +321,7 @@ _INSTEAD: dict[str, dict[str, object]] = {
         "checksum": None,
     },
 }  # fmt: skip
-# Of a file's row, besides: one column each, given its id.
+# Further columns of files from indices: one each, with the file's id.
 _OF_A_FILE = {
     "fingerprint": "SELECT id, fingerprint FROM files INDEXED BY files_by_fingerprint WHERE fingerprint IS NOT NULL",
     "inode": "SELECT id, inode FROM files INDEXED BY files_by_inode",
@@ -336,7 +335,7 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, tally: _Ta
     for table in _TABLES:
         columns = _columns(target, table)
         if not columns:
-            continue  # the catalog is of an older schema
+            continue  # the catalog has an older schema
         for row in _rows(source, table, columns, _KEYS.get(table, "rowid"), tally):
             if not _insert(target, table, columns, _checked(target, table, columns, row)):
                 tally.incomplete.add(table)
@@ -350,7 +349,7 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, tally: _Ta
 
 
 def _checked(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row) -> Row:
-    """A row as it may be kept."""
+    """Return a row with invalid values replaced."""
     values = dict(zip(columns, row, strict=True))
     for column, instead in _INSTEAD.get(table, {}).items():
         if column in values and not fits([values[column]], [f"{table}.{column}"]):
@@ -359,7 +358,7 @@ def _checked(target: sqlite3.Connection, table: str, columns: Sequence[str], row
         values["model_id"] = None
         values["state"] = "pending" if values["state"] == "indexed" else values["state"]
     if table == "stages":
-        values["owner"] = values["lease"] = None  # whoever was at it is not at it in the new catalog
+        values["owner"] = values["lease"] = None  # claims do not carry over to the new catalog
     return tuple(values.values())
 
 
@@ -372,7 +371,7 @@ def _columns(db: sqlite3.Connection, table: str) -> list[str]:
 
 
 def _insert(target: sqlite3.Connection, table: str, columns: Sequence[str], row: Row) -> bool:
-    """False where a row is there already, cannot be one of the table, or refers to one that is lost."""
+    """Insert a row. Return False if it exists, is invalid for the table, or refers to a lost row."""
     if not fits(row, [f"{table}.{column}" for column in columns]):
         return False
     marks = ", ".join("?" * len(row))
@@ -384,7 +383,7 @@ def _insert(target: sqlite3.Connection, table: str, columns: Sequence[str], row:
 
 
 def _fill(source: sqlite3.Connection, target: sqlite3.Connection, table: str, tally: _Tally) -> list[Row]:
-    """Put in the rows that only their second copy gives; returns those."""
+    """Insert rows that only the second copy has; return them."""
     columns, place = _AGAIN[table]
     if table == "roots" and _version(source) < _FOLLOWED_TWICE_SINCE:
         columns = columns.removesuffix(", followed")
@@ -398,7 +397,7 @@ def _fill(source: sqlite3.Connection, target: sqlite3.Connection, table: str, ta
 def _complete_files(
     source: sqlite3.Connection, target: sqlite3.Connection, added: Sequence[Row], tally: _Tally
 ) -> None:
-    """Give files whose rows are lost what indices know of them: then their tags, notes and clips are theirs again."""
+    """Complete the restored files from indices, so that their tags, notes and clips belong to them again."""
     lost = {int(row[0]): row for row in added}
     tally.mended = list(lost)
     tally.waiting += len(lost)
@@ -417,14 +416,14 @@ def _complete_files(
 
 
 def _spell_tags(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Tags of which only the folded form is left, as they are spelt in the words that searches go by."""
+    """Restore the spelling of tags, of which only the folded form is left, from the full-text index."""
     for (names,) in _some(source, "SELECT c2 FROM file_texts_content WHERE c2 != ''"):
         for name in str(names).split("\n"):
             target.execute("UPDATE tags SET name = ? WHERE folded = ? AND name = folded", (name, fold_tag(name)))
 
 
 def _number_on(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Ids are never used again: new rows are numbered from beyond all that may have been."""
+    """Number new rows from beyond all ids that may ever have existed: ids are never reused."""
     rows = _some(source, "SELECT name, seq FROM sqlite_sequence")
     used = {name: last for name, last in rows if fits([last], ["id"])}
     for (table,) in target.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'").fetchall():
@@ -435,7 +434,7 @@ def _number_on(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
 
 
 def _find_what_is_not_whole(source: sqlite3.Connection, target: sqlite3.Connection, tally: _Tally) -> None:
-    """Files wait for indexing again where not all their clips, or not all their embeddings, are there and sound."""
+    """Requeue files with missing or damaged clips or embeddings."""
     for (model,) in target.execute("SELECT id FROM models").fetchall():
         usual = target.execute(
             "SELECT length(globals), length(centers) FROM embeddings WHERE model_id = ? GROUP BY 1, 2"
@@ -454,7 +453,7 @@ def _find_what_is_not_whole(source: sqlite3.Connection, target: sqlite3.Connecti
             " WHERE typeof(file_id) = 'integer' GROUP BY file_id"
         )
         target.executemany("INSERT INTO had VALUES (?, ?)", _some(source, query))
-    # What is known of a file that only indices knew of is not whole, whatever its stages say.
+    # Data of files known only from indices is incomplete, whatever their stages say.
     target.executemany("DELETE FROM stages WHERE file_id = ?", [(i,) for i in tally.mended])
     has = "(SELECT count(*) FROM clips c WHERE c.file_id = s.file_id)"
     tally.waiting += target.execute(

@@ -1,4 +1,4 @@
-"""The catalog's rows as values, and what SQL's columns of them are. Pure: nothing here opens a catalog."""
+"""Converts the catalog's rows to values, and defines their SQL columns. Pure: nothing here opens a catalog."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cret_desktop.storage.vectors.manifest import GraphManifest, graph_file_name
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LAST_GENERATION = 2**62  # of a manifest that is read: there is always a next one
 
-# What a manifest is read from. Text comes as bytes, so that none which is not UTF-8 ends the reading.
+# The columns of a manifest. Text is read as bytes, so that invalid UTF-8 does not end the reading.
 GRAPH_COLUMNS = ", ".join(
     f"CASE WHEN typeof({f.name}) = 'text' AND length({f.name}) < 1000 THEN CAST({f.name} AS BLOB) END"
     if f.type == "str"
@@ -27,12 +27,12 @@ GRAPH_COLUMNS = ", ".join(
     for f in fields(GraphManifest)
 )
 
-# Joins a file `f` with its row `s` of the picture stage, which a file that waits need not have.
+# Joins a file `f` with its row `s` of the picture stage, which a waiting file may lack.
 WITH_PICTURES = f"LEFT JOIN stages s ON s.file_id = f.id AND s.stage = '{PICTURES}'"
-# The state and the reason of a file as people know them, which are those of its pictures.
+# The state and the reason of a file as shown to people: those of its picture stage.
 STATE = "CASE s.state WHEN 'done' THEN 'indexed' WHEN 'failed' THEN 'failed' ELSE 'pending' END"
 REASON = "coalesce(s.reason, '')"
-# Whether the pictures of a file `f` wait, are done, or have failed.
+# Whether the picture stage of a file `f` waits, is done, or has failed.
 _HAS_PICTURES = f"EXISTS (SELECT 1 FROM stages p WHERE p.file_id = f.id AND p.stage = '{PICTURES}' AND p.state"
 PENDING = f"NOT {_HAS_PICTURES} != 'waiting')"
 INDEXED = f"{_HAS_PICTURES} = 'done')"
@@ -41,7 +41,7 @@ FAILED = f"{_HAS_PICTURES} = 'failed')"
 FILE_COLUMNS = (
     f"SELECT f.id, f.root_id, r.path, f.path, f.size, f.mtime_ns, {STATE}, {REASON}, f.duration,"
     " f.missing_since IS NOT NULL, f.device, f.inode, f.away,"
-    # What can be no fingerprint does not make the file unknown.
+    # An invalid fingerprint does not hide the file.
     f" CASE WHEN typeof(f.fingerprint) = 'blob' AND length(f.fingerprint) BETWEEN 1 AND {LONGEST_PRINT}"
     f" THEN f.fingerprint END FROM files f JOIN roots r ON r.id = f.root_id {WITH_PICTURES}"
 )
@@ -51,8 +51,8 @@ CLIP_COLUMNS = (
     " c.tile_height, c.poster, c.times FROM clips c JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id"
 )
 
-# A row `s` of the picture stage, done by another model than `:version` (a fingerprint), whose file has clips that this
-# one has not embedded.
+# A row `s` of the picture stage, done by another model than `:version` (a fingerprint), whose file has clips that
+# `:version` has not embedded.
 BEHIND = (
     "(s.state = 'done' AND s.version IS NOT :version AND EXISTS (SELECT 1 FROM clips c WHERE c.file_id = s.file_id"
     " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.clip_id = c.id"
@@ -61,7 +61,7 @@ BEHIND = (
 
 
 def graph_manifest(row: Sequence[object]) -> GraphManifest | None:
-    """A manifest of `GRAPH_COLUMNS`; None where a value is none that was ever written, the file's name above all."""
+    """Return the manifest in a row of `GRAPH_COLUMNS`; None if a value is invalid, the file's name above all."""
     values: list[int | str] = []
     for column, value in zip(fields(GraphManifest), row, strict=True):
         if column.type == "int" and isinstance(value, int) and value >= 0:
@@ -91,7 +91,7 @@ _FILE_KINDS = (
 
 
 def clip_rows(rows: Iterable[Row]) -> Iterator[ClipRow]:
-    """The clips of rows of CLIP_COLUMNS; what can be none is left out."""
+    """Yield the clips of rows of CLIP_COLUMNS; invalid rows are skipped."""
     for row in believed(rows, _CLIP_KINDS):
         i, file_id, root, relative, ordinal, shot, start, end, sprite, width, height, poster, times = row
         seconds = tuple(np.frombuffer(times, "<f8").tolist())
@@ -102,7 +102,7 @@ def clip_rows(rows: Iterable[Row]) -> Iterator[ClipRow]:
 
 
 def file_rows(rows: Iterable[Row]) -> Iterator[FileRow]:
-    """The files of rows of FILE_COLUMNS; what can be none is left out."""
+    """Yield the files of rows of FILE_COLUMNS; invalid rows are skipped."""
     for row in believed(rows, _FILE_KINDS):
         i, root_id, root, relative, size, mtime_ns, state, reason, duration, missing, device, inode, away, print_ = row
         path = joined_path(root, relative)
@@ -124,7 +124,7 @@ def file_rows(rows: Iterable[Row]) -> Iterator[FileRow]:
 
 
 def joined_path(root: bytes, relative: bytes) -> str:
-    """A file's absolute path of its root's and its own, as `os.fsdecode` gives it."""
+    """Return a file's absolute path from its root's path and its own, decoded with `os.fsdecode`."""
     return os.fsdecode(os.path.join(root, relative) if relative else root)
 
 
@@ -133,7 +133,7 @@ def relative_path(path: str, root: str) -> bytes:
 
 
 def unused_sprites(db: sqlite3.Connection, names: Collection[str]) -> list[str]:
-    """Of these thumbnails, those that no clip shows any more: files of the same content share theirs."""
+    """Return those of these thumbnails that no clip shows any more: files of the same content share theirs."""
     return sorted(
         name
         for name in names
@@ -142,6 +142,6 @@ def unused_sprites(db: sqlite3.Connection, names: Collection[str]) -> list[str]:
 
 
 def parts(ids: Sequence[int], size: int = 500) -> Iterator[list[int]]:
-    """SQLite bounds the number of parameters of a statement."""
+    """Yield ids in chunks, because SQLite limits the number of parameters of a statement."""
     for at in range(0, len(ids), size):
         yield [int(i) for i in ids[at : at + size]]

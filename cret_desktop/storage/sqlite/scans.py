@@ -1,4 +1,4 @@
-"""Applies what a scan means (`ScanPlan`) to the catalog, in one transaction. Decides nothing, and looks at no disk."""
+"""Applies a scan's `ScanPlan` to the catalog, in one transaction. Decides nothing, and does not access the disk."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Scans:
 
 
 class OpenScan:
-    """One scan of a root within the transaction that brings the catalog to it (`library.ports.OpenScan`)."""
+    """One scan of a root within the transaction that updates the catalog (`library.ports.OpenScan`)."""
 
     def __init__(self, db: sqlite3.Connection, root: Root, known: Mapping[str, FileRow]) -> None:
         self.known = known
@@ -81,7 +81,7 @@ class OpenScan:
         for kept in plan.kept:
             self._keep(kept, result)
         taken = {moved.file.path for moved in plan.moved}
-        for moved in (moved for moved in plan.moved if moved.row.path in taken):  # two may have swapped their names
+        for moved in (moved for moved in plan.moved if moved.row.path in taken):  # two files may have swapped names
             self._db.execute("UPDATE files SET path = ? WHERE id = ?", (b"\0%d" % moved.row.id, moved.row.id))
         for moved in plan.moved:
             self._move(moved, result)
@@ -116,7 +116,7 @@ class OpenScan:
 
     def _move(self, moved: Moved, result: ScanResult) -> None:
         row, file = moved.row, moved.file
-        if moved.over is not None:  # what was said of it waits for its content
+        if moved.over is not None:  # its annotations are kept for its content
             drop_clips(self._db, moved.over.id, result)
             keep_annotations(self._db, "f.id = ?", moved.over.id)
             self._db.execute("DELETE FROM files WHERE id = ?", (moved.over.id,))
@@ -130,7 +130,7 @@ class OpenScan:
             result.restored_clips += clip_ids(self._db, row.id)
 
     def _replace(self, replaced: Replaced, result: ScanResult) -> None:
-        """Written anew under its name, it is still what was spoken of: renders replace their like."""
+        """Reset a file replaced under its name. It keeps its annotations: a render replaces an earlier one."""
         row, file = replaced.row, replaced.file
         result.changed += 1
         if row.missing:
@@ -140,9 +140,7 @@ class OpenScan:
             " checksum = NULL, missing_since = NULL WHERE id = ?",
             (file.size, file.mtime_ns, file.device, file.inode, row.id),
         )
-        self._db.execute(
-            "DELETE FROM stages WHERE file_id = ?", (row.id,)
-        )  # all of them are to be done of what it is now
+        self._db.execute("DELETE FROM stages WHERE file_id = ?", (row.id,))  # all must be redone for the new content
         copy_from(self._db, row.id, replaced.content, file.size, result)
 
     def _add(self, new: New, result: ScanResult) -> None:
@@ -171,8 +169,8 @@ class OpenScan:
             self._db.execute("UPDATE files SET missing_since = ? WHERE id = ?", (time.time(), row.id))
             result.dropped_clips += clip_ids(self._db, row.id)
         else:
-            self._db.execute("DELETE FROM files WHERE id = ?", (row.id,))  # nothing was ever known or said of it
+            self._db.execute("DELETE FROM files WHERE id = ?", (row.id,))  # it has no data and no annotations
 
     def _place(self, path: str) -> tuple[int, bytes, str]:
-        """The root, the path within it, and the name by which files are ordered."""
+        """Return the root, the path within it, and the sort key of the name."""
         return self._root.id, relative_path(path, self._root.path), name_sort_key(os.fsencode(path))

@@ -1,6 +1,6 @@
-"""The stages of indexing in the catalog: what each of them is still to do, who is at it, and what came of it.
+"""The state of each file in each stage of indexing: waiting, claimed, done or failed.
 
-A file without a row of a stage waits for it, so that a new stage needs no rows and a lost row costs no more than work.
+A file without a row for a stage waits for it, so that a new stage needs no rows and a lost row costs only work.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cret_desktop.storage.sqlite.reasons import written
 from cret_desktop.storage.sqlite.rows import BEHIND, joined_path
 
 _OF_ANOTHER_VERSION = "(s.state = 'done' AND s.version IS NOT :version)"
-# A row `s` that was done, and is to be done again for `:version`. What a model has embedded once is not done again.
+# A row `s` that is done but outdated for `:version`. Clips that a model has embedded are not embedded again.
 _OUTDATED = {PICTURES: BEHIND}
 _IS_FREE = "(s.owner IS NULL OR s.owner IS :owner OR coalesce(s.lease, 0) <= :now)"
 _IN_REACH = "f.missing_since IS NULL AND NOT f.away"
@@ -104,7 +104,7 @@ class Stages:
             "  SELECT coalesce(s.state, 'waiting') AS state, f.duration AS duration,"
             f"   coalesce(s.state, 'waiting') = 'waiting' OR {_outdated(stage)} AS due"
             "  FROM files f LEFT JOIN stages s ON s.file_id = f.id AND s.stage = :stage"
-            f"  WHERE {_IN_REACH} LIMIT -1)",  # which keeps SQLite from reckoning what is due three times
+            f"  WHERE {_IN_REACH} LIMIT -1)",  # LIMIT keeps SQLite from evaluating `due` three times
             {"stage": stage, "version": version},
         )
         waiting, done, failed, seconds = row.fetchone()
@@ -116,7 +116,7 @@ def _outdated(stage: str) -> str:
 
 
 def _may_end(db: sqlite3.Connection, stage: str, file_id: int, owner: str | None) -> bool:
-    """Whether a file is still there, and nobody else has its stage."""
+    """Return whether a file still exists and no other owner claims its stage."""
     found = db.execute(
         "SELECT 1 FROM files f LEFT JOIN stages s ON s.file_id = f.id AND s.stage = ?"
         " WHERE f.id = ? AND (s.owner IS NULL OR s.owner IS ?)",
@@ -133,7 +133,7 @@ def end_stage(
     reason: Message | None,
     version: str | None = None,
 ) -> None:
-    """Record what came of a stage, within the transaction of a change. `version`: what did it; as it was where None."""
+    """Record the result of a stage, within the transaction of a change. `version` None keeps the recorded version."""
     db.execute(
         "INSERT INTO stages AS s (file_id, stage, version, state, reason) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (file_id, stage) DO UPDATE SET version = coalesce(excluded.version, s.version),"
@@ -143,7 +143,7 @@ def end_stage(
 
 
 def wait_again(db: sqlite3.Connection, condition: str, values: Sequence[object] = ()) -> int:
-    """Make stages `s` of files `f` that an SQL condition names wait; return how many files. Not what is no file."""
+    """Requeue stages `s` of files `f` that match an SQL condition, regular files only; return the number of files."""
     chosen = (
         f"SELECT s.file_id, s.stage FROM stages s JOIN files f ON f.id = s.file_id WHERE f.size >= 0 AND {condition}"
     )

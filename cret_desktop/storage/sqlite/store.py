@@ -1,4 +1,4 @@
-"""One library's stores in SQLite, behind the ports that `library` programs against (`library.ports.Store`)."""
+"""The SQLite stores of one library, which implement the storage ports of `library` (`library.ports.Store`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cret_desktop.storage.sqlite.thumbnail_files import ThumbnailFiles
 
 
 class SqliteStore:
-    """All that a library's folder keeps, but for its search graphs. Use as a context manager or call `close`."""
+    """All data in a library's folder except its search graphs. Use as a context manager or call `close`."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog

@@ -1,7 +1,7 @@
-"""Words found in names, folders, tags, notes and subtitles, through SQLite's full-text index (FTS5).
+"""Searches names, folders, tags, notes and subtitles through SQLite's full-text index (FTS5).
 
-Case and diacritics do not count; the last word may be the beginning of a longer one. The index of names, tags and
-notes is kept by triggers (see `storage.sqlite.migrations`); subtitle lines are put in here.
+Case and diacritics are ignored; the last word may be a prefix. Triggers maintain the index (see
+`storage.sqlite.migrations`); subtitle lines are inserted here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cret_desktop.storage.sqlite.checksums import checksum_of_line
 from cret_desktop.storage.sqlite.filters import phrase
 from cret_desktop.storage.sqlite.reasons import written
 
-# What a word in a file's name, in its folders, its tags and its note weighs against the others (bm25's weights).
+# The weights of a word in a file's name, its folders, its tags and its note (bm25's weights).
 _WEIGHTS = "8.0, 2.0, 10.0, 4.0"
 _COLUMNS = ("name", "folders", "tags", "note")
 _NO_REASONS: Mapping[str, Message] = MappingProxyType({})
@@ -31,14 +31,14 @@ class Texts:
         self._catalog = catalog
 
     def count_files(self, words: Sequence[str]) -> int:
-        """How many files all the words are found at."""
+        """Return the number of files that match all the words."""
         return self._count("file_texts", words)
 
     def count_lines(self, words: Sequence[str]) -> int:
         return self._count("subtitle_texts", words)
 
     def files(self, words: Sequence[str], limit: int) -> list[FileHit]:
-        """Files that all the words are found at, best first (bm25)."""
+        """Return files that match all the words, best first (bm25)."""
         db = self._catalog.reader()
         match = _all_of(words)
         ids = [
@@ -49,7 +49,7 @@ class Texts:
                 (match, limit),
             )
         ]
-        # Highlights are asked for of these only. Their text stays in SQLite: a name may not be valid UTF-8.
+        # Highlight only these. Their text stays in SQLite: a name may not be valid UTF-8.
         found = [f"instr(highlight(file_texts, {n}, char(2), char(3)), char(2)) > 0" for n in range(len(_COLUMNS))]
         rows = db.execute(
             f"SELECT rowid, {', '.join(found)}, snippet(file_texts, 3, '', '', '…', 16) FROM file_texts"
@@ -63,7 +63,7 @@ class Texts:
         return [hits[i] for i in ids if i in hits]
 
     def lines(self, words: Sequence[str], limit: int) -> list[LineHit]:
-        """Subtitle lines that hold all the words, best first (bm25)."""
+        """Return subtitle lines that contain all the words, best first (bm25)."""
         rows = self._catalog.reader().execute(
             "SELECT l.file_id, l.start, l.end, l.text FROM subtitle_texts t JOIN subtitle_lines l ON l.id = t.rowid"
             " JOIN files f ON f.id = l.file_id WHERE subtitle_texts MATCH ? AND f.missing_since IS NULL"
@@ -74,7 +74,7 @@ class Texts:
         return [LineHit(*row) for row in believed(rows, kinds)]
 
     def sidecars(self, root_id: int, paths: Sequence[str]) -> dict[str, tuple[int, set[Sidecar]]]:
-        """Of these files of a root, by path: their id, and the subtitle files as they were read."""
+        """Return the id and the known subtitle files of these files of a root, by path."""
         known = self._catalog.files(root_id)
         read: dict[int, set[Sidecar]] = {}
         rows = self._catalog.reader().execute(
@@ -95,9 +95,9 @@ class Texts:
         lines: Sequence[Line],
         reasons: Mapping[str, Message] = _NO_REASONS,
     ) -> None:
-        """Replace a file's subtitle lines by those that were read from these files.
+        """Replace a file's subtitle lines by those read from these files.
 
-        `reasons` has one for each of their paths that could not be read.
+        `reasons` has an entry for the path of each file that could not be read.
         """
         with self._catalog.write() as db:
             db.execute("DELETE FROM sidecars WHERE file_id = ?", (file_id,))
@@ -117,6 +117,6 @@ class Texts:
 
 
 def _all_of(words: Sequence[str]) -> str:
-    """An FTS5 expression: all the words, the last one as a beginning."""
+    """Return an FTS5 expression for all the words, the last one as a prefix."""
     whole = [phrase(word)[:-1] for word in words[:-1]]
     return " AND ".join([*whole, phrase(words[-1])])

@@ -1,4 +1,4 @@
-"""The thumbnails of a library as files beside its catalog, two levels of folders by content."""
+"""Stores a library's thumbnails as files beside its catalog, in two levels of folders by content."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ThumbnailFiles:
         for name in filter(is_sprite_name, names):
             removed += self._remove(file_of(name))
             inner = file_of(name).rpartition("/")[0]
-            if self._files.remove_folder(inner):  # mostly others lie there still
+            if self._files.remove_folder(inner):  # rarely succeeds: others are in it
                 self._files.remove_folder(inner.rpartition("/")[0])
         return removed
 
@@ -65,5 +65,5 @@ class ThumbnailFiles:
 
 
 def file_of(sprite: str) -> str:
-    """Return a strip's name in the library; what is no name of ours is refused where it is used."""
+    """Return a strip's name in the library; an invalid name is refused where it is used."""
     return f"{THUMBNAILS}/{sprite}"

@@ -1,9 +1,9 @@
-"""Builds one hnswlib graph file in a short-lived child process: load the last good graph, add what is new, save, check.
+"""Builds one hnswlib graph file in a short-lived child process: load the last good graph, add vectors, save, check.
 
-hnswlib saves without looking at errors, loads damaged files until it crashes, and holds the GIL while it does either;
-so graphs are written here only, and whoever reads one goes through `load_graph`, which has `graph_file` prove it first.
-This module never imports torch or Qt, never opens the catalog, never changes a file that others may be reading, and
-never lets a graph have its final name before it is whole, flushed and digested.
+hnswlib saves without checking for errors, crashes on damaged files, and holds the GIL meanwhile. So graphs are written
+only here, and read only through `load_graph`, which validates the file first with `graph_file`. This module never
+imports torch or Qt, never opens the catalog, never changes a file that others may be reading, and never gives a graph
+its final name before it is complete, flushed and digested.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from cret_desktop.messages import Message
 from cret_desktop.storage.flush import flush_folder
 from cret_desktop.storage.vectors.graph_file import EF_CONSTRUCTION, SPACE, BadGraph, GraphFile, M, prove
 
-# Texts lie off the manifold of clips: at 100,000 x 768 ef 64 finds 94 % of their ten nearest, 300 more than 99 %, at an
-# eighth of the time of an exact scan (tests.benchmarks.recall). hnswlib forgets its ef on every load.
+# Texts are off the manifold of clips: at 100,000 x 768, ef 64 finds 94 % of their ten nearest neighbours, 300 more than
+# 99 %, in an eighth of the time of an exact scan (tests.benchmarks.recall). hnswlib forgets its ef on every load.
 EF_SEARCH = 400
 
 _BATCH = 4096
-_PATIENCE = 10  # os.nice: searches and encoding go first
+_PATIENCE = 10  # os.nice: searches and encoding have priority
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 class BuildRequest:
     """One build. `ids` and `vectors` are raw files, int64 [count] and float32 [count, width], in `scratch`.
 
-    `base` is the graph to go on from, or None to start anew. The result gets the name `target`, which must be new and
-    on the file system of `scratch`; until then everything is written inside `scratch`.
+    `base` is the graph to extend, None to start empty. The result gets the name `target`, which must be new and on the
+    file system of `scratch`; until then everything is written inside `scratch`.
     """
 
     base: GraphFile | None
@@ -54,7 +54,7 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """How a build ended: with a graph, or with the reason why not. `base_damaged`: its base must not be used again."""
+    """The result of a build: a graph, or the reason of its failure. `base_damaged`: its base must not be used again."""
 
     graph: GraphFile | None = None
     last_clip_id: int = 0
@@ -78,7 +78,7 @@ class BuildReport:
 
 
 class _CutShort(OSError):
-    """A file that ends too early, with the reason as a message."""
+    """Raised for a truncated file, with the reason as a message."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(message)
@@ -86,10 +86,10 @@ class _CutShort(OSError):
 
 
 def load_graph(file: GraphFile, capacity: int = 0) -> hnswlib.Index:
-    """Proves the file, then loads it into an index of its own; hnswlib never sees a file that failed.
+    """Validate the file, then load it into a new index; hnswlib never sees an invalid file.
 
-    `capacity` is the number of elements to make room for, where some will be added. Holds the GIL while hnswlib reads
-    (about 2 s a million); proving the file does not. Raises: BadGraph.
+    `capacity` is the number of elements to reserve room for, if some will be added. Loading holds the GIL (about 2 s a
+    million); validation does not. Raises: BadGraph.
     """
     prove(file)
     graph = hnswlib.Index(space=SPACE, dim=file.width)
@@ -104,7 +104,7 @@ def load_graph(file: GraphFile, capacity: int = 0) -> hnswlib.Index:
 
 
 def build_graph(request: BuildRequest) -> BuildReport:
-    """Builds, saves and checks one graph; raises nothing: the report says how it went."""
+    """Build, save and check one graph. Never raises: the report holds any error."""
     try:
         graph = _grown(request)
         return BuildReport(_saved(graph, request), last_clip_id=max(graph.get_ids_list()))
@@ -112,12 +112,12 @@ def build_graph(request: BuildRequest) -> BuildReport:
         return BuildReport(reason=Message("reason.said", text=short(str(error))), base_damaged=True)
     except OSError as error:
         return BuildReport(reason=reason_of(error), storage=True)
-    except (MemoryError, RuntimeError) as error:  # hnswlib's own word for too little memory is a RuntimeError
+    except (MemoryError, RuntimeError) as error:  # hnswlib raises RuntimeError if memory runs out
         return BuildReport(reason=reason_of(error))
 
 
 def run(pipe: Connection, request: BuildRequest) -> None:
-    """The child's whole life: build, report, end. Ends at once when its parent does."""
+    """Run the child: build, report, exit. It ends at once when its parent does."""
     end_with_parent()
     if hasattr(os, "nice"):
         os.nice(_PATIENCE)
@@ -126,7 +126,7 @@ def run(pipe: Connection, request: BuildRequest) -> None:
 
 
 def _grown(request: BuildRequest) -> hnswlib.Index:
-    """The base, or an empty graph, with the request's vectors added."""
+    """Return the base, or an empty graph, with the request's vectors added."""
     if request.base is None:
         graph = hnswlib.Index(space=SPACE, dim=request.width)
         graph.init_index(request.count, M=M, ef_construction=EF_CONSTRUCTION)
@@ -148,7 +148,7 @@ def _grown(request: BuildRequest) -> hnswlib.Index:
 def _saved(graph: hnswlib.Index, request: BuildRequest) -> GraphFile:
     unfinished = Path(request.scratch, "graph")
     graph.save_index(str(unfinished))
-    # save_index returns as if all were well on a full disk: only the size tells. Opening raises where there is no file.
+    # save_index ignores a full disk: only the size shows it. Opening raises if the file is missing.
     with open(unfinished, "r+b") as stream:
         size = os.fstat(stream.fileno()).st_size
         if size != graph.index_file_size():

@@ -1,8 +1,8 @@
-"""hnswlib's graph files as bytes: their layout, and the proof that one may be given to hnswlib.
+"""The binary layout of hnswlib's graph files, and their validation before hnswlib loads them.
 
-hnswlib 0.8 believes every number of a file that it loads: a neighbour that is not there is a read outside its memory,
-at the first query. So `prove` follows a file as hnswlib's own `loadIndex` and `searchKnn` would, and finds every number
-within its bounds first. This module never imports hnswlib, and never holds more of a file than a part and its links.
+hnswlib 0.8 trusts every number in a file that it loads: an invalid neighbour is a read outside its memory, at the first
+query. So `prove` traverses a file as hnswlib's own `loadIndex` and `searchKnn` would, and checks every number against
+its bounds first. This module never imports hnswlib, and never holds more of a file than a part and its links.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-SPACE = "ip"  # on unit vectors the inner product is the cosine, without the copy that "cosine" would normalise
+SPACE = "ip"  # on unit vectors the inner product is the cosine, without the normalised copy that "cosine" makes
 M = 16
 EF_CONSTRUCTION = 200
 
-# Offset of level 0, room, elements, bytes an element, offsets of label and vector; highest level and the element where
-# a search enters; most links of an element (above, on level 0), M; what levels are drawn with; ef_construction.
+# Offset of level 0, capacity, elements, bytes per element, offsets of label and vector; highest level and entry point;
+# most links of an element (above, on level 0), M; the level multiplier; ef_construction.
 _HEADER = struct.Struct("<6QiI3QdQ")
 _MOST_LINKS = 2 * M  # of an element on level 0; on each level above it has at most M
-_LEVEL_WORDS = 1 + M  # of an element's links on one upper level: their count, then room for M
-_HIGHEST_LEVEL = 32  # hnswlib's dice end at 16
+_LEVEL_WORDS = 1 + M  # an element's links on one upper level: their count, then M slots
+_HIGHEST_LEVEL = 32  # hnswlib never draws a level above 16
 _LABELS_END = 2**63  # clip ids are SQLite's
-_UNIT_TOLERANCE = 2e-3  # twice what vectors are admitted with
-_PART_BYTES = 2**21  # stays in the processor's cache between the digest and the checks
+_UNIT_TOLERANCE = 2e-3  # twice the tolerance for new vectors
+_PART_BYTES = 2**21  # fits into the processor's cache between the digest and the checks
 
 _PLACES = np.arange(_MOST_LINKS, dtype=np.uint32)
 
 
 class BadGraph(Exception):
-    """A graph file that is not, byte for byte, what a builder wrote for this index. Never shown: it is rebuilt."""
+    """Raised for a graph file that is not, byte for byte, a builder's output for this index. Never shown to people."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphFile:
-    """A graph on disk and what proves that it is whole: size in bytes, SHA-256, number and width of its vectors."""
+    """A graph on disk and the data to validate it: size in bytes, SHA-256, number and width of its vectors."""
 
     path: str
     size: int
@@ -50,12 +50,12 @@ class GraphFile:
 
 
 def element_layout(width: int) -> np.dtype[np.void]:
-    """One element of the lowest level as hnswlib 0.8 stores it: a graph file is also a matrix of its vectors."""
+    """Return the dtype of a level-0 element in hnswlib 0.8, which makes a graph file a matrix of its vectors."""
     return np.dtype([("links", "<u4", (1 + _MOST_LINKS,)), ("vector", "<f4", (width,)), ("label", "<u8")])
 
 
 def header_size() -> int:
-    """Bytes before the first element of a graph file."""
+    """Return the number of bytes before the first element of a graph file."""
     return _HEADER.size
 
 
@@ -71,7 +71,7 @@ def prove(file: GraphFile) -> None:
 
 
 class _Parts:
-    """A file read once from its beginning, and the digest of what was read."""
+    """Reads a file once from its beginning, and digests it."""
 
     def __init__(self, stream: BinaryIO, path: str) -> None:
         self.size = os.fstat(stream.fileno()).st_size
@@ -88,7 +88,7 @@ class _Parts:
 
 
 def _followed(file: GraphFile, parts: _Parts) -> str:
-    """The file's digest, once all in it is within its bounds. Raises: BadGraph, OSError."""
+    """Return the file's digest once all its numbers are within their bounds. Raises: BadGraph, OSError."""
     if parts.size != file.size:
         raise BadGraph(f"{file.path} has {parts.size} bytes, {file.size} were recorded")
     layout = element_layout(file.width)
@@ -114,7 +114,7 @@ def _followed(file: GraphFile, parts: _Parts) -> str:
 
 
 def _checked_header(file: GraphFile, layout: np.dtype[np.void], header: bytes) -> tuple[int, int]:
-    """-> the highest level, and the element where a search enters. Raises: BadGraph."""
+    """Return the highest level, and the entry point of a search. Raises: BadGraph."""
     (
         level_offset, room, count, element_size, label_offset, vector_offset, highest, entry, most_above, most, m,
         drawn, ef_construction,
@@ -124,19 +124,19 @@ def _checked_header(file: GraphFile, layout: np.dtype[np.void], header: bytes) -
     expected = (0, file.count, layout.itemsize, links_size + layout["vector"].itemsize, links_size)
     if said != (*expected, M, _MOST_LINKS, M, EF_CONSTRUCTION):
         raise BadGraph(f"{file.path} was written with another layout, width or number of vectors")
-    # Elements are numbered in 31 bits: hnswlib keeps some of the numbers in an int.
+    # Element numbers have 31 bits: hnswlib keeps some of them in an int.
     if not (1 <= count <= room < 2**31 and 0 <= highest <= _HIGHEST_LEVEL and entry < count):
         raise BadGraph(f"{file.path} is entered where it has no element")
-    if not math.isclose(drawn, 1.0 / math.log(M), rel_tol=1e-9):  # others draw levels of any height for what is added
+    if not math.isclose(drawn, 1.0 / math.log(M), rel_tol=1e-9):  # another one may draw levels of any height
         raise BadGraph(f"{file.path} draws levels in another way")
     return highest, entry
 
 
 def _fault_of_elements(elements: NDArray[np.void], count: int) -> str:
-    """What is wrong with elements as they stand on level 0, of a graph of `count`; '' where nothing is."""
+    """Return the fault of elements on level 0, in a graph of `count`; '' if there is none."""
     links = np.ascontiguousarray(elements["links"])
     used = links[:, :1]
-    # The upper half of the number is where hnswlib marks what was deleted, and no graph of ours has such.
+    # The upper half of the number marks deleted elements in hnswlib; no graph of ours has any.
     if links[:, 0].max() > _MOST_LINKS:
         return "has an element of more links than there is room for"
     if np.any((links[:, 1:] >= count) & (used > _PLACES)):
@@ -150,7 +150,7 @@ def _fault_of_elements(elements: NDArray[np.void], count: int) -> str:
 
 
 def _fault_above(words: NDArray[np.uint32], count: int, highest: int, entry: int) -> str:
-    """What is wrong with the links above level 0, or ''.
+    """Return the fault of the links above level 0, or ''.
 
     For each element in turn `words` has the size in bytes of its upper links, then those, level by level.
     """
@@ -176,9 +176,9 @@ def _fault_above(words: NDArray[np.uint32], count: int, highest: int, entry: int
 
 
 def _walk(words: NDArray[np.uint32], count: int, highest: int) -> tuple[NDArray[np.int64], ...] | str:
-    """-> elements that reach above level 0, how high, and where in `words` their links begin; else what is wrong."""
+    """Return the elements above level 0, their levels, and where their links begin in `words`; or the fault."""
     end = len(words)
-    # Fifteen of sixteen elements stay on level 0, each a size of 0: from every place the next one that is not.
+    # Fifteen of sixteen elements are on level 0 only, with a size of 0: map every place to the next other one.
     following = np.full(end + 1, end, np.int64)
     reaching = np.flatnonzero(words)
     following[reaching] = reaching

@@ -1,4 +1,4 @@
-"""What is recorded of a search graph, and the name of its file."""
+"""The record of a search graph, and the name of its file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GraphManifest:
-    """One generation of the vector index: a graph file, and all that must hold before it is believed.
+    """One generation of the vector index: a graph file, and all that must match before it is trusted.
 
-    `proof` authenticates the other fields with the library's key (`storage.vectors.vector_index`); '' has none.
+    `proof` authenticates the other fields with the library's key (`storage.vectors.vector_index`); '' means none.
     """
 
     generation: int
@@ -29,10 +29,10 @@ class GraphManifest:
 
 
 def graph_prefix(model: str) -> str:
-    """What the files of a model's graphs begin with."""
+    """Return the prefix of the names of a model's graph files."""
     return hashlib.sha256(model.encode()).hexdigest()[:12]
 
 
 def graph_file_name(model: str, generation: int) -> str:
-    """The only name that the graph of a model (a fingerprint) and generation may have."""
+    """Return the only valid name for the graph of a model (a fingerprint) and generation."""
     return f"{graph_prefix(model)}-{generation}.hnsw"

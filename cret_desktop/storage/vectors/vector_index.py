@@ -1,13 +1,13 @@
-"""Nearest clips of a query: an immutable hnswlib graph plus an exact tail, and exact search wherever that is better.
+"""Nearest-neighbour search over clips: an immutable hnswlib graph plus an exact tail, and exact search where better.
 
-The catalog is the truth and this index a cache of it: whatever is in doubt is set aside, searched exactly and built
-again by `graph_builder`'s child. Without a proof under the library's key a graph is not even looked at: who made it may
-have made the record that praises it too. What is held: the graph's vectors and links once, in hnswlib; the tail's
-vectors once, in a matrix; 9 to 17 bytes a clip of ids and marks. Exact search over graphed clips reads their vectors
-from the graph file, mapped read-only: the system's file cache, which it takes back when memory is short.
+The catalog is the source of truth and this index a cache of it: any doubtful part is set aside, searched exactly and
+rebuilt by `graph_builder`'s child. Without a proof under the library's key a graph is not read at all: its author may
+have forged its record too. Memory holds the graph's vectors and links once, in hnswlib; the tail's vectors once, in a
+matrix; and 9 to 17 bytes a clip of ids and marks. Exact search over graphed clips reads their vectors from the graph
+file, mapped read-only: they are in the system's file cache, which shrinks when memory is short.
 
 This module never adds to, resizes or saves a graph, never gives hnswlib a filter callback, and never lets a search wait
-for a build. One owner a directory and model: the engine that holds the library's lock.
+for a build. One owner per directory and model: the engine that holds the library's lock.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ LIBRARY_VERSION = f"hnswlib {importlib.metadata.version('hnswlib')}"
 
 _UNIT_TOLERANCE = 1e-3  # of a length; float16 storage and float32 sums stay well below
 _CANARIES = 16
-_SAME_VECTOR = 2e-3  # 1 - cosine; the catalog keeps float16, whose rounding stays far below
+_SAME_VECTOR = 2e-3  # 1 - cosine; the catalog stores float16, whose rounding stays far below
 _GENERATIONS = 2
-_CHUNK = 8192  # rows moved at a time where a copy of all would not fit
+_CHUNK = 8192  # rows moved at a time if a copy of all would not fit
 _SCAN_WORTH = 10  # following one edge list costs about as much as scanning ten vectors in order
 _OVERFETCH = 2
 
@@ -57,34 +57,34 @@ logger = logging.getLogger(__name__)
 
 
 class GraphStore(Protocol):
-    """What the index needs of the catalog. Called only where the index is opened and built, never by a search."""
+    """The index's interface to the catalog. Used only when the index is opened and built, never by a search."""
 
     def graphs(self, model: str) -> list[GraphManifest]:
-        """The generations recorded for a model, newest first."""
+        """Return the generations recorded for a model, newest first."""
         ...
 
     def record_graph(self, manifest: GraphManifest) -> None: ...
 
     def forget_graphs(self, model: str, *, but: Collection[int]) -> None:
-        """Forget the records of a model's graphs, those that `graphs` passes over too, but for these generations."""
+        """Delete the records of a model's graphs, invalid ones included, except these generations."""
         ...
 
     def clip_ids(self, model: str) -> Ids:
-        """Ids of the live clips that have vectors of this model, ascending."""
+        """Return the ids of the live clips that have vectors of this model, ascending."""
         ...
 
     def vectors(self, model: str, width: int, *, ids: Sequence[int]) -> tuple[Ids, Vectors]:
-        """Those of the ids that are live clips, ascending, and their unit vectors [N, width]."""
+        """Return the live clips among the ids, ascending, and their unit vectors [N, width]."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The sizes at which the index changes its ways (`tests.benchmarks.recall` measures them).
+    """The sizes at which the index changes its strategy (measured by `tests.benchmarks.recall`).
 
     tail: vectors searched exactly before a graph is worth building; an index of no more never has one.
     exact_filter: up to so many allowed clips are searched exactly rather than through the graph.
-    dead: share of removed clips in a graph from which it is built anew.
+    dead: share of removed clips in a graph at which the next build starts empty.
     """
 
     tail: int = 20_000
@@ -95,15 +95,15 @@ class Limits:
 class VectorIndex:
     """Cosine search over the unit vectors of one model's clips.
 
-    `search` runs in any number of threads beside everything else; `add` and `remove` in any thread, once the catalog
-    has committed. Of `start_build`, `poll_build` and `build` one runs at a time; `close` ends it. `build_failure` is
-    the reason why the last build failed, or ''.
+    `search` runs in any number of threads, in parallel with everything else; `add` and `remove` in any thread, once the
+    catalog has committed. Only one of `start_build`, `poll_build` and `build` runs at a time; `close` ends it.
+    `build_failure` is the reason why the last build failed, or ''.
     """
 
     def __init__(
         self, directory: Path, store: GraphStore, model: str, width: int, limits: Limits, read_only: bool, key: bytes
     ) -> None:
-        """Use `open`."""
+        """Initialise an empty index. Use `open` instead."""
         self.build_failure = ""
         self._directory = directory
         self._files = LibraryFiles(directory.parent)
@@ -119,7 +119,7 @@ class VectorIndex:
         self._state = _State(None, _Rows.empty(width))
         self._closed = False
         self._in_doubt = False
-        self._retry_from = 0  # clips in the tail from which a build is tried again after a failure
+        self._retry_from = 0  # tail length at which a build is retried after a failure
         self._build: _Build | None = None
 
     @classmethod
@@ -133,11 +133,11 @@ class VectorIndex:
         read_only: bool = False,
         key: bytes = b"",
     ) -> VectorIndex:
-        """Proves and loads the newest graph that can be trusted; the store's other vectors become the tail.
+        """Validate and load the newest trusted graph; the store's other vectors become the tail.
 
-        `read_only` is for whoever does not hold the library's lock: it only searches, and touches no file. `key` is the
-        library's secret, which proves that a graph was built here; without one no graph is believed or built, and no
-        file touched. Raises: StorageError where the directory cannot be used.
+        `read_only` is for processes without the library's lock: the index only searches, and touches no file. `key` is
+        the library's secret, which authenticates graphs built here; without one no graph is trusted or built, and no
+        file touched. Raises: StorageError if the directory cannot be used.
         """
         index = cls(directory, store, model, width, limits or Limits(), read_only, key)
         try:
@@ -156,14 +156,14 @@ class VectorIndex:
         return index
 
     def __len__(self) -> int:
-        """Clips that a search can find."""
+        """Return the number of searchable clips."""
         return len(self._state)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Adds clips [N] with unit vectors [N, D] to the exact tail, all or none.
+        """Add clips [N] with unit vectors [N, D] to the exact tail, all or none.
 
-        A clip that was removed may come back; a clip's vector never changes. Raises: ValueError where ids repeat, or a
-        vector is of another width, not finite, not unit, or not the one that the clip had before.
+        A removed clip may be added again; a clip's vector never changes. Raises: ValueError if ids repeat, or a vector
+        has another width, is not finite, not unit, or differs from the clip's former one.
         """
         ids = np.asarray(ids, np.int64)
         vectors = np.asarray(vectors, np.float32)
@@ -179,15 +179,15 @@ class VectorIndex:
             self._state = self._state.extended(ids, vectors)
 
     def remove(self, ids: Ids) -> None:
-        """Forgets clips; ids that are not there are ignored."""
+        """Remove clips; unknown ids are ignored."""
         with self._lock:
             self._state = self._state.without(np.asarray(ids, np.int64), self._limits)
 
     def search(self, query: Vectors, k: int, allowed: Ids | None = None) -> tuple[Ids, Vectors]:
-        """The clips nearest to a query [D] (of any length but 0): ids [k'] and cosines [k'], best first.
+        """Return the clips nearest to a query [D] (of any length but 0): ids [k'] and cosines [k'], best first.
 
-        `allowed` limits the search to these ids (ascending is quickest). k' is always the smaller of k and the number
-        of live, allowed clips. Raises: ValueError for a query of another width, not finite or zero, and for k < 0.
+        `allowed` limits the search to these ids (ascending is fastest). k' is always the smaller of k and the number of
+        live, allowed clips. Raises: ValueError for a query of another width, not finite or zero, and for k < 0.
         """
         query = np.asarray(query, np.float32)
         length = float(np.linalg.norm(query)) if query.shape == (self._width,) else 0.0
@@ -200,7 +200,7 @@ class VectorIndex:
         return self._state.nearest(query / np.float32(length), k, allowed, self._limits)
 
     def needs_build(self) -> bool:
-        """Whether a build would make searching better, and none is under way or has just failed for the same clips."""
+        """Return whether a build would improve search, and none is under way or has just failed for the same clips."""
         state, limits = self._state, self._limits
         if self._read_only or self._build is not None or len(state.tail) < self._retry_from:
             return False
@@ -209,27 +209,27 @@ class VectorIndex:
         return state.graph is not None and state.graph.outlived(limits)
 
     def build(self) -> None:
-        """Builds the next generation and waits for it. Raises: as `poll_build`."""
+        """Build the next generation and wait for it. Raises: as `poll_build`."""
         with self._build_lock:
             self.start_build()
             self.poll_build(timeout=None)
 
     def start_build(self) -> None:
-        """Starts the builder child on all that is live now; where nothing is live, drops the graph.
+        """Start the builder child on all live clips; if there are none, drop the graph.
 
-        Does nothing where one runs, or read-only. Raises: StorageError where its input cannot be written, EngineError
-        where there is none; searching goes on as before.
+        Does nothing if a build runs, or if read-only. Raises: StorageError if its input cannot be written, EngineError
+        if there is no input; searching continues as before.
         """
         with self._build_lock:
             if not self._read_only and not self._closed and self._build is None:
                 self._start_build()
 
     def poll_build(self, timeout: float | None = 0.0) -> bool:
-        """Takes over a finished build; True when a new generation serves. None waits for as long as it takes.
+        """Switch to a finished build; return whether a new generation is in use. `timeout` None waits for the build.
 
         Loading the new graph stops the process's other threads for a moment (0.3 s at 100,000 clips, 2 s at a million):
-        call it while nobody waits. Raises: StorageError or EngineError where the build failed; searching goes on as
-        before, and `needs_build` stays false until more clips have come.
+        call it while nobody waits. Raises: StorageError or EngineError if the build failed; searching continues as
+        before, and `needs_build` stays false until more clips are added.
         """
         with self._build_lock:
             build = self._build
@@ -240,7 +240,7 @@ class VectorIndex:
             return not self._closed and self._take_over(build, report, timeout)
 
     def close(self) -> None:
-        """Ends a build that is under way, also one that another thread waits for; nothing is lost by it."""
+        """End a current build, even if another thread waits for it; no data is lost."""
         self._closed = True
         build = self._build
         if build is not None:
@@ -255,7 +255,7 @@ class VectorIndex:
     # -- start-up -----------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
-        """Reads everything anew: the newest graph that can be trusted, and from the store what it does not hold."""
+        """Reload everything: the newest trusted graph, and all other vectors from the store."""
         with self._lock:
             live = self._store.clip_ids(self._model)
             graph = self._newest_graph()
@@ -270,7 +270,7 @@ class VectorIndex:
         if not self._key:
             return None
         for manifest in self._store.graphs(self._model):
-            if not self._is_proven(manifest):  # the sweep takes it: its name proves as little as the rest
+            if not self._is_proven(manifest):  # the sweep removes it: its name proves as little as the rest
                 logger.warning("The search index %s was not built here; it is not used and replaced", manifest.file)
                 self._in_doubt = True
                 continue
@@ -281,14 +281,14 @@ class VectorIndex:
         return None
 
     def _is_proven(self, manifest: GraphManifest) -> bool:
-        """Whether a record was made by a holder of the library's key."""
+        """Return whether a record was made by a holder of the library's key."""
         return hmac.compare_digest(manifest.proof.encode(), _proof(manifest, self._key).encode())
 
     def _proven(self) -> list[GraphManifest]:
         return [manifest for manifest in self._store.graphs(self._model) if self._is_proven(manifest)]
 
     def _distrust(self, manifest: GraphManifest, reason: str) -> None:
-        """Sets a proven graph aside under a name that nothing loads, for whoever looks into it; forgets its record."""
+        """Set a proven graph aside under a name that is never loaded, for diagnosis; delete its record."""
         logger.warning("The search index %s is not used and will be built again: %s", manifest.file, reason)
         self._in_doubt = True
         if self._read_only:
@@ -304,11 +304,11 @@ class VectorIndex:
         self._store.forget_graphs(self._model, but=others)
 
     def _opened(self, manifest: GraphManifest) -> _Graph:
-        """A graph that its file, its record and the catalog agree on. Raises: BadGraph."""
+        """Return a graph on which its file, its record and the catalog agree. Raises: BadGraph."""
         if manifest != self._manifest(manifest.generation, self._file(manifest), manifest.last_clip_id):
             raise BadGraph(f"{manifest.file} was made for another index or by another version")
         try:
-            self._files.entry(f"{GRAPHS}/{manifest.file}")  # a regular file: a pipe would hold who opens it
+            self._files.entry(f"{GRAPHS}/{manifest.file}")  # a regular file: opening a pipe would block
         except OSError as error:
             raise BadGraph(error.strerror or str(error)) from error
         graph = _Graph.load(self._file(manifest))
@@ -327,7 +327,7 @@ class VectorIndex:
         return graph
 
     def _manifest(self, generation: int, file: GraphFile, last_clip_id: int) -> GraphManifest:
-        """What the record of a graph must say to be one of this index, built by this version."""
+        """Return the record of a graph of this index, built by this version."""
         manifest = GraphManifest(
             generation=generation,
             file=graph_file_name(self._model, generation),
@@ -345,19 +345,19 @@ class VectorIndex:
         return replace(manifest, proof=_proof(manifest, self._key))
 
     def _file(self, manifest: GraphManifest) -> GraphFile:
-        """The file of a proven manifest."""
+        """Return the file of a proven manifest."""
         path = str(self._directory / manifest.file)
         return GraphFile(path, manifest.size, manifest.digest, manifest.count, manifest.width)
 
     def _from_store(self, ids: Ids) -> _Rows:
-        """Rows of these clips, read in chunks: their vectors are in memory once."""
+        """Return rows of these clips, read in chunks, so that their vectors are in memory only once."""
         rows = _Rows.empty(self._width, room=len(ids))
         for chunk_ids, chunk in self._stored(ids):
             rows = rows.extended(chunk_ids, chunk)
         return rows
 
     def _stored(self, ids: Ids) -> Iterator[tuple[Ids, Vectors]]:
-        """The store's vectors of these ids in chunks. What no search could use is left out, and said."""
+        """Yield the store's vectors of these ids in chunks. Unusable vectors are left out and logged."""
         for start in range(0, len(ids), _CHUNK):
             wanted = [int(clip_id) for clip_id in ids[start : start + _CHUNK]]
             found, vectors = self._store.vectors(self._model, self._width, ids=wanted)
@@ -423,7 +423,7 @@ class VectorIndex:
         return True
 
     def _all_vectors(self, state: _State) -> Iterator[tuple[Ids, Vectors]]:
-        """Everything live in chunks; graphed vectors come from the store, never from the file that is replaced."""
+        """Yield all live vectors in chunks; graphed ones come from the store, never from the file to be replaced."""
         if state.graph is not None:
             yield from self._stored(np.sort(state.graph.rows.ids[state.graph.rows.live]))
         yield from state.tail.chunks()
@@ -443,7 +443,7 @@ class VectorIndex:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Deletes this model's graphs without a proven record: of older generations, killed builds, other libraries."""
+        """Delete this model's graphs without a proven record: of older generations, killed builds, other libraries."""
         if self._read_only:
             return
         proven = self._proven()
@@ -454,23 +454,23 @@ class VectorIndex:
                 self._discard(name)
 
     def _own_files(self, kind: str) -> list[str]:
-        """What lies in the directory under a name that this index gives, by its name in the library."""
+        """Return the names, within the library, of the files that this index has named in the directory."""
         ours = re.compile(rf"{GRAPHS}/{self._prefix}-[0-9]{{1,20}}\.{kind}")
         return [name for name, _ in self._files.listed(GRAPHS) if ours.fullmatch(name)]
 
     def _discard(self, name: str) -> None:
         try:
             self._files.remove(name)
-        except OSError as error:  # Windows keeps a mapped file until it is let go: the next sweep takes it
+        except OSError as error:  # Windows keeps a mapped file until it is unmapped: the next sweep removes it
             logger.info("%s is left for later: %s", name, error)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Vectors with their ids, searched exactly. Row r is clip `ids[r]`; removed rows are not `live`, and stay.
+    """Vectors with their ids, searched exactly. Row r is clip `ids[r]`; removed rows stay, without being `live`.
 
-    `order` gives the rows by ascending id, None where they are. `matrix` has room for more rows than `vectors`, its
-    beginning, shows. Immutable but for that room: every change gives another one.
+    `order` gives the rows by ascending id, None if they are sorted. `matrix` may have more rows than `vectors`, a view
+    of its beginning. Immutable except for those spare rows: every change returns a new object.
     """
 
     ids: Ids  # [n]
@@ -489,7 +489,7 @@ class _Rows:
         return len(self.ids) - self.dead
 
     def find(self, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Rows of those of the ids [k] that are here, live or not, in the order given; and which they are [k]."""
+        """Return the rows of those ids [k] that exist, live or not, in the order given; and a mask of them [k]."""
         if not len(self.ids):
             return np.empty(0, np.int64), np.zeros(len(ids), np.bool_)
         places = np.minimum(np.searchsorted(self.ids, ids, sorter=self.order), len(self.ids) - 1)
@@ -498,9 +498,9 @@ class _Rows:
         return rows[here], here
 
     def extended(self, ids: Ids, vectors: Vectors) -> _Rows:
-        """With rows appended. Where there is room, in place: older snapshots show none but their own rows.
+        """Return these rows with others appended, in place if there is room: older snapshots show only their own rows.
 
-        Only the latest of a line may be extended, else two would write the same room.
+        Only the latest version may be extended, otherwise two would write the same spare rows.
         """
         if not len(ids):
             return self
@@ -522,7 +522,7 @@ class _Rows:
         return replace(self, live=marks, dead=int(len(marks) - marks.sum()))
 
     def only(self, ids: Ids) -> _Rows:
-        """With exactly these ids (ascending) live."""
+        """Return these rows with exactly these ids (ascending) live."""
         live = np.isin(self.ids, ids)
         return replace(self, live=live, dead=int(len(live) - live.sum()))
 
@@ -536,7 +536,7 @@ class _Rows:
             yield self.ids[part][self.live[part]], self.vectors[part][self.live[part]]
 
     def nearest(self, query: Vectors, k: int, allowed: Ids | None) -> tuple[Ids, Vectors]:
-        """Exact: ids and cosines of the best min(k, live and allowed), in no order."""
+        """Return ids and cosines of the best min(k, live and allowed), exactly and unordered."""
         if allowed is None:
             rows = np.flatnonzero(self.live) if self.dead else None
         else:
@@ -557,7 +557,7 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """A loaded generation, only ever queried, and its vectors as rows of the mapped file."""
+    """A loaded, read-only generation, and its vectors as rows of the mapped file."""
 
     file: GraphFile
     index: hnswlib.Index
@@ -565,7 +565,7 @@ class _Graph:
 
     @classmethod
     def load(cls, file: GraphFile) -> _Graph:
-        """Raises: BadGraph."""
+        """Validate and load a graph file. Raises: BadGraph."""
         index = graph_builder.load_graph(file)
         layout = graph_file.element_layout(file.width)
         offset = graph_file.header_size()
@@ -575,11 +575,11 @@ class _Graph:
         return cls(file, index, rows)
 
     def outlived(self, limits: Limits) -> bool:
-        """Whether so many of its clips were removed that the next generation starts anew."""
+        """Return whether so many of its clips were removed that the next generation starts empty."""
         return self.rows.dead > limits.dead * len(self.rows.ids)
 
     def nearest(self, query: Vectors, k: int) -> tuple[Ids, Vectors] | None:
-        """About the k nearest, removed ones too; None where the graph cannot reach so many (hnswlib then raises)."""
+        """Return about the k nearest, removed ones included; None if hnswlib cannot reach that many and raises."""
         try:
             labels, distances = self.index.knn_query(query, k=k, num_threads=1)
         except RuntimeError as error:
@@ -588,13 +588,13 @@ class _Graph:
         return labels[0].astype(np.int64), np.float32(1.0) - distances[0]
 
     def search(self, query: Vectors, k: int, allowed: Ids | None, limits: Limits) -> tuple[Ids, Vectors]:
-        """As `_Rows.nearest`, through the graph where it is quicker and can answer in full."""
+        """Return as `_Rows.nearest`, through the graph if that is faster and gives the full answer."""
         rows, total = self.rows, len(self.rows.ids)
         admitted = len(rows) if allowed is None else min(len(rows), len(allowed))
         k = min(k, admitted)
         if not k or (allowed is not None and len(allowed) <= limits.exact_filter):
             return rows.nearest(query, k, allowed)
-        # So many suffice when the answer is spread as the whole is; never more than all that could be in its way.
+        # Enough if matches are spread evenly; never more than k plus all clips that are not admitted.
         fetch = min(k + total - admitted, math.ceil(_OVERFETCH * k * total / admitted))
         found = self.nearest(query, fetch) if fetch * _SCAN_WORTH <= max(total, graph_builder.EF_SEARCH) else None
         if found is None:
@@ -611,7 +611,7 @@ class _Graph:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """One moment of the index. A search holds one and sees nothing of what happens meanwhile."""
+    """A snapshot of the index. A search uses one and is not affected by later changes."""
 
     graph: _Graph | None
     tail: _Rows
@@ -620,7 +620,7 @@ class _State:
         return len(self.tail) + (len(self.graph.rows) if self.graph is not None else 0)
 
     def extended(self, ids: Ids, vectors: Vectors) -> _State:
-        """With clips added; those that are here already live again. Raises: ValueError for another vector of one."""
+        """Return the state with clips added; known ones become live again. Raises: ValueError for a changed vector."""
         graph, tail = self.graph, self.tail
         new = np.ones(len(ids), np.bool_)
         for rows in (tail,) if graph is None else (tail, graph.rows):
@@ -642,7 +642,7 @@ class _State:
         return _State(graph, tail)
 
     def with_graph(self, graph: _Graph) -> _State:
-        """With another graph, and all that came and went while it was built."""
+        """Return the state with another graph, and with all changes made while it was built."""
         live = self.tail.ids[self.tail.live]
         if self.graph is not None:
             live = np.concatenate([live, self.graph.rows.ids[self.graph.rows.live]])
@@ -650,7 +650,7 @@ class _State:
         return _State(replace(graph, rows=graph.rows.only(live)), tail)
 
     def nearest(self, query: Vectors, k: int, allowed: Ids | None, limits: Limits) -> tuple[Ids, Vectors]:
-        """The best k of graph and tail, best first; equal ones by id."""
+        """Return the best k of graph and tail, best first; ties by id."""
         ids, cosines = self.tail.nearest(query, k, allowed)
         if self.graph is not None:
             more_ids, more_cosines = self.graph.search(query, k, allowed, limits)
@@ -661,7 +661,7 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class _Build:
-    """The builder child at work."""
+    """A running builder child."""
 
     request: BuildRequest
     generation: int
@@ -687,13 +687,13 @@ class _Build:
 
 
 def _proof(manifest: GraphManifest, key: bytes) -> str:
-    """HMAC-SHA256 of all that a manifest says but its proof, in one spelling."""
+    """Return the HMAC-SHA256 of all fields of a manifest but its proof, in canonical form."""
     said = {name: value for name, value in asdict(manifest).items() if name != "proof"}
     return hmac.new(key, b"graph " + json.dumps(said, sort_keys=True).encode(), "sha256").hexdigest()
 
 
 def _usable(vectors: Vectors) -> NDArray[np.bool_]:
-    """Which of [N, D] are finite and of unit length; one NaN in a graph hides others."""
+    """Return which of [N, D] are finite and of unit length; one NaN in a graph hides other vectors."""
     lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
     return np.asarray(np.abs(lengths - 1.0) <= _UNIT_TOLERANCE)  # false for NaN and infinity
 
