@@ -1,8 +1,8 @@
-"""Takes a stretch out of a video without touching its pictures: the source's packets, in a file of their own.
+"""Cuts a passage out of a video without re-encoding: it copies the source's packets into a new file.
 
-A picture can only be shown from a keyframe on, so that such a clip begins at the keyframe at or before the mark, and
-ends with the last picture before the other mark (a few that its neighbours were predicted from may follow). `exact_cut`
-is for those who need the very frame. This module never decodes, never encodes and never overwrites a file.
+A picture can only be decoded from a keyframe on. So such a clip begins at the keyframe at or before its start, and ends
+with the last picture before its end (a few pictures that others were predicted from may follow). `exact_cut` is
+frame-accurate. This module never decodes, never encodes and never overwrites a file.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from cret_desktop.media.timecode import EditSource, tolerance
 from cret_desktop.messages import Message
 
 Packet: TypeAlias = "av.Packet[Any]"
-Tick: TypeAlias = Callable[[float], None]  # told again and again how far it is, in [0, 1]
+Tick: TypeAlias = Callable[[float], None]  # called repeatedly with the share done, in [0, 1]
 
-# How long before a mark reading begins: sound is often stored a little before the pictures it belongs to. Where no
-# keyframe comes in time, the next longer is tried; infinity is the beginning of the file.
+# How long before the start reading begins: sound is often stored a little before its pictures. If no keyframe is found
+# in time, the next longer run-up is tried; infinity is the beginning of the file.
 _RUN_UPS = (0.5, 5.0, 30.0, float("inf"))
 TRAILING_SECONDS = 2.0  # sound that has ended, or is stored this much later than the pictures, is not waited for
-# FFmpeg's demuxers and a file's ending, and the muxer that writes the same kind. The first that fits counts.
+# FFmpeg's demuxers and a file's suffix, and the muxer that writes the same kind. The first match counts.
 _SAME_KIND = (
     ("mov,mp4", (".mov", ".qt"), "mov"),
     ("mov,mp4", (), "mp4"),
@@ -53,7 +53,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What to take: seconds on the player's clock, marks outside of the file are drawn in."""
+    """The passage to take: seconds on the player's clock; marks outside the file are clamped to it."""
 
     path: str
     start: float
@@ -62,7 +62,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class CutClip:
-    """A clip as it was written. `start` is where it really begins in the source; `notes` are messages about it."""
+    """A written clip. `start` is its actual beginning in the source; `notes` are messages about it."""
 
     path: Path
     start: float
@@ -71,7 +71,7 @@ class CutClip:
 
 @dataclass(frozen=True, slots=True)
 class CutSource:
-    """A file that is open to be cut, every stream that is taken being read; `start` and `end` lie inside of it."""
+    """A file opened for cutting, with all streams to be copied enabled; `start` and `end` are inside the file."""
 
     video: OpenVideo
     facts: EditSource
@@ -91,7 +91,7 @@ class CutSource:
         return self.video.container
 
     def time(self, packet: Packet) -> float:
-        """A packet's presentation time (where the container has only decoding times, that), on the player's clock."""
+        """Return a packet's presentation time, else its decoding time, on the player's clock."""
         timestamp = packet.pts if packet.pts is not None else packet.dts
         return float(timestamp * packet.time_base) - self.video.start if timestamp is not None else float("nan")
 
@@ -99,7 +99,7 @@ class CutSource:
         return min(1.0, max(0.0, (time - self.start) / (self.end - self.start)))
 
     def run_ups(self) -> Iterator[float]:
-        """Takes the file ever further back before the start; yields where it went, the file's beginning last."""
+        """Seek to ever earlier places before the start; yield each place, the beginning of the file last."""
         for run_up in _RUN_UPS:
             at = self.start - run_up
             if at <= 0:
@@ -110,7 +110,7 @@ class CutSource:
             yield at
 
     def timecode_metadata(self, time: float) -> dict[str, str]:
-        """What to write so that a clip from `time` on keeps the source's timecode."""
+        """Return the metadata that preserves the source's timecode in a clip that begins at `time`."""
         if not self.facts.has_timecode:
             return {}
         return {"timecode": self.facts.timecode(self.facts.frame_range(time, time)[0])}
@@ -120,15 +120,15 @@ class CutSource:
         try:
             self.container.seek(round(seconds / self.video.time_base), stream=stream, backward=True)
         except av.FFmpegError:
-            # Some containers cannot be searched, or not to before their first timestamp: from the beginning, then.
+            # Some containers cannot seek, or not to before their first timestamp: start from the beginning.
             self.container.seek(0, backward=True, any_frame=True)
 
 
 @contextmanager
 def open_cut(cut: Cut, kinds: Sequence[str]) -> Iterator[tuple[CutSource, list[Stream]]]:
-    """Opens a source and lets its main picture and every other stream of `kinds` be read.
+    """Open a source, with its main video and every other stream of `kinds` enabled.
 
-    Raises: BadFile, also where the marks hold nothing of it.
+    Raises: BadFile, also if the marks are outside the file.
     """
     with open_video(cut.path) as video:
         facts = edit_source(video, cut.path)
@@ -143,10 +143,11 @@ def open_cut(cut: Cut, kinds: Sequence[str]) -> Iterator[tuple[CutSource, list[S
 
 
 def copy_clip(cut: Cut, folder: Path, tick: Tick) -> CutClip:
-    """Writes the clip into `folder` (an empty one) in the source's own kind of container, else in Matroska.
+    """Write the clip into `folder` (an empty one) in the source's own kind of container, else in Matroska.
 
-    Its pictures, sound and subtitles are the source's, with their turn and colours; times start at 0. Sound and
-    pictures keep their distance. Subtitles that are on the screen already when it begins are left out.
+    Pictures, sound and subtitles are the source's, with rotation and colours; times start at 0. Sound stays in sync.
+    Subtitles that are already on the screen at the start are left out.
+
     Raises: BadFile, ExportError.
     """
     with open_cut(cut, ("audio", "subtitle")) as (source, streams):
@@ -169,7 +170,7 @@ class _Written:
 
 
 def packets_from_keyframe(source: CutSource, streams: list[Stream], tick: Tick) -> Iterator[Packet]:
-    """Packets in the file's order from the keyframe at or before the start on; that keyframe is the first."""
+    """Yield packets in the file's order, beginning with the keyframe at or before the start."""
     for began in source.run_ups():
         packets = _packets(source, streams)
         held = _hold_until_start(source, packets, tick, from_beginning=began == float("-inf"))
@@ -184,7 +185,7 @@ def packets_from_keyframe(source: CutSource, streams: list[Stream], tick: Tick) 
 def _hold_until_start(
     source: CutSource, packets: Iterator[Packet], tick: Tick, from_beginning: bool
 ) -> tuple[Packet, list[Packet]] | None:
-    """Reads on to the start. The last keyframe up to there and what came with it; None where there is none."""
+    """Read up to the start. Return the last keyframe before it and the packets since, None if there is none."""
     keyframe: Packet | None = None
     held: list[Packet] = []
     for packet in packets:
@@ -193,12 +194,12 @@ def _hold_until_start(
         if picture and packet.is_keyframe:
             if keyframe is None or source.time(packet) <= source.start + source.slack:
                 if source.time(packet) > source.start + source.slack and not from_beginning:
-                    return None  # what was searched for led to behind the start
+                    return None  # the seek went past the start
                 held = [other for other in held if other.stream is not source.video.stream]
                 keyframe = packet
                 continue
         elif picture and keyframe is None:
-            continue  # cannot be shown without what came before
+            continue  # cannot be decoded without earlier pictures
         held.append(packet)
         if keyframe is not None and picture and source.time(packet) > source.start + source.slack:
             break
@@ -211,7 +212,7 @@ def _packets(source: CutSource, streams: list[Stream]) -> Iterator[Packet]:
             if packet.size and (packet.pts is not None or packet.dts is not None):
                 yield packet
     except av.FFmpegError:
-        return  # the container is damaged from here on; what came before is good
+        return  # the container is damaged from here on; earlier packets are valid
 
 
 def _write(
@@ -221,7 +222,7 @@ def _write(
     notes: list[Message] = []
     with _open_like(source, streams, start, folder, notes) as (container, path, targets):
         end = _End(source, [stream for stream in streams if stream.type == "audio"])
-        tail: list[Packet] = []  # pictures after the end, needed only if one before it is still to come
+        tail: list[Packet] = []  # pictures after the end, needed only if one before it follows
         for packet in _with(first, packets):
             time = source.time(packet)
             tick(source.progress(time))
@@ -229,7 +230,7 @@ def _write(
                 break
             target = targets.get(packet.stream.index)
             if target is None or time < start - source.slack:
-                continue  # also pictures that lead up to the keyframe: shown before it, predicted across it
+                continue  # also skips pictures shown before the keyframe but predicted across it
             if time >= source.end - source.slack:
                 if packet.stream is source.video.stream:
                     tail.append(packet)
@@ -253,21 +254,21 @@ def _mux(container: OutputContainer, packet: Packet, target: Stream, shift: int)
         packet.pts = packet.dts
     assert packet.pts is not None
     packet.pts -= shift
-    if packet.dts is not None:  # Matroska has none at first; the muxer then works them out
+    if packet.dts is not None:  # Matroska has none at first; the muxer then computes them
         packet.dts -= shift
     packet.stream = target
     container.mux(packet)
 
 
 class _End:
-    """Tells when all that belongs to the clip has been read."""
+    """Detects when all packets of the clip have been read."""
 
     def __init__(self, source: CutSource, sounds: list[Stream]) -> None:
         self._source = source
         self._waiting = {source.video.stream.index, *(stream.index for stream in sounds)}
 
     def reached(self, packet: Packet, time: float) -> bool:
-        """Pictures come in decoding order: only a decoding time after the end tells that none before it follows."""
+        """Return whether the clip is complete. Pictures come in decoding order, so decoding times decide."""
         decoding = packet.dts if packet.dts is not None else packet.pts
         decoded = float((decoding or 0) * packet.time_base) - self._source.video.start
         if decoded >= self._source.end - self._source.slack:
@@ -281,7 +282,7 @@ class _End:
 def _open_like(
     source: CutSource, streams: list[Stream], start: float, folder: Path, notes: list[Message]
 ) -> Iterator[tuple[OutputContainer, Path, dict[int, Stream]]]:
-    """The new file with its header written: in the source's kind of container if that takes the streams, else mkv."""
+    """Yield the new file after its header: in the source's kind of container if it supports the streams, else mkv."""
     same = next(
         (
             muxer
@@ -319,7 +320,7 @@ def _open_like(
 def _add_streams(
     container: OutputContainer, streams: list[Stream], keep_tags: bool, dropped: list[str]
 ) -> dict[int, Stream]:
-    """Raises: ValueError where pictures or sound are not taken; subtitles are left out then."""
+    """Add the streams; leave out unsupported subtitles. Raises: ValueError for unsupported video or sound."""
     targets: dict[int, Stream] = {}
     for stream in streams:
         try:
@@ -330,7 +331,7 @@ def _add_streams(
             dropped.append(stream.type)
             continue
         if keep_tags and stream.codec_context.codec_tag.isprintable():
-            target.codec_context.codec_tag = stream.codec_context.codec_tag  # players tell hvc1 from hev1 by it
+            target.codec_context.codec_tag = stream.codec_context.codec_tag  # it distinguishes hvc1 from hev1
         if language := stream.metadata.get("language"):
             target.metadata["language"] = language
         targets[stream.index] = target
@@ -339,7 +340,7 @@ def _add_streams(
 
 @contextmanager
 def closing(container: OutputContainer) -> Iterator[None]:
-    """Finishes the file if all went well; else leaves it as it is, to be thrown away."""
+    """Finish the file if the block succeeds; otherwise leave it to be deleted."""
     try:
         yield
     except BaseException:
@@ -349,7 +350,7 @@ def closing(container: OutputContainer) -> Iterator[None]:
 
 
 def abandon(container: OutputContainer) -> None:
-    """Closes a file that will not be kept. It may be the full disk that made it so: that has been told already."""
+    """Close a file that will not be kept. Errors are ignored: their cause (a full disk, say) is already reported."""
     try:
         container.close()
     except (av.FFmpegError, ValueError):
@@ -358,7 +359,7 @@ def abandon(container: OutputContainer) -> None:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Errors of writing into `folder`'s parent as sentences. Raises: ExportError."""
+    """Raise errors of writing into `folder` as ExportError that names its parent."""
     try:
         yield
     except (av.FFmpegError, OSError) as error:

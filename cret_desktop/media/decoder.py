@@ -1,12 +1,12 @@
-"""Decodes one video file into clips: keyframes where they are dense enough, every frame where they are not.
+"""Decodes one video file into clips: only keyframes where they are dense enough, every frame where they are not.
 
 Decoding only keyframes costs a tenth of decoding all (measured in `tests/benchmarks/decoding.py`), so packets are taken
-in *spans*, from one keyframe to the next. A span of at most 2.5 s gives its keyframe; only if its packets or its two
-ends look as though a cut is hidden inside is it decoded wholly. Longer groups of pictures are decoded wholly always, in
-one *run* from end to end. Memory is bounded whatever the length: 2.5 s of packets and what `ClipSampler` holds.
+in *spans*, from one keyframe to the next. A span of at most 2.5 s is represented by its keyframe; it is decoded fully
+only if its packets or its two ends suggest a hidden cut. Longer groups of pictures are always decoded fully, in one
+*run* from end to end. Memory is bounded whatever the length: 2.5 s of packets and the pictures of `ClipSampler`.
 
 Times are presentation times on the player's clock. This module runs in the decoders' processes; it never raises for a
-bad file, it says so in its last event.
+bad file, its last event reports it.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from cret_desktop.media.shots import LOOKAHEAD, ShotDetector, suspicious
 from cret_desktop.media.thumbnails import Orientation, Picture, Pictures, draw_sprite, fit_frame
 from cret_desktop.messages import Message
 
-MAX_KEYFRAME_SPACING = 2.5  # seconds; what is sparser is decoded wholly
-MIN_KEYFRAME_SPACING = 0.5  # seconds; of denser keyframes (all-intra video) only some are taken
-_MAX_HELD_BYTES = 256 << 20  # of packets in one span; a span of 2.5 s at 800 Mbit/s
-_MOST_READ = 8  # times its own size, and _MAX_HELD_BYTES: what lists the same bytes again and again has no end
-_PARTIAL_SLACK = 0.5  # seconds by which a whole video may end early
+MAX_KEYFRAME_SPACING = 2.5  # seconds; longer spans are decoded fully
+MIN_KEYFRAME_SPACING = 0.5  # seconds; denser keyframes (all-intra video) are skipped
+_MAX_HELD_BYTES = 256 << 20  # of packets in one span; 2.5 s at 800 Mbit/s
+_MOST_READ = 8  # times its own size, and _MAX_HELD_BYTES: bounds a file that lists the same bytes repeatedly
+_PARTIAL_SLACK = 0.5  # seconds by which a complete video may end early
 _PARTIAL_SHARE = 0.01  # of the duration, in addition
 Packet: TypeAlias = "av.Packet[VideoStream]"
 
@@ -56,10 +56,10 @@ def decode_file(
     sampling: Sampling = USUAL_SAMPLING,
     source: Source | None = None,
 ) -> Iterator[DecodeEvent]:
-    """FileOpened, ClipDecoded in the order of time, then FileDecoded; or FileFailed at any point.
+    """Yield FileOpened, ClipDecoded in the order of time, then FileDecoded; or FileFailed at any point.
 
-    `on_progress` is called for every packet and frame: as long as it is, the decoder is alive. The file is read from
-    `source` where that is given, else opened by its path.
+    `on_progress` is called for every packet and frame, which shows that the decoder is alive. The file is read from
+    `source` if given, else opened by its path.
     """
     try:
         with open_video(source or Source(file.path)) as video:
@@ -73,7 +73,7 @@ def decode_file(
 
 
 def probe_file(file: VideoFile, source: Source | None = None) -> Iterator[DecodeEvent]:
-    """FileOpened, then FileDecoded without a clip; or FileFailed."""
+    """Yield FileOpened, then FileDecoded without a clip; or FileFailed."""
     try:
         yield FileOpened(file, probe(source or Source(file.path)))
         yield FileDecoded(file, None, 0)
@@ -86,9 +86,9 @@ def probe_file(file: VideoFile, source: Source | None = None) -> Iterator[Decode
 class _FileDecoder:
     """The state of decoding one file.
 
-    `_held` is the span being collected, its keyframe first; `_opening` that keyframe's picture where it has been
-    decoded apart. `_run` is under way while the decoder has been fed everything up to `_held`; `_ended` is one that
-    ended at `_held`'s keyframe and whose last frames have not been judged yet.
+    `_held` is the current span, its keyframe first; `_opening` is that keyframe's picture if it was decoded separately.
+    `_run` is set while the decoder has been fed everything up to `_held`; `_ended` is a run that ended at `_held`'s
+    keyframe and whose last frames have not been checked for cuts yet.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class _FileDecoder:
                 if left < 0:
                     self._broken_off = True
                     return
-                if packet.size:  # the demuxer's last packet is empty, made to drain the decoder
+                if packet.size:  # the demuxer's last packet is empty, to drain the decoder
                     yield packet
         except av.MemoryError:
             raise
@@ -166,7 +166,7 @@ class _FileDecoder:
             self._decode_held()
 
     def _closes_span(self, packet: Packet) -> bool:
-        """Whether the keyframe in `packet` ended the span that is held, and now begins the next one."""
+        """Return whether the keyframe in `packet` ended the held span, and begins the next one."""
         if self._held_seconds(packet) < MIN_KEYFRAME_SPACING:
             return False
         if self._run is not None:
@@ -175,7 +175,7 @@ class _FileDecoder:
             self._opening = self._decode_keyframe(self._held[0])
         closing = self._decode_keyframe(packet)
         if closing is None or self._opening is None:
-            # Not decodable on its own: let the span grow, in the end it will be decoded wholly.
+            # Not decodable on its own: let the span grow until it is decoded fully.
             return False
         if self._looks_cut(self._opening, closing):
             self._decode_held()
@@ -198,17 +198,17 @@ class _FileDecoder:
         )
 
     def _decode_held(self) -> None:
-        """Feeds what is held to the run, beginning one where there is none. The run stays open."""
+        """Feed the held packets to the run, or to a new one. The run stays open."""
         if self._run is None:
             self._video.stream.codec_context.flush_buffers()
-            # A run that ended at the keyframe held goes on: only what follows tells a flash there from a cut.
+            # Continue a run that ended at the held keyframe: only later frames distinguish a flash from a cut.
             self._run, self._ended = self._ended or _Run(self._packet_time(self._held[0])), None
         for packet in self._held:
             self._feed(packet)
         self._hold_nothing()
 
     def _end_run_at_held(self) -> None:
-        """Ends the run with the keyframe that is held and the pictures shown before it that need the run's."""
+        """End the run with the held keyframe and the pictures shown before it that depend on the run."""
         first = self._held[0]
         self._feed(first)
         for packet in self._held[1:]:
@@ -218,7 +218,7 @@ class _FileDecoder:
         self._finish_run(None)
 
     def _finish_run(self, following: av.VideoFrame | None) -> None:
-        """Drains the decoder; `following` is the picture after the run where the run did not decode it itself."""
+        """Drain the decoder; `following` is the picture after the run if the run did not decode it itself."""
         run = self._run
         assert run is not None
         self._see(decode_packet(self._video, None))
@@ -231,7 +231,7 @@ class _FileDecoder:
         self._run, self._ended = None, run
 
     def _settle_ended(self) -> None:
-        """Judges the last frames of the run that ended by themselves: none of what follows will be decoded."""
+        """Check the last frames of the ended run on their own: no later frames will be decoded."""
         if self._ended is None:
             return
         for cut in self._ended.detector.finish():
@@ -265,13 +265,13 @@ class _FileDecoder:
         self._see(decode_packet(self._video, packet))
 
     def _see(self, frames: Sequence[av.VideoFrame]) -> None:
-        """Frames of a run, in the order of presentation."""
+        """Process frames of a run, in the order of presentation."""
         run = self._run
         assert run is not None
         for frame in frames:
             self._on_progress()
             self._frames_decoded += 1
-            # Pictures shown before the run's keyframe lack what they refer to; and time never runs backwards.
+            # Pictures shown before the run's keyframe lack their references; and time never runs backwards.
             if frame.pts is None or self._time(frame) <= run.last_time:
                 continue
             self._sample(frame)
@@ -301,7 +301,7 @@ class _FileDecoder:
             self._ready.append(ClipDecoded(self._file, decoded))
 
     def _pictures_for(self, frame: av.VideoFrame) -> Pictures:
-        """Made from the first frame: only a decoded frame tells how the picture is turned."""
+        """Return the scalers, created from the first frame: only a decoded frame has the orientation."""
         if self._pictures is None:
             orientation = Orientation.of(frame)
             shown = self._video.shown_size(orientation)
@@ -312,7 +312,7 @@ class _FileDecoder:
     # Times
 
     def _time(self, frame: av.VideoFrame) -> float:
-        assert frame.pts is not None  # frames without a time are left out where they come from the decoder
+        assert frame.pts is not None  # frames without a time are dropped after decoding
         return self._video.seconds(frame.pts)
 
     def _packet_time(self, packet: Packet) -> float | None:
@@ -336,7 +336,7 @@ class _FileDecoder:
 
 
 class _Run:
-    """Frames that are decoded one after another without a gap, from the keyframe at `start` on."""
+    """Frames decoded consecutively without a gap, from the keyframe at `start` on."""
 
     def __init__(self, start: float | None) -> None:
         self.detector = ShotDetector()

@@ -1,8 +1,8 @@
-"""A decoder's process: takes one file at a time, sends events, waits for a free slot whenever nobody has read.
+"""The decoder process: takes one file at a time, sends events, and waits for a free slot before each clip.
 
-It is confined before it imports what decodes (`confinement`): from then on it reads the program's own files and, on
-Linux, the one file whose descriptor it is handed, and writes nothing but its ring. Nothing heavy may therefore stand
-at the top of this module.
+It is confined before it imports the decoding libraries (`confinement`): from then on it reads the program's own files
+and, on Linux, the one file whose descriptor it receives, and writes only to its ring. The top of this module must
+therefore import nothing heavy.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from cret_desktop.media.ring import Ring
 
 TICK_SECONDS = 0.5
-HANDED_OVER = sys.platform == "linux"  # files and the ring's memory; elsewhere they are opened by their names
+HANDED_OVER = sys.platform == "linux"  # files and the ring's memory, as descriptors; else they are opened by name
 
 
 def run(pipe: Connection, memory_name: str, slots: int, frame_format: FrameFormat, memory_bytes: int) -> None:
-    """The whole life of a decoder."""
+    """Run a decoder process."""
     unconfined = confine()
-    end_with_parent()  # a codec that never comes back notices no pipe that has ended
+    end_with_parent()  # a hung codec does not notice the end of its pipe
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no matrix is multiplied here
     from cret_desktop.media.ring import Ring, open_memory
 
@@ -51,12 +51,12 @@ def run(pipe: Connection, memory_name: str, slots: int, frame_format: FrameForma
         finally:
             memory.close()
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent closed the pipe or is gone: that is how we end
+        return  # the parent closed the pipe or is gone: the normal end
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Job:
-    """Without `sampling` the file is only probed. `refusal`: why the parent could not open it, where it tried to."""
+    """A file to decode; without `sampling` it is only probed. `refusal`: why the parent could not open it."""
 
     file: VideoFile
     sampling: Sampling | None
@@ -79,7 +79,7 @@ class _Loop:
         from cret_desktop.media.decoder import decode_file, probe_file
         from cret_desktop.media.probe import Source
 
-        cv2.setNumThreads(1)  # files are decoded side by side; the pictures are small
+        cv2.setNumThreads(1)  # files are decoded in parallel; the pictures are small
         os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
         bound_memory(memory_bytes)
         self._tell("ready", unconfined=unconfined)
@@ -133,7 +133,7 @@ class _Loop:
             self._tell("tick")
 
     def _tell(self, kind: str, **content: Any) -> None:
-        # Far below the size at which a pipe's write could stop half way: a stalled child never stalls the reader.
+        # Messages are too small for a pipe's write to stop half way: a stalled child never stalls the reader.
         self._pipe.send_bytes(json.dumps({"kind": kind, **content}).encode())
         self._told = time.monotonic()
 

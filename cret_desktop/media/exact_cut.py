@@ -1,10 +1,10 @@
-"""Takes a stretch out of a video right to the frame, by decoding it and encoding it anew: H.264 (or HEVC) in MP4.
+"""Cuts a frame-accurate passage out of a video by decoding and re-encoding it: H.264 (or HEVC) in MP4.
 
-The clip holds every picture that is on the screen at some time between the marks, at its own time: varying rates stay
-as they are. Size, shape of the pixels, turn, colours and, where the encoder has it, the pixel format are the source's
-(an odd size loses a line, which 4:2:0 cannot have). High dynamic range stays so, as 10-bit HEVC with its transfer and
-primaries. Sound is cut to the sample: AAC where the source has lost something already, else ALAC. This module never
-touches the source and never overwrites a file.
+The clip holds every picture that is on the screen at some time between the marks, at its own time: variable rates are
+preserved. Size, pixel aspect ratio, rotation, colours and, if the encoder supports it, the pixel format are the
+source's (an odd size loses a line, which 4:2:0 cannot have). HDR is preserved as 10-bit HEVC with its transfer and
+primaries. Sound is cut to the sample: AAC if the source is already lossy, else ALAC. This module never touches the
+source and never overwrites a file.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ _QUALITY = {
 }
 _HDR_TRANSFERS = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 _LOSSLESS_SOUND = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "truehd", "mlp")
-_AAC_BITS_PER_CHANNEL = 128_000  # a second
+_AAC_BITS_PER_CHANNEL = 128_000  # per second
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _MOST_CHANNELS = 8
-# A picture that lasts longer than so many usual ones (a screen recording's, say) is itself cut at the marks.
+# A picture that lasts longer than this many frames (as in a screen recording) is itself cut at the marks.
 _LONG_PICTURE = 1.5
-_GAP_SECONDS = 0.005  # a smaller hole in the sound is the rounding of a container's clock
+_GAP_SECONDS = 0.005  # a smaller gap in the sound is a rounding error of a container's clock
 
 
 def cut_exactly(cut: Cut, folder: Path, tick: Tick) -> CutClip:
-    """Writes the clip into `folder` (an empty one). Raises: BadFile, ExportError."""
+    """Write the clip into `folder` (an empty one). Raises: BadFile, ExportError."""
     with open_cut(cut, ("audio",)) as (source, streams):
         path = folder / "clip.mp4"
         with writing(folder):
@@ -68,10 +68,10 @@ def cut_exactly(cut: Cut, folder: Path, tick: Tick) -> CutClip:
 
 
 class _Recording:
-    """Decodes from the keyframe on and passes on what belongs to the clip.
+    """Decodes from the keyframe on and encodes the part that belongs to the clip.
 
-    A picture is `_pending` until the next one tells how long it lasts. Sound is `_held` until the first picture has
-    told where the clip begins, and near its end until the last has told where it ends.
+    A picture is `_pending` until the next one determines its duration. Sound is `_held` until the first picture
+    determines the clip's start, and near its end until the last one determines the clip's end.
     """
 
     def __init__(self, source: CutSource, streams: list[Stream], container: OutputContainer) -> None:
@@ -89,7 +89,7 @@ class _Recording:
         source.video.stream.thread_type = "AUTO"
 
     def run(self, tick: Tick) -> None:
-        """Raises: BadFile where no picture between the marks can be decoded."""
+        """Write the whole clip. Raises: BadFile if no picture between the marks can be decoded."""
         picture = self._source.video.stream
         for packet in packets_from_keyframe(self._source, self._streams, tick):
             time = self._source.time(packet)
@@ -99,7 +99,7 @@ class _Recording:
             elif not self._ended:
                 self._take_pictures(decode_packet(self._source.video, packet))
             elif time > self._source.end + TRAILING_SECONDS:
-                break  # sound that has ended before the pictures is not waited for
+                break  # sound that ended before the pictures is not waited for
             if self._ended and all(sound.full for sound in self._sounds.values()):
                 break
         if not self._ended:
@@ -132,7 +132,7 @@ class _Recording:
         self._end(self._source.video.seconds(pts + length))
 
     def _record(self, frame: av.VideoFrame, until: int) -> None:
-        """One picture, shown until that timestamp; the first one opens the clip."""
+        """Write one picture, shown until that timestamp; the first one opens the clip."""
         assert frame.pts is not None
         if self._film is None:
             shown = self._source.video.seconds(frame.pts)
@@ -187,9 +187,9 @@ class _Recording:
 
 
 class _Clock:
-    """Which of a picture's two timestamps to believe: some files give every picture the time it is decoded at.
+    """Chooses the more reliable of a picture's two timestamps: in some files the presentation times are decoding times.
 
-    Pictures leave the decoder in the order of showing, so that the kind that goes backwards more often is the wrong one
+    Pictures leave the decoder in the order of presentation, so the kind that goes backwards more often is the wrong one
     (FFmpeg's `guess_correct_pts`).
     """
 
@@ -211,7 +211,7 @@ class _Clock:
 
 
 class _Film:
-    """The pictures of the clip; `zero` is the timestamp in the source at which it begins."""
+    """The video track of the clip; `zero` is its start as a timestamp in the source."""
 
     def __init__(
         self, source: CutSource, frame: av.VideoFrame, zero: int, container: OutputContainer, notes: list[Message]
@@ -239,7 +239,7 @@ class _Film:
         context.color_range = ColorRange.MPEG if self._was_rgb else frame.color_range
         context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
         if encoder == _HEVC:
-            context.codec_tag = "hvc1"  # Apple's players take no other
+            context.codec_tag = "hvc1"  # required by Apple's players
         if matrix := _display_matrix(frame):
             self.stream.set_display_matrix(matrix)
 
@@ -253,7 +253,7 @@ class _Film:
                 how |= {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRange.MPEG}
             frame = frame.reformat(**how)
         frame.pts, frame.time_base, frame.duration = pts, self._time_base, max(1, until - self._zero - pts)
-        frame.pict_type = PictureType.NONE  # else the encoder repeats the source's choice
+        frame.pict_type = PictureType.NONE  # otherwise the encoder repeats the source's choice
         self._container.mux(self.stream.encode(frame))
 
     def finish(self) -> None:
@@ -261,13 +261,13 @@ class _Film:
 
 
 class _Sound:
-    """One track of sound, sample 0 where the clip begins: holes are filled, so that no picture waits for its sound."""
+    """One sound track, with sample 0 at the start of the clip. Gaps are filled with silence, to keep sound in sync."""
 
     def __init__(self, source: AudioStream, start: float, container: OutputContainer) -> None:
         self._container = container
         self._start = start
         self._end: int | None = None
-        self._next: int | None = None  # the sample that comes next; below 0 before the clip begins
+        self._next: int | None = None  # the next sample; below 0 before the clip begins
         lossless = source.codec_context.name.startswith(_LOSSLESS_SOUND)
         channels = min(source.codec_context.channels, _MOST_CHANNELS)
         layout = source.layout.name if source.layout.name in _LAYOUTS.values() else _LAYOUTS[max(1, channels)]
@@ -288,7 +288,7 @@ class _Sound:
 
     @property
     def full(self) -> bool:
-        """Whether all that belongs to the clip has come."""
+        """Whether all sound of the clip has been written."""
         return self._end is not None and self._next is not None and self._next >= self._end
 
     def set_end(self, time: float) -> None:
@@ -299,7 +299,7 @@ class _Sound:
         if self._next is None:
             self._next = min(at, 0)
         gap = at - self._next
-        frame.pts = None  # times are kept here, for a resampler would close the holes
+        frame.pts = None  # times are tracked here, because a resampler would close the gaps
         samples = [part.to_ndarray() for part in self._resampler.resample(frame)]
         if not samples:
             return
@@ -311,7 +311,7 @@ class _Sound:
         self._encode(track)
 
     def _encode(self, track: NDArray[Any]) -> None:
-        """[channels, samples] from `_next` on; what lies outside of the clip is left away."""
+        """Encode [channels, samples] from `_next` on; samples outside the clip are dropped."""
         assert self._next is not None
         first, after = max(0, -self._next), track.shape[1]
         if self._end is not None:
@@ -328,7 +328,7 @@ class _Sound:
 
 
 def _decode_sound(packet: av.Packet[AudioStream]) -> list[av.AudioFrame]:
-    """A damaged packet gives none."""
+    """Return the decoded sound, none for a damaged packet."""
     try:
         return [frame for frame in packet.decode() if frame.pts is not None]
     except av.FFmpegError:
@@ -336,7 +336,7 @@ def _decode_sound(packet: av.Packet[AudioStream]) -> list[av.AudioFrame]:
 
 
 def _encoder(frame: av.VideoFrame, notes: list[Message]) -> str:
-    """Raises: ExportError where there is none."""
+    """Return the name of the encoder. Raises: ExportError if there is none."""
     if frame.color_trc in _HDR_TRANSFERS:
         if _has_encoder(_HEVC):
             return _HEVC
@@ -355,14 +355,14 @@ def _has_encoder(name: str) -> bool:
 
 
 def _pixel_format(source: av.VideoFormat, encoder: str) -> str:
-    """The source's own, else the nearest in depth and chroma that the encoder has."""
+    """Return the source's pixel format, else the encoder's nearest in depth and chroma."""
     known = {known.name for known in av.Codec(encoder, "w").video_formats or ()}
     if source.name in known and encoder == _H264:
         return source.name
     depth = "10le" if source.components[0].bits > 8 or encoder == _HEVC else ""
     if len(source.components) < 3 and not source.has_palette:
         return f"gray{depth}"
-    side = 64  # any even number: only how chroma divides it counts
+    side = 64  # any even number: only its ratio to the chroma size counts
     if source.is_rgb or source.has_palette or source.chroma_width(side) == side:
         return f"yuv444p{depth}"
     return f"yuv422p{depth}" if source.chroma_height(side) == side else f"yuv420p{depth}"

@@ -1,8 +1,8 @@
-"""Plans clips while a video streams by: shots become clips of at most 10 s, or as chosen, each with M frames at the
-middles of M equal intervals.
+"""Plans clips while a video streams by, each with M frames at the middles of M equal intervals.
 
-Pure bookkeeping over (time, picture) pairs. What it holds is bounded whatever the video's length: it never sees a
-decoder and never keeps more than about one picture for each 0.4 s of the last two clips.
+Shots become clips of at most 10 s, or of the chosen length. Pure bookkeeping over (time, picture) pairs, bounded
+whatever the video's length: it never accesses a decoder and never keeps more than about one picture for each 0.4 s of
+the last two clips.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Generic, TypeVar
 
 from cret_desktop.domain.clips import USUAL_SAMPLING
 
-MIN_SHOT = 0.2  # seconds; what is shorter is no shot of its own
-_FRESH_SPACING = 0.1  # between candidates, while the shot they belong to may turn out to be short
+MIN_SHOT = 0.2  # seconds; a shorter stretch is not a shot of its own
+_FRESH_SPACING = 0.1  # between candidates, while their shot may turn out to be short
 _AGED_SPACING = 0.4
 _AGED = 2.0  # seconds after which candidates are thinned
 
@@ -26,7 +26,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, slots=True)
 class SampledClip(Generic[P]):
-    """A clip as planned: its M times are those of real frames; `pictures` are in the same order."""
+    """A planned clip: its M times are those of real frames; `pictures` are in the same order."""
 
     ordinal: int
     shot: int
@@ -37,10 +37,10 @@ class SampledClip(Generic[P]):
 
 
 class ClipSampler(Generic[P]):
-    """Takes candidate pictures and cuts in the order of time and gives clips as soon as they are certain.
+    """Takes candidate pictures and cuts in the order of time, and returns clips as soon as they are certain.
 
-    A shot of up to two clips' length is divided evenly once its end is known. A longer one gives whole clips as it
-    goes, so that an endless shot needs no endless memory, and its last one to two clips are divided evenly.
+    A shot of up to two clips' length is divided evenly once its end is known. A longer one yields whole clips as it
+    proceeds, so that an endless shot needs no endless memory, and its last one to two clips are divided evenly.
     """
 
     def __init__(self, frames: int, longest: float = USUAL_SAMPLING.clip_seconds) -> None:
@@ -54,7 +54,7 @@ class ClipSampler(Generic[P]):
         self._ordinal = 0
 
     def wants(self, time: float) -> bool:
-        """Whether a picture at `time` would be kept: asked before the picture is made, which is not free."""
+        """Return whether a picture at `time` would be kept: lets the caller skip making it."""
         return not self._fresh or time >= self._fresh[-1][0] + _FRESH_SPACING
 
     def add(self, time: float, picture: P) -> None:
@@ -67,7 +67,7 @@ class ClipSampler(Generic[P]):
                 self._aged.append(candidate)
 
     def cut(self, time: float) -> list[SampledClip[P]]:
-        """A new shot begins at `time`. Passed over if that would leave a shot too short, or without a picture."""
+        """Begin a new shot at `time`, unless that leaves one too short or without a picture; return finished clips."""
         candidates = self._candidates(time)
         if self._shot_start is None or time - self._shot_start < MIN_SHOT or not candidates:
             return []
@@ -80,7 +80,7 @@ class ClipSampler(Generic[P]):
         return clips
 
     def settle(self, time: float) -> list[SampledClip[P]]:
-        """No cut before `time` will be reported any more.
+        """Return clips that are certain because no cut before `time` will be reported any more.
 
         Of a picture that stands still for long only the first seconds become a clip, however far the clock leaps.
         """
@@ -98,7 +98,7 @@ class ClipSampler(Generic[P]):
         return clips
 
     def finish(self, end: float) -> list[SampledClip[P]]:
-        """The video ends at `end`."""
+        """End the video at `end`; return the last clips."""
         if self._shot_start is None:
             return []
         clips = self.settle(end)
@@ -114,7 +114,7 @@ class ClipSampler(Generic[P]):
             self._fresh.popleft()
 
     def _divide(self, end: float, candidates: Sequence[tuple[float, P]]) -> list[SampledClip[P]]:
-        """[clip_start, end) in as few equal clips as will do."""
+        """Divide [clip_start, end) into as few equal clips as possible."""
         pieces = max(1, math.ceil((end - self._clip_start) / self._longest - 1e-6))
         bounds = [self._clip_start + (end - self._clip_start) * i / pieces for i in range(pieces)] + [end]
         return [self._clip(bounds[i], bounds[i + 1], candidates) for i in range(pieces)]
@@ -130,12 +130,12 @@ class ClipSampler(Generic[P]):
 
 
 def middles(start: float, end: float, count: int) -> list[float]:
-    """The middles of `count` equal intervals of [start, end]."""
+    """Return the middles of `count` equal intervals of [start, end]."""
     return [start + (end - start) * (i + 0.5) / count for i in range(count)]
 
 
 def nearest(times: Sequence[float], targets: Sequence[float]) -> list[int]:
-    """For each target the index of the nearest of the ascending `times`."""
+    """Return for each target the index of the nearest of the ascending `times`."""
     found = []
     for target in targets:
         right = bisect_left(times, target)

@@ -1,7 +1,7 @@
 """Turns photographs into short pan-and-zoom clips, for the demo library and the benchmarks.
 
-A 16:9 window moves and zooms smoothly over the photograph. The path depends on a seed alone (by default on the
-photograph's file name), so that every machine makes the same clip. This module never reads video.
+A 16:9 window moves and zooms smoothly over the photograph. The path depends only on a seed (by default on the
+photograph's file name), so that every computer makes the same clip. This module never reads video.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from cret_desktop.foreign import reason_of
 Picture = NDArray[np.uint8]  # [H, W, 3] RGB
 Crops = NDArray[np.float64]  # [N, 4]: left, top, width, height in pixels of the photograph
 
-LIGHT_GROUND = 232  # the grey that a cut-out is laid on
+LIGHT_GROUND = 232  # the grey behind a cut-out
 CUT_OUT_MARGIN = 0.06  # of the canvas, on each side of a cut-out
 CLOSE_UP = (0.72, 0.85)  # width of the closest view, as a share of the widest that fits
-TRAVEL = (0.6, 1.0)  # how much of the room beside the window a pan crosses
+TRAVEL = (0.6, 1.0)  # share of the room beside the window that a pan crosses
 
 
 def seed_of(photo: Path) -> int:
-    """The seed that a photograph's file name gives, the same on every machine."""
+    """Return the seed of a photograph's file name, the same on every computer."""
     return int.from_bytes(blake2b(os.fsencode(photo.name), digest_size=8).digest(), "big")
 
 
 def read_photograph(photo: Path, aspect: float = 16 / 9) -> Picture:
-    """Reads a photograph of any format OpenCV knows, upright, 8 bits, RGB.
+    """Read a photograph of any format that OpenCV supports, upright, 8 bits, RGB.
 
-    A cut-out (anything transparent in it) is laid whole on a plain light canvas of `aspect` (width / height), as a
-    crop to that aspect would cut through the object itself.
+    A cut-out (a picture with transparency) is placed whole on a plain light canvas of `aspect` (width / height),
+    because a crop to that aspect would cut through the object itself.
 
     Raises: BadFile.
     """
@@ -49,7 +49,7 @@ def read_photograph(photo: Path, aspect: float = 16 / 9) -> Picture:
         data = np.fromfile(photo, np.uint8)
     except OSError as error:
         raise BadFile("picture.photo-not-opened", photo=photo, reason=reason_of(error)) from error
-    # IMREAD_UNCHANGED alone keeps transparency, the other modes alone turn a picture upright.
+    # Only IMREAD_UNCHANGED keeps transparency, only the other modes turn a picture upright.
     raw = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if raw is None:
         raise BadFile("picture.photo-unreadable", photo=photo)
@@ -76,21 +76,21 @@ def _on_light_ground(bgra: NDArray[np.float32], aspect: float) -> Picture:
 
 
 def widest_window(picture: Picture, aspect: float) -> tuple[float, float]:
-    """Width and height in pixels of the largest window of that aspect inside the picture."""
+    """Return width and height in pixels of the largest window of that aspect inside the picture."""
     height, width = picture.shape[:2]
     return min(width, height * aspect), min(height, width / aspect)
 
 
 def pan_and_zoom_path(picture: Picture, frames: int, aspect: float, seed: int) -> Crops:
-    """A smooth path of `frames` windows, inside the picture throughout, slow at both ends.
+    """Return a smooth path of `frames` windows, inside the picture throughout, slow at both ends.
 
-    Along the longer room (up and down a portrait, for one) it goes from near one end to near the other.
+    Along the axis with more room (vertically in a portrait) it goes from near one end to near the other.
     """
     random = np.random.default_rng(seed)
     width, height = widest_window(picture, aspect)
     zoom = np.array([1.0, random.uniform(*CLOSE_UP)])
     travel = random.uniform(*TRAVEL, size=2)
-    # Positions are shares of the room left beside the window, so that no zoom can lead outside.
+    # Positions are shares of the room left beside the window, so that no zoom can leave the picture.
     ends = np.stack([0.5 - travel / 2, 0.5 + travel / 2])  # [start and end, x and y]
     if random.random() < 0.5:
         zoom = zoom[::-1]
@@ -114,9 +114,9 @@ def pan_and_zoom_path(picture: Picture, frames: int, aspect: float, seed: int) -
 
 
 def crop_frames(picture: Picture, crops: Crops, size: tuple[int, int]) -> Iterator[Picture]:
-    """The windows of the picture, each resized to `size` (width, height), sub-pixel exact so that slow pans glide."""
+    """Yield the windows of the picture, resized to `size` (width, height), with sub-pixel accuracy for slow pans."""
     out_width, out_height = size
-    # Shrunk once by area averaging: the interpolation of the warp would alias when it goes down by more than two.
+    # Shrunk first by area averaging: the warp's interpolation would alias when it shrinks by more than two.
     shrink = min(1.0, 1.5 * out_width / float(crops[:, 2].min()))
     if shrink < 1:
         shrunk_size = (round(picture.shape[1] * shrink), round(picture.shape[0] * shrink))
@@ -136,7 +136,7 @@ def crop_frames(picture: Picture, crops: Crops, size: tuple[int, int]) -> Iterat
 def pan_and_zoom_frames(
     photo: Path, frames: int, size: tuple[int, int] = (640, 360), seed: int | None = None
 ) -> Iterator[Picture]:
-    """`frames` pictures [height, width, 3] RGB of a pan and zoom over a photograph; `size` is (width, height).
+    """Yield `frames` pictures [height, width, 3] RGB of a pan and zoom over a photograph; `size` is (width, height).
 
     Raises: BadFile.
     """
@@ -154,9 +154,9 @@ def write_pan_and_zoom(
     frame_rate: int = 25,
     seed: int | None = None,
 ) -> None:
-    """Writes a pan-and-zoom clip of a photograph as H.264 in mp4. The same arguments give the same bytes.
+    """Write a pan-and-zoom clip of a photograph as H.264 in mp4. The same arguments give the same bytes.
 
-    Raises: BadFile where the photograph cannot be read, OSError where the clip cannot be written.
+    Raises: BadFile if the photograph cannot be read, OSError if the clip cannot be written.
     """
     frames = pan_and_zoom_frames(photo, round(seconds * frame_rate), size, seed)
     write_video(frames, video, frame_rate)
@@ -169,11 +169,11 @@ def write_video(
     codec: str = "libx264",
     options: Mapping[str, str] | None = None,
 ) -> None:
-    """Encodes pictures of one even size as 8-bit 4:2:0 BT.709 video in mp4, with the encoder's own `options`.
+    """Encode pictures of one even size as 8-bit 4:2:0 BT.709 video in mp4, with the encoder's own `options`.
 
-    The file appears under its name only when it is whole.
+    The file gets its name only when it is complete.
 
-    Raises: ValueError without a frame, OSError where the file cannot be written.
+    Raises: ValueError without a frame, OSError if the file cannot be written.
     """
     with (
         atomic_path(video) as unfinished,

@@ -1,7 +1,7 @@
-"""Opens video files safely and tells what they are; every failure becomes one plain sentence.
+"""Opens video files safely and reads their properties; every failure becomes one plain sentence.
 
-Only regular files, only known video formats, only the `file` protocol: a playlist or a concat script that carries a
-video's name opens nothing. This module never decodes more than the first picture and never trusts a header's numbers.
+Only regular files, only known video formats, only the `file` protocol: a playlist or a concat script with a video's
+name opens nothing. This module never decodes more than the first picture and never trusts a header's numbers.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from cret_desktop.foreign import reason_of
 from cret_desktop.media.thumbnails import Orientation
 from cret_desktop.messages import Message
 
-# FFmpeg's logging callback takes the interpreter's lock from decoder threads and has deadlocked.
+# FFmpeg's logging callback takes the GIL from decoder threads and has deadlocked.
 av.logging.set_level(None)
 
-MAX_PIXELS = 8192 * 5120  # 8K with room for odd shapes; beyond it a picture alone takes gigabytes
-# Names of FFmpeg's demuxers. What opens other files (hls, concat, image2 …) is not among them.
+MAX_PIXELS = 8192 * 5120  # 8K with room for odd shapes; one larger picture takes gigabytes
+# Names of FFmpeg's demuxers. Those that open other files (hls, concat, image2 …) are excluded.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,gif"
-_LONGEST = 30 * 86400.0  # seconds; a header that claims more is taken to say nothing
+_LONGEST = 30 * 86400.0  # seconds; a header that claims more is ignored
 _MAX_SAMPLE_ASPECT = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a file is read from: its path, or a descriptor of it where another process has opened it.
+    """Where to read a file from: its path, or its descriptor if another process has opened it.
 
-    `refusal`: why that process could not: a part of a sentence.
+    `refusal`: why that process could not, as a part of a sentence.
     """
 
     path: str
@@ -51,7 +51,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class OpenVideo:
-    """A file that has been opened. `start` is where the player's clock is zero, `duration` what the headers claim."""
+    """An opened file. `start` is the zero of the player's clock, `duration` the headers' claim."""
 
     container: av.container.InputContainer
     stream: av.video.stream.VideoStream
@@ -61,7 +61,7 @@ class OpenVideo:
     frame_rate: float
 
     def seconds(self, timestamp: int) -> float:
-        """The player's time of a timestamp in the stream's own units."""
+        """Return the player's time of a timestamp in the stream's own units."""
         return timestamp * self.time_base.numerator / self.time_base.denominator - self.start
 
     def info(self, orientation: Orientation) -> VideoInfo:
@@ -76,7 +76,7 @@ class OpenVideo:
         )
 
     def shown_size(self, orientation: Orientation) -> tuple[int, int]:
-        """Width and height in square pixels, as displayed."""
+        """Return width and height in square pixels, as displayed."""
         context = self.stream.codec_context
         aspect = float(self.stream.sample_aspect_ratio or context.sample_aspect_ratio or 1)
         if not 1 / _MAX_SAMPLE_ASPECT <= aspect <= _MAX_SAMPLE_ASPECT:
@@ -86,13 +86,13 @@ class OpenVideo:
 
 
 def missing_codecs() -> list[str]:
-    """Which of the codecs that people's videos have cannot be decoded by the FFmpeg that is installed here."""
+    """Return the common video codecs that the installed FFmpeg cannot decode."""
     wanted = ("h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg", "prores", "dnxhd", "wmv3", "gif")
     return [name for name in wanted if name not in av.codecs_available]
 
 
 def probe(source: Source | str) -> VideoInfo:
-    """What a file is, from its headers and its first picture. Raises: BadFile."""
+    """Return the properties of a file from its headers and its first picture. Raises: BadFile."""
     with open_video(source) as video:
         for packet in read_packets(video.container, [video.stream]):
             for frame in decode_packet(video, packet):
@@ -102,7 +102,7 @@ def probe(source: Source | str) -> VideoInfo:
 
 @contextmanager
 def open_video(source: Source | str) -> Iterator[OpenVideo]:
-    """Opens the file's main video stream; the others are not even read. A `str` is a path. Raises: BadFile."""
+    """Open the file's main video stream; the others are not even read. A `str` is a path. Raises: BadFile."""
     source = Source(source) if isinstance(source, str) else source
     _check_regular(source)
     if source.descriptor is None:
@@ -113,7 +113,7 @@ def open_video(source: Source | str) -> Iterator[OpenVideo]:
     try:
         container = av.open(
             name,
-            options={"max_pixels": str(MAX_PIXELS)},  # for FFmpeg's own first look at the pictures
+            options={"max_pixels": str(MAX_PIXELS)},  # for FFmpeg's own first probe of the pictures
             container_options={"format_whitelist": _FORMATS, **protocol},
             metadata_errors="replace",
         )
@@ -132,18 +132,18 @@ def open_video(source: Source | str) -> Iterator[OpenVideo]:
 def read_packets(
     container: av.container.InputContainer, streams: Sequence[av.stream.Stream]
 ) -> Iterator[av.Packet[Any]]:
-    """The packets of these streams, to the end of the file; the last of each stream is empty, to drain its decoder.
+    """Yield all packets of these streams; the last of each stream is empty, to drain its decoder.
 
-    Raises: av.FFmpegError where the container is damaged.
+    Raises: av.FFmpegError if the container is damaged.
     """
     try:
         yield from container.demux(*streams)
     except IndexError:
-        return  # PyAV stumbles at the end of a file that has shown more streams on the way than at its beginning
+        return  # PyAV fails at the end of a file that has gained streams while it was read
 
 
 def decode_packet(video: OpenVideo, packet: av.Packet[av.video.stream.VideoStream] | None) -> list[av.VideoFrame]:
-    """Frames that the decoder has ready; a damaged packet gives none. `None` drains the decoder.
+    """Return the frames that the decoder has ready, none for a damaged packet. `None` drains the decoder.
 
     Raises: MemoryError.
     """
@@ -171,7 +171,7 @@ def _check_regular(source: Source) -> None:
 
 
 def _main_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
-    """The default, else largest, moving picture; cover pictures are no video."""
+    """Return the default, else largest, video stream; cover pictures are no video."""
     cover = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     moving = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not moving:
@@ -194,10 +194,10 @@ def _start(container: av.container.InputContainer) -> float:
 
 
 def _duration(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float:
-    """Seconds the picture lasts, by the most trustworthy claim there is; 0 where there is none."""
+    """Return the seconds of video, by the most trustworthy claim; 0 if there is none."""
     candidates = []
     if container.format.name == "avi" and (rate := _frame_rate(stream)):
-        # An AVI that has lost its index is measured by its size; its header still knows how long it was to be.
+        # The length of an AVI without its index is derived from its size; its header still has the intended length.
         candidates.append(stream.frames / rate)
     if stream.duration and stream.time_base:
         candidates.append(float(stream.duration * stream.time_base))
@@ -209,7 +209,7 @@ def _duration(container: av.container.InputContainer, stream: av.video.stream.Vi
 
 
 def _tagged_duration(metadata: dict[str, str]) -> float:
-    """Matroska's writers keep each track's length in a tag, HH:MM:SS.nnn."""
+    """Return the length that Matroska's writers keep in a tag of each track, HH:MM:SS.nnn."""
     parts = next((value for key, value in metadata.items() if key.upper().startswith("DURATION")), "").split(":")
     try:
         hours, minutes, seconds = map(float, parts)
@@ -236,7 +236,7 @@ def _not_opened(source: Source, error: Exception) -> BadFile:
 
 
 def _lacks_moov(source: Source) -> bool:
-    """Walks an MP4's top-level boxes: true where it starts like one and holds no index."""
+    """Return whether the file starts like an MP4 but has no index, by walking its top-level boxes."""
     try:
         opened = source.path if source.descriptor is None else os.dup(source.descriptor)
         with open(opened, "rb") as handle:

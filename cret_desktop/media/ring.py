@@ -1,7 +1,7 @@
-"""The shared memory between a decoder and the process that started it: slots, each with a clip's frames and its JPEG.
+"""The shared memory between a decoder and its parent: slots, each with a clip's frames and its JPEG.
 
-On Linux it has no name: its pages belong to the two processes and are gone with them, however they end. Its size is
-sealed, so that a decoder cannot take pages away under its reader. Elsewhere it has a name, and its owner removes it.
+On Linux it has no name: its pages belong to the two processes and are freed with them, however they end. Its size is
+sealed, so that a decoder cannot remove pages under its reader. Elsewhere it has a name, and its owner removes it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from cret_desktop.media.sprites import MAX_TILE_HEIGHT, MAX_TILE_WIDTH
 
 
 class Memory:
-    """Pages that two processes share, found by `name`, or by `descriptor` where they have no name.
+    """Pages shared by two processes, identified by `name`, or by `descriptor` if they have no name.
 
-    `buffer` are the pages. `close` gives up this process's part; the owner's ends memory that has a name.
+    `buffer` is the memory. `close` releases this process's mapping; the owner's also deletes named memory.
     """
 
     def __init__(self, name: str, descriptor: int | None) -> None:
@@ -37,10 +37,10 @@ class Memory:
 
 
 def make_memory(size: int) -> Memory:
-    """Memory of this process's own."""
+    """Return new memory owned by this process."""
     if sys.platform != "linux":
         return _NamedMemory(SharedMemory(create=True, size=size), owned=True)
-    import fcntl  # of Unix
+    import fcntl  # Unix only
 
     descriptor = os.memfd_create("cret-decoder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, size)
@@ -49,7 +49,7 @@ def make_memory(size: int) -> Memory:
 
 
 def open_memory(name: str, descriptor: int | None) -> Memory:
-    """The memory that another process has made, by its name or by a descriptor, which is taken over."""
+    """Return another process's memory, by its name or by a descriptor, whose ownership it takes."""
     return _NamedMemory(SharedMemory(name), owned=False) if descriptor is None else _NamelessMemory(descriptor)
 
 
@@ -99,7 +99,7 @@ class Ring:
 
     @staticmethod
     def slot_bytes(frame_format: FrameFormat) -> int:
-        # A JPEG of our quality takes at most about one byte a pixel even of pure noise.
+        # A JPEG of our quality takes at most about one byte a pixel even for pure noise.
         tile = MAX_TILE_WIDTH * MAX_TILE_HEIGHT * 3 // 2
         return frame_format.frames * (frame_format.size**2 * 3 + tile)
 
@@ -112,7 +112,7 @@ class Ring:
         self._memory.buffer[jpeg : jpeg + len(clip.sprite.jpeg)] = clip.sprite.jpeg
 
     def read(self, slot: int, jpeg_bytes: int) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], bytes]:
-        """Copies: the slot is free again afterwards."""
+        """Return copies of a slot's frames and JPEG, so that the slot is free afterwards."""
         start = slot * self._slot_bytes
         jpeg = start + self._frame_bytes
         return self._frames(start).copy(), bytes(self._memory.buffer[jpeg : jpeg + jpeg_bytes])

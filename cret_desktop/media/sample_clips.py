@@ -1,4 +1,4 @@
-"""Writes one short clip in each of the codecs that people's videos have, for the self-test. Never reads a video."""
+"""Writes one short clip in each common video codec, for the self-test. Never reads a video."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Plane = NDArray[np.float64]  # [H, W]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What FFmpeg calls the encoder, the pixels it takes, the container's ending, and what the clip shows.
+    """FFmpeg's name of the encoder, its pixel format, the file suffix, and the content of the clip.
 
-    `pattern` gives from x and y, pixels from the middle, where the clip is of the one colour and where of the other.
+    `pattern` maps x and y, pixels from the middle, to a number: above 0 the clip has the first colour, else the second.
     """
 
     encoder: str
@@ -35,7 +35,7 @@ class Format:
 
 RED, GREEN, BLUE, YELLOW = (200, 30, 40), (20, 140, 60), (30, 60, 200), (240, 210, 40)
 WHITE, BLACK, PINK = (245, 245, 245), (15, 15, 15), (250, 150, 190)
-# Named as FFmpeg names what is decoded. The patterns are as unlike each other as a video tower could wish.
+# Keyed by FFmpeg's names of the decoded formats. The patterns are easy to distinguish for a video tower.
 FORMATS = {
     "h264": Format("libx264", "yuv420p", "mp4", (RED, WHITE), lambda x, y: np.sin(np.hypot(x, y) / 7)),
     "hevc": Format(
@@ -50,13 +50,13 @@ FORMATS = {
 
 
 def write_sample_clips(folder: Path) -> dict[str, str]:
-    """One clip a codec, `FORMATS`' names with their endings. Returns codec -> why it could not be written, or ''."""
+    """Write one clip per codec, named after the keys of `FORMATS`. Return codec -> error, or ''."""
     av.logging.set_level(None)
     return {codec: _write(folder / f"{codec}.{form.ending}", form, codec) for codec, form in FORMATS.items()}
 
 
 def picture_of(codec: str) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3]: what the clip of a codec shows first."""
+    """Return uint8 [H, W, 3]: the first picture of a codec's clip."""
     form = FORMATS[codec]
     y, x = np.mgrid[:HEIGHT, :WIDTH] - np.array([HEIGHT / 2, WIDTH / 2])[:, None, None]
     one, other = np.array(form.colours, np.uint8)
@@ -71,10 +71,10 @@ def _write(path: Path, form: Format, codec: str) -> str:
             stream = cast(av.VideoStream, container.add_stream(form.encoder, rate=FRAME_RATE, options=form.options))
             stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, form.pixels
             for number in range(FRAMES):
-                moved = np.roll(picture, number // 5, axis=1)  # something moves, and stays what it is
+                moved = np.roll(picture, number // 5, axis=1)  # moves, without changing its content
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
             container.mux(stream.encode(None))
-    except (av.FFmpegError, ValueError, OSError) as error:  # an encoder that is not there is a ValueError
+    except (av.FFmpegError, ValueError, OSError) as error:  # a missing encoder is a ValueError
         path.unlink(missing_ok=True)
         return str(error)
     return ""

@@ -1,5 +1,4 @@
-"""Turn the bytes of a still picture into pixels with OpenCV. Runs in the child of `still_picture` alone: it is given
-what strangers have made."""
+"""Decodes the bytes of an untrusted still picture with OpenCV. Runs only in the child of `still_picture`."""
 
 from __future__ import annotations
 
@@ -13,11 +12,11 @@ from cret_desktop.domain.clips import LONGEST_PICTURE, Picture
 from cret_desktop.media.still_picture import kind_of
 
 _OPAQUE = ("jpeg", "bmp")
-_BAND = 256  # rows laid on white at a time: a picture as a whole would need twice its memory
+_BAND = 256  # rows composited on white at a time: a whole picture would need twice its memory
 
 
 def decode(data: bytes) -> Picture | str:
-    """The picture, upright and small, or why there is none: "too large" or "broken"."""
+    """Return the picture, upright and small, or the reason why there is none: "too large" or "broken"."""
     cv2.setNumThreads(1)
     given = np.frombuffer(data, np.uint8)
     try:
@@ -26,7 +25,7 @@ def decode(data: bytes) -> Picture | str:
             # No other mode turns a picture upright.
             pixels = cast(NDArray[np.uint8] | None, cv2.imdecode(given, cv2.IMREAD_COLOR))
     except cv2.error as error:
-        # What fails is a comparison of the header's size with what is allowed, by its name in OpenCV's source.
+        # OpenCV's failed assertion on the header's size contains the name of the limit.
         return "too large" if "CV_IO_MAX_IMAGE" in str(error) else "broken"
     except MemoryError:
         return "too large"
@@ -37,7 +36,7 @@ def decode(data: bytes) -> Picture | str:
 
 
 def _with_transparency(given: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """What is partly transparent, laid on white, [H, W, 3] BGR; None where nothing of it is."""
+    """Return a partly transparent picture composited on white, [H, W, 3] BGR; None if it is opaque."""
     raw = cv2.imdecode(given, cv2.IMREAD_UNCHANGED)  # no other mode keeps transparency
     if raw is None or raw.ndim != 3 or raw.shape[2] != 4 or raw.dtype not in (np.uint8, np.uint16):
         return None

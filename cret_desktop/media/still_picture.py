@@ -1,8 +1,8 @@
-"""Decode a still picture to search by: of a fixed list of formats, in a child process that has nothing but its bytes.
+"""Decodes a still picture to search by: one of a fixed list of formats, in a child process that gets only its bytes.
 
-Which format it is, its first bytes say, never its name; vector graphics and documents are none of them, because to
-draw them can take for ever and reads other files. The child is given up after `SECONDS`, may take `MEMORY_BYTES`, and
-ends with its parent. It answers in JSON and plain pixels, which are checked: nothing that it says is ever unpickled.
+The first bytes decide the format, never the name. Vector graphics and documents are excluded, because drawing them can
+take for ever and reads other files. The child is killed after `SECONDS`, may take `MEMORY_BYTES`, and ends with its
+parent. It answers in JSON and plain pixels, which are checked: its messages are never unpickled.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from cret_desktop.messages import Message
 MOST_BYTES = 64 << 20
 MOST_PIXELS = 1 << 27  # more than cameras take; four bytes each are half a gigabyte
 MEMORY_BYTES = 2 << 30
-SECONDS = 8.0  # to decode; with the child's start it is over in ten
-_START_SECONDS = 60.0  # to import the decoder, on a slow disk and a busy machine
+SECONDS = 8.0  # to decode; ten with the child's start
+_START_SECONDS = 60.0  # to import the decoder, on a slow disk and a busy computer
 _END_SECONDS = 2.0
 _MOST_SAID = 1 << 12  # bytes; ours have a few dozen
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes, by version
 
-# Why there is no picture: the child's words for it, and what a person is told of a file and of what was copied.
+# Why there is no picture: the child's codes, which `_refusal` turns into messages.
 _FOREIGN, _TOO_LARGE, _TOO_SLOW, _BROKEN = "foreign", "too large", "too slow", "broken"
 
 
 def kind_of(data: bytes) -> str:
-    """The format of a picture by its first bytes; '' for what is none that is read here."""
+    """Return the format of a picture by its first bytes; '' if it is not supported."""
     if data.startswith(b"\xff\xd8\xff"):
         return "jpeg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -61,10 +61,10 @@ class PictureReader:
         self._child: _Child | None = None
 
     def read_file(self, path: str, wanted: Callable[[], bool] = lambda: True) -> Picture:
-        """A picture out of a file, upright, at most `LONGEST_PICTURE` pixels a side; what is transparent becomes white.
+        """Return a picture from a file, upright, at most `LONGEST_PICTURE` pixels a side, composited on white.
 
-        Raises: PathError, one sentence that says why not. DecoderFailed where it was stopped, or is not `wanted` any
-        more when its decoding begins.
+        Raises: PathError with the reason. DecoderFailed if it was stopped, or is not `wanted` any more when its
+        decoding begins.
         """
         name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
         try:
@@ -74,7 +74,7 @@ class PictureReader:
         return self.read(data, name, wanted)
 
     def read(self, data: bytes, name: str = "", wanted: Callable[[], bool] = lambda: True) -> Picture:
-        """A picture out of its bytes. `name` for the sentence, '' for what was copied. Raises: as `read_file`."""
+        """Return a picture from its bytes. `name` is for messages, '' if it was copied. Raises: as `read_file`."""
         if len(data) > MOST_BYTES:
             raise _refusal(_TOO_LARGE, name)
         if not kind_of(data):
@@ -95,15 +95,15 @@ class PictureReader:
         return found
 
     def stop(self) -> None:
-        """Give up the picture that is being read, if any."""
+        """Abort the current picture, if any."""
         with self._lock:
             if self._child is not None:
                 self._child.stop()
 
 
 def _bytes_of(path: str) -> bytes:
-    """The content of a regular file, one byte more than is read of any at most. Raises: OSError, Unusable."""
-    # Not waiting: a pipe that nobody writes to would never open.
+    """Return the content of a regular file, up to one byte more than the limit. Raises: OSError, Unusable."""
+    # Non-blocking: a pipe that nobody writes to would never open.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -124,14 +124,14 @@ def _refusal(why: str, name: str) -> CretError:
 
 
 class _Child:
-    """One process for one picture, as the parent sees it."""
+    """One process for one picture, on the parent's side."""
 
     def __init__(self) -> None:
         self.process = ChildProcess("cret-picture", _run_child)
         self._stopped = False
 
     def decode(self, data: bytes, seconds: float) -> Picture | str:
-        """The picture, or why there is none. Raises: DecoderFailed where the child does not start or was stopped."""
+        """Return the picture or the reason of failure. Raises: DecoderFailed if the child is missing or was stopped."""
         if self._next(_START_SECONDS) is None:
             raise self._why_gone()
         with self.process.killed_after(seconds) as late:
@@ -140,7 +140,7 @@ class _Child:
                 outcome = json.loads(self.process.receive(_MOST_SAID))
                 return self._picture(outcome)
             except (EOFError, OSError, LookupError, TypeError, ValueError, RecursionError):
-                # Gone, or what it says makes no sense.
+                # The child is gone, or its message is invalid.
                 if self._stopped:
                     raise self._why_gone() from None
                 return _TOO_SLOW if late.is_set() else _BROKEN
@@ -183,12 +183,12 @@ class _Child:
 
 
 def _run_child(pipe: Connection) -> None:
-    confine()  # before any thread: the picture comes through the pipe, so that no file is needed
-    end_with_parent()  # a codec that never comes back notices no pipe that has ended
-    # OpenCV compares what a header says with this, before it takes memory for a single pixel.
+    confine()  # before any thread; no file is needed, because the picture comes through the pipe
+    end_with_parent()  # a hung codec does not notice the end of its pipe
+    # OpenCV checks the header's size against this before it allocates a single pixel.
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MOST_PIXELS)
-    os.environ["OPENCV_LOG_LEVEL"] = "SILENT"  # what is wrong with a picture is said in a sentence
-    # Imported here so that the parent, which imports this module, never loads a decoder.
+    os.environ["OPENCV_LOG_LEVEL"] = "SILENT"  # errors of a picture become messages
+    # Imported here so that the parent never loads a decoder.
     from cret_desktop.media.still_decoder import decode
 
     bound_memory(MEMORY_BYTES)
@@ -201,4 +201,4 @@ def _run_child(pipe: Connection) -> None:
             pipe.send_bytes(json.dumps({"width": picture.width, "height": picture.height}).encode())
             pipe.send_bytes(picture.rgb)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the parent closed the pipe or is gone: that is how we end
+        pass  # the parent closed the pipe or is gone: the normal end

@@ -1,7 +1,7 @@
-"""From decoded frames to pictures: colour, size, the right way up; strips of thumbnails as JPEG.
+"""Converts decoded frames to small upright pictures, and pictures to strips of JPEG thumbnails.
 
-FFmpeg's scaler averages areas and applies the colour matrix in one pass on the large frame; what is left to do is done
-on small pictures. This module never opens or decodes a file and decides nothing about which frames are taken.
+FFmpeg's scaler averages areas and applies the colour matrix in one pass on the large frame; the rest works on small
+pictures. This module never opens or decodes a file and does not select frames.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from cret_desktop.media.shots import THUMB
 
 Picture = NDArray[np.uint8]  # [H, W, 3] RGB
 JPEG_QUALITY = 82
-_MAX_ASPECT = 4  # a wider panorama is kept no sharper than this along its long side
-_BLACK = 20  # mean of a picture that shows nothing
+_MAX_ASPECT = 4  # a wider panorama is stored no sharper than this along its long side
+_BLACK = 20  # mean of a picture without content
 _FLAT = 6  # standard deviation of one
-# AVColorSpace -> what the scaler calls it. BT.2020's constant-luminance variant is rare and near enough.
+# AVColorSpace -> the scaler's name. BT.2020's constant-luminance variant is rare and close enough.
 _MATRICES = {
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -37,10 +37,10 @@ _MATRICES = {
 
 
 class Orientation:
-    """How a stored picture is turned and mirrored for display: one of the eight symmetries of a rectangle.
+    """How a stored picture is rotated and mirrored for display: one of the eight symmetries of a rectangle.
 
-    Read from the nine 16.16 numbers of a container's display matrix (FFmpeg `libavutil/display.h`): a stored point
-    (x, y) is shown at (a x + c y, b x + d y), y pointing down.
+    Read from the nine 16.16 numbers of a container's display matrix (FFmpeg `libavutil/display.h`): a stored point (x,
+    y) is shown at (a x + c y, b x + d y), y pointing down.
     """
 
     def __init__(self, matrix: bytes | None = None) -> None:
@@ -53,7 +53,7 @@ class Orientation:
         try:
             matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         except ValueError:
-            # PyAV gives up on all side data where one kind is newer than itself: such a picture stays as it is stored.
+            # PyAV rejects all side data if one kind is newer than itself: the picture then stays as stored.
             return cls()
         return cls(bytes(matrix) if matrix is not None else None)
 
@@ -67,10 +67,10 @@ class Orientation:
 
 
 class Pictures:
-    """Makes the pictures of one video stream.
+    """Converts the frames of one video stream.
 
-    `thumb` is what shots are found in, `picture` a small upright picture from which both the model's frame
-    (`fit_frame`) and the tile of the sprite are made.
+    `thumb` is used to detect shots. `picture` is a small upright picture, the source of both the model's frame
+    (`fit_frame`) and the tile of the sprite.
     """
 
     def __init__(self, shown_size: tuple[int, int], orientation: Orientation, frame_format: FrameFormat) -> None:
@@ -81,11 +81,11 @@ class Pictures:
         self._picture_scaler = VideoReformatter()
 
     def thumb(self, frame: av.VideoFrame) -> Picture:
-        """[36, 64, 3]: as stored, neither turned nor tone-mapped, so that it costs next to nothing."""
+        """Return [36, 64, 3]: as stored, neither rotated nor tone-mapped, so that it costs next to nothing."""
         return _scaled(self._thumb_scaler, frame, THUMB, "rgb24").astype(np.uint8, copy=False)
 
     def picture(self, frame: av.VideoFrame) -> Picture:
-        """[H, W, 3], upright, square pixels, natural colour."""
+        """Return [H, W, 3], upright, square pixels, natural colour."""
         transfer = _transfer(frame)
         wide_gamut = frame.color_primaries == ColorPrimaries.BT2020
         if transfer == "sdr" and not wide_gamut:
@@ -97,7 +97,7 @@ class Pictures:
 
 
 def fit_frame(picture: Picture, frame_format: FrameFormat) -> Picture:
-    """The square the model sees, [size, size, 3]."""
+    """Return the model's square input, [size, size, 3]."""
     if frame_format.fit == "crop":
         height, width = picture.shape[:2]
         side = min(height, width)
@@ -107,7 +107,7 @@ def fit_frame(picture: Picture, frame_format: FrameFormat) -> Picture:
 
 
 def draw_sprite(pictures: Sequence[Picture], times: Sequence[float], widest: int = sprites.MAX_TILE_WIDTH) -> Sprite:
-    """One strip of tiles from pictures of the same size. The poster is the first tile that shows something."""
+    """Return one strip of tiles from pictures of the same size. The poster is the first tile with content."""
     height, width = pictures[0].shape[:2]
     tile_width, tile_height = sprites.tile_size(width, height, widest)
     tiles = [_resized(picture, tile_width, tile_height) for picture in pictures]
@@ -120,7 +120,7 @@ def draw_sprite(pictures: Sequence[Picture], times: Sequence[float], widest: int
 
 
 def shrink_sprite(jpeg: bytes, tiles: int, widest: int) -> tuple[bytes, int, int]:
-    """A strip drawn again with tiles of at most `widest`: (JPEG, tile width, tile height). Raises: ValueError."""
+    """Return a strip redrawn with tiles of at most `widest`: (JPEG, tile width, tile height). Raises: ValueError."""
     strip = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
     if strip is None or strip.shape[1] % tiles:
         raise ValueError("it is no strip of thumbnails")
@@ -131,7 +131,7 @@ def shrink_sprite(jpeg: bytes, tiles: int, widest: int) -> tuple[bytes, int, int
 
 
 def _picture_size(width: int, height: int, frame_format: FrameFormat) -> tuple[int, int]:
-    """Small, yet large enough for both the tile and the model's frame, and never larger than the video itself."""
+    """Return a small size that suffices for both the tile and the model's frame, never larger than the video itself."""
     tile_width, tile_height = sprites.tile_size(width, height)
     scale = max(frame_format.size / min(width, height), tile_width / width, tile_height / height)
     scale = min(scale, 1.0, _MAX_ASPECT * max(frame_format.size, tile_width, tile_height) / max(width, height))
@@ -156,7 +156,7 @@ def _scaled(scaler: VideoReformatter, frame: av.VideoFrame, size: tuple[int, int
 def _matrix(frame: av.VideoFrame) -> Colorspace | None:
     if frame.format.is_rgb:
         return None
-    # Untagged video: players take BT.709 for high definition and BT.601 below it.
+    # Untagged video: players assume BT.709 for high definition and BT.601 below it.
     untagged = Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
     return _MATRICES.get(frame.colorspace, untagged)
 

@@ -1,9 +1,10 @@
-"""Frames and timecode as editing programs count them, and what they must know of a source to find its frames again.
+"""Frames and timecode as editing programs count them, and the facts of a source that identify its frames.
 
-Exact arithmetic on whole frames and fractions, no rounding of seconds in between. This module never opens a file.
+Exact arithmetic on whole frames and fractions, without intermediate rounding of seconds. This module never opens a
+file.
 
-Drop-frame timecode (SMPTE ST 12-1) leaves out the *numbers* 0 and 1 (0 to 3 at 59.94) at the start of each minute but
-every tenth, so that the count keeps up with the clock; no picture is dropped.
+Drop-frame timecode (SMPTE ST 12-1) skips the *numbers* 0 and 1 (0 to 3 at 59.94) at the start of each minute but every
+tenth, so that the count keeps up with the clock; no picture is dropped.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 NTSC = 1001
-# Frames a second that cameras and programs make; a measured rate next to one of them means it.
+# Frame rates that cameras and programs produce; a measured rate close to one of them is taken as it.
 STANDARD_RATES = (
     Fraction(10),
     Fraction(12),
@@ -35,37 +36,38 @@ STANDARD_RATES = (
     Fraction(120000, NTSC),
     Fraction(120),
 )
-# 23.976 and 24 are 0.1 % apart. Rates measured over timestamps of a millisecond are still nearer than this.
+# 23.976 and 24 are 0.1 % apart. Rates measured from timestamps in milliseconds are closer than this.
 _SAME_RATE = 0.0004
-# Marks come from clocks that round to a millisecond (Matroska's, the player's): so much before a frame still means it.
+# Marks come from clocks that round to a millisecond (Matroska's, the player's): this much before a frame still means
+# it.
 CLOCK_TOLERANCE = 0.002
 _DAY = 24 * 60 * 60
 _TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d{2,3})")
 
 
 def tolerance(frame_seconds: float) -> float:
-    """By how many seconds a time may miss a frame's and still mean it."""
+    """Return by how many seconds a time may miss a frame's and still mean it."""
     return min(CLOCK_TOLERANCE, frame_seconds / 4)
 
 
 def standard_rate(measured: float) -> Fraction | None:
-    """The standard rate that a measured one means, None where it is none of them."""
+    """Return the standard rate close to a measured one, None if there is none."""
     nearest = min(STANDARD_RATES, key=lambda rate: abs(float(rate) - measured))
     return nearest if abs(float(nearest) - measured) <= _SAME_RATE * float(nearest) else None
 
 
 def counted_rate(rate: Fraction) -> int:
-    """Frames that a second of timecode has: 30 at 29.97."""
+    """Return the number of frames in a second of timecode: 30 at 29.97."""
     return max(1, round(rate))
 
 
 def can_drop(rate: Fraction) -> bool:
-    """Whether drop-frame timecode exists at this rate."""
+    """Return whether drop-frame timecode exists at this rate."""
     return rate.denominator == NTSC and counted_rate(rate) % 30 == 0
 
 
 def format_timecode(frame: int, rate: Fraction, drop: bool = False) -> str:
-    """'01:02:03:04', with ';' before the frames where numbers are dropped; begins anew after 24 hours."""
+    """Return '01:02:03:04', with ';' before the frames if numbers are dropped; wraps after 24 hours."""
     base = counted_rate(rate)
     if drop:
         dropped = base // 15
@@ -83,7 +85,7 @@ def format_timecode(frame: int, rate: Fraction, drop: bool = False) -> str:
 
 
 def parse_timecode(text: str, rate: Fraction) -> tuple[int, bool] | None:
-    """The frame that a timecode numbers and whether it drops; None for what is no timecode at this rate."""
+    """Return the frame number of a timecode and whether it is drop-frame; None if it is invalid at this rate."""
     match = _TIMECODE.fullmatch(text.strip())
     if match is None:
         return None
@@ -103,9 +105,9 @@ def parse_timecode(text: str, rate: Fraction) -> tuple[int, bool] | None:
 class EditSource:
     """A video as an editing program sees it: frames at one rate, numbered from its start timecode on.
 
-    `first_frame` is the timecode of the first picture as a number of frames, 0 where the file has none; `begins` is
-    that picture's time on the player's clock, in seconds. `frames` is the file's length. `reel` is '' where the file
-    names none. `variable`: its pictures do not come at one rate, `rate` is the nominal one.
+    `first_frame` is the timecode of the first picture as a number of frames, 0 if the file has none; `begins` is that
+    picture's time on the player's clock, in seconds. `frames` is the file's length. `reel` is '' if the file names
+    none. `variable`: the frame rate varies, `rate` is the nominal one.
     """
 
     path: str
@@ -123,7 +125,7 @@ class EditSource:
     variable: bool
 
     def frame_range(self, start: float, end: float) -> tuple[int, int]:
-        """Numbers, from 0, of the first frame that is on the screen in [start, end) and of the first after it.
+        """Return the numbers, from 0, of the first frame on the screen in [start, end) and of the first after it.
 
         Clipped to the file; never empty. Times are seconds on the player's clock.
         """
@@ -134,9 +136,9 @@ class EditSource:
         return first, max(min(after, self.frames), first + 1)
 
     def seconds(self, frame: int) -> float:
-        """When a frame begins, on the player's clock."""
+        """Return the start of a frame in seconds, on the player's clock."""
         return self.begins + float(frame / self.rate)
 
     def timecode(self, frame: int) -> str:
-        """The timecode of a frame of the file."""
+        """Return the timecode of a frame of the file."""
         return format_timecode(self.first_frame + frame, self.rate, self.drop_frame)

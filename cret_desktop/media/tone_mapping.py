@@ -1,8 +1,8 @@
-"""Turns HDR pictures into natural SDR ones, by lookup in numpy.
+"""Converts HDR pictures to natural SDR ones, by lookup in numpy.
 
-The film's light is rebuilt (PQ: SMPTE ST 2084; HLG: ITU-R BT.2100 with the 1,000 cd/m² display gamma), moved from
-BT.2020 to BT.709 primaries, rolled off towards white and encoded as sRGB. Diffuse white is 203 cd/m² (ITU-R BT.2408).
-Works on small pictures; this module never decodes and never scales.
+The display light is reconstructed (PQ: SMPTE ST 2084; HLG: ITU-R BT.2100 with the 1,000 cd/m² display gamma), converted
+from BT.2020 to BT.709 primaries, rolled off towards white and encoded as sRGB. Diffuse white is 203 cd/m² (ITU-R
+BT.2408). Works on small pictures; this module never decodes and never scales.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Transfer = Literal["pq", "hlg", "sdr"]
 DIFFUSE_WHITE = 203.0  # cd/m², ITU-R BT.2408
 _HLG_PEAK = 1000.0  # cd/m²
 _HLG_GAMMA = 1.2  # BT.2100 system gamma at 1,000 cd/m²
-_KNEE = 0.6  # relative to diffuse white: darker light is kept as it is
+_KNEE = 0.6  # relative to diffuse white: darker light is unchanged
 _LUT_BITS = 12
 _BT2020_TO_BT709 = np.array(
     [[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349], [-0.018151, -0.100579, 1.118730]],
@@ -28,9 +28,9 @@ _BT2020_LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)
 
 
 def to_sdr(picture: NDArray[np.uint16], transfer: Transfer, wide_gamut: bool) -> NDArray[np.uint8]:
-    """Non-linear full-range RGB [H, W, 3] uint16 -> sRGB [H, W, 3] uint8.
+    """Convert non-linear full-range RGB [H, W, 3] uint16 to sRGB [H, W, 3] uint8.
 
-    `transfer` is how the picture was encoded, `wide_gamut` whether its primaries are BT.2020's.
+    `transfer` is the picture's encoding, `wide_gamut` whether its primaries are BT.2020's.
     """
     light = _light_table(transfer)[picture >> (16 - _LUT_BITS)]
     if transfer == "hlg":
@@ -49,7 +49,7 @@ def to_sdr(picture: NDArray[np.uint16], transfer: Transfer, wide_gamut: bool) ->
 
 
 def _roll_off(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Identity up to the knee, then a hyperbola of the same slope that nears 1 (Reinhard's shoulder)."""
+    """Return light unchanged up to the knee, then on a hyperbola of equal slope that nears 1 (Reinhard's shoulder)."""
     over = np.maximum(light - _KNEE, 0.0) / (1.0 - _KNEE)
     rolled: NDArray[np.float32] = np.minimum(light, _KNEE) + (1.0 - _KNEE) * over / (1.0 + over)
     return rolled
@@ -57,7 +57,7 @@ def _roll_off(light: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=3)
 def _light_table(transfer: Transfer) -> NDArray[np.float32]:
-    """Code -> light: relative to diffuse white for PQ and SDR, scene light in [0, 1] for HLG."""
+    """Return the table code -> light: relative to diffuse white for PQ and SDR, scene light in [0, 1] for HLG."""
     code = np.linspace(0.0, 1.0, 1 << _LUT_BITS)
     if transfer == "pq":
         m1, m2 = 2610 / 16384, 2523 / 4096 * 128
