@@ -1,16 +1,16 @@
-"""Start a child process, talk to it through one pipe, and see that it ends.
+"""Starts a child process, communicates through one pipe, and ensures that it ends.
 
-`ChildProcess` is the one supervisor of this app: of the engine, the decoders, the exporter, the graph builder, the
-still decoder, a model's trial and the demo. Their users decide what is asked, what a lost child costs and whether
-another one is started (`RestartLimit`). The rules that hold for all of them:
+`ChildProcess` is the only supervisor of this app: of the engine, the decoders, the exporter, the graph builder, the
+still decoder, a model's trial and the demo. Its users decide which requests to send, how to handle a lost child and
+whether to start another one (`RestartLimit`). The rules for all of them:
 
 - A child is spawned, never forked: a copy of a process with threads and a GPU must not run a codec or hnswlib.
 - It gets this app's environment (`environment.of_children`) and can gain no rights (`confinement.no_new_privileges`).
-- It ignores Ctrl-C, which reaches every process of a terminal: its parent ends it, at a good place.
-- It ends with its parent: its pipe ends then, and one that a codec may hold calls `end_with_parent`.
-- It is asked to end by closing its pipe or by a message, and then killed. SIGTERM is not used: a child that a codec
-  holds could not answer it, and none has anything to lose.
-- What it says is bytes of a bounded length, and never unpickled here.
+- It ignores Ctrl-C, which reaches every process of a terminal: its parent ends it, at a safe point.
+- It ends with its parent: its pipe ends then, and a child that a codec may block calls `end_with_parent`.
+- It is asked to end by closing its pipe or by a message, and then killed. SIGTERM is not used: a child blocked in a
+  codec could not handle it, and none has anything to lose.
+- Its messages are bytes of a bounded length, and never unpickled here.
 
 The functions `end_with_parent`, `bound_memory` and `receive_descriptor` are called in the child.
 """
@@ -33,18 +33,18 @@ from typing import Any, Self
 
 from cret_desktop import confinement, environment
 
-_REAP_SECONDS = 1.0  # from the sign of a process's end to its exit status
+_REAP_SECONDS = 1.0  # from the signal of a process's end to its exit status
 
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
-    """The bounds by which a child is given up; the users of `ChildProcess` look at them and decide.
+    """The bounds at which a child is given up; the users of `ChildProcess` check them and decide.
 
-    `start_seconds` of silence until its first message, `stall_seconds` from then on. Only silence counts that was
-    listened to: a caller who is busy stalls nobody. `memory_bytes` are resident bytes.
+    `start_seconds` of silence until its first message, `stall_seconds` from then on. Silence counts only while someone
+    listens: a busy caller stalls no child. `memory_bytes` are resident bytes.
     """
 
-    start_seconds: float = 120.0  # to import what it needs, on a slow disk and a busy machine
+    start_seconds: float = 120.0  # for its imports, on a slow disk and a busy computer
     stall_seconds: float = math.inf
     memory_bytes: float = math.inf
 
@@ -52,8 +52,8 @@ class ChildLimits:
 class ChildProcess:
     """One started child: its pipe, its silence, its memory and its end.
 
-    `target` is a function of a module; it runs in the child as `target(pipe, *arguments)`. One thread talks to the
-    child; `kill` and `wait` may be called from any other. `close` leaves no process, no zombie and no descriptor.
+    `target` is a function of a module; it runs in the child as `target(pipe, *arguments)`. One thread communicates with
+    the child; `kill` and `wait` may be called from any other. `close` leaves no process, no zombie and no descriptor.
     """
 
     start_method = "spawn"
@@ -69,11 +69,11 @@ class ChildProcess:
     ) -> None:
         """Start the process.
 
-        `only_answers`: it is sent nothing. `has_children`: it starts processes of its own, which the standard library
-        forbids to daemons; a program that ends by an error then waits for it. Raises: OSError.
+        `only_answers`: nothing is sent to it. `has_children`: it starts processes of its own, which the standard
+        library forbids to daemons; a program that ends by an error then waits for it. Raises: OSError.
         """
         self.name = name
-        self.silent = 0.0  # seconds of silence that were listened to since the last message
+        self.silent = 0.0  # seconds of silence while listening, since the last message
         self.has_spoken = False
         self._limits = limits
         self._lock = threading.Lock()
@@ -92,7 +92,7 @@ class ChildProcess:
             self.pipe.close()
             raise
         finally:
-            theirs.close()  # else the pipe would not end with the child
+            theirs.close()  # otherwise the pipe would not end with the child
         self.pid: int = self._process.pid
         self._sentinel: int = self._process.sentinel
 
@@ -102,14 +102,14 @@ class ChildProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # --- talking ------------------------------------------------------------------------------------------------------
+    # --- communication ------------------------------------------------------------------------------------------------
 
     def send(self, content: bytes) -> None:
-        """Send a message; waits where the child does not read. Raises: OSError when the child is gone."""
+        """Send a message; block while the child does not read. Raises: OSError if the child is gone."""
         self.pipe.send_bytes(content)
 
     def hand_over(self, descriptor: int) -> None:
-        """Give the child a descriptor of its own for an open file. Raises: OSError when the child is gone."""
+        """Give the child a descriptor of its own for an open file. Raises: OSError if the child is gone."""
         reduction.send_handle(self.pipe, descriptor, self.pid)
 
     def poll(self, seconds: float | None) -> bool:
@@ -120,16 +120,16 @@ class ChildProcess:
         return ready
 
     def receive(self, longest: int | None = None) -> bytes:
-        """Wait for the next message. Raises: EOFError, OSError when the child is gone or says more than `longest`."""
+        """Wait for the next message. Raises: EOFError, OSError if the child is gone or sends more than `longest`."""
         content = self.pipe.recv_bytes(longest)
         self.silent, self.has_spoken = 0.0, True
         return content
 
     def expect(self) -> None:
-        """Begin to count the child's silence, as after giving it something to do."""
+        """Restart the count of the child's silence, as after sending it work."""
         self.silent = 0.0
 
-    # --- watching -----------------------------------------------------------------------------------------------------
+    # --- monitoring ---------------------------------------------------------------------------------------------------
 
     @property
     def has_stalled(self) -> bool:
@@ -142,8 +142,8 @@ class ChildProcess:
         return self.memory() > self._limits.memory_bytes
 
     def memory(self) -> int:
-        """Resident bytes; 0 when the process is gone, which its pipe shows."""
-        import psutil  # here, because the window and commands start a child and measure none
+        """Return the resident bytes; 0 if the process is gone, which its pipe shows."""
+        import psutil  # here, because the window and commands start a child but measure none
 
         try:
             return int(psutil.Process(self.pid).memory_info().rss)
@@ -152,14 +152,14 @@ class ChildProcess:
 
     @property
     def exit_status(self) -> int | None:
-        """As the system gives it, negative for the signal that ended it; None while it runs, or where nobody knows."""
+        """The system's exit status, negative for a signal; None while it runs, or if unknown."""
         self.wait(0.0)
         return self._exit_status
 
     # --- ending -------------------------------------------------------------------------------------------------------
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Return whether the process has ended, after so many seconds at most; None waits for ever."""
+        """Return whether the process ends within `seconds`; None waits for ever."""
         with self._lock:
             if self._closed or self._exit_status is not None:
                 return True
@@ -172,14 +172,14 @@ class ChildProcess:
                 self._release()
 
     def kill(self) -> None:
-        """End the process at once, wherever it is. Whatever waits for its pipe wakes."""
+        """End the process at once, whatever it is doing. Threads that wait for its pipe wake up."""
         with self._lock:
             if not self._closed and self._exit_status is None:
                 self._process.kill()
 
     @contextmanager
     def killed_after(self, seconds: float) -> Iterator[threading.Event]:
-        """Kill the process unless the block ends in time; the event is set where it did not.
+        """Kill the process unless the block ends in time; the event is set if it did not.
 
         For a block that waits in `send` or `receive`, both of which end when the process does.
         """
@@ -198,7 +198,7 @@ class ChildProcess:
             clock.join()
 
     def close(self, patience: float = 0.0) -> None:
-        """Close the pipe, wait so many seconds for the process to end by itself, then kill it. Safe to call twice."""
+        """Close the pipe, give the process `patience` seconds to exit by itself, then kill it. Safe to call twice."""
         self.pipe.close()
         if not (patience and self.wait(patience)):
             self.kill()
@@ -210,11 +210,11 @@ class ChildProcess:
     def _reap(self) -> bool:
         """Collect the exit status of a process that seems to have ended; return whether it has.
 
-        Never waits for it: a child may close the descriptor by which its end is seen, and live on.
+        Never waits for it: a child may close the descriptor that signals its end, and live on.
         """
         deadline = time.monotonic() + _REAP_SECONDS
         while True:
-            with self._lock:  # held by `kill`, too: a pid that was collected may be another process's
+            with self._lock:  # also held by `kill`: a collected pid may be reused by another process
                 if self._exit_status is None:
                     self._exit_status = self._process.exitcode
                 if self._exit_status is not None:
@@ -224,13 +224,13 @@ class ChildProcess:
             time.sleep(0.001)
 
     def _release(self) -> None:
-        """Close the descriptor of an ended process, once nobody waits for it any more."""
+        """Close the descriptor of an ended process, once no thread waits for it."""
         if self._closed and not self._waiting and self._exit_status is not None:
             self._process.close()
 
 
 def listen(children: Sequence[ChildProcess], seconds: float) -> list[ChildProcess]:
-    """Return the children that have something to say, or have gone, after so many seconds at most."""
+    """Return the children that have sent something, or have gone, after at most `seconds`."""
     began = time.monotonic()
     ready = connection.wait([child.pipe for child in children], seconds)
     listened = time.monotonic() - began
@@ -240,7 +240,7 @@ def listen(children: Sequence[ChildProcess], seconds: float) -> list[ChildProces
 
 
 class RestartLimit:
-    """How often a child that fell is started again: `most` times within `seconds`."""
+    """Limits restarts of a crashed child: `most` times within `seconds`."""
 
     def __init__(self, most: int, seconds: float = math.inf) -> None:
         self._most = most
@@ -249,17 +249,17 @@ class RestartLimit:
 
     @property
     def falls(self) -> int:
-        """The number of falls within the last `seconds`, as of the last one."""
+        """The number of crashes within the last `seconds`, as of the last one."""
         return len(self._falls)
 
     def fell(self) -> bool:
-        """Count a fall; return whether another child may be started."""
+        """Count a crash; return whether another child may be started."""
         now = time.monotonic()
         self._falls = [fall for fall in self._falls if now - fall < self._seconds] + [now]
         return len(self._falls) <= self._most
 
     def reset(self) -> None:
-        """Forget all falls, as once a child works."""
+        """Forget all crashes, once a child works."""
         self._falls.clear()
 
 
@@ -275,8 +275,8 @@ def _run(target: Callable[..., None], pipe: Connection, arguments: tuple[object,
 def end_with_parent(grace: float = 0.0) -> None:
     """End this process once its parent has ended, whatever it is doing.
 
-    For a child that does not look at its pipe while it works. `grace`: the seconds in which it may see the end of its
-    pipe and clean up. Starts a thread, so that it is called after `confinement.confine`, which bounds no other thread.
+    For a child that does not check its pipe while it works. `grace`: the seconds in which it may see the end of its
+    pipe and clean up. Starts a thread, so call it after `confinement.confine`, which confines no other thread.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -291,14 +291,14 @@ def end_with_parent(grace: float = 0.0) -> None:
 
 
 def receive_descriptor(pipe: Connection) -> int:
-    """Take over a descriptor that the parent gives by `ChildProcess.hand_over`. Raises: EOFError, OSError."""
+    """Return a descriptor that the parent passes by `ChildProcess.hand_over`. Raises: EOFError, OSError."""
     return reduction.recv_handle(pipe)
 
 
 def bound_memory(more: int) -> None:
-    """Refuse this process, for the rest of its life, more than `more` bytes beside what it has. Linux only.
+    """Limit this process, until it ends, to `more` bytes in addition to its present ones. Linux only.
 
-    The system then refuses at once what `ChildProcess.is_oversized` sees only now and then, but on every system.
+    The system enforces this at once; `ChildProcess.is_oversized` is checked only now and then, but on every system.
     """
     if sys.platform != "linux":
         return
@@ -306,7 +306,7 @@ def bound_memory(more: int) -> None:
 
     import psutil
 
-    # Not the address space, which threads and mapped files reserve freely, but what may be written to.
+    # Not the address space, which threads and mapped files reserve freely, but writable memory.
     wanted = psutil.Process().memory_info().data + more
     _, hardest = resource.getrlimit(resource.RLIMIT_DATA)
     limit = wanted if hardest == resource.RLIM_INFINITY else min(wanted, hardest)
