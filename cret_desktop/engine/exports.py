@@ -326,7 +326,7 @@ def _run_child(pipe: Connection, sources: list[str], places: list[str]) -> None:
                 tell("failed", reason=error.message.to_json())
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise
-            except Exception as error:  # noqa: BLE001 - the parent tells of it
+            except Exception as error:  # noqa: BLE001 - the parent reports it
                 tell("defect", details="".join(traceback.format_exception(error)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         if scratch is not None:

@@ -99,7 +99,7 @@ class Stages:
     def counts(self, stage: str, version: str) -> StageCounts:
         row = self._catalog.reader().execute(
             "SELECT sum(due), sum(NOT due AND state = 'done'), sum(state = 'failed'),"
-            # Between numbers no text lies, and no blob.
+            # BETWEEN two numbers excludes text and blobs.
             " sum(CASE WHEN due AND duration BETWEEN 0 AND 1e12 THEN duration ELSE 0 END) FROM ("
             "  SELECT coalesce(s.state, 'waiting') AS state, f.duration AS duration,"
             f"   coalesce(s.state, 'waiting') = 'waiting' OR {_outdated(stage)} AS due"
