@@ -1,6 +1,6 @@
-"""The stores that the contract suite runs on: this folder's own tests know them by `library.ports` alone.
+"""The stores for the contract suite: the tests in this folder use only `library.ports`.
 
-A second back end is a second parameter of `store`; what only one of them has is tested in its own folder.
+A second back end is a second parameter of `store`; tests of a single back end are in its own folder.
 """
 
 from __future__ import annotations
@@ -26,6 +26,6 @@ BACK_ENDS = {"sqlite": open_sqlite}
 
 @pytest.fixture(params=BACK_ENDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty library of each back end."""
+    """An empty library in each back end."""
     with BACK_ENDS[request.param](tmp_path) as opened:
         yield opened

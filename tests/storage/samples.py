@@ -1,4 +1,4 @@
-"""Files and clips that the tests of storage keep; every back end is given the same ones."""
+"""Sample files and clips for the tests of storage, the same for every back end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def video(path: str, size: int = 100) -> VideoFile:
 
 
 def sprite(number: int) -> str:
-    """A name as the indexer gives them."""
+    """Return a sprite name in the indexer's format."""
     return f"aa/bb/aabb{'0' * 20}-{number}.jpg"
 
 
@@ -32,7 +32,7 @@ def clip(ordinal: int, seed: int = 0) -> NewClip:
 
 
 def indexed(store: Store, name: str, clips: int, content: bytes | None = None) -> tuple[int, list[int]]:
-    """Index a file of `/videos`; return its id and its clips'."""
+    """Index a file of `/videos`; return its id and the ids of its clips."""
     root = store.catalog.add_root("/videos")
     apply_scan(store.scans, root, [video(f"/videos/{name}")], [], within=f"/videos/{name}")
     waiting = store.stages.due(PICTURES, MODEL.fingerprint, root.id)

@@ -1,4 +1,4 @@
-"""What people say stays with its file, whatever the back end."""
+"""Annotations stay with their file, whatever the back end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check of what is sound finds nothing, and looks at all of it in as many turns as there are shares."""
+"""A check of intact data finds nothing, and covers all of it in as many turns as there are shares."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JPEG = b"\xff\xd8 a strip \xff\xd9"
 
 
 def fill(store: Store) -> int:
-    """One video with two clips, their thumbnails, and three subtitle lines; return its id."""
+    """Add one video with two clips, their thumbnails, and three subtitle lines; return its id."""
     file_id, _ = indexed(store, "a.mp4", 2)
     made = [replace(clip(ordinal), sprite_checksum=zlib.crc32(JPEG)) for ordinal in range(2)]
     model = store.features.record_model(MODEL)

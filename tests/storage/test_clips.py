@@ -1,4 +1,4 @@
-"""Clips, their features, and the words of files, whatever the back end."""
+"""Clips, their features, and the text of files, whatever the back end."""
 
 from __future__ import annotations
 

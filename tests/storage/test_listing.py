@@ -1,4 +1,4 @@
-"""What operators admit and orders give, whatever the back end."""
+"""Filters and sort orders, whatever the back end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FILES = [
 
 @pytest.fixture
 def filled(store: Store) -> Store:
-    """Five files of two roots, indexed."""
+    """A store with five indexed files in two roots."""
     roots = {"/videos": store.catalog.add_root("/videos"), "/other": store.catalog.add_root("/other/single.mp4")}
     model = store.features.record_model(MODEL)
     for root in roots.values():
@@ -155,7 +155,7 @@ def test_a_missing_file_is_told_of_but_not_listed(filled: Store) -> None:
 
 
 def test_counting_sees_every_change(store: Store) -> None:
-    """Also from threads that have counted before."""
+    """Also in threads that have counted before."""
     with ThreadPoolExecutor(1) as other:
         root = store.catalog.add_root("/videos")
         counts = []

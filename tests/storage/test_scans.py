@@ -1,4 +1,4 @@
-"""Roots and scans: what is known of files follows what was seen, whatever the back end."""
+"""Roots and scans: file records follow the scanned files, whatever the back end."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class On:
 
 DISKS = st.dictionaries(
     st.sampled_from([f"/videos/{folder}{name}.mp4" for folder in ("", "a/") for name in "xyz"]),
-    # Contents of one size have times of their own: nobody sees a change that leaves size and time as they were.
+    # Contents of one size have distinct times: a change that keeps size and time is undetectable.
     st.builds(
         lambda content, time, inode: On(content, 10 * content[0] + time, inode),
         st.sampled_from([b"a", b"b", b"long"]),
@@ -124,7 +124,7 @@ DISKS = st.dictionaries(
 
 
 def scan(store: Store, root: Root, disk: dict[str, On]) -> ScanResult:
-    """As the indexer does, of a disk in memory; all that is new is indexed."""
+    """Scan a disk in memory as the indexer does; all new files are indexed."""
     seen = [VideoFile(path, len(on.content), on.mtime_ns, 1, on.inode) for path, on in sorted(disk.items())]
     known = store.catalog.files(root.id)
     contents = {f.path: disk[f.path].content for f in may_be_known(seen, known, store.scans.content_sizes())}
@@ -157,7 +157,7 @@ def test_whatever_is_seen_the_catalog_has_it_and_a_second_look_changes_nothing(
 
 @pytest.mark.parametrize("back_end", BACK_ENDS)
 @settings(max_examples=40, deadline=None)
-@example(  # a content comes back under the name of another one that has a note as well
+@example(  # a content reappears under the name of another one that also has a note
     [
         {"/videos/x.mp4": On(b"b", 981, 1), "/videos/y.mp4": On(b"a", 971, 1)},
         {"/videos/x.mp4": On(b"a", 971, 1)},
@@ -174,5 +174,5 @@ def test_a_note_is_at_a_file_of_its_content_or_waits_for_it(back_end: str, disks
         for disk in disks[1:]:
             scan(store, root, disk)
         said, _ = store.annotations.records()
-        notes = [line for record in said for line in record.note.splitlines()]  # some are joined
+        notes = [line for record in said for line in record.note.splitlines()]  # some notes are joined
         assert {*notes} >= disks[0].keys(), "no note is lost"

@@ -1,4 +1,4 @@
-"""The queue of each stage: done, failed, retried and done again on its own, and held by one owner at a time."""
+"""The queue of each stage: done, failed, retried and repeated independently, with one owner at a time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from cret_desktop.library.ports import Store
 from cret_desktop.messages import Message
 from tests.storage.samples import INFO, MODEL, clip, indexed, video
 
-SPEECH = "speech"  # a made-up second stage
+SPEECH = "speech"  # a fictitious second stage
 SILENT = Message("file.said", text="Nothing is said in it.")
-LONG = 600.0  # seconds of a lease that does not run out in a test
+LONG = 600.0  # seconds of a lease that does not expire during a test
 
 
 def due(store: Store, version: str = "1", stage: str = SPEECH, owner: str | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What indexing commits is there wholly or not at all, whatever the back end."""
+"""Indexing commits a file completely or not at all, whatever the back end."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 
 
 def test_of_two_models_each_knows_what_it_lacks(store: Store) -> None:
-    """What a model has embedded is not done again, whichever indexed last; taken away, it all waits again."""
+    """Clips embedded by a model are not repeated, whichever model indexed last; without the model, all wait again."""
     changes, embeddings = store.queue, store.features
     other = replace(MODEL, fingerprint="another")
     indexed(store, "a.mp4", 2)
@@ -87,7 +87,7 @@ def test_another_model_waits_beside_the_old_one(store: Store) -> None:
 
 
 def test_readers_never_see_half_a_file(store: Store) -> None:
-    """A reader beside the writer sees a file with all its clips or with none."""
+    """A reader in parallel with the writer sees a file with all its clips or with none."""
     counts: set[int] = set()
     stop = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Copies of a whole library: taken while it is written to, put back after a crash at any point, never over anything."""
+"""Copies of a whole library: taken during writes, restored after a crash at any point, never overwriting anything."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ GRAPH, CALIBRATION = "0123456789ab-1.hnsw", "calibration/print-1.npz"
 
 
 def make_library(folder: Path, note: str = "mine", videos: int = 3) -> Path:
-    """With thumbnails of its clips, a graph and a calibration, all of the note's letters."""
+    """Create a library with thumbnails of its clips, a graph and a calibration, whose contents depend on `note`."""
     paths = LibraryPaths(folder)
     with Catalog.open(paths.catalog) as catalog:
         adoption.remember(catalog)
@@ -106,7 +106,7 @@ def test_nothing_is_ever_written_over(tmp_path: Path) -> None:
 
 
 def test_what_is_written_meanwhile_leaves_the_copy_whole(tmp_path: Path) -> None:
-    """The copy is of one moment: it has all that a transaction wrote, or nothing of it."""
+    """The copy is a snapshot: it has all of a transaction or nothing."""
     library = make_library(tmp_path / "library", videos=40)
     stop = threading.Event()
     with Catalog.open(LibraryPaths(library).catalog) as catalog:
@@ -145,7 +145,7 @@ def test_a_move_holds_changes_until_it_is_done_and_takes_none_after(tmp_path: Pa
         late = library / "thumbnails" / sprite(1)
 
         def index_on(done: int, total: int) -> None:
-            """Once, while the first files are copied."""
+            """Index once, while the first files are copied."""
             if not late.exists():
                 write(late, "late")
                 indexed(catalog, "late.mp4", 2)
@@ -229,7 +229,7 @@ def test_a_crash_on_the_way_is_finished_at_the_next_start(
 
     def rename_until(files: LibraryFiles, old: str, new: str) -> None:
         nonlocal renames
-        rename(files, old, new)  # which raises for what is not there
+        rename(files, old, new)  # raises if a file is missing
         renames += 1
         if renames == crash:
             raise KeyboardInterrupt

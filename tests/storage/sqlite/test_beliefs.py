@@ -1,4 +1,4 @@
-"""Whatever SQLite can hold, in any column: whoever reads the catalog gets rows that can be ones, or one sentence."""
+"""Any SQLite value in any column: a reader of the catalog gets only valid rows, or one error message."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ from tests.storage.sqlite.test_catalog import indexed
 
 TABLES = {table: [column.split()[0] for column in columns.split(", ")] for table, columns in COLUMNS.items()}
 PLACES = [(table, column) for table, columns in TABLES.items() for column in columns]
-LARGE = 70 * 2**20  # bytes: more than any value that is read
+LARGE = 70 * 2**20  # bytes: larger than any value that is read
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalog with two videos and something in every table."""
+    """A catalog with two videos and rows in every table."""
     path = tmp_path_factory.mktemp("sound") / "catalog.sqlite"
     with Catalog.open(path) as catalog:
         catalog.set_identity("0" * 32)
@@ -103,7 +103,7 @@ values = st.one_of(
 
 @contextlib.contextmanager
 def changed(sound: Path, changes: list[tuple[tuple[str, str], object, bool]]) -> Iterator[Path]:
-    """A copy of the catalog with other values in it, whatever its schema demands of them."""
+    """Yield a copy of the catalog with other values, whatever its schema requires."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copy(sound, folder))
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -119,7 +119,7 @@ def changed(sound: Path, changes: list[tuple[tuple[str, str], object, bool]]) ->
                 marked = "CAST(? AS TEXT)" if text else "?"
                 key = "rowid" if table not in ("file_tags", "sidecars", "stages") else "file_id"
                 where = "" if every else f" WHERE {key} = (SELECT min({key}) FROM {table})"
-                with suppress(sqlite3.IntegrityError, sqlite3.DatabaseError):  # two of one id, or no id
+                with suppress(sqlite3.IntegrityError, sqlite3.DatabaseError):  # a duplicate id, or no id
                     db.execute(f"UPDATE {table} SET {column} = {marked}{where}", (given,))
             rewrite(db, {name: schema[name] for name in TABLES})
         yield path
@@ -136,7 +136,7 @@ def rewrite(db: sqlite3.Connection, tables: dict[str, str]) -> None:
 
 
 def readers(catalog: Catalog) -> list[Callable[[], object]]:
-    """All that reads rows, each as a call."""
+    """Return all calls that read rows."""
     listing, found, words = Listing(catalog), Embeddings(catalog), Texts(catalog)
     annotations, changes = Annotations(catalog), FileChanges(catalog)
     narrow = Filters(
@@ -180,7 +180,7 @@ def finite(counts: list[RootCounts]) -> None:
 
 
 def writers(catalog: Catalog) -> list[Callable[[], object]]:
-    """All that reads rows to change them."""
+    """Return all calls that read rows to change them."""
     changes, annotations = FileChanges(catalog), Annotations(catalog)
     said = [
         SaidOfFile("/videos/b.mp4", 100, b"b.mp4", True, ("new",), "new"),

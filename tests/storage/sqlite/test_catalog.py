@@ -112,7 +112,7 @@ def test_reading_only_refuses_changes(catalog: Catalog) -> None:
 
 
 def old_catalog(path: Path) -> None:
-    """A library as schema 1 had it: two files, one of them a root of its own, with a clip and its embedding."""
+    """Create a library with schema 1: two files, one of them a root of its own, with a clip and its embedding."""
     with sqlite3.connect(path) as db:
         db.executescript(migrations.STEPS[0])
         db.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")

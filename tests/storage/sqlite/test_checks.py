@@ -1,4 +1,4 @@
-"""A changed bit in any kind of stored byte is noticed, and what it damaged is made again."""
+"""A changed bit in any kind of stored byte is detected, and the damaged item is rebuilt."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def flip(content: bytes, bit: int) -> bytes:
 
 
 def flip_cell(store: SqliteStore, table: str, column: str, bit: int) -> None:
-    """Change one bit of a stored value, as a bad sector does: nothing that goes with a change is told."""
+    """Change one bit of a stored value, as a bad sector does, without triggers."""
     with closing(sqlite3.connect(store.catalog.path, isolation_level=None)) as db:
         (key, content) = db.execute(f"SELECT rowid, CAST({column} AS BLOB) FROM {table} LIMIT 1").fetchone()
         (kind,) = db.execute(f"SELECT typeof({column}) FROM {table} LIMIT 1").fetchone()
@@ -90,7 +90,7 @@ def test_a_changed_bit_of_what_decoding_found_out_is_noticed(
 @pytest.mark.parametrize("column", ["start", "end", "text"])
 def test_a_changed_bit_of_a_subtitle_line_is_noticed(store: SqliteStore, column: str) -> None:
     with closing(sqlite3.connect(store.catalog.path, isolation_level=None)) as db:
-        changed = {"start": 0.5, "end": 1.25, "text": "lime 0"}[column]  # one bit of each
+        changed = {"start": 0.5, "end": 1.25, "text": "lime 0"}[column]  # one bit changed in each
         db.execute(f"UPDATE subtitle_lines SET {column} = ? WHERE id = 1", (changed,))
     assert "subtitle" in kinds(store)
 

@@ -1,4 +1,4 @@
-"""How catalogs of anybody's are opened: what SQLite would do to other files, and with a schema that is not ours."""
+"""Opening untrusted catalogs: SQLite's effects on other files, and schemas that are not ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.storage.sqlite.test_catalog import indexed
 
 MAGIC = bytes.fromhex("d9d505f920a163d7")
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
-HEAVY = "hex(zeroblob(9000000)) LIKE '%0%0%0%0%0%0%0%0%1'"  # evaluated, it takes hours
+HEAVY = "hex(zeroblob(9000000)) LIKE '%0%0%0%0%0%0%0%0%1'"  # takes hours to evaluate
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def change(path: Path, *statements: str) -> None:
 
 
 def plant_journal(path: Path, names: Path) -> None:
-    """A journal as SQLite leaves one that is of several catalogs: it names the file which tells of all of them."""
+    """Plant a journal of a transaction over several catalogs: it names their super-journal."""
     name = str(names).encode()
     header = struct.pack(">8sIIIII", MAGIC, 1, 0, 1, 512, 4096).ljust(512, b"\0")
     page = struct.pack(">I", 1) + bytes(4096) + struct.pack(">I", 0)
-    # The sum is of signed bytes, as C's `char` mostly is.
+    # The sum is over signed bytes, as C's `char` mostly is.
     tail = struct.pack(">I", 0x40000000 // 4096 + 1) + name + struct.pack(">II", len(name), sum(name)) + MAGIC
     path.with_name(f"{path.name}-journal").write_bytes(header + page + tail)
 
@@ -76,7 +76,7 @@ def test_a_journal_deletes_no_file_that_it_names(path: Path, photo: Path, tmp_pa
 
 @pytest.mark.parametrize("beside", ["-shm", "-wal", "-journal"])
 def test_nothing_is_written_into_a_file_by_another_name(path: Path, photo: Path, beside: str) -> None:
-    """SQLite writes into the index of its log also where it only reads."""
+    """SQLite writes to the index of its log even when it only reads."""
     before = photo.read_bytes()
     for read_only in (True, False):
         other = path.with_name(f"{path.name}{beside}")
@@ -163,7 +163,7 @@ def test_numbers_that_are_used_up_are_given_anew(path: Path, table: str) -> None
 
 
 def test_an_added_folder_is_not_all_that_is_around_it(path: Path) -> None:
-    """A library of somebody else's names the whole disk; its new owner adds one folder of it."""
+    """A foreign library lists the whole disk as a root; its new owner adds one folder."""
     change(path, "INSERT INTO roots (path, added_at, followed) VALUES (x'2f', 0, 0)")
     with Catalog.open(path) as catalog:
         added = catalog.add_root("/home/somebody/Videos")

@@ -1,4 +1,4 @@
-"""Embeddings and records of graphs in a catalog that came from somewhere else, and may hold anything."""
+"""Embeddings and graph records in an untrusted catalog, which may hold anything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Value = bytes | str | int | float
 
 
 def filled(path: Path) -> Catalog:
-    """A catalog of one file with `CLIPS` clips, their embeddings, and two records of graphs."""
+    """Return a catalog of one file with `CLIPS` clips, their embeddings, and two graph records."""
     catalog = Catalog.open(path)
     embeddings = Embeddings(catalog)
     model, root = embeddings.record_model(MODEL), catalog.add_root("/videos")
@@ -51,7 +51,7 @@ def filled(path: Path) -> Catalog:
 
 @pytest.fixture(scope="module")
 def once_filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of such a catalog, to be copied: making one takes much longer."""
+    """The file of such a catalog, to be copied: creating one takes much longer."""
     path = tmp_path_factory.mktemp("filled") / "catalog.sqlite"
     filled(path).close()
     return path
@@ -67,7 +67,7 @@ def halves(size: int, value: float) -> bytes:
 
 
 def a_number_that_is_none(size: int) -> st.SearchStrategy[bytes]:
-    """A blob of the right size in which one number, or more, is none or infinite."""
+    """Return blobs of the right size in which at least one number is NaN or infinite."""
 
     def spoiled(at: int, value: float, other: float) -> bytes:
         numbers = np.zeros(size // 2, "<f2")
@@ -79,7 +79,7 @@ def a_number_that_is_none(size: int) -> st.SearchStrategy[bytes]:
 
 
 def strange(size: int) -> st.SearchStrategy[Value]:
-    """What no model of these sizes writes."""
+    """Return values that no model of these sizes writes."""
     return st.one_of(
         st.binary(max_size=3 * size).filter(lambda blob: len(blob) != size),
         st.sampled_from([b"", bytes(size - 1), bytes(size + 1), bytes(2**21), halves(size * 2, 1.0)]),
@@ -176,7 +176,7 @@ def test_clips_of_no_possible_id_are_not_searched(tmp_path: Path) -> None:
         assert embeddings.features(MODEL, [-2, -1, *rest])[0].tolist() == rest
 
 
-# --- records of graphs --------------------------------------------------------------------------------------------
+# --- graph records ------------------------------------------------------------------------------------------------
 
 NAMES = (
     "../catalog.sqlite", "/etc/passwd", "..\\x.hnsw", "C:\\x.hnsw", "\\\\server\\share\\x.hnsw", ".", "", "a\0b",
@@ -214,7 +214,7 @@ def test_values_that_were_never_written_make_no_record(
         values = {name: getattr(manifest(5), name) for name in names} | {column: value}
         db.execute(f"INSERT INTO graphs VALUES ({', '.join('?' * len(names))})", list(values.values()))
         read = graph_manifest(db.execute(f"SELECT {GRAPH_COLUMNS} FROM graphs").fetchone())
-    if read is not None:  # another space or version is text too, and for the index to refuse
+    if read is not None:  # another space or version is also text, and is refused by the index
         assert column in ("space", "library_version", "proof")
         assert isinstance(value, str)
         assert len(value) < 1000
@@ -230,7 +230,7 @@ def test_a_generation_that_none_could_follow_is_passed_over(tmp_path: Path, gene
 
 
 def test_what_the_catalog_names_elsewhere_stays(tmp_path: Path) -> None:
-    """The index neither reads, renames nor deletes a file outside of its folder, whatever a record says."""
+    """The index never reads, renames or deletes a file outside its folder, whatever a record contains."""
     outside = tmp_path / "outside"
     outside.mkdir()
     precious = outside / graph_file_name("print-1", 5)

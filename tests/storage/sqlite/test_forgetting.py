@@ -1,4 +1,4 @@
-"""What was forgotten is in no byte of the library's folder, but where the answer says that it may be."""
+"""Deleted words are in no byte of the library's folder, except in files that the answer lists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from cret_desktop.storage.sqlite.migrations import name_sort_key
 from cret_desktop.storage.sqlite.texts import Texts
 from tests.storage.sqlite.test_catalog import indexed
 
-WINDOW = 5  # characters: of neighbouring words FTS5 keeps only what they do not share
+WINDOW = 5  # characters: FTS5 stores only the part of a word that differs from its neighbour
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 
 def traces(library: Path, words: Iterable[str]) -> dict[str, str]:
-    """Parts of these words in any form that we keep words in, each with a file of the library that holds it."""
+    """Return parts of these words in any stored form, each with a file of the library that contains it."""
     named = {str(copy) for copy in forgetting.copies(library)}
     kept = [p for p in library.rglob("*") if p.is_file() and not any(str(q) in named for q in (p, *p.parents))]
     found = {}
@@ -57,7 +57,7 @@ def forget(catalog: Catalog, path: str) -> None:
     assert catalog.compact()
 
 
-# Letters that stand together neither in our schema nor in the names of what stays.
+# Letter sequences that occur neither in our schema nor in the names of remaining files.
 WORD = st.text(alphabet="qxzjkWẅź", min_size=WINDOW + 3, max_size=14)
 KEPT = "a holiday in may"
 

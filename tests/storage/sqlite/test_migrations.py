@@ -1,4 +1,4 @@
-"""Libraries of every older schema open, list and search as they did, and are salvaged where they are damaged."""
+"""Libraries of every older schema open, list and search as before, and are recovered if damaged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OLDER = range(1, migrations.SCHEMA_VERSION)
 
 
 def answers(library: Path) -> dict[str, Any]:
-    """All that people see of a library."""
+    """Return all of a library that people see."""
     model = ColourModel()
     with SqliteStore.open(library) as store:
         index = VectorIndex.open(
@@ -61,7 +61,7 @@ def answers(library: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def present(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library of the present schema with an indexed, a failed and a waiting video, and something that is no file."""
+    """A library of the current schema with an indexed, a failed and a waiting video, and an entry that is no file."""
     with open_bench(tmp_path_factory.mktemp("present")) as bench:
         for name, words in (("a.mp4", "red blue"), ("b.mp4", "green"), ("c.mp4", "red"), ("broken.mp4", "broken")):
             bench.write(name, words)
@@ -87,7 +87,7 @@ def test_what_is_compared_is_there(present: Path, tmp_path: Path) -> None:
 def test_a_library_of_each_older_schema_is_seen_as_before(
     present: Path, tmp_path: Path, schema: int, damaged: bool
 ) -> None:
-    """Brought up to date with a copy kept; where it is damaged, what is read of it is brought up to date as well."""
+    """It is migrated with a backup; if it is damaged, its readable rows are migrated."""
     library = Path(shutil.copytree(present, tmp_path / "library"))
     before = answers(Path(shutil.copytree(present, tmp_path / "same")))
     rewrite_in(schema, library / CATALOG)
@@ -125,7 +125,7 @@ def test_whatever_page_an_older_catalog_lost_what_was_said_comes_back(tmp_path: 
 def test_a_migration_that_was_cut_off_leaves_no_copy_of_the_older_head(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lost first page would else be put back with the columns of the older schema."""
+    """Otherwise a lost first page would be replaced by one with the older schema's columns."""
     library = make_sound(tmp_path / "library")
     rewrite_in(migrations.STAGES_SINCE - 1, library / CATALOG)
     recovery.keep_head(library / CATALOG)

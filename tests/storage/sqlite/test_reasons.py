@@ -1,4 +1,4 @@
-"""Reasons of failures in the catalog: messages come back equal, and sentences of older versions become messages."""
+"""Failure reasons in the catalog: messages come back equal, and sentences of older versions become messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cret_desktop.storage.sqlite import migrations
 from cret_desktop.storage.sqlite.catalog import Catalog
 from cret_desktop.storage.sqlite.reasons import reason_in, written
 
-BEFORE = 8  # the last version that held sentences
+BEFORE = 8  # the last version that stored sentences
 
 
 @pytest.mark.parametrize(

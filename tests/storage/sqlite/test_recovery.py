@@ -1,4 +1,4 @@
-"""Damaged catalogs: set aside, and what people said comes back whichever page was lost."""
+"""Damaged catalogs are set aside, and annotations are recovered whichever page is lost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_sound(folder: Path) -> Path:
-    """A library's folder with a catalog of many pages, cleanly closed."""
+    """Create a library's folder with a catalog of many pages, cleanly closed."""
     with Catalog.open(folder / "catalog.sqlite") as catalog:
         said = Annotations(catalog)
         for number in range(FILES):
@@ -56,7 +56,7 @@ def make_sound(folder: Path) -> Path:
         with catalog.write() as db:
             db.execute("UPDATE files SET root_id = ? WHERE path IN (SELECT path FROM files LIMIT 10)", (gone.id,))
         catalog.remove_root(gone.id)
-        FileChanges(catalog).purge(time.time() + 1)  # so that some of what was said is kept for files that have left
+        FileChanges(catalog).purge(time.time() + 1)  # so that some annotations are kept for files that have left
         catalog.remove_root(catalog.add_root("/removed").id)
         catalog.add_root("/more")
     return folder
@@ -79,7 +79,7 @@ def pages(folder: Path) -> int:
 
 
 def damaged_copy(sound: Path, folder: Path, page: int, content: bytes) -> Path:
-    """A library whose catalog has another content at a page (from 0), and which the engine did not close."""
+    """Return a library whose catalog has other content at a page (from 0), as after an unclean exit."""
     shutil.copytree(sound, folder)
     path = folder / "catalog.sqlite"
     with path.open("r+b") as stream:
@@ -90,7 +90,7 @@ def damaged_copy(sound: Path, folder: Path, page: int, content: bytes) -> Path:
 
 
 def check_any_page(sound: Path, folder: Path, page: int, content: bytes) -> bool:
-    """Whether the damage was seen. Nothing that was said is lost, and every clip is sound or waits, in any case."""
+    """Check that no annotation is lost and every clip is intact or requeued; return whether damage was detected."""
     with Catalog.open(sound / "catalog.sqlite", read_only=True) as catalog:
         before = what_was_said(catalog)
         clips = len(Embeddings(catalog).clip_ids(MODEL.fingerprint))
@@ -126,7 +126,7 @@ CONTENTS: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("kind", CONTENTS)
 def test_no_page_that_is_overwritten_loses_what_was_said(sound: Path, tmp_path: Path, kind: str) -> None:
-    """A sample; all pages with `python -m tests.faults.pages`."""
+    """A sample of the pages; for all, run `python -m tests.faults.pages`."""
     count = pages(sound)
     chosen = [0, *range(1 + list(CONTENTS).index(kind), count, max(1, count // 12))]
     seen = [check_any_page(sound, tmp_path / str(page), page, CONTENTS[kind](page)) for page in chosen]
@@ -181,7 +181,7 @@ def test_kept_pages_that_are_torn_are_of_no_use_and_do_no_harm(sound: Path, tmp_
 
 
 def test_a_repair_that_is_cut_short_is_finished(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At every name that is given: the next opening goes on, whatever was left where."""
+    """Interrupted at each rename: the next opening resumes from any state."""
     for allowed in range(6):
         path = damaged_copy(sound, tmp_path / str(allowed), 0, os.urandom(PAGE))
         path.with_name("catalog.sqlite-wal").write_bytes(b"a log of the damaged one")
@@ -242,7 +242,7 @@ def test_one_backup_is_kept_and_only_a_whole_one(tmp_path: Path, monkeypatch: py
 
 
 def test_one_value_that_can_be_none_loses_no_other(tmp_path: Path) -> None:
-    """Python reads a row ahead: the row before the one that cannot be read is not lost with it."""
+    """Python reads a row ahead: the row before the unreadable one must not be lost with it."""
     path = make_sound(tmp_path) / "catalog.sqlite"
     with closing(sqlite3.connect(path)) as db, db:
         rows = [i for (i,) in db.execute("SELECT id FROM clips ORDER BY id")]

@@ -1,4 +1,4 @@
-"""The builder of graph files: what it writes is whole or absent, and nothing unproven is ever loaded."""
+"""The builder of graph files: a file is complete or absent, and nothing unproven is ever loaded."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_graph_holds_what_it_was_given_and_can_grow(tmp_path: Path, graph: Gra
     grown = load_graph(report.graph)
     assert sorted(grown.get_ids_list()) == [*range(1, 401), *range(1001, 1151)]
     np.testing.assert_array_equal(grown.get_items([7, 1042]), [first[6], more[41]])
-    assert load_graph(graph).element_count == 400  # the base is as it was
+    assert load_graph(graph).element_count == 400  # the base is unchanged
     assert grown.ef == graph_builder.EF_SEARCH  # a load resets it to 10
 
 
@@ -155,7 +155,7 @@ def test_a_folder_that_is_gone_gives_no_graph(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes")
 @pytest.mark.parametrize("limit", [0, 50, 96, 5_000, 100_000])
 def test_a_full_disk_gives_no_graph(tmp_path: Path, limit: int) -> None:
-    """hnswlib 0.8 saves a short file without a word; here the disk is full after `limit` bytes."""
+    """hnswlib 0.8 saves a truncated file without an error; here the disk is full after `limit` bytes."""
     full = request(tmp_path, np.arange(1, 1001), unit_vectors(1000))
     script = f"""
 import resource, signal
@@ -185,7 +185,7 @@ def test_reports_cross_the_pipe_unchanged(graph: GraphFile) -> None:
 def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     endless = request(tmp_path, np.arange(1, 11), unit_vectors(10))
     Path(endless.ids).unlink()
-    os.mkfifo(endless.ids)  # the build waits here for as long as nobody writes
+    os.mkfifo(endless.ids)  # the build blocks here until data is written
     script = f"""
 from cret_desktop.child_process import ChildProcess
 from cret_desktop.storage.vectors import graph_builder, graph_file
@@ -202,7 +202,7 @@ if __name__ == "__main__":
     with subprocess.Popen([sys.executable, main], env=environment, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
-        with open(endless.ids, "wb"):  # opens once the child reads: it is at work
+        with open(endless.ids, "wb"):  # opens once the child reads, so the build is running
             parent.kill()
             psutil.wait_procs([child], timeout=30)
             assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE

@@ -1,4 +1,4 @@
-"""The proof of graph files: sound ones pass, and no number in a forged one leads hnswlib out of its memory."""
+"""The validation of graph files: intact ones pass, and no number in a forged one leads hnswlib out of its memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def refusal(tmp_path: Path, content: bytes) -> str:
-    """Why a graph with this content is refused, whose record says that all is right."""
+    """Return why a graph with this content is refused, although its record matches."""
     path = tmp_path / "forged.hnsw"
     path.write_bytes(content)
     with pytest.raises(BadGraph) as refused:
@@ -49,7 +49,7 @@ def changed(content: bytes, *changes: tuple[int, str, float]) -> bytes:
 def test_what_builders_write_is_let_through(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], width: int, seed: int
 ) -> None:
-    """Of any number and width, equal vectors among them, and grown any number of times."""
+    """Graphs of any number and width, with equal vectors, and extended any number of times."""
     folder, chance = tmp_path_factory.mktemp("built"), np.random.default_rng(seed)
     base: GraphFile | None = None
     for number, size in enumerate(sizes):
@@ -67,7 +67,7 @@ def test_what_builders_write_is_let_through(
 
 
 def test_forged_graphs_are_refused_or_harmless() -> None:
-    """In a process of its own, whose crash would be the finding; many more with `python -m tests.hostile.graphs`."""
+    """Runs in a separate process, because a failure is a crash; many more with `python -m tests.hostile.graphs`."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.hostile.graphs", "--seed", "3", "--count", "400"],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -94,7 +94,7 @@ def test_forged_graphs_are_refused_or_harmless() -> None:
         (80, "<d", float("nan"), "in another way"),
         (88, "<Q", 2**63, "another layout"),
         (96, "<I", 33, "more links"),
-        (96, "<I", 1 + 2**16, "more links"),  # as hnswlib marks what was deleted
+        (96, "<I", 1 + 2**16, "more links"),  # hnswlib's mark of a deleted element
         (100, "<I", COUNT, "not there"),
         (100, "<I", 2**31, "not there"),
         (96 + 132, "<f", float("inf"), "unit length"),

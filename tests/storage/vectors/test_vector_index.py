@@ -1,4 +1,4 @@
-"""The vector index against an exhaustive oracle, and against every known way in which hnswlib goes wrong."""
+"""The vector index against an exhaustive oracle, and against every known failure of hnswlib."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and li
 
 
 class Store:
-    """The least that keeps the truth: vectors and manifests in SQLite."""
+    """The minimal source of truth: vectors and manifests in SQLite."""
 
     def __init__(self, path: Path) -> None:
         self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -89,7 +89,7 @@ class Store:
 
 
 def clustered(count: int, seed: int = 0, width: int = WIDTH) -> np.ndarray:
-    """Unit vectors in clusters, as clips of films are; on plain Gaussian ones graphs do badly."""
+    """Return unit vectors in clusters, like clips of films; graphs perform badly on plain Gaussian ones."""
     chance = np.random.default_rng(seed)
     clusters = np.random.default_rng(99).standard_normal((20, width))
     vectors = clusters[chance.integers(20, size=count)] + 0.6 * chance.standard_normal((count, width))
@@ -109,7 +109,7 @@ def exhaustive(
 
 
 def assert_exact(index: VectorIndex, store: Store, queries: int = 10, k: int = 7, model: str = MODEL) -> None:
-    """Answers are those of an exhaustive search over the store."""
+    """Assert that answers equal those of an exhaustive search over the store."""
     ids = store.clip_ids(model)
     _, vectors = store.vectors(model, WIDTH, ids=ids.tolist())
     assert len(index) == len(ids)
@@ -133,7 +133,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def filled(folder: Path, store: Store) -> VectorIndex:
-    """500 clips, 400 of them in a graph, 100 in the tail, ids 1, 4, 7, …"""
+    """Return an index of 500 clips, 400 in a graph and 100 in the tail, with ids 1, 4, 7, …"""
     ids, vectors = np.arange(1, 1501, 3), clustered(500)
     store.put(ids[:400], vectors[:400])
     index = VectorIndex.open(folder, store, MODEL, WIDTH, SMALL, key=KEY)
@@ -152,7 +152,7 @@ def index(folder: Path, store: Store) -> Iterator[VectorIndex]:
 
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steady]:
-    """An index that tests only search, with its ids and vectors."""
+    """An index for tests that only search, with its ids and vectors."""
     folder = tmp_path_factory.mktemp("steady")
     store = Store(folder / "truth.sqlite")
     opened = filled(folder / "graphs", store)
@@ -190,7 +190,7 @@ def test_filters_of_every_width_answer_in_full(steady: Steady, admitted: int, k:
     hits = wanted = 0
     for query in clustered(20, seed=5):
         allowed = chance.choice(ids, admitted, replace=False)
-        allowed = np.concatenate([allowed, allowed[:2], [2, 999_999, -5]])  # repeated, unknown and in no order
+        allowed = np.concatenate([allowed, allowed[:2], [2, 999_999, -5]])  # repeated, unknown and unordered
         found, cosines = index.search(query, k, allowed)
         expected, _ = exhaustive(ids, vectors, query, k, allowed)
         assert len(found) == len(expected) == min(k, admitted)
@@ -201,7 +201,7 @@ def test_filters_of_every_width_answer_in_full(steady: Steady, admitted: int, k:
 
 
 def test_a_filter_for_what_only_the_far_side_holds_is_answered(steady: Steady) -> None:
-    """The allowed are the least like the query, so over-fetching finds none of them."""
+    """The allowed clips are the least similar to the query, so over-fetching finds none of them."""
     index, ids, vectors = steady
     query = clustered(1, seed=5)[0]
     farthest = ids[np.argsort(vectors @ query)[:200]]
@@ -264,7 +264,7 @@ def test_vectors_that_would_spoil_a_graph_are_refused(index: VectorIndex) -> Non
         ([2001, 2002], good),
         ([2001, 2001, 2002], good),
         ([2001, 2002, 1], good),  # clip 1 has another vector
-        ([2001, 2002, 1498], good),  # and so has 1498, in the tail
+        ([2001, 2002, 1498], good),  # so has 1498, in the tail
     ]
     for ids, vectors in refused:
         with pytest.raises(ValueError):  # noqa: PT011 (each says something else)
@@ -298,7 +298,7 @@ def test_a_store_without_one_good_vector_is_told(folder: Path, store: Store) -> 
     assert not list(folder.glob("*.build"))
 
 
-# -- coming and going -------------------------------------------------------------------------------------------------
+# -- adding and removing -----------------------------------------------------------------------------------------------
 
 
 def test_removed_clips_are_gone_and_may_come_back(index: VectorIndex, folder: Path, store: Store) -> None:
@@ -327,7 +327,7 @@ def test_clips_come_back_after_the_graph_has_dropped_them(index: VectorIndex, fo
     assert not index.needs_build()
     (_, newest) = graph_files(folder)
     assert store.graphs(MODEL)[0].file == newest.name
-    assert store.graphs(MODEL)[0].count == len(index) == 200  # built anew, without the dead
+    assert store.graphs(MODEL)[0].count == len(index) == 200  # rebuilt without removed clips
     store.put(ids, vectors)
     index.add(ids, vectors)
     assert_exact(index, store)
@@ -437,7 +437,7 @@ def test_two_models_share_a_folder(index: VectorIndex, folder: Path, store: Stor
 
 
 def test_searches_run_beside_adding_removing_and_swapping(index: VectorIndex, store: Store) -> None:
-    """hnswlib alone fails some of these (423 of 17,048 measured), or crashes."""
+    """hnswlib alone fails some of these searches (423 of 17,048 measured), or crashes."""
     world = clustered(2500, seed=77)
     stop = threading.Event()
     failures: list[str] = []
@@ -502,7 +502,7 @@ def spoil(path: Path, how: str) -> None:
         case "truncated":
             content = content[: len(content) // 2]
         case "header":
-            content[16] ^= 1  # of the number of elements
+            content[16] ^= 1  # in the number of elements
         case "zeroed":
             content[8192:12288] = bytes(4096)
         case "random":
@@ -592,7 +592,7 @@ def test_another_width_of_the_same_model_starts_anew(folder: Path, store: Store)
 
 @pytest.mark.parametrize("how", ["whole", "zeroed"])
 def test_a_reader_without_the_lock_touches_nothing(index: VectorIndex, folder: Path, store: Store, how: str) -> None:
-    index.start_build()  # so that there is a build's folder too
+    index.start_build()  # so that a build's folder exists too
     (graph,) = graph_files(folder)
     spoil(graph, how)
     before = {path: path.stat().st_mtime_ns for path in graph_files(folder)}
@@ -613,7 +613,7 @@ def test_reading_where_there_is_no_index_makes_none(folder: Path, store: Store) 
 
 
 def test_a_graph_that_the_catalog_contradicts_is_refused(folder: Path, store: Store) -> None:
-    """A catalog that was put back from a copy may give an old id to a new clip."""
+    """A catalog restored from a backup may give an old id to a new clip."""
     ids, vectors = np.arange(1, 401), clustered(400)
     store.put(ids, vectors)
     reopened(folder, store).build()
@@ -628,7 +628,7 @@ def test_a_base_that_rots_under_a_running_index_is_replaced(index: VectorIndex, 
     (base,) = graph_files(folder)
     content = bytearray(base.read_bytes())
     content[9000] ^= 255
-    with open(base, "r+b") as stream:  # in place: the index has this very file mapped
+    with open(base, "r+b") as stream:  # in place: the index has mapped this file
         stream.write(content)
     index.build()
     assert base.with_suffix(".damaged").exists()
@@ -638,7 +638,7 @@ def test_a_base_that_rots_under_a_running_index_is_replaced(index: VectorIndex, 
 
 
 def test_graphed_vectors_are_held_once(index: VectorIndex) -> None:
-    """What the index itself holds is the tail; graphed vectors are in hnswlib and in the mapped file."""
+    """The index itself holds only the tail; graphed vectors are in hnswlib and in the mapped file."""
     index.build()
     state = index._state
     assert state.graph is not None
@@ -647,11 +647,11 @@ def test_graphed_vectors_are_held_once(index: VectorIndex) -> None:
     assert not state.graph.rows.vectors.flags.writeable
 
 
-# -- records from elsewhere -------------------------------------------------------------------------------------------
+# -- forged records ----------------------------------------------------------------------------------------------------
 
 
 def retold(store: Store, folder: Path, how: str) -> None:
-    """The only graph gets the record that whoever brought or changed it makes, without the library's key."""
+    """Give the only graph a forged record, made without the library's key."""
     (manifest,) = store.graphs(MODEL)
     match how:
         case "no proof":
@@ -686,7 +686,7 @@ def test_a_graph_that_was_not_proven_here_is_not_even_read(
         patch.setattr(graph_builder, "load_graph", lambda *_: pytest.fail("a stranger's graph was read"))
         reader = VectorIndex.open(folder, store, MODEL, WIDTH, SMALL, read_only=True, key=KEY)
         assert_exact(reader, store)
-        assert graph_files(folder) == [file]  # read-only: it stays
+        assert graph_files(folder) == [file]  # read-only: the file stays
         index = reopened(folder, store)
     assert graph_files(folder) == []
     assert store.graphs(MODEL) == []
@@ -701,7 +701,7 @@ def test_a_graph_that_was_not_proven_here_is_not_even_read(
 def test_a_proven_graph_with_links_out_of_range_is_set_aside(
     folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proof says who wrote the file, not that it is sound: its bounds are checked all the same."""
+    """The proof shows who wrote the file, not that it is valid: its bounds are still checked."""
     store.put(np.arange(1, 401), clustered(400))
     reopened(folder, store).build()
     retold(store, folder, "links out of range")
@@ -774,7 +774,7 @@ def test_a_builder_that_is_killed_costs_nothing(index: VectorIndex, folder: Path
         index.poll_build(timeout=None)
     assert "-9" in index.build_failure
     assert not list(folder.glob("*.build"))
-    assert not index.needs_build()  # not again at once, for the same clips
+    assert not index.needs_build()  # no immediate retry for the same clips
     assert_exact(index, store)
     more, vectors = np.arange(9000, 9030), clustered(30, seed=4)
     store.put(more, vectors)
@@ -821,7 +821,7 @@ if __name__ == "__main__":  # the builder imports this file again, and needs not
 
 
 def script(tmp_path: Path, folder: Path, body: str) -> Path:
-    """A program around an index of the same folder and store; a file, since children import it again."""
+    """Return a program around an index of the same folder and store; a file, because children import it again."""
     path = tmp_path / "program.py"
     start = SCRIPT.format(root=str(ROOT), folder=str(folder), truth=str(tmp_path / "truth.sqlite"))
     path.write_text(start + "".join(f"    {line}\n" for line in body.splitlines()))
@@ -831,7 +831,7 @@ def script(tmp_path: Path, folder: Path, body: str) -> Path:
 @needs_posix
 @pytest.mark.parametrize("limit", [1_000, 40_000, 90_000])
 def test_a_full_disk_ends_the_build_and_not_the_search(tmp_path: Path, folder: Path, store: Store, limit: int) -> None:
-    """Full while the builder's input is written, and while hnswlib saves."""
+    """The disk fills up while the builder's input is written, and while hnswlib saves."""
     store.put(np.arange(1, 601), clustered(600))
     body = f"""
 import resource
