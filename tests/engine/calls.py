@@ -12,7 +12,7 @@ from cret_desktop.engine.sessions import Session
 
 
 def session() -> Session:
-    """A session whose client is gone."""
+    """Return a session whose client is gone."""
     ours, theirs = Pipe()
     theirs.close()
     return Session(ours)

@@ -1,4 +1,4 @@
-"""Whose a library is: made here, adopted, or somebody else's; what adopting asks, keeps and leaves out."""
+"""The origin of a library: made here, adopted, or foreign; the requirements and effects of adopting."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WAIT = 60
 
 @pytest.fixture(autouse=True)
 def _person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has a person of its own, who has made nothing yet."""
+    """Each test has its own person, who has no library yet."""
     move_to(tmp_path / "here", monkeypatch)
 
 
@@ -49,7 +49,7 @@ def move_to(computer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A library of another computer, with two videos, a note, a tag and all its caches."""
+    """A library from another computer, with two videos, a note, a tag and all its caches."""
     move_to(tmp_path / "elsewhere", monkeypatch)
     library = make(tmp_path / "library")
     move_to(tmp_path / "here", monkeypatch)
@@ -89,7 +89,7 @@ def records() -> dict[str, dict[str, object]]:
     return dict(json.loads(paths.libraries_file().read_text())["libraries"])
 
 
-# --- whose it is ------------------------------------------------------------------------------------------------------
+# --- origin -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_library_that_is_made_here_is_ones_own_from_then_on(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_library_of_another_computer_is_read_and_not_changed(elsewhere: Path) 
     assert "\n" not in str(refused.value)
     assert notes(elsewhere) == ["", "said of the first"]
     now = {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()}
-    assert {path.name for path in now.keys() - before.keys()} <= {f"{CATALOG}-wal", f"{CATALOG}-shm"}  # SQLite's own
+    assert {path.name for path in now.keys() - before.keys()} <= {f"{CATALOG}-wal", f"{CATALOG}-shm"}  # SQLite's
     assert {path: now[path] for path in before} == before
 
 
@@ -132,7 +132,7 @@ def test_it_is_asked_about_once(elsewhere: Path, tmp_path: Path, monkeypatch: py
     adopt(elsewhere, follow=False)
     assert origin(elsewhere) is Origin.OURS
     with Catalog.open(elsewhere / CATALOG) as catalog:
-        assert catalog.identity() not in ("", theirs)  # who made it cannot make another one of that identity
+        assert catalog.identity() not in ("", theirs)  # its author cannot make another one with that identity
     require_ours(elsewhere)
     moved = elsewhere.rename(tmp_path / "moved")
     assert origin(moved) is Origin.OURS, "on this computer it may lie anywhere"
@@ -198,7 +198,7 @@ def test_a_damaged_library_is_known_by_its_place(tmp_path: Path, elsewhere: Path
 
 
 def test_a_known_identity_in_a_catalog_of_somebody_elses(tmp_path: Path) -> None:
-    """It stands in every copy that was given away. What comes with it beside our schema is not opened unasked."""
+    """The identity is in every copy that was shared. Additions to our schema are not opened without adoption."""
     library = make(tmp_path / "library")
     forged = shutil.copytree(library, tmp_path / "forged")
     with closing(sqlite3.connect(forged / CATALOG)) as db, db:
@@ -249,7 +249,7 @@ def test_records_that_cannot_be_read_count_for_nothing(tmp_path: Path, content: 
 
 
 def test_where_nothing_can_be_remembered_no_library_is_made(tmp_path: Path) -> None:
-    """It would be somebody else's the next time."""
+    """Otherwise it would be foreign the next time."""
     paths.libraries_file().mkdir(parents=True)
     with (
         pytest.raises(StorageError, match=r"libraries\.json cannot be written") as refused,
@@ -385,7 +385,7 @@ def test_a_pipe_for_a_catalog_is_one_sentence(elsewhere: Path, name: str) -> Non
 
 
 def test_folders_that_somebody_wrote_into_ones_own_library_are_left_alone(tmp_path: Path) -> None:
-    """A copy is given away, comes back changed and takes the place of the library, whose identity is known."""
+    """A shared copy returns modified and replaces the library, whose identity is known."""
     library, videos, private = tmp_path / "library", tmp_path / "videos", tmp_path / "private"
     for folder, name in ((videos, "a"), (private, "b")):
         folder.mkdir()
@@ -408,7 +408,7 @@ def test_folders_that_somebody_wrote_into_ones_own_library_are_left_alone(tmp_pa
         assert str(private) in said(client.notice)
         assert str(videos) not in said(client.notice)
         assert files(client) == {str(videos): 1, str(private): 0}
-        assert files(client, private) == {str(videos): 1, str(private): 1}  # its owner asks for it
+        assert files(client, private) == {str(videos): 1, str(private): 1}  # its owner adds it
     with EngineClient(config) as client:
         assert client.notice == ()
         assert files(client) == {str(videos): 1, str(private): 1}

@@ -1,4 +1,4 @@
-"""What people type goes through the engine to the disk, is told to everybody, and outlives a crash."""
+"""Annotations go through the engine to the disk, are reported to all clients, and survive a crash."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ def test_a_removed_folder_comes_back_whole_and_at_once(config: EngineConfig, tmp
             answer: protocol.SearchAnswer = client.request(protocol.Search("blue")).result(WAIT)
             return [Path(moment.path).name for moment in answer.moments[:1]]
 
-        # Asked for without waiting in between: what is taken back stays.
+        # Both requested without waiting in between: the folder that is added again stays.
         client.request(protocol.RemoveFolder(str(drive)))
         client.request(protocol.AddFolders((str(drive),))).result(WAIT)
         assert ask_blue() == ["first.mp4"]
         client.request(protocol.RemoveFolder(str(drive))).result(WAIT)
         assert (files(client), ask_blue()) == ({}, [])
-        drive.parent.rename(tmp_path / "unplugged")  # it comes back all the same, to be searched
+        drive.parent.rename(tmp_path / "unplugged")  # it is restored all the same, and searchable
         index(client, drive)
         assert (files(client)["first.mp4"].note, ask_blue()) == ("mine", ["first.mp4"])
         (tmp_path / "unplugged").rename(drive.parent)
@@ -182,7 +182,7 @@ def test_clients_hear_that_a_video_has_its_tags_again(config: EngineConfig, vide
     (folder / "first.mp4").write_bytes((videos / "first.mp4").read_bytes())
 
     def hears_of_tags(events: Events) -> bool:
-        """Before the end of the run."""
+        """Return whether the event comes before the end of the run."""
         while not isinstance(event := events.until(lambda _: True), protocol.IndexFinished):
             if isinstance(event, protocol.LibraryChanged) and event.touches(LibraryPart.TAGS):
                 return True

@@ -1,4 +1,4 @@
-"""Every request is answered, whatever it raises, and its thread lives on for the next one."""
+"""Every request is answered, whatever it raises, and its thread survives for the next one."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_each_thread_answers_what_raises_or_cannot_be_sent(
 
 
 def test_what_cannot_be_read_ends_nothing(engine: EngineClient) -> None:
-    """Bytes that are no message, and a message that this engine does not know, as a newer client may send it."""
+    """Bytes that are no message, and a message unknown to this engine, as from a newer client."""
     assert engine._connection is not None
     answer: Future[Any] = Future()
     with engine._lock:

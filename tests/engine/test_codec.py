@@ -1,4 +1,4 @@
-"""Every message goes through the codec and comes back equal; what cannot be read ends nothing."""
+"""Every message survives encoding and decoding unchanged; an undecodable one ends nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cret_desktop.engine import codec, protocol
 from cret_desktop.engine.codec import Message, Undecodable
 from tests.engine.test_handlers import requests
 
-# What `os.fsdecode` gives: text, and a lone surrogate for each byte that is not UTF-8.
+# Results of `os.fsdecode`: text, with a lone surrogate for each byte that is not UTF-8.
 PATHS = st.text(st.characters(exclude_categories=["Cs"]) | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 INTS = st.integers(-(2**63), 2**63 - 1)
@@ -30,7 +30,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: PATHS, bytes: st.binary(), int: INTS, float: FLOATS, bool: st.booleans(), NoneType: st.none(),
 }  # fmt: skip
 
-# A reason in a sentence is a message in a message.
+# A reason within a sentence is a message within a message.
 CODES = st.from_regex(messages.CODE, fullmatch=True)
 NAMES = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
 MESSAGES = st.recursive(
@@ -45,7 +45,7 @@ MESSAGES = st.recursive(
 
 
 def values(kind: Any) -> st.SearchStrategy[Any]:
-    """Values of a type that a message may hold."""
+    """Return a strategy for the values of a type that a message may hold."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind in PLAIN:
         return PLAIN[kind]

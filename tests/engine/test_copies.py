@@ -1,4 +1,4 @@
-"""Backups, restoring, moving and tags as a file, through the engine while it works."""
+"""Backups, restoring, moving and exported tags, through the engine while it works."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_moved_library_takes_no_changes_in_its_old_place(config: EngineConfig,
 
 def test_copying_can_be_stopped(config: EngineConfig, tmp_path: Path) -> None:
     with EngineClient(config) as client:
-        for number in range(30):  # asked at once: the first may have been made when the word to stop comes
+        for number in range(30):  # sent at once: the first copy may be complete when the cancellation arrives
             last = client.request(protocol.BackUpLibrary(str(tmp_path / f"backup {number}")))
         client.request(protocol.CancelCopy()).result(WAIT)
         with pytest.raises(CopyCancelled):
@@ -121,7 +121,7 @@ def test_a_cancel_holds_when_another_request_follows_at_once(config: EngineConfi
         for number in range(30):
             last = client.request(protocol.BackUpLibrary(str(tmp_path / f"backup {number}")))
         client.request(protocol.CancelCopy())
-        size = client.request(protocol.GetLibrarySize())  # as the window asks for it beside the copying
+        size = client.request(protocol.GetLibrarySize())  # as the window requests it during the copying
         with pytest.raises(CopyCancelled):
             last.result(WAIT)
         assert size.result(WAIT).catalog > 0

@@ -1,4 +1,4 @@
-"""A GPU that fails while a folder is indexed: everybody hears of it once, and all is indexed."""
+"""A GPU fails while a folder is indexed: every client is notified once, and all files are indexed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOST = Message("model.gpu-lost", failure="CUDA error: unspecified launch failure
 
 
 class Failing(fakes.ColourVideo):
-    """Its GPU fails at the first clip; as the real one does, it goes on without."""
+    """Its GPU fails at the first clip; like the real encoder, it continues without."""
 
     def __init__(self, model: fakes.ColourModel) -> None:
         super().__init__()

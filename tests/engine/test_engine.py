@@ -37,7 +37,7 @@ def config(tmp_path: Path) -> EngineConfig:
 
 
 class Events:
-    """Everything the engine says, in order; `until` waits for the first that fits."""
+    """Collects all events of the engine, in order; `until` waits for the first that matches."""
 
     def __init__(self, client: EngineClient) -> None:
         self._queue: queue.SimpleQueue[protocol.Event] = queue.SimpleQueue()
@@ -171,7 +171,7 @@ def test_a_killed_engine_is_started_again_and_goes_on(config: EngineConfig, tmp_
 
 
 def test_a_change_is_kept_over_a_crash(config: EngineConfig, videos: Path) -> None:
-    """Stopped, the engine cannot answer; killed then, the client must hand the change to the next one."""
+    """A stopped engine cannot answer; once it is killed, the client must pass the change to the next one."""
     with EngineClient(config) as client:
         assert client.pid is not None
         events = Events(client)
@@ -186,7 +186,7 @@ def test_a_change_is_kept_over_a_crash(config: EngineConfig, videos: Path) -> No
 
 
 def test_nothing_is_left_when_the_client_is_killed(config: EngineConfig, videos: Path) -> None:
-    """Kill -9 of the parent: engine and decoders end when the pipe does."""
+    """Kill -9 of the parent: engine and decoders exit when the pipe ends."""
     import subprocess
     import sys
 
@@ -242,7 +242,7 @@ def test_a_live_search_under_way_is_given_up_for_a_newer_one(tmp_path: Path, vid
         index(client, videos)
         typed = [client.request(protocol.Search(text, live=True)) for text in ("re", "red")]
         asked = client.request(protocol.Search("blue"))
-        client.request(protocol.GetStatus()).result(WAIT)  # the engine has heard of all of them; the first one is held
+        client.request(protocol.GetStatus()).result(WAIT)  # the engine has received all of them; the first one is held
         (tmp_path / "go").touch()
         with pytest.raises(Superseded):
             typed[0].result(WAIT)
@@ -296,7 +296,7 @@ def test_what_was_removed_does_not_stay_in_the_graph(tmp_path: Path, videos: Pat
 
 
 def test_a_system_that_tells_nothing_of_its_power_is_on_mains(monkeypatch: pytest.MonkeyPatch) -> None:
-    """psutil looks into /sys, which containers may lack."""
+    """psutil reads /sys, which containers may lack."""
 
     def look() -> None:
         raise FileNotFoundError(2, "No such file or directory", "/sys/class/power_supply")

@@ -139,7 +139,7 @@ def test_a_full_disk_is_one_sentence(videos: Path, tmp_path: Path, mode: str) ->
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))  # the child inherits it
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))  # inherited by the child
     try:
         with pytest.raises(ExportError, match="not enough space"):
             Exporter(quiet).run(ExportClips(passages(videos, "red then blue.mp4"), str(tmp_path), mode))  # type: ignore[arg-type]

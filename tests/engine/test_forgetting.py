@@ -1,4 +1,4 @@
-"""A folder that was removed is forgotten for good by request: its words, its pictures, and what was set aside."""
+"""A removed folder is deleted permanently on request: its words, its pictures, and copies set aside."""
 
 from __future__ import annotations
 

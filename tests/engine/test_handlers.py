@@ -1,4 +1,4 @@
-"""The table of handlers: complete, without doubles, and true to the types of the protocol."""
+"""The table of handlers: complete, without duplicates, and consistent with the protocol's types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.engine.calls import call
 
 
 def requests() -> dict[str, type[Request[Any]]]:
-    """Every concrete request, by name."""
+    """Return every concrete request type by name."""
     return {
         name: kind
         for name, kind in vars(protocol).items()

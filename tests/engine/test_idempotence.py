@@ -32,7 +32,7 @@ VIDEOS = {"a.mp4": "red blue", "b.mp4": "green", "c.mp4": "broken"}
 
 
 def open_library(library: Path, model: str, device: str, read_only: bool) -> OpenLibrary:
-    """`EngineConfig.factory`: an engine that kills itself before it replies to the request that a file names, once."""
+    """An `EngineConfig.factory` whose engine kills itself once, before it replies to the request named in a file."""
     from cret_desktop.engine.assemble import wire
     from cret_desktop.engine.sessions import Session
 
@@ -83,7 +83,7 @@ class Library:
         return self.client.request(request).result(WAIT)
 
     def change(self, request: Request[Any], killed: bool) -> object:
-        """Carry a change out; `killed`: by an engine that does not live to reply."""
+        """Carry out a change; `killed`: with an engine that dies before it replies."""
         before = self.client.pid
         if killed:
             plan_of(self.library).write_text(type(request).__name__, encoding="utf-8")
@@ -94,7 +94,7 @@ class Library:
         return outcome
 
     def rest(self) -> None:
-        """Wait until nothing is being indexed."""
+        """Wait until indexing is idle."""
         until = time.monotonic() + WAIT
         while self._ask(protocol.GetStatus()).indexing:
             assert time.monotonic() < until
@@ -107,7 +107,7 @@ class Library:
         return found
 
     def state(self) -> tuple[object, ...]:
-        """Everything that a person can see of it, without the times at which files were indexed."""
+        """Return all that a person can see of it, except the times of indexing."""
         answers = [
             self._ask(protocol.Search(text)) for text in ("", "blue", "typed", "kept", "tag:old", "is:favourite")
         ]
@@ -164,11 +164,11 @@ def test_a_change_whose_reply_was_lost_is_done_once(kind: type[Request[Any]], vi
         assert before == undisturbed.state()
         expected = undisturbed.change(CHANGES[kind](undisturbed), killed=False)
         outcome = killed.change(CHANGES[kind](killed), killed=True)
-        if isinstance(expected, Merged):  # it counts what it adds, and the second time all of it is there
+        if isinstance(expected, Merged):  # it counts additions, and the second time there are none
             expected = replace(expected, notes_joined=0, searches=0)
         assert outcome == expected
         assert killed.state() == undisturbed.state()
-        if kind not in (protocol.RetryFailures, protocol.IndexAgain):  # they end where they began
+        if kind not in (protocol.RetryFailures, protocol.IndexAgain):  # these end in their initial state
             assert killed.state() != before
 
 

@@ -1,4 +1,4 @@
-"""The queue of the indexing thread, and the lanes: no cancel is lost, whenever it comes."""
+"""The queue of the indexing thread, and the lanes: no cancellation is lost, whenever it comes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_cancel_between_pick_up_and_start_of_a_run_holds() -> None:
     run = jobs.take(0)
     assert isinstance(run, Run)
     assert not jobs.stopped
-    jobs.cancel_runs()  # the thread that has taken the run has not begun with it
+    jobs.cancel_runs()  # the thread has taken the run but not started it
     assert run.token.cancelled
     assert jobs.stopped, "what is left is not resumed unasked"
 
@@ -136,7 +136,7 @@ def test_taking_waits_for_a_job() -> None:
 
 
 class Held:
-    """A lane whose first call holds it until `go`; what became of each call is in `ends`."""
+    """A lane whose first call holds it until `go`; `ends` has the outcome of each call."""
 
     def __init__(self) -> None:
         self.go, self.begun = threading.Event(), threading.Event()
@@ -154,7 +154,7 @@ class Held:
 
 
 def test_a_cancel_is_not_lost_to_a_request_that_comes_after_it() -> None:
-    """As when a backup is cancelled, and the window asks for the library's size before the copying has looked."""
+    """As when a backup is cancelled, and the window requests the library's size before the copying notices."""
     held = Held()
     try:
         held.lane.submit(call(1, protocol.BackUpLibrary("/copy")), lambda: None)

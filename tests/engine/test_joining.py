@@ -1,4 +1,4 @@
-"""Programs of one person on one library share the engine of the first, with its model; strangers are kept out."""
+"""Programs of one person on one library share the first one's engine and its model; strangers are refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> EngineConfig:
 
 @pytest.fixture
 def go(tmp_path: Path) -> Path:
-    """The file that lets queries be answered."""
+    """The file whose existence lets queries be answered."""
     return tmp_path / "go"
 
 
@@ -65,7 +65,7 @@ def until(holds: Callable[[], object]) -> None:
 
 
 def hear(client: EngineClient, kind: type) -> Future[Any]:
-    """The next event of a type."""
+    """Return a future for the next event of a type."""
     found: Future[Any] = Future()
     client.subscribe(lambda event: found.set_result(event) if isinstance(event, kind) and not found.done() else None)
     return found
@@ -126,12 +126,12 @@ def test_a_client_that_only_reads_changes_nothing(owner: EngineClient, config: E
     assert ask(owner, protocol.GetSavedSearches()) == ()
 
 
-# --- who is let in --------------------------------------------------------------------------------------------------
+# --- admission ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def place(owner: EngineClient, config: EngineConfig) -> str:
-    """The address of the owner's engine."""
+    """Return the address of the owner's engine."""
     return local_socket.address(config.library)
 
 
@@ -142,7 +142,7 @@ def dial(place: str) -> Connection:
 
 
 def is_well(owner: EngineClient, config: EngineConfig) -> bool:
-    """Whether the engine is the same one, answers, and lets clients in."""
+    """Return whether the engine is still the same, answers, and admits clients."""
     before = owner.pid
     with EngineClient(config) as other:
         ask(other, protocol.GetStatus())
@@ -168,7 +168,7 @@ def test_another_key_is_refused(
 
 
 def test_an_engine_without_the_key_is_not_joined(config: EngineConfig, owner: EngineClient, tmp_path: Path) -> None:
-    """Whoever listens at the address of this person's library has to prove that it is theirs."""
+    """A listener at the address of this person's library must prove that it holds the library's key."""
     other = tmp_path / "other"
     door = Door(other)
     key = adoption.key_in(config.library)
@@ -181,7 +181,7 @@ def test_an_engine_without_the_key_is_not_joined(config: EngineConfig, owner: En
     assert local_socket.connect(local_socket.address(other)) is None
 
     def pretend(connection: Connection) -> None:
-        """Answer with what was sent."""
+        """Echo the client's message."""
         connection.send_bytes(bytes(32))
         connection.send_bytes(connection.recv_bytes())
 
@@ -196,7 +196,7 @@ def test_an_engine_without_the_key_is_not_joined(config: EngineConfig, owner: En
 
 
 def test_a_strange_library_is_not_joined(owner: EngineClient, config: EngineConfig, tmp_path: Path) -> None:
-    """A library that this person has no key of, in a folder that an engine of theirs is said to listen for."""
+    """A library whose key this person lacks, in a folder whose address leads to an engine of theirs."""
     strange = tmp_path / "strange"
     strange.mkdir()
     (strange / "catalog.sqlite").write_bytes((config.library / "catalog.sqlite").read_bytes())
@@ -277,10 +277,10 @@ def test_guests_that_say_nothing_keep_nobody_out(tmp_path: Path, monkeypatch: py
             connection.recv_bytes()
         full = dial(place)
         with pytest.raises((EOFError, OSError)):
-            full.recv_bytes()  # there are as many as may be
+            full.recv_bytes()  # the maximum is reached
         for connection in silent:
             with pytest.raises((EOFError, OSError)):
-                connection.recv_bytes()  # its time is over
+                connection.recv_bytes()  # its time is up
         until(lambda: door._free._value == listening.MOST_GUESTS)
         late = dial(place)
         joining._introduce(late, key, replace(Hello.of(config), read_only=True))
@@ -305,7 +305,7 @@ def test_a_client_that_does_not_read_delays_nobody(
 ) -> None:
     joined = joining.join(config)
     assert joined is not None
-    for number in range(2000):  # replies of more than a socket holds
+    for number in range(2000):  # more replies than a socket buffers
         owner.request(protocol.SaveSearch(protocol.SavedSearch(str(number), "x" * 200)))
     assert len(ask(owner, protocol.GetSavedSearches())) == 2000
     assert is_well(owner, config)
@@ -324,7 +324,7 @@ def test_a_guest_that_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -
     ours.close()
 
 
-# --- where they meet ------------------------------------------------------------------------------------------------
+# --- addresses ------------------------------------------------------------------------------------------------------
 
 
 @posix
@@ -386,7 +386,7 @@ if __name__ == "__main__":
 def test_a_killed_client_frees_its_session(owner: EngineClient, config: EngineConfig, go: Path, tmp_path: Path) -> None:
     script = tmp_path / "client.py"
     script.write_text(CLIENT)
-    for _ in range(listening.MOST_GUESTS + 1):  # more than there may be at a time
+    for _ in range(listening.MOST_GUESTS + 1):  # more than the maximum at a time
         command = [sys.executable, str(script), str(config.library)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killed:
             assert killed.stdout is not None

@@ -1,4 +1,4 @@
-"""Models through the engine: fetched from a hub on this computer, used, changed under a library, taken away."""
+"""Models through the engine: downloaded from a local hub, used, switched in a library, removed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def config(tmp_path: Path) -> EngineConfig:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The hub that an engine of this test asks, and a folder of models of its own."""
+    """The hub used by this test's engine, and a separate folder of models."""
     tiny.write_published(tmp_path / "published")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
@@ -148,7 +148,7 @@ def test_searches_go_on_with_the_old_index_until_the_new_one_is_whole(config: En
         assert answer.model.startswith("Paints")
         assert Path(answer.moments[0].path).name == "green.mp4"
         assert ask(client, protocol.GetStatus()).answering == ""
-    with EngineClient(config) as client:  # back again: its index was kept, nothing is decoded
+    with EngineClient(config) as client:  # the old model again: its index was kept, nothing is decoded
         events = Events(client)
         assert ask(client, protocol.GetStatus()).pending == 0
         ask(client, protocol.Refresh())

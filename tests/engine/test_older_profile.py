@@ -1,4 +1,4 @@
-"""What an older build kept elsewhere is found, and moved whole or not at all."""
+"""An older build's profile is found, and moved completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cret_desktop.storage.sqlite.catalog import Catalog
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder of its own, with a space and letters that are not English."""
+    """A separate home folder, with a space and non-English letters."""
     place = tmp_path / "Ånn von Tëst"
     for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(place / kind.lower()))
@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def old() -> Path:
-    """The data folder of an early build: a library, a model, settings."""
+    """Return the data folder of an early build: a library, a model, settings."""
     data, config = Path(appdirs.user_data_dir("cret-desktop")), Path(appdirs.user_config_dir("cret-desktop"))
     assert data != paths.data_folder()
     with Catalog.open(LibraryPaths(data / "library").catalog):

@@ -1,4 +1,4 @@
-"""A library that was damaged, as the engine meets it: repaired, told, and complete again."""
+"""A damaged library in the engine: repaired, reported, and complete again."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def found(client: EngineClient, query: str) -> list[str]:
 
 
 def test_damage_met_in_use_is_repaired_and_told(library: Path, tmp_path: Path) -> None:
-    """The engine ends in a sentence, is started again, and the library is as it was."""
+    """The engine ends with a message and restarts, and the library is as before."""
     damaged = shutil.copytree(library, tmp_path / "library")
     overwrite(damaged, "saved_searches")
     with EngineClient(config(damaged)) as client:
@@ -128,7 +128,7 @@ def test_thumbnails_are_drawn_again_without_encoding_and_what_none_shows_goes(li
     somebodys.parent.mkdir(exist_ok=True)
     for path in stray:
         path.write_bytes(b"left by a process that was killed")
-    pictures[somebodys] = somebodys.read_bytes()  # no name of ours: whatever it does there, it is not ours to delete
+    pictures[somebodys] = somebodys.read_bytes()  # not a name of ours: not ours to delete
     paths.catalog.with_name("catalog.sqlite.open").touch()
     with EngineClient(EngineConfig(torn, factory="tests.fakes:open_library_that_cannot_encode")) as client:
         until(listen(client), protocol.LibraryChanged)
@@ -178,13 +178,13 @@ def test_an_idle_engine_notices_changed_bits_and_makes_what_they_damaged_again(l
 
 
 def test_a_check_that_work_interrupted_is_due_again(library: Path, tmp_path: Path) -> None:
-    """The window asks for a scan as it starts: a check that began before must not count as that day's."""
+    """The window requests a scan as it starts: a check begun before must not count as that day's."""
     place = Path(shutil.copytree(library, tmp_path / "library"))
     with closing(fakes.open_library(place, "", "", False)) as opened:
         service = UpkeepService(
             opened, EngineConfig(place), JobQueue(), GraphBuilding(opened, lambda _: None), lambda _: None
         )
-        answers = iter([False, True])  # idle when it begins, and no longer after the first item
+        answers = iter([False, True])  # idle at the beginning, busy after the first item
         service.check_if_due(lambda: next(answers))
         assert service.rest_seconds() == upkeep.QUIET_SECONDS
         service.check_if_due(lambda: False)

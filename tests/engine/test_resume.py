@@ -1,4 +1,4 @@
-"""A run that is killed costs the files in flight, and nothing else."""
+"""A killed run loses the files in flight, and nothing else."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_colours(tmp_path_factory.mktemp("templates") / f"{len(colours)}.mp4", colours, seconds=1)
         for colours in (["red"], ["red", "blue"])
     )
-    for number in range(FILES):  # no copies of each other, which would be decoded once
+    for number in range(FILES):  # different contents, because copies would be decoded once
         write_unlike(long if number % 2 else short, folder / f"{number:02}.mp4", number)
     return folder
 
@@ -67,7 +67,7 @@ def test_a_killed_run_costs_at_most_the_files_in_flight(videos: Path, tmp_path: 
     while done < FILES // 2:
         done += isinstance(events.get(timeout=WAIT), FileIndexed)
     assert client.pid is not None
-    client._closing = True  # so that the client does not start it again: that is what the next run is for
+    client._closing = True  # prevents the client from restarting it: that is the next run's task
     os.kill(client.pid, signal.SIGKILL)
     client.close()
     begun_before = [path for kind, path, _ in log(killed) if kind == "begun"]
@@ -84,7 +84,7 @@ def test_a_killed_run_costs_at_most_the_files_in_flight(videos: Path, tmp_path: 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at the engine's memory map, which Linux shows")
 def test_a_second_run_decodes_nothing_and_loads_no_torch(videos: Path, tmp_path: Path) -> None:
-    """With the real factory and the starter: nothing to do means no model."""
+    """With the real factory and the starter: without work no model is loaded."""
     empty = tmp_path / "videos"
     empty.mkdir()
     (empty / "broken.mp4").write_text("no video")

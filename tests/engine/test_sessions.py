@@ -1,4 +1,4 @@
-"""Two clients of one engine: each gets its own replies, both hear of changes, neither supersedes the other."""
+"""Two clients of one engine: each gets its own replies, both get events, neither supersedes the other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Peer:
         self.connection.send_bytes(codec.encode_request(number, request))
 
     def until(self, fits: Callable[[Message], bool]) -> Message:
-        """The first message that fits, of those passed over before and those to come."""
+        """Return the first matching message, of those skipped before and those to come."""
         for message in self.passed:
             if fits(message):
                 self.passed.remove(message)
@@ -46,7 +46,7 @@ class Peer:
             self.passed.append(message)
 
     def reply(self, number: int, request: protocol.Request[Any]) -> Any:
-        """The reply's value, or the Failure."""
+        """Return the reply's value, or the Failure."""
         message = self.until(lambda message: message.number == number)
         return message.value(request.reply_type()) if message.is_reply else message.event()
 
@@ -70,7 +70,7 @@ class Two:
 
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[Two]:
-    """An engine with two clients; its model answers a query once `go` is there."""
+    """An engine with two clients; its model answers a query once `go` exists."""
     config = EngineConfig(tmp_path / "library")
     library = fakes.open_library_held(config.library, "", "", False)
     ours, theirs = Pipe()
@@ -138,7 +138,7 @@ def test_nobody_supersedes_the_search_of_another(two: Two, tmp_path: Path) -> No
     first, second, theirs = (protocol.Search(text, live=True) for text in ("re", "red", "blue"))
     two.window.send(10, first)
     two.command.send(10, theirs)
-    two.command.ask(11, protocol.GetStatus())  # the engine has heard of it
+    two.command.ask(11, protocol.GetStatus())  # the engine has received it
     two.window.send(11, second)
     two.window.ask(12, protocol.GetStatus())
     two.go.touch()

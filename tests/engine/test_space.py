@@ -1,4 +1,4 @@
-"""What a library takes of the disk: told, and given back without a clip losing its pictures; and folders done anew."""
+"""The disk space of a library: reported, and freed without loss of thumbnails; and folders indexed again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ask(client: EngineClient, request: protocol.Request[Any]) -> object:
 
 
 def pictures(client: EngineClient) -> dict[str, tuple[int, int, int, int]]:
-    """The first tile of every clip, by the file it lies in."""
+    """Return the first tile of every clip, by its file's path."""
     answer = client.request(protocol.Search("red")).result(WAIT)
     moments = [client.request(protocol.GetFilmstrip(file.id)).result(WAIT) for file in answer.files]
     return {stretch.thumbnails[0].path: stretch.thumbnails[0].rect for strip in moments for stretch in strip}

@@ -1,4 +1,4 @@
-"""One writer a library, whoever comes second, and however the first one ended."""
+"""One writer per library, whichever program comes second, and however the first one ended."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def config(tmp_path: Path) -> EngineConfig:
 
 
 def start_at_once(clients: list[EngineClient]) -> list[CretError | None]:
-    """Start clients side by side; returns what each raised, in the order in which they were done."""
+    """Start clients in parallel; return what each raised, in order of completion."""
     outcomes: list[CretError | None] = []
 
     def start(client: EngineClient) -> None:
@@ -79,7 +79,7 @@ def test_of_programs_that_cannot_join_one_writes(config: EngineConfig, monkeypat
 
 def test_a_killed_writer_holds_nothing(config: EngineConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "RESTARTS", 0)
-    monkeypatch.setattr(joining, "join", lambda _: None)  # the reader has an engine of its own
+    monkeypatch.setattr(joining, "join", lambda _: None)  # the reader has its own engine
     first = EngineClient(config).start()
     lost = threading.Event()
     first.subscribe(lambda event: lost.set() if isinstance(event, protocol.EngineLost) else None)
@@ -110,7 +110,7 @@ def test_a_lock_is_held_and_let_go_where_its_note_cannot_be_written(
 
 
 def as_another_user(work: Callable[[], None]) -> None:
-    """In a forked process that is not root, whom no permission holds back. Raises: AssertionError where it fails."""
+    """Run `work` in a forked process without root's rights, so that permissions apply. Raises: AssertionError."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -130,7 +130,7 @@ def as_another_user(work: Callable[[], None]) -> None:
 
 @pytest.fixture
 def foreign(config: EngineConfig, tmp_path: Path) -> Iterator[LibraryPaths]:
-    """A library that others may read and not change."""
+    """A library that others may read but not change."""
     EngineClient(config).start().close()
     for folder in (tmp_path, *tmp_path.parents):
         if os.access(folder, os.W_OK) and folder.stat().st_uid == os.geteuid():
@@ -163,7 +163,7 @@ def test_a_library_of_another_user_is_read_while_it_is_written(config: EngineCon
         for folder in (tmp_path, *tmp_path.parents):
             if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
                 folder.chmod(folder.stat().st_mode | stat.S_IROTH | stat.S_IXOTH)
-        for name in ("", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"):  # as its owner has allowed
+        for name in ("", "catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"):  # as permitted by its owner
             file = config.library / name
             assert not file.stat().st_mode & 0o077, "a library is its owner's alone unless he says otherwise"
             file.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Libraries of other versions: an older one is brought up to date with a backup, a newer one refused and untouched."""
+"""Libraries of other versions: an older one is migrated with a backup, a newer one is refused and unchanged."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cret_desktop.storage.sqlite.reasons import written
 from tests.videos import write_colours
 
 WAIT = 60.0
-WITH_SENTENCES = 8  # the last schema whose reasons were English sentences
-# What an engine leaves behind that opens nothing: its lock and its log.
+WITH_SENTENCES = 8  # the last schema with English sentences as reasons
+# Files left by an engine that opens nothing: its lock and its log.
 OF_EVERY_START = {"writer.lock", "writer.pid", "engine.log"}
 
 
@@ -50,7 +50,7 @@ def test_a_downgrade_is_refused_before_anything_is_touched(config: EngineConfig,
 
 @pytest.mark.parametrize("schema", range(1, migrations.SCHEMA_VERSION))
 def test_a_library_of_each_earlier_version_opens(config: EngineConfig, schema: int) -> None:
-    """On the computer that made it, without a question: nobody else knows the numbers of its files."""
+    """On the computer that made it, without a question: only there are the inodes of its files known."""
     config.library.mkdir()
     catalog, video = config.library / "catalog.sqlite", config.library.with_name("Córdoba.mp4")
     video.write_bytes(b"no video, but a file of this disk")

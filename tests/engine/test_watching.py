@@ -1,4 +1,4 @@
-"""The engine follows its folders by real events of the file system, while it indexes and answers."""
+"""The engine follows its folders by real file system events, while it indexes and answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 class Engine:
-    """A watching engine, and what it says."""
+    """A watching engine, and its events."""
 
     def __init__(self, client: EngineClient) -> None:
         self.client = client
@@ -49,7 +49,7 @@ class Engine:
         self.until(lambda: any(isinstance(event, protocol.IndexFinished) for event in self.seen))
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """Wait for the events that make something true; it is looked at again after each."""
+        """Wait for events until a condition is true; it is checked again after each."""
         while not holds():
             self.seen.append(self._events.get(timeout=WAIT))
 
@@ -133,7 +133,7 @@ def test_a_file_is_taken_when_it_stands_still(tmp_path: Path, folder: Path, clip
         engine = Engine(client)
         engine.ask(protocol.AddFolders((str(folder),)))
         with growing.open("wb") as target:
-            # It grows until the other file is indexed: by then it was seen, and was passed over.
+            # It grows until the other file is indexed: by then it was scanned and skipped.
             at = 0
             while not engine.decoded or at < len(whole) - 1:
                 at = min(at + len(whole) // 20, len(whole) - 1)
@@ -162,7 +162,7 @@ def test_a_folder_that_goes_and_comes_back_is_offline_meanwhile(engine: Engine, 
         assert isinstance(answer, protocol.LibraryStatus)
         return answer.folders[0]
 
-    # Out of sight of the folder around it, where a renamed folder would be found.
+    # Outside the parent folder, where a renamed folder would be found.
     (folder.parent / "elsewhere").mkdir()
     away = folder.rename(folder.parent / "elsewhere" / "videos")
     engine.until(lambda: status().offline)
@@ -197,7 +197,7 @@ def test_unmounting_loses_nothing_and_remounting_finds_all(
                 assert isinstance(answer, protocol.LibraryStatus)
                 return answer.folders[0].offline
 
-            # Another file system over it is a drive that went, as far as the folder shows.
+            # Another file system mounted over it looks like a removed drive.
             assert os.system(f"mount -t tmpfs -o size=1m tmpfs '{point}'") == 0
             try:
                 engine.until(offline)
@@ -252,7 +252,7 @@ def test_what_is_gone_is_forgotten_after_thirty_days(
     db.close()
     with EngineClient(config) as client:
         engine = Engine(client)
-        # Green is back within its time, and nothing is done for it; red is back too late, all but what was said of it.
+        # Green returns in time, and is not reindexed; red returns too late, and keeps only its annotations.
         shutil.copy(clips["green"], folder / "green.mp4")
         engine.until(lambda: "green.mp4" in engine.names())
         assert engine.decoded == []
@@ -265,7 +265,7 @@ def test_what_is_gone_is_forgotten_after_thirty_days(
 def test_hundreds_of_files_come_move_and_go_while_searches_are_answered(
     engine: Engine, folder: Path, clips: dict[str, Path]
 ) -> None:
-    """Nothing is decoded for the copies, so that what is watched here is the following itself."""
+    """Nothing is decoded for the copies, so that the test is about following changes."""
     contents = {colour: path.read_bytes() for colour, path in clips.items()}
     for colour in clips:
         (folder / f"{colour}.mp4").write_bytes(contents[colour])
