@@ -23,7 +23,7 @@ from cret_desktop.storage.sqlite.store import SqliteStore
 from cret_desktop.storage.vectors.vector_index import VectorIndex
 from tests.fakes import COLOURS, KEY, ColourModel, FakeDecoder, fit_picture
 
-# As in life, most of what could be asked for is not there; now and then a colour is named.
+# As in practice, most queries match nothing in the library; now and then one names a colour.
 NOUNS = "street river talk kitchen night snow train child crowd guitar forest market window bridge concert".split()
 REFERENCES = [f"a {noun}" for noun in NOUNS] + [
     f"{c} {n} in the {m}" for c, n, m in zip(COLOURS, NOUNS, NOUNS[3:], strict=False)
@@ -83,7 +83,7 @@ class Bench:
 
     @property
     def decoded(self) -> list[str]:
-        """Names of the files that went to a decoder in the last run."""
+        """Return the names of the files decoded in the last run."""
         return [Path(path).name for path in self.decoders[-1].taken] if self.decoders else []
 
 
@@ -95,7 +95,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @contextmanager
 def open_bench(place: Path) -> Iterator[Bench]:
-    """As the fixture, for each example of a property."""
+    """Return the fixture's bench, for each example of a property."""
     folder, videos = place / "library", place / "videos"
     videos.mkdir()
     model = ColourModel()

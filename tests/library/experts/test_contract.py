@@ -1,4 +1,4 @@
-"""What every expert promises a search: those of the app and one of the tests, a further one as an engineer adds it."""
+"""The contract of every expert in a search: those of the app, and a further one added as an engineer would."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from cret_desktop.storage.sqlite.listing import Listing
 from cret_desktop.storage.sqlite.texts import Texts
 from tests.library.conftest import Bench, open_bench, visual_of
 
-QUERY = "red"  # that every expert finds something for
+QUERY = "red"  # found by every expert
 UNKNOWN = "xylophone"
-SEVERAL = 5  # files that each of them finds at least
+SEVERAL = 5  # minimum number of files found by each
 
 
 class DominantColour:
-    """A toy: finds whole files by the colour in the name of their folder, with a reason and a weight of its own."""
+    """A toy: finds whole files by the colour in the name of their folder, with its own reason and weight."""
 
     name = "colour"
 
@@ -65,7 +65,7 @@ EXPERTS: dict[str, Callable[[Bench], Expert]] = {
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A library in which every expert finds `QUERY` at several files, and more files that no words lead to."""
+    """A library in which every expert finds `QUERY` in several files, with more files that match no words."""
     with open_bench(tmp_path_factory.mktemp("experts")) as bench:
         fill(bench)
         yield bench
@@ -132,7 +132,7 @@ def test_finds_are_in_order_and_none_is_there_twice(expert: Expert) -> None:
 
 def test_only_allowed_files_are_found(expert: Expert) -> None:
     everything = file_ids(ask(expert).finds)
-    allowed = np.array([everything[2], everything[0], 10**9], np.int64)  # in no order, one of them gone
+    allowed = np.array([everything[2], everything[0], 10**9], np.int64)  # unordered, one of them removed
     assert set(file_ids(ask(expert, allowed=allowed).finds)) == {everything[0], everything[2]}
     assert ask(expert, allowed=np.empty(0, np.int64)).finds == ()
 
@@ -165,7 +165,7 @@ def test_experts_are_asked_from_many_threads(expert: Expert) -> None:
 
 
 def remove(bench: Bench, name: str) -> int:
-    """Take a file out of the catalog, which the vector index and what was read before know still; return its id."""
+    """Remove a file from the catalog, but not from the vector index and earlier results; return its id."""
     (root,) = bench.catalog.roots()
     (gone,) = (file.id for file in bench.catalog.files(root.id).values() if Path(file.path).name == name)
     with bench.catalog.write() as db:
@@ -210,11 +210,11 @@ def test_a_file_that_leaves_between_two_readings_is_not_shown(
         assert after == before - set(gone)
 
 
-# --- what a search asks them for --------------------------------------------------------------------------------------
+# --- requests of a search to experts ----------------------------------------------------------------------------------
 
 
 class Spy:
-    """Notes what it is asked, and answers the same ranking each time."""
+    """Records its requests, and returns the same ranking each time."""
 
     name = "spy"
 
@@ -228,7 +228,7 @@ class Spy:
 
 
 def test_the_last_expert_is_limited_where_nothing_else_was_found(library: Bench) -> None:
-    """A ranking that is fused or sorted may be shown from any place, so that all of it is asked for."""
+    """A fused or sorted ranking may be shown from any offset, so all of it is requested."""
     spy = Spy()
     searcher = Searcher(
         library.store, library.index, library.model, (Names(library.store), spy), visual_of(library.searcher)
@@ -271,7 +271,7 @@ def test_the_clips_of_named_files_are_scored_wherever_they_rank(
 
 
 def with_colours(bench: Bench) -> Searcher:
-    """Return a searcher that asks one more expert."""
+    """Return a searcher with one more expert."""
     asked = (*bench.searcher._experts, DominantColour(bench))
     return Searcher(bench.store, bench.index, bench.model, asked, visual_of(bench.searcher))
 
@@ -291,7 +291,7 @@ def test_a_further_expert_adds_its_ranking_and_its_reason(library: Bench) -> Non
 
 
 def test_a_further_expert_finds_what_no_other_does(library: Bench) -> None:
-    """A folder's name counts nothing where it stands at every file, so that only the toy finds these."""
+    """A folder name shared by all files has no weight, so only the toy finds these."""
     assert library.searcher.search(parse("others"), 5).confident is False
     answer = with_colours(library).search(parse("others"), 5)
     assert answer.confident

@@ -1,4 +1,4 @@
-"""Formulas in CSV: no cell begins like one, however the file is taken apart, and all reads back as it was."""
+"""Formulas in CSV: no cell begins like one, however the file is parsed, and every value reads back unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.library.exporting.test_timelines import source
 cells = (
     st.text() | st.text(st.sampled_from("=+-@\t\r\n;,'\" a\uff1d\ufeff\u200b\x00")) | st.text(st.sampled_from("'\t= "))
 )
-# What spreadsheets step over before they look whether a cell is a formula.
+# Characters that spreadsheets skip before they check whether a cell is a formula.
 FORMULA = re.compile('[\\s\\x00-\\x20"\u200b\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20]')
 
 
@@ -48,7 +48,7 @@ NASTY = ["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", ' "=1', 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("nasty", NASTY)
 def test_no_formula_in_a_list_of_moments(nasty: str, delimiter: str) -> None:
-    """A path is absolute, and so begins with no sign; its name, its reel, and what follows a semicolon may."""
+    """An absolute path begins with no sign; its name, its reel, and text after a semicolon may."""
     edits = [Edit(source(path=f"/films/{nasty}.mov", reel=nasty), 1.0, 2.0)]
     _no_formula(moments_as_csv(edits), delimiter)
 

@@ -1,4 +1,4 @@
-"""Lists for other programs, read back by OpenTimelineIO, and for its gaps by hand."""
+"""Lists for other programs, read back by OpenTimelineIO, and by hand where it has gaps."""
 
 from __future__ import annotations
 
@@ -190,14 +190,14 @@ def test_an_fcpxml_is_read_back(rate: Fraction, timecode: str, first: int, after
         "file:///films/Beach.mp4",
     ]
     start = found(parse_timecode(timecode, rate))[0] / rate
-    # The reader counts in whole frames a second (29 of 29.97) and drops the rest: it is right to one of those.
+    # The reader counts in whole frames a second (29 of 29.97) and drops the rest: it is accurate to one of those.
     coarse = 1 / int(rate)
     for clip, (begin, end) in zip(clips, [(first, after), (first + 30, after + 40)], strict=True):
         assert clip.media_reference.available_range.start_time.to_seconds() == pytest.approx(float(start), abs=coarse)
         assert clip.source_range.start_time.to_seconds() == pytest.approx(float(start + begin / rate), abs=coarse)
         assert clip.source_range.duration.to_seconds() == pytest.approx(float((end - begin) / rate), abs=coarse)
 
-    # What it drops is exact in the file itself.
+    # The dropped part is exact in the file itself.
     root = ET.fromstring(content)
     assert seconds(found(root.find("./resources/format")).get("frameDuration")) == 1 / rate
     assert [seconds(asset.get("start")) for asset in root.iter("asset")] == [start, start]

@@ -1,10 +1,10 @@
-"""Whatever people do to their folders, in any order, the library tells the truth about them.
+"""Whatever people do to their folders, in any order, the library's data about them is correct.
 
-A few runs in the suite; many longer ones by `python -m tests.library.indexing.test_any_order [EXAMPLES [STEPS]]`.
-With `--kill`, the system kills the indexing process at any statement of SQL or event of the decoder.
+A few runs in the suite; many longer ones by `python -m tests.library.indexing.test_any_order [EXAMPLES [STEPS]]`. With
+`--kill`, the system kills the indexing process at any SQL statement or decoder event.
 
-Two disks and a stick that is mounted in a folder of the first; of the second, the library holds two folders at first
-and later all of it. Paths are written as people think of them, "one/a/x.mp4", wherever the disk is mounted at present.
+Two disks and a stick that is mounted in a folder of the first. The library holds two folders of the second disk at
+first and later all of it. Paths are relative to the disks, "one/a/x.mp4", wherever the disk is currently mounted.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.fakes import COLOURS, KEY, ColourModel, FakeDecoder
 
 DISKS = ("one", "two", "one/stick")
 FOLDERS = ("", "a", "a/b", "c")
-FIRST_ROOTS = ("one", "two/a", "two/c")  # before all of the second disk is taken up
+FIRST_ROOTS = ("one", "two/a", "two/c")  # before all of the second disk is added
 ALIKE = {word: sorted(c for c in COLOURS if len(c) == len(word) and c != word) for word in COLOURS}
 NAMES = ("x.mp4", "y.mp4", "z.mp4")
 places = st.builds(
@@ -69,7 +69,7 @@ class DyingDecoder(FakeDecoder):
 
 @dataclass
 class Said:
-    """A tag, and the file that it must be on as long as that can be told: its content, where it was last seen."""
+    """A tag, and the file that must have it while that is decidable: its content, and its last known path."""
 
     tag: str
     path: Path
@@ -78,17 +78,17 @@ class Said:
 
 @dataclass
 class Truth:
-    """What is on the disks, and of that, what the library has seen."""
+    """The files on the disks, and those that the library has seen."""
 
     files: dict[Path, str] = field(default_factory=dict)  # content by path
     seen: dict[Path, str] = field(default_factory=dict)
-    away: set[str] = field(default_factory=set)  # disks that are unplugged
-    whole: bool = False  # whether all of the second disk is the library's
+    away: set[str] = field(default_factory=set)  # unplugged disks
+    whole: bool = False  # whether all of the second disk is in the library
     said: list[Said] = field(default_factory=list)
-    doubtful: set[str] = field(default_factory=set)  # contents of which several files were tagged, and went
+    doubtful: set[str] = field(default_factory=set)  # contents of several tagged files that disappeared
 
     def scanned(self) -> None:
-        """Bring what was seen up to date, and let tags follow where nobody can doubt where their file went."""
+        """Update the files seen, and move tags with their file if its new path is unambiguous."""
         now = {path: content for path, content in self.files.items() if self.is_there(path) and self.is_ours(path)}
         kept = {path: content for path, content in self.seen.items() if not self.is_there(path)}
         certain = []
@@ -107,7 +107,7 @@ class Truth:
             if len(new) == 1 and not old and said.path not in now:
                 certain.append(Said(said.tag, new[0], said.content))
             elif not new and not old and said.path not in now:
-                certain.append(said)  # gone, and perhaps to come back
+                certain.append(said)  # gone, and may come back
             else:
                 self.doubtful.add(said.content)
         self.said = certain
@@ -160,7 +160,7 @@ class Library(RuleBasedStateMachine):
         self._folder.cleanup()
         self._stick.cleanup()
 
-    # --- what people do -----------------------------------------------------------------------------------------
+    # --- people's actions ---------------------------------------------------------------------------------------
 
     def _real(self, path: Path) -> Path:
         disk, *names = path.parts
@@ -171,7 +171,7 @@ class Library(RuleBasedStateMachine):
         (self.mounted["one"] / "stick").symlink_to(self._stick.name)
 
     def _write(self, path: Path, words: list[str]) -> None:
-        self.written += 1  # no two contents are the same
+        self.written += 1  # all contents differ
         content = " ".join(words) + " " * self.written
         real = self._real(path)
         real.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +219,7 @@ class Library(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def replace_by_one_that_looks_the_same(self, data: st.DataObject) -> None:
-        """Another file of the same size and time under a name; its neighbours show that numbers of files last."""
+        """Replace a file by another of the same size and time; its neighbours show that inodes are stable."""
         path = self._choose(data, ours=True)
         if path is None or not self.is_current:
             return
@@ -242,7 +242,7 @@ class Library(RuleBasedStateMachine):
 
     @property
     def contents(self) -> set[str]:
-        """All that anything held that is remembered."""
+        """Return all contents that are present or remembered."""
         return {*self.truth.files.values(), *self.truth.seen.values(), *(said.content for said in self.truth.said)}
 
     @rule(disk=disks, folder=st.sampled_from(FOLDERS[1:]), to_disk=disks, to=st.sampled_from(["d", "e/f"]))
@@ -262,13 +262,13 @@ class Library(RuleBasedStateMachine):
 
     @rule(disk=disks, leave_empty=st.booleans())
     def unplug(self, disk: str, leave_empty: bool) -> None:
-        # A folder that never held anything cannot be told from its own empty mount point, and has nothing to lose.
+        # A folder that never held a file is indistinguishable from its own empty mount point, and has nothing to lose.
         if not self.truth.is_there(Path(disk)) or not any(path.is_relative_to(disk) for path in self.truth.seen):
             return
         real = self._real(Path(disk))
         if disk == "one/stick":
             if real.stat().st_dev == real.parent.stat().st_dev:
-                return  # there is one file system only, and a link like others
+                return  # only one file system exists, and the link is like others
             real.unlink()
         else:
             real.rename(self.unplugged / disk)
@@ -304,7 +304,7 @@ class Library(RuleBasedStateMachine):
         self.truth.whole = True
         self.is_current = False
 
-    # --- what the library does ----------------------------------------------------------------------------------
+    # --- the library's actions ----------------------------------------------------------------------------------
 
     def _volumes(self) -> Volumes:
         there = [(disk, point) for disk, point in self.mounted.items() if disk not in self.truth.away]
@@ -319,7 +319,7 @@ class Library(RuleBasedStateMachine):
 
     @rule()
     def rescan(self) -> None:
-        # What was written over is forgotten, unless it is seen elsewhere in the same look at the same root.
+        # Overwritten content is forgotten, unless it is seen elsewhere in the same scan of the same root.
         before = {c for path, c in self.truth.seen.items() if self.truth.files.get(path, c) == c}
         decoder = FakeDecoder()
         self._run(decoder)
@@ -349,12 +349,12 @@ class Library(RuleBasedStateMachine):
             self._close()
             self._open()
         self.truth.scanned()
-        # What was seen and is not indexed yet may be decoded again.
+        # Seen files that are not indexed yet may be decoded again.
         self._run(FakeDecoder())
         self.is_current = True
 
     def _die(self, events: int, statements: int) -> None:
-        """In a child: index until so many events or statements have been, and be killed at the next."""
+        """Index in a child until so many events or statements have happened, and be killed at the next."""
         left = [statements]
 
         def count(statement: str) -> None:
@@ -380,7 +380,7 @@ class Library(RuleBasedStateMachine):
             Annotations(self.catalog).change_tags([file_id], [name], [])
             self.truth.said.append(Said(name, path, self.truth.files[path]))
 
-    # --- what must hold -----------------------------------------------------------------------------------------
+    # --- invariants ---------------------------------------------------------------------------------------------
 
     def _listed(self) -> list[tuple[int, Path, LibraryFile]]:
         rows = self.catalog.reader().execute("SELECT id, root_id, path FROM files WHERE missing_since IS NULL")
@@ -418,13 +418,13 @@ class Library(RuleBasedStateMachine):
 
 
 def _another_file_system() -> str | None:
-    """A folder to make the stick in; None where there is none: then it is a link like others."""
+    """Return a folder to create the stick in; None if there is none: then it is a link like others."""
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
 
 
 def test_a_disk_that_came_back_elsewhere_is_taken_up_whole() -> None:
-    """Found by a long run: its folder was sought only at the next look, when the new root had its place already."""
+    """Found by a long run: the disk's folder was located only at the next scan, when the new root had its place."""
     state = Library()
     try:
         state.write("two", "a/x.mp4", ["blue"])

@@ -1,4 +1,4 @@
-"""How long indexing will take: nothing is said before anything is known, and what is said follows the lengths."""
+"""The remaining time of indexing: no estimate before anything is known, then one based on the lengths."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_unknown_lengths_are_guessed_from_sizes() -> None:
 def test_a_file_is_never_more_than_done() -> None:
     estimate = Estimate(Pace(1.0, 1.0))
     estimate.add(1, 100, 5.0)
-    estimate.advance(1, 9.0, 0)  # the header has promised less than there was
+    estimate.advance(1, 9.0, 0)  # the header claimed less than the actual length
     estimate.drop(1)
     assert estimate.remaining(0.0) == 0.0
 
@@ -81,11 +81,11 @@ def test_a_pace_that_cannot_be_believed_is_none(tmp_path: Path, content: str) ->
     assert read_pace(library, "model") == (Pace(3.5, 0.0) if content == GOOD else None)
     keep_pace(library, "model", Pace(7.0, 80.0))
     assert read_pace(library, "model") == Pace(7.0, 80.0)
-    keep_pace(LibraryFiles(tmp_path / "pace.json"), "model", Pace(7.0, 80.0))  # a word in the log, no more
+    keep_pace(LibraryFiles(tmp_path / "pace.json"), "model", Pace(7.0, 80.0))  # logs a message, no more
 
 
 class Prober(FakeDecoder):
-    """Tells lengths of all but the last file."""
+    """Probes the lengths of all but the last file."""
 
     def probe(self, files: Iterable[VideoFile], seconds: float) -> Iterator[FileOpened]:
         for file in list(files)[:-1]:
@@ -94,7 +94,7 @@ class Prober(FakeDecoder):
 
 def test_lengths_are_known_before_anything_is_indexed(bench: Bench) -> None:
     for number, name in enumerate(("a.mp4", "b.mp4", "c.mp4")):
-        bench.write(name, "red" + " " * number)  # no copies of each other
+        bench.write(name, "red" + " " * number)  # different contents
     at_first_file: list[dict[str, float | None]] = []
 
     class Looking(Prober):
@@ -112,7 +112,7 @@ def test_lengths_are_known_before_anything_is_indexed(bench: Bench) -> None:
 
 
 def test_a_measured_file_that_goes_leaves_nothing(bench: Bench) -> None:
-    """Its length alone is nothing that was worth keeping."""
+    """The length alone is no data worth keeping."""
     path = bench.write("a.mp4", "red")
     bench.write("b.mp4", "red")
 

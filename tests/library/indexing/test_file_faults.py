@@ -1,4 +1,4 @@
-"""What comes of one file is that file's line in the failures list, whatever it raises; the run goes on."""
+"""Any error of one file becomes that file's line in the failures list; the run continues."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ from tests.said import never, said
 
 
 class Panic(BaseException):
-    """As a library in Rust raises one."""
+    """Like the exception of a library in Rust."""
 
 
 OF_A_FILE: list[BaseException] = [
@@ -97,7 +97,7 @@ def _raise(error: BaseException) -> Callable[..., Any]:
 
 
 def _for_b(real: Callable[..., Any], error: BaseException) -> Callable[..., Any]:
-    """As `real`, but for the file b.mp4."""
+    """Return `real`, except that it raises for the file b.mp4."""
 
     def sometimes(first: object, *more: Any) -> Any:
         paths = [first, *more, getattr(first, "path", ""), *(getattr(value, "path", "") for value in more)]
@@ -149,7 +149,7 @@ def test_wherever_a_file_raises_the_others_are_indexed(
 
 
 class Lying(FakeDecoder):
-    """Speaks of b.mp4 as the test wants it to."""
+    """Sends the test's events for b.mp4."""
 
     events: Callable[[DecodeEvent], Iterable[DecodeEvent]]
 
@@ -170,7 +170,7 @@ class Lying(FakeDecoder):
 
 @pytest.mark.parametrize("duration", [1e13, float("nan"), float("inf"), -1e15])
 def test_a_header_of_an_impossible_length_is_a_line_in_the_failures_list(bench: Bench, duration: float) -> None:
-    """Not a row that no reader of the catalog believes: the file would be unknown, and never be tried again."""
+    """Not an invalid row in the catalog: the file would be unknown, and never retried."""
     bench.write("b.mp4", "blue")
     lying = Lying()
     lying.events = lambda event: [
@@ -186,13 +186,13 @@ odd = st.one_of(
 )  # fmt: skip
 
 
-# The pool passes on nothing else as a reason.
+# The pool passes on no other kind of reason.
 reasons = st.builds(Message, st.sampled_from(["file.no-frame", "reason.said", "a.b"]), text=st.text() | st.integers())
 
 
 @st.composite
 def lies(draw: st.DrawFn) -> Callable[[DecodeEvent], list[DecodeEvent]]:
-    """Some values of events are odd ones, some events do not come (but the last does)."""
+    """Return a strategy that changes some values of events, and drops some events (but not the last)."""
     fields = draw(st.sets(st.sampled_from(["duration", "width", "frame_rate", "codec"]), max_size=2))
     clip_fields = draw(st.sets(st.sampled_from(["ordinal", "start", "end", "times", "shot"]), max_size=2))
     values = {name: draw(odd) for name in {*fields, *clip_fields}}
@@ -320,7 +320,7 @@ def test_one_entry_that_cannot_be_looked_at_hides_no_other_subtitles(tmp_path: P
     assert [os.path.basename(s.path) for s in found[str(tmp_path / "film.mp4")]] == ["film.srt"]
 
 
-# --- what the file system tells -------------------------------------------------------------------------------------
+# --- file system errors ---------------------------------------------------------------------------------------------
 
 
 @given(st.integers(-(2**63), 2**70), st.integers(0, 2**128), st.integers(0, 2**128))
@@ -341,7 +341,7 @@ def test_a_file_of_the_far_future_is_indexed_once(bench: Bench) -> None:
 
 @pytest.fixture
 def deep_folder(bench: Bench) -> Iterator[Path]:
-    """More folders in each other than Python calls functions; gone afterwards, since pytest cannot remove them."""
+    """Yield more nested folders than Python nests calls; removes them afterwards, because pytest cannot."""
     here, depth = os.getcwd(), 1100
     os.chdir(bench.videos)
     try:

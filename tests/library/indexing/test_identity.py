@@ -1,4 +1,4 @@
-"""What is known and said of a video stays its own wherever it goes, and is kept while it is away."""
+"""A video's data and annotations follow it wherever it goes, and are kept while it is away."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_folder_looked_at_where_it_went_or_where_it_was_is_the_same(bench: Ben
     bench.run()
     before = file_id(bench, "one/a.mp4")
     (bench.videos / "one").rename(bench.videos / "two" / "one")
-    bench.run(within=bench.videos / "one")  # nothing is there any more: the folder around it is looked at
+    bench.run(within=bench.videos / "one")  # nothing exists there any more: the parent folder is scanned
     bench.run(within=bench.videos / "two")
     assert file_id(bench, "two/one/a.mp4") == before
     (bench.videos / "two" / "one").rename(bench.videos / "one")
@@ -95,7 +95,7 @@ def test_another_time_over_the_same_content_is_no_change(bench: Bench) -> None:
     os.utime(path, (1_000_000, 1_000_000))
     assert bench.run().frames_decoded == 0
     assert bench.run().skipped == 1
-    path.write_text("tan", encoding="utf-8")  # as long, and another content; the fake decoder knows no such colour
+    path.write_text("tan", encoding="utf-8")  # as long, but other content; the fake decoder knows no such colour
     with pytest.raises(KeyError):
         bench.run()
 
@@ -140,7 +140,7 @@ def test_a_folder_around_others_is_known_from_the_moment_it_is_added(bench: Benc
     add_root(bench.catalog, str(bench.videos / "a"), volumes)
     bench.run(within=bench.videos / "a")
     add_root(bench.catalog, str(bench.videos), volumes)
-    (bench.videos / "a" / "one.mp4").unlink()  # all that was known of it, before it was ever looked at
+    (bench.videos / "a" / "one.mp4").unlink()  # its only known file, before its first scan
     assert bench.run().offline == ()
     assert bench.found("") == []
 
@@ -277,7 +277,7 @@ def test_a_name_taken_by_another_file_does_not_take_what_was_said(bench: Bench) 
     bench.run()
     assert bench.catalog.reader().execute(notes).fetchall() == [(b"DSC_0001.mp4", ""), (b"kept.mp4", "the first")]
 
-    (bench.videos / "kept.mp4").rename(path)  # and over it
+    (bench.videos / "kept.mp4").rename(path)  # replaces it
     assert bench.run().frames_decoded == 0
     assert bench.catalog.reader().execute(notes).fetchall() == [(b"DSC_0001.mp4", "the first")]
     assert set(bench.found("red")) == {"DSC_0001.mp4"}
@@ -304,7 +304,7 @@ def test_a_file_replaced_or_deleted_while_it_is_decoded_is_what_it_is_now(bench:
 
     def take() -> list[tuple[Root, str]]:
         turn = next(turns)
-        if turn == 1:  # the decoder has been given the file, and has not come back with it
+        if turn == 1:  # the decoder has received the file, but not returned it
             path.unlink()
         elif turn == 2 and afterwards:
             bench.write("0.mp4", afterwards)
@@ -314,7 +314,7 @@ def test_a_file_replaced_or_deleted_while_it_is_decoded_is_what_it_is_now(bench:
         def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]:
             given = iter(files)
             taken = [next(given) for _ in range(4)]
-            # What it had read by then, it tells now.
+            # It returns the content read before.
             path.write_text(content, encoding="utf-8")
             os.utime(path, ns=(before, before))
             yield from super().decode(taken)
@@ -405,7 +405,7 @@ def test_a_file_that_a_recorder_keeps_open_waits_however_long_it_stands_still(be
         for _ in range(2):
             assert bench.run().unsettled == (str(path),)
         recorder.write(" blue")
-    with path.open(encoding="utf-8"):  # a player does not keep it from being taken
+    with path.open(encoding="utf-8"):  # a player does not prevent indexing
         assert bench.run().unsettled == ()
     assert set(bench.found("blue", 1)) == {"recording.mp4"}
 
@@ -420,7 +420,7 @@ def test_a_file_that_is_open_and_untouched_for_long_is_taken(bench: Bench, monke
 
 @pytest.fixture
 def another_disk() -> Iterator[Path]:
-    """A folder on another file system than the temporary files' one: a link to it is a drive mounted there."""
+    """Yield a folder on another file system than the temporary files: a link to it is a drive mounted there."""
     memory = Path("/dev/shm")
     if not memory.is_dir() or memory.stat().st_dev == os.stat(tempfile.gettempdir()).st_dev:
         pytest.skip("there is one file system only")
@@ -441,7 +441,7 @@ def test_what_lies_on_a_drive_within_a_root_is_offline_while_that_is_away(
     bench.catalog.add_root(str(bench.videos))
     cancelled = Control()
     cancelled.take_looks = lambda: cancelled.cancel() or ()  # type: ignore[func-returns-value]
-    bench.run(cancelled)  # it is known, and not indexed
+    bench.run(cancelled)  # it is known, but not indexed
     owner = file_id(bench, "stick/a.mp4")
     Annotations(bench.catalog).set_note(owner, "ours")
 

@@ -64,7 +64,7 @@ def test_a_bad_file_is_one_line_and_not_tried_again_until_it_changes(bench: Benc
     assert bench.run().failed == 0
     bench.write("bad.mp4", "green now")
     with pytest.raises(KeyError):
-        bench.run()  # FakeDecoder knows no colour "now": a defect of a decoder is not hidden
+        bench.run()  # FakeDecoder knows no colour "now": a decoder's bug is not hidden
     bench.write("bad.mp4", "green")
     assert bench.run().files == 1
     assert bench.catalog.failures() == []
@@ -267,7 +267,7 @@ def test_a_scan_tells_how_much_has_changed(bench: Bench) -> None:
 
 def test_a_folder_can_go_first(bench: Bench) -> None:
     for number, name in enumerate(("a/1.mp4", "a/2.mp4", "b/1.mp4", "z/1.mp4", "z/2.mp4")):
-        bench.write(name, "red" + " " * number)  # no two of the same content
+        bench.write(name, "red" + " " * number)  # different contents
     control = Control()
     control.first = str(bench.videos / "z")
     bench.run(control)

@@ -1,4 +1,4 @@
-"""What a scan means is planned without a disk or a catalog; whatever is known and seen, the plan loses nothing."""
+"""Plans of scans, without a disk or a catalog; whatever is known and seen, the plan loses nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTENTS = {b"a": 1, b"b": 1, b"c": 2}  # with their sizes: two contents share o
 
 @dataclass(frozen=True)
 class Disk:
-    """What lies at a path: a content, when it was written, and its number in the file system."""
+    """The file at a path: its content, when it was written, and its inode."""
 
     content: bytes
     mtime_ns: int
@@ -30,7 +30,7 @@ class Disk:
 
 @dataclass
 class Known:
-    """A catalog of rows by id, as small as the rules of a store allow; `annotated` are ids."""
+    """A minimal catalog of rows by id that obeys the rules of a store; `annotated` are ids."""
 
     rows: dict[int, FileRow]
     annotated: frozenset[int]
@@ -109,7 +109,7 @@ problem_paths = st.sets(st.sampled_from(PATHS), max_size=2)
 
 
 def look(known: Known, disk: Mapping[str, Disk], unseen: set[str], bad: set[str]) -> ScanPlan:
-    """Plan as `apply_scan` does, with the disk as it is."""
+    """Plan as `apply_scan` does, for the present disk."""
     seen = [VideoFile(path, CONTENTS[on.content], on.mtime_ns, 1, on.inode) for path, on in sorted(disk.items())]
     problems = [(path, Message("file.is-folder")) for path in sorted(bad)]
     sizes = {row.size for row in known.rows.values() if row.fingerprint is not None}

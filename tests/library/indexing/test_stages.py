@@ -1,4 +1,4 @@
-"""A second stage beside the pictures: in the order of priorities, on its own, steered and estimated as the first."""
+"""A second stage besides the pictures: ordered by priority, independent, controlled and estimated like the first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUIET = Message("file.said", text="Nothing is said in it.")
 
 
 class Words:
-    """A made-up stage: how many words a file holds."""
+    """A fictitious stage: counts the words of a file."""
 
     name = "words"
 
@@ -30,7 +30,7 @@ class Words:
         self.version = version
         self.priority = priority
         self.counted: dict[str, int] = {}
-        self.searchable: list[int] = []  # clips in the index when each file was begun
+        self.searchable: list[int] = []  # clips in the index when each file began
         self.before_file: Callable[[str], object] = lambda name: None
         self._bench = bench
 

@@ -13,7 +13,7 @@ from cret_desktop.library.indexing.volumes import Mount, Volumes, mounts, unseen
 
 
 def held(root: Path, *names: str, device: int = 0, missing: bool = False) -> dict[str, FileRow]:
-    """The catalog's rows of files that were seen at these places, each of the size of its name."""
+    """Return the catalog's rows of files seen at these places; the size of each is the length of its name."""
     rows = {}
     for number, name in enumerate(names):
         path = str(root / name)
@@ -39,7 +39,7 @@ def volumes() -> Volumes:
 
 
 def known_root(volumes: Volumes, path: Path) -> Root:
-    """As the catalog holds it after a scan."""
+    """Return a root as the catalog stores it after a scan."""
     root = volumes.placed(Root(1, str(path), False))
     assert root is not None
     return root
@@ -100,11 +100,11 @@ def test_a_volume_is_known_by_its_identity_and_not_by_its_mount_point(tmp_path: 
     assert (root.volume, root.within) == ("stick", "films/r")
     files = held(one / "films" / "r", "a.mp4", "b.mp4")
 
-    one.rename(two)  # plugged in again, it has another mount point
+    one.rename(two)  # plugged in again at another mount point
     after = Volumes(lambda: [Mount("/", "disk", False), Mount(str(two), "stick", False)])
     assert found(after, root, files) == str(two / "films" / "r")
 
-    write(one / "films" / "r", "a.mp4", "x.mp4", "y.mp4")  # and another stick has the old one
+    write(one / "films" / "r", "a.mp4", "x.mp4", "y.mp4")  # another stick has the old mount point
     both = [Mount("/", "disk", False), Mount(str(one), "other", False), Mount(str(two), "stick", False)]
     files = held(one / "films" / "r", "a.mp4", "b.mp4", "c.mp4")
     assert found(Volumes(lambda: both), root, files) == str(two / "films" / "r")

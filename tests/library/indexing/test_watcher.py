@@ -55,7 +55,7 @@ def test_a_storm_is_a_look_at_the_whole_root_and_another_one_later() -> None:
 
 
 def test_a_storm_of_what_is_no_video_is_one_too() -> None:
-    """It fills the kernel's queue all the same, and what came after it was dropped."""
+    """It still fills the kernel's queue, and later events were dropped."""
     agenda = Agenda(Pace(quiet=1, longest=15))
     agenda.note("/r", None, 0.0)
     assert agenda.due(1.0) == [], "a few other files are of no interest"
@@ -88,7 +88,7 @@ def test_every_folder_noted_is_looked_at_once(folders: list[list[str]]) -> None:
 
 
 class Silent:
-    """A system that says nothing by itself; `refuses` are roots that it does not watch."""
+    """A system without events; `refuses` are roots that it does not watch."""
 
     def __init__(self, refuses: tuple[str, ...] = (), error: int = errno.ENOSPC) -> None:
         self._refuses, self._error = refuses, error
@@ -113,7 +113,7 @@ class Silent:
 
 
 class Watching:
-    """A watcher at work; `looks` are waited for."""
+    """A running watcher; its calls of `look` are collected."""
 
     def __init__(self) -> None:
         self._looks: queue.SimpleQueue[list[tuple[str, str]]] = queue.SimpleQueue()
@@ -130,7 +130,7 @@ class Watching:
             pass
 
     def until_watched(self, root: Path, folder: Path) -> None:
-        """Until a change in `folder` is heard of by itself; a look at all of `root` that is due swallows one before."""
+        """Wait until changes in `folder` cause events; a due scan of all of `root` absorbs earlier ones."""
         for number in range(10):
             (folder / f"nudge {number}.mp4").touch()
             with contextlib.suppress(queue.Empty):
@@ -138,7 +138,7 @@ class Watching:
         raise AssertionError(f"{folder} is not watched")
 
     def quiet(self) -> bool:
-        """Whether nothing is looked at for a good while."""
+        """Return whether nothing is scanned for a good while."""
         try:
             self._looks.get(timeout=10 * SOON.longest / 5)
         except queue.Empty:
@@ -234,7 +234,7 @@ def test_closing_ends_the_thread_and_the_watches(tmp_path: Path) -> None:
 # --- the system's own events ----------------------------------------------------------------------------------------
 
 
-# watchdog warns of a folder that left the root and came back: the system still has its old watch. It is harmless.
+# watchdog warns of a folder that left the root and came back, because the system still has its old watch. Harmless.
 @pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
 def test_files_and_folders_are_told_of_wherever_they_are(watching: Watching, tmp_path: Path) -> None:
     root = tmp_path / "videos"
@@ -286,7 +286,7 @@ def test_a_reader_that_died_is_noticed_and_the_root_watched_anew(
     handle = InotifyFD.handle_event
 
     def dies(reader: InotifyFD, event: InotifyEvent) -> None:
-        if event.is_create:  # not of what watching itself causes, in the other root as well
+        if event.is_create:  # no events caused by watching itself, also not in the other root
             died.set()
             raise KeyError(event)
         handle(reader, event)
@@ -304,7 +304,7 @@ def test_a_reader_that_died_is_noticed_and_the_root_watched_anew(
     reader.join(WAIT)
     with pytest.raises(OSError, match="ended"):
         native.check(str(tmp_path / "a"))
-    native.check(str(tmp_path / "b"))  # a root falls alone
+    native.check(str(tmp_path / "b"))  # a root fails alone
     native.unwatch(str(tmp_path / "a"))
     native.watch(str(tmp_path / "a"), told.put)
     (tmp_path / "a" / "2.mp4").touch()
@@ -340,7 +340,7 @@ def test_watches_that_run_out_below_a_root_are_noticed(tmp_path: Path, monkeypat
     (root / "last.mp4").touch()
     while told.get(timeout=WAIT) != str(root):
         pass
-    with pytest.raises(OSError, match="watch limit"):  # later on, by new folders
+    with pytest.raises(OSError, match="watch limit"):  # later, because of new folders
         native.check(str(root))
     native.unwatch(str(root))
     with pytest.raises(OSError, match="watch limit") as raised:  # from the beginning
@@ -379,7 +379,7 @@ def test_events_that_the_system_had_to_drop_are_made_up_for(
     root.mkdir()
     watching.start(root, pace=Pace(quiet=0.5, longest=1, tick=0.1))
     watching.until(root)
-    (root / "first.mp4").touch()  # whose event the reader waits for already; it is held up at the next ones
+    (root / "first.mp4").touch()  # the reader already waits for this event; it is blocked at the next ones
     gate.clear()
     for number in range(queued // 3 + 1000):  # created, closed and deleted
         (root / f"{number}.mp4").touch()

@@ -1,4 +1,4 @@
-"""What people typed goes out to a file and comes in elsewhere: nothing is lost, nothing is replaced."""
+"""Annotations are exported to a file and imported elsewhere: nothing is lost, nothing is replaced."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_another_library_takes_it_in(catalogs: tuple[Catalog, Catalog], written:
 
 
 def only_listed(catalog: Catalog, name: str) -> int:
-    """A file that was never indexed: it has no fingerprint."""
+    """Add a file that was never indexed: it has no fingerprint."""
     root = catalog.add_root("/videos")
     path = f"/videos/{name}"
     apply_scan(Scans(catalog), root, [video(path)], [], within=path)

@@ -1,4 +1,4 @@
-"""What a library may take up: indexing stops there, what is done stays, and a larger budget lets it go on."""
+"""The disk budget: indexing stops there, finished work stays, and a larger budget lets it continue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cret_desktop.storage.sqlite.backup import FolderBackup
 from tests.fakes import FakeDecoder
 from tests.library.conftest import Bench
 
-STRIP = 1_000_000  # bytes of a thumbnail: much against what the catalog and its log take
+STRIP = 1_000_000  # bytes of a thumbnail: large compared with the catalog and its log
 FILES = 24
 
 
@@ -36,7 +36,7 @@ class LargeStrips(FakeDecoder):
 @pytest.fixture
 def root(bench: Bench) -> Root:
     for number in range(FILES):
-        bench.write(f"{number}.mp4", "red" + " " * number)  # no copies of each other
+        bench.write(f"{number}.mp4", "red" + " " * number)  # different contents
     return bench.catalog.add_root(str(bench.videos))
 
 

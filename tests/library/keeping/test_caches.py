@@ -1,4 +1,4 @@
-"""Caches beside the catalog: whatever a file of theirs holds, it is believed or made again, and holds nobody up."""
+"""Caches beside the catalog: any content of their files is valid or rebuilt, and never blocks."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_any_values_of_a_record_are_survived_and_written_again(
     record, _ = load(Settings, path)
     save(record, path)
     again, told = load(Settings, path)
-    assert (repr(again), told) == (repr(record), None)  # what is not a number equals nothing
+    assert (repr(again), told) == (repr(record), None)  # NaN equals nothing
 
 
 # --- calibration ----------------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def npz(arrays: dict[str, np.ndarray], packed: bool = False) -> bytes:
 
 
 def lying(header: str) -> bytes:
-    """As `whole`, but for what the header of its globals says."""
+    """Return `whole` with another header of its globals."""
     said = header.encode().ljust(117) + b"\n"
     written = io.BytesIO(npz(whole()))
     with zipfile.ZipFile(written) as packed:

@@ -1,4 +1,4 @@
-"""Whatever is typed gets an answer or one sentence: halves of characters, zeros, signs that SQLite knows."""
+"""Any typed query gets an answer or one error message: lone surrogates, NULs, SQLite's special characters."""
 
 from __future__ import annotations
 

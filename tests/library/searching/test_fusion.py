@@ -1,4 +1,4 @@
-"""Rankings of any number of experts become one. The arithmetic is compared with a formula written for three lists."""
+"""Fusion of any number of rankings. The arithmetic is compared with a formula written for three lists."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def shown(finds: list[Find]) -> list[Shown]:
 
 
 def expected(seen: list[Find], names: Ranking, lines: Ranking, only_seen: bool) -> list[Shown]:
-    """What is seen, named and spoken, joined step by step: 1 / (60 + rank) of each list times its weight.
+    """Return pictures, names and lines fused step by step: 1 / (60 + rank) of each list times its weight.
 
-    `only_seen`: words bring back nothing that was taken away for what it shows.
+    `only_seen`: words do not restore moments that were excluded for what they show.
     """
     points: dict[Place, float] = {}
     relevances: dict[Place, float] = {}

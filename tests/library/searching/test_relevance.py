@@ -16,7 +16,7 @@ def texts(random: np.random.Generator, count: int) -> Features:
 
 
 def clips_of(directions: np.ndarray, random: np.random.Generator) -> Features:
-    """Clips whose four frames lie about the given directions [N, D]."""
+    """Return clips whose four frames are near the given directions [N, D]."""
     frames = directions[:, None, :] + 0.3 * random.normal(size=(len(directions), 4, D)).astype("f4") / np.sqrt(D)
     return Features(unit(frames.astype("f4")), np.zeros((len(directions), 0, D), "f4"))
 
@@ -52,7 +52,7 @@ def test_a_clip_that_fits_everything_gains_nothing() -> None:
     directions = unit(random.normal(size=(2, D)).astype("f4"))
     clips = clips_of(directions, random)
     raised = score(references, clips, CONFIG)
-    raised[:, 1] += 5.0  # a hub: high for whatever is asked
+    raised[:, 1] += 5.0  # a hub: scores high for every query
     plain = score(query, clips, CONFIG)[0]
     hub = plain + np.array([0.0, 5.0], np.float32)
     assert z_scores(hub, raised) == pytest.approx(z_scores(plain, score(references, clips, CONFIG)), abs=1e-3)

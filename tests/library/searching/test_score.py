@@ -16,7 +16,7 @@ def features() -> tuple[Features, Features]:
 
 
 def test_gaussian_term_equals_the_explicit_covariance(features: tuple[Features, Features]) -> None:
-    """<t, mu> + 1/2 <t, S t> with the D x D covariance of the frames, as the paper writes it."""
+    """<t, mu> + 1/2 <t, S t> with the D x D covariance of the frames, as in the paper."""
     text, clips = features
     config = ScoreConfig(temperature=0.5, variance_weight=0.7, center_weight=0.0)
     got = score(text, clips, config)

@@ -1,4 +1,4 @@
-"""Operators, browsing, what must not show, similar moments, and words found in names, tags, notes and subtitles."""
+"""Operators, browsing, exclusions, similar moments, and words found in names, tags, notes and subtitles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.library.conftest import Bench
 
 
 def names(answer: SearchAnswer) -> list[str]:
-    """The videos of an answer, in order."""
+    """Return the videos of an answer, in order."""
     return [Path(file.path).name for file in answer.files]
 
 
@@ -32,7 +32,7 @@ def srt(start: int, text: str) -> str:
 
 @pytest.fixture
 def colours(bench: Bench) -> Bench:
-    """One file a colour, in two folders, and one of several colours."""
+    """A bench with one file a colour, in two folders, and one of several colours."""
     for number, colour in enumerate(COLOURS):
         bench.write(f"{'warm' if number % 2 else 'cold'}/{number} {colour}.mp4", colour)
     bench.write("mixed.mp4", "red green blue white")
@@ -257,7 +257,7 @@ def test_subtitles_are_read_again_when_they_change(colours: Bench) -> None:
     ],
 )
 def test_words_of_any_language_find_names(bench: Bench, name: str, query: str) -> None:
-    """Whatever languages a model knows."""
+    """Whatever languages a model supports."""
     bench.write(name, "red")
     bench.write("other.mp4", "blue")
     bench.run()

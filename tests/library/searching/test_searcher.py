@@ -31,7 +31,7 @@ from tests.library.conftest import REFERENCES, Bench, visual_of
 def noting(
     note: Callable[[Sequence[str]], None], encode: Callable[[Sequence[str]], Features]
 ) -> Callable[[Sequence[str]], Features]:
-    """`encode`, with `note` called first."""
+    """Return `encode`, with `note` called first."""
 
     def noted(texts: Sequence[str]) -> Features:
         note(texts)
@@ -101,7 +101,7 @@ def test_limit_counts_videos_and_a_video_has_at_most_twenty_moments(bench: Bench
 
 @pytest.mark.parametrize("typed", ["red", "red in:odd", "red beach"])
 def test_the_first_videos_are_those_of_the_whole_answer(bench: Bench, typed: str) -> None:
-    """What is not shown is not looked at; what is shown must not tell."""
+    """Results that are not shown are not evaluated; those shown must not depend on that."""
     for number in range(24):
         words = ["red blue", "blue red red", "green", "red green blue blue"][number % 4]
         bench.write(f"{'odd' if number % 2 else 'even'}/{'beach' if number % 5 == 0 else 'clip'} {number}.mp4", words)
@@ -219,7 +219,7 @@ def test_scores_order_the_answer(bench: Bench) -> None:
 def test_clips_whose_embeddings_are_damaged_are_passed_over_and_the_others_found(
     bench: Bench, hurt: str, damage: str
 ) -> None:
-    """As in a library that came from somewhere else: nothing that a row holds is an error of a search."""
+    """As in an untrusted library: no value in a row is an error of a search."""
     for name, colour in (("a", "red"), ("b", "green"), ("c", "blue")):
         bench.write(f"{name}.mp4", colour)
     bench.run()
@@ -254,7 +254,7 @@ THREADS = 8
 
 
 def test_searches_of_many_threads_answer_as_one_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All begin at once with a searcher that knows no clips yet; reading them takes a moment, as in a large library."""
+    """All start at once with a searcher that has loaded no clips; loading takes a moment, as in a large library."""
     for number, words in enumerate(itertools.product(COLOURS, repeat=2)):
         bench.write(f"{number}.mp4", " ".join(words))
     bench.run()
@@ -292,7 +292,7 @@ def told(answer: SearchAnswer) -> Told:
 
 
 def wrong_answers(searcher: Searcher, expected: dict[str, Told]) -> list[str]:
-    """Search for all of these at once in each of many threads; return the queries answered otherwise."""
+    """Search for all of these at once in each of many threads; return the queries with a wrong answer."""
     start = threading.Barrier(THREADS)
     queries = list(expected)
 
