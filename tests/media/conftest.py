@@ -1,7 +1,7 @@
-"""Small videos made on the spot, whose frames carry their own number.
+"""Small generated videos whose frames carry their own number.
 
-The number is drawn as a row of dark and light blocks, each several pixels wide: it survives compression, scaling
-and turning the right way up, and can be read back from any picture of the frame.
+The number is drawn as a row of dark and light blocks, each several pixels wide: it survives compression, scaling and
+rotation, and can be read back from any picture of the frame.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ WIDTH, HEIGHT = 320, 180
 
 
 def numbered_frame(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
-    """[height, width, 3]: the number's bits (Gray code) in a band at the top, a still ramp below.
+    """Return [height, width, 3]: the number's bits (Gray code) in a band at the top, a still ramp below.
 
-    Gray code and faint blocks, so that two frames differ too little to be taken for two shots.
+    Gray code and faint blocks, so that two frames differ too little to count as two shots.
     """
     frame = np.empty((height, width, 3), np.uint8)
     frame[:] = np.linspace(40, 200, width, dtype=np.uint8)[None, :, None]
@@ -40,7 +40,7 @@ def numbered_frame(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDA
 
 
 def read_number(picture: NDArray[np.uint8]) -> int:
-    """The number in an upright picture of any size."""
+    """Return the number in an upright picture of any size."""
     height, width = picture.shape[:2]
     row = picture[height // 16 : height * 3 // 16].mean(axis=(0, 2))
     centers = ((np.arange(BITS) + 0.5) * width / BITS).astype(int)
@@ -79,9 +79,9 @@ def write_video(
     container_format: str | None = None,
     keyframes: Collection[int] = (),
 ) -> None:
-    """Writes RGB frames at the given presentation times; with sound from `sound_from` on, if that is given.
+    """Write RGB frames at the given presentation times; with sound from `sound_from` on, if given.
 
-    `keyframes` are the numbers of frames that the encoder must make keyframes, beside those it makes by itself.
+    `keyframes` are the numbers of frames that the encoder must make keyframes, besides those it makes by itself.
     """
     with av.open(str(path), "w", format=container_format) as container:
         stream = add_video_stream(container, codec, 25, options)
@@ -122,9 +122,9 @@ def write_video(
 
 @pytest.fixture
 def numbered(tmp_path: Path) -> Callable[..., NumberedVideo]:
-    """Makes a numbered video: `numbered("a.mp4", times, zero=…, **write_video's options)`.
+    """Return a function that makes a numbered video: `numbered("a.mp4", times, zero=…, **write_video's options)`.
 
-    `zero` is where the player's clock starts, in the times that are written.
+    `zero` is the start of the player's clock, in the written times.
     """
 
     def make(name: str, times: Sequence[float], *, zero: float | None = None, **how: object) -> NumberedVideo:

@@ -1,4 +1,4 @@
-"""Every broken file gives one plain sentence, from the decoder and from the probe alike."""
+"""Every broken file gives one plain sentence, both from the decoder and from the probe."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def last_event(file: VideoFile) -> object:
 
 
 def patch(source: Path, target: Path, box: bytes, offset: int, value: bytes) -> None:
-    """Overwrites bytes at `offset` after the first box of that kind."""
+    """Overwrite bytes at `offset` after the first box of that kind."""
     content = bytearray(source.read_bytes())
     at = content.index(box) + 4 + offset
     content[at : at + len(value)] = value
@@ -117,7 +117,7 @@ def test_one_plain_sentence(whole: Path, tmp_path: Path, name: str) -> None:
     file = video_file(str(path)) if path.exists() else VideoFile(str(path), 1, 1, 1, 1)
     last = last_event(file)
     if name in ("huge.mp4", "time-scale-0.mp4") and isinstance(last, FileDecoded):
-        return  # FFmpeg believes the stream rather than the header that lies
+        return  # FFmpeg trusts the stream rather than the false header
     assert isinstance(last, FileFailed), last
     expected = reason or "."
     assert expected in said(last.reason)
@@ -150,7 +150,7 @@ def test_a_truncated_file_gives_what_it_holds_and_says_so(numbered: Numbered, tm
     last = events[-1]
     assert isinstance(last, FileDecoded)
     if container == "ts":
-        assert last.partial is None  # a transport stream is made to be cut anywhere: nothing is missing
+        assert last.partial is None  # a transport stream may be cut anywhere: nothing is missing
     else:
         assert said(last.partial).startswith("The file is damaged or incomplete: only the first ")
 
@@ -193,7 +193,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
 def test_what_lists_the_same_bytes_without_end_is_broken_off(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One picture listed 2,000 times: what is read of a file is bounded by what it holds."""
+    """One picture listed 2,000 times: reading a file is bounded by its size."""
     content, count = whole.read_bytes(), 2000
     size = struct.unpack_from(">I", content, patching.box(content, b"stsz") + 12)[0]
     first = struct.unpack_from(">I", content, patching.box(content, b"stco") + 8)[0]
@@ -216,7 +216,7 @@ def test_what_lists_the_same_bytes_without_end_is_broken_off(
 
 
 def test_a_stream_that_comes_up_late_ends_nothing(whole: Path) -> None:
-    """PyAV reads beyond its list of streams then, and stumbles at the end of the file as memory would have it."""
+    """PyAV then reads beyond its list of streams, and may fail at the end of the file depending on memory."""
 
     class Stumbling:
         def demux(self, *streams: av.stream.Stream) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What a confined process can still do, asked of real ones: of a plain child, of a decoder, of the export's child."""
+"""The abilities of confined processes, tested in real ones: a plain child, a decoder, the export's child."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ OWN_FOLDER = {"work in its own folder"}
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """A folder of somebody's."""
+    """A folder of another user's files."""
     folder = tmp_path / "foreign"
     (folder / "empty").mkdir(parents=True)
     for name in ("file", "handed", "removed"):
@@ -164,7 +164,7 @@ def test_one_file_can_be_given_by_its_path(tmp_path: Path, foreign: Path) -> Non
 
 
 def test_an_unconfined_process_can_do_all_of_it(tmp_path: Path, foreign: Path) -> None:
-    """Else the tests above would show nothing."""
+    """Otherwise the tests above would show nothing."""
     found = done_by(tmp_path / "program", {"skipped": HARMFUL_HERE, "write": [str(foreign)]}, foreign)
     assert (found.pop(""), found.pop("privileges")) == ("", "0")
     assert {name for name, error in found.items() if error} == set()
@@ -181,7 +181,7 @@ def film(tmp_path: Path) -> VideoFile:
 
 
 def tried(foreign: str, port: int, **more: Callable[[], Any]) -> str:
-    """What a codec does that a stranger has taken over; JSON of deed -> "" or the name of the error."""
+    """Attempt the deeds of a compromised codec; return JSON of deed -> "" or the name of the error."""
     deeds: dict[str, Callable[[], Any]] = {
         "read another file": lambda: Path(foreign, "file").read_text(),
         "create a file": lambda: Path(foreign, "new").write_text("new"),
@@ -203,7 +203,7 @@ def tried(foreign: str, port: int, **more: Callable[[], Any]) -> str:
 
 
 def refused(said: str) -> tuple[set[str], set[str]]:
-    """What was refused for want of permission, and what was done."""
+    """Return the deeds refused for lack of permission, and the successful ones."""
     found = json.loads(said)
     return {name for name in found if found[name] == "PermissionError"}, {name for name in found if not found[name]}
 
@@ -213,7 +213,7 @@ HARM = {"read another file", "create a file", "remove a file", "connect", "run a
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Of somebody who listens on this machine."""
+    """The port of a listener on this computer."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield int(listening.getsockname()[1])
 
@@ -243,7 +243,7 @@ def test_a_decoder_reads_the_file_it_was_handed_and_can_do_nothing_else(
 ) -> None:
     before = kept(foreign)
     confinement.report.cache_clear()
-    # This module, which the child imports before anything else, brings numpy: its threads would not be confined.
+    # This module, which the child imports before anything else, loads numpy: its threads would not be confined.
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.setattr(decoder_pool, "_run_child", partial(treacherous_decoder, str(foreign), port, film.path))
     with DecoderPool(FORMAT, workers=1) as pool:

@@ -1,4 +1,4 @@
-"""Clips, read back picture by picture: the right first and last frame, the right times, turn, colours and sound."""
+"""Clips, read back picture by picture: the right first and last frame, times, rotation, colours and sound."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ignore(done: float) -> None:
 
 
 def shown(path: Path) -> list[tuple[int, float]]:
-    """Every picture of a file in the order of its showing: the number it was stored with, and when."""
+    """Return every picture of a file in presentation order: its stored number, and its time."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         begins = (container.start_time or 0) / av.time_base
@@ -45,7 +45,7 @@ def shown(path: Path) -> list[tuple[int, float]]:
 
 
 def turn(path: Path) -> tuple[int, ...]:
-    """Where a player puts four corners of the first picture of a file."""
+    """Return where a player puts the four corners of a file's first picture."""
     with av.open(str(path)) as container:
         corners = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
         orientation = Orientation.of(next(container.decode(video=0)))
@@ -57,7 +57,7 @@ def numbers(path: Path) -> list[int]:
 
 
 def uneven(count: int) -> list[float]:
-    """Times of a recording that skips pictures, on whole milliseconds."""
+    """Return the times of a recording that skips pictures, in whole milliseconds."""
     steps = np.random.default_rng(3).choice([0.02, 0.04, 0.1], count)
     return [round(float(time), 3) for time in np.concatenate([[0], np.cumsum(steps)[:-1]])]
 
@@ -121,7 +121,7 @@ def test_a_picture_that_stands_long_is_cut_at_the_marks(numbered: Numbered, tmp_
 
 
 def test_pictures_that_carry_the_time_of_their_decoding_are_all_kept(numbered: Numbered, tmp_path: Path) -> None:
-    """As some programs write files with B-frames: presentation times in the order of storing."""
+    """Some programs write files with B-frames like this: presentation times in storage order."""
     video = numbered("right.mp4", STEADY, options={"g": "12", "bf": "3"})
     wrong = tmp_path / "wrong.mp4"
     with av.open(video.file.path) as source, av.open(str(wrong), "w") as target:
@@ -179,7 +179,7 @@ def packets(path: Path) -> set[bytes]:
 
 
 def test_open_groups_of_pictures_are_cut_clean(numbered: Numbered, tmp_path: Path) -> None:
-    """Pictures that are stored after a keyframe, shown before it and predicted across it are left out."""
+    """Pictures stored after a keyframe, shown before it and predicted across it are left out."""
     options = {"g": "24", "bf": "3", "x264-params": "open-gop=1:scenecut=0"}
     video = numbered("open.mkv", STEADY, options=options)
     clip = copy_clip(Cut(video.file.path, video.times[60], video.times[90]), folder(tmp_path), ignore)
@@ -201,7 +201,7 @@ def test_a_stream_that_no_container_of_its_kind_takes_goes_into_matroska(numbere
 
 
 def write_clapper(path: Path, sound: str, starts: float = 0.0) -> None:
-    """White for one frame and a beep for as long, once a second; from half a second on."""
+    """Write a clapper: white for one frame and a beep for as long, once a second; from half a second on."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25, options={"g": "250", "bf": "2"})
         video.width, video.height, video.pix_fmt = 160, 96, "yuv420p"
@@ -224,7 +224,7 @@ def write_clapper(path: Path, sound: str, starts: float = 0.0) -> None:
 
 
 def claps(path: Path) -> tuple[list[float], list[float]]:
-    """When a file flashes, and when it beeps."""
+    """Return the times of a file's flashes, and of its beeps."""
     with av.open(str(path)) as container:
         flashes = [
             float(clock_time(frame))
@@ -273,7 +273,7 @@ def test_sound_that_ends_early_is_not_waited_for(numbered: Numbered, tmp_path: P
     assert len(ticks) < 200, "the rest of the file is not read"
 
 
-# --- what a clip keeps ----------------------------------------------------------------------------------------------
+# --- preserved properties -------------------------------------------------------------------------------------------
 
 
 def test_the_clip_keeps_its_timecode(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_odd_sizes_lose_a_line(tmp_path: Path) -> None:
     assert numbers(clip.path) == list(range(25))
 
 
-# --- what goes wrong ------------------------------------------------------------------------------------------------
+# --- failures -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no limit of size there")
@@ -398,7 +398,7 @@ def test_any_name_is_read(numbered: Numbered, tmp_path: Path) -> None:
 
 
 def folder(parent: Path) -> Path:
-    """A new, empty one."""
+    """Create and return an empty folder."""
     names: Sequence[str] = [entry.name for entry in parent.iterdir()]
     place = parent / f"clips {len(names)}"
     place.mkdir()

@@ -1,4 +1,4 @@
-"""Decoding real, generated files: right times, right pictures, right clips."""
+"""Decoding of real, generated files: right times, right pictures, right clips."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def clips_of(events: list[DecodeEvent]) -> list[DecodedClip]:
 
 
 def assert_true_times(video: NumberedVideo) -> list[DecodedClip]:
-    """Every sampled frame carries the number of the frame that is really shown at the reported time."""
+    """Assert that every sampled frame carries the number of the frame shown at the reported time; return the clips."""
     clips = clips_of(decode(video.file))
     assert clips
     for clip in clips:
@@ -114,7 +114,7 @@ def test_turned_and_mirrored_pictures_are_shown_upright(tmp_path: Path, rotation
     path = tmp_path / "a.mp4"
     corners = np.zeros((120, 200, 3), np.uint8)
     corners[:60, :100], corners[:60, 100:], corners[60:, :100] = (220, 30, 30), (30, 220, 30), (30, 30, 220)
-    # `rotation` turns counter-clockwise for display, then the mirror: what the player will show.
+    # `rotation` is counter-clockwise for display, then the mirror: the player's result.
     shown = np.rot90(corners, rotation // 90)
     shown = shown[:, ::-1] if mirrored else shown
     write_video(path, [corners] * 10, CONSTANT[:10], rotation=rotation, mirrored=mirrored)
@@ -170,7 +170,7 @@ def test_long_shots_are_split_evenly_and_short_memory_suffices(tmp_path: Path) -
 
 
 def photograph(seed: int) -> NDArray[np.uint8]:
-    """[180, 320, 3]: light and colour of many sizes, as a photograph has them."""
+    """Return [180, 320, 3]: light and colour of many sizes, like a photograph."""
     random = np.random.default_rng(seed)
     coarse, fine = (random.uniform(0, light, (*size, 3)) for light, size in ((180, (5, 8)), (75, (45, 80))))
     return (
@@ -243,6 +243,6 @@ def test_a_file_that_changed_is_not_believed(numbered: Numbered) -> None:
 
 
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Mean absolute difference of two pictures after bringing the second to the first one's size."""
+    """Return the mean absolute difference of two pictures, the second scaled to the first one's size."""
     resized = cv2.resize(np.ascontiguousarray(b), (a.shape[1], a.shape[0]), interpolation=cv2.INTER_AREA)
     return float(np.abs(a.astype(np.int16) - resized).mean())

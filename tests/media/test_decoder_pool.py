@@ -1,4 +1,4 @@
-"""The pool of decoder processes: what a crash, a stall, a flood or an early end cost."""
+"""The pool of decoder processes: the effects of a crash, a stall, a flood or an early end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from cret_desktop.messages import Message
 from tests.media.conftest import numbered_frame, write_video
 
 FORMAT = FrameFormat(frames=4, size=64)
-PATIENCE = 60  # seconds until psutil gives up waiting for an end that must come
+PATIENCE = 60  # seconds until psutil stops waiting for an end that must come
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def pool() -> Iterator[DecoderPool]:
 def children() -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):  # killed a moment ago, and not yet waited for
+        with suppress(psutil.NoSuchProcess):  # killed a moment ago, and not reaped yet
             if "spawn_main" in " ".join(process.cmdline()):
                 found.append(process)
     return found
@@ -70,7 +70,7 @@ def children() -> list[psutil.Process]:
 
 @pytest.fixture
 def rings(monkeypatch: pytest.MonkeyPatch) -> list[Memory]:
-    """The shared memory that pools of this test have made."""
+    """The shared memory created by this test's pools."""
     made: list[Memory] = []
 
     def recorded(size: int) -> Memory:
@@ -131,7 +131,7 @@ def test_clips_and_tiles_are_as_fine_as_chosen(films: list[VideoFile], pool: Dec
 
 
 def test_frames_stay_as_they_were_when_slots_are_used_again(films: list[VideoFile]) -> None:
-    """Ten clips go through a ring of one slot; what was given first is not overwritten by what came later."""
+    """Ten clips go through a ring of one slot; later ones do not overwrite earlier results."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoder_pool, "_RING_BYTES", 1)
         with DecoderPool(FORMAT, workers=1) as pool:
@@ -245,7 +245,7 @@ def _babble(nonsense: bytes, pipe: Connection, *_: object) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is watched only")
 def test_a_child_is_refused_more_memory_than_it_may_have(tmp_path: Path) -> None:
-    """At once, not when somebody looks: a picture of 8,000 lines in a child that may have 32 MB more."""
+    """At once, not at the next check: a picture of 8,000 lines in a child that may take 32 MB more."""
     path = tmp_path / "large.mp4"
     write_video(path, [numbered_frame(0, 5120, 4096)] * 2, [0.0, 0.04], options={"preset": "ultrafast"})
     script = textwrap.dedent(
@@ -292,7 +292,7 @@ def test_nothing_is_left_after_close_however_early(films: list[VideoFile], rings
 
 
 def run_apart(script: str, *arguments: str) -> subprocess.Popen[str]:
-    """A program of its own that holds a pool, so that it can be killed or its children looked at."""
+    """Start a separate program that holds a pool, so that it can be killed or its children inspected."""
     command = [sys.executable, "-c", script, *arguments]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

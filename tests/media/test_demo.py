@@ -1,4 +1,4 @@
-"""The demo folder: made from the real packages, made once, and plain sentences where it cannot be made."""
+"""The demo folder: made from the real packages, made once, with plain error messages if it cannot be made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cret_desktop.media import demo
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The demo folder with two of the photographs, as encoding all of them takes a while."""
+    """The demo folder with two of the photographs, because encoding all of them takes a while."""
     folder = tmp_path_factory.mktemp("demo") / "made by the call"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "PHOTOGRAPHS", {name: demo.PHOTOGRAPHS[name] for name in ("cat.mp4", "rocket.mp4")})

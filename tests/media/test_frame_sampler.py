@@ -1,4 +1,4 @@
-"""Planning clips: pure, so that any video can be tried."""
+"""Planning of clips: pure, so that any video can be tried."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cret_desktop.media.frame_sampler import MIN_SHOT, ClipSampler, SampledClip,
 def plan(
     times: list[float], cuts: list[float], end: float, frames: int = 4, lag: float = 0.3
 ) -> list[SampledClip[float]]:
-    """What the decoder does: pictures as they come, cuts told `lag` seconds late."""
+    """Sample like the decoder: pictures in order, cuts reported `lag` seconds late."""
     sampler = ClipSampler[float](frames)
     pending = sorted(cuts)
     clips: list[SampledClip[float]] = []

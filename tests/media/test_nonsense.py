@@ -1,4 +1,4 @@
-"""What a decoder's child says may be anything, after damage to its memory: its file fails, and no other."""
+"""A decoder's child may send anything after memory corruption: its file fails, and no other."""
 
 from __future__ import annotations
 

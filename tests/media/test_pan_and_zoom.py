@@ -29,7 +29,7 @@ ASPECT = 16 / 9
 
 
 def save(path: Path, picture: NDArray[np.integer[Any]]) -> Path:
-    """Writes RGB or RGBA pixels in the format the suffix names."""
+    """Write RGB or RGBA pixels in the format of the suffix."""
     order = {2: None, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}[picture.shape[-1] if picture.ndim == 3 else 2]
     assert cv2.imwrite(str(path), picture if order is None else cv2.cvtColor(picture, order))
     return path
@@ -100,7 +100,7 @@ def test_an_opaque_alpha_channel_leaves_a_photograph_as_it_is(tmp_path: Path) ->
 def test_a_photograph_taken_sideways_is_turned_upright(tmp_path: Path) -> None:
     path = save(tmp_path / "side.jpg", photograph(96, 64))
     upright = read_photograph(path)
-    tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"  # orientation 6: turn clockwise
+    tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"  # orientation 6: rotate clockwise
     exif = b"Exif\0\0" + tiff
     data = path.read_bytes()
     path.write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])

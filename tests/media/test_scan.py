@@ -1,4 +1,4 @@
-"""Finding video files among everything else that lies in folders."""
+"""Finding video files among other files in folders."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "secret.mp4").chmod(0)
     (tmp_path / "closed").chmod(0)
     if os.geteuid() == 0:
-        # Root reads everything: refuse what the mode refuses.
+        # Root reads everything: simulate the refusal that the mode implies.
         real_scandir = os.scandir
         monkeypatch.setattr(os, "access", lambda path, mode: os.stat(path).st_mode & 0o400 != 0)
 

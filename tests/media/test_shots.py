@@ -1,4 +1,4 @@
-"""Hard cuts in generated scenes, with the negatives that look like cuts; and where a cut may hide undecoded."""
+"""Hard cuts in generated scenes, with negatives that look like cuts; and where a cut may hide undecoded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH, HEIGHT = THUMB
 
 
 def world(seed: int, width: int = 480) -> NDArray[np.float32]:
-    """A textured, coloured picture wider than a thumbnail, as smooth as a small photograph."""
+    """Return a textured, coloured picture wider than a thumbnail, as smooth as a small photograph."""
     random = np.random.default_rng(seed)
     coarse = random.uniform(0, 255, (6, width // 8, 3)).astype(np.float32)
     fine = random.uniform(-40, 40, (HEIGHT // 2, width // 2, 3)).astype(np.float32)
@@ -24,7 +24,7 @@ def world(seed: int, width: int = 480) -> NDArray[np.float32]:
 
 
 def scene(seed: int, frames: int, speed: float = 0.3) -> list[Thumb]:
-    """A window that moves `speed` pixels a frame over a world, with noise."""
+    """Return the views of a window that moves `speed` pixels a frame over a world, with noise."""
     picture, random = world(seed), np.random.default_rng([seed, 1])
     out = []
     for number in range(frames):
@@ -40,7 +40,7 @@ def plain(colour: tuple[int, int, int], frames: int) -> list[Thumb]:
 
 
 def cuts(thumbs: list[Thumb]) -> list[int]:
-    """Frame numbers of the cuts; checks that none is confirmed later than promised."""
+    """Return the frame numbers of the cuts; check that none is confirmed later than promised."""
     detector, found = ShotDetector(), []
     for number, thumb in enumerate(thumbs):
         for time in detector.push(number * FRAME, thumb):

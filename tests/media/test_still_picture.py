@@ -1,4 +1,4 @@
-"""Pictures to search by: read as they look, refused by what they are, over in ten seconds whatever they hold."""
+"""Pictures to search by: read as displayed, refused by content, finished in ten seconds whatever they hold."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from cret_desktop.media.still_picture import MOST_BYTES, PictureReader, kind_of
 
 Pixels = NDArray[np.uint8]
 
-# What Qt's formats draw, for as long as it takes, or with what lies elsewhere.
+# Files that Qt's formats would draw for ever, or with the content of other files.
 BOMB = (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:x="http://www.w3.org/1999/xlink" width="512" height="512">'
     '<g id="a0"><rect width="9" height="9"/></g>'
@@ -39,7 +39,7 @@ PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Page
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that says it is so large, and holds a line of it."""
+    """Return a PNG whose header claims this size, with a single line of data."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -58,7 +58,7 @@ def tiff_header(width: int, height: int) -> bytes:
 
 
 def gif(frames: int, side: int) -> bytes:
-    """Frames of one colour that are as large as they are small in the file."""
+    """Return frames of one colour that are large decoded but small in the file."""
     frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\x02\x02\x44\x01\x00"
     return b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + frame * frames + b"\x3b"
 
@@ -70,7 +70,7 @@ def encoded(ending: str, pixels: Pixels | NDArray[np.uint16]) -> bytes:
 
 
 def photograph(height: int = 60, width: int = 80) -> Pixels:
-    """Blue to the right, red downwards, in OpenCV's order."""
+    """Return blue to the right, red downwards, in BGR."""
     picture = np.zeros((height, width, 3), np.uint8)
     picture[..., 0] = np.linspace(0, 255, width)[None, :]
     picture[..., 2] = np.linspace(0, 255, height)[:, None]
@@ -78,12 +78,12 @@ def photograph(height: int = 60, width: int = 80) -> Pixels:
 
 
 def array(picture: Picture) -> Pixels:
-    """In OpenCV's order."""
+    """Return a picture's pixels in BGR."""
     return np.frombuffer(picture.rgb, np.uint8).reshape(picture.height, picture.width, 3)[..., ::-1]
 
 
 def decoded(data: bytes) -> Pixels:
-    """In this process: what the child does."""
+    """Decode in this process, as the child does."""
     picture = still_decoder.decode(data)
     assert isinstance(picture, Picture), picture
     return array(picture)
@@ -94,7 +94,7 @@ def reader() -> PictureReader:
     return PictureReader()
 
 
-# --- what is read ---------------------------------------------------------------------------------------------------
+# --- supported pictures ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".bmp", ".tiff", ".gif"])
@@ -146,7 +146,7 @@ def test_grey_and_deep_pictures_are_read() -> None:
     assert np.abs(decoded(encoded(".png", photograph().astype(np.uint16) * 257)).astype(int) - photograph()).max() <= 1
 
 
-# --- what is not ----------------------------------------------------------------------------------------------------
+# --- refused pictures -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_gif_of_many_frames_is_its_first(reader: PictureReader) -> None:
     assert time.monotonic() - began < 10
 
 
-# --- what takes for ever, and what lies -------------------------------------------------------------------------------
+# --- slow and false pictures ------------------------------------------------------------------------------------------
 
 
 def _for_ever(pipe: multiprocessing.connection.Connection) -> None:
@@ -289,7 +289,7 @@ def test_the_child_ends_with_its_parent() -> None:
     parent = spawn.Process(target=_parent, args=(theirs,))
     parent.start()
     child = psutil.Process(ours.recv())
-    time.sleep(0.5)  # it decodes by then
+    time.sleep(0.5)  # it is decoding by then
     parent.kill()
     parent.join()
     child.wait(10)

@@ -1,4 +1,4 @@
-"""Colours and sizes of pictures: matrices, ranges, depth, HDR against its SDR rendition, sprites' geometry."""
+"""Colours and sizes of pictures: matrices, ranges, depth, HDR against its SDR rendition, the geometry of sprites."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def srgb(light: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def yuv_frame(code: NDArray[np.float64], matrix: int, bits: int, full: bool) -> av.VideoFrame:
-    """Vertical stripes of non-linear RGB codes [K, 3] in [0, 1] as one YUV 4:4:4 frame, by the textbook's formula."""
+    """Return vertical stripes of non-linear RGB codes [K, 3] in [0, 1] as one YUV 4:4:4 frame, by the textbook."""
     kr, kb = LUMA[matrix]
     y = code @ [kr, 1 - kr - kb, kb]
     cb, cr = (code[:, 2] - y) / (2 - 2 * kb), (code[:, 0] - y) / (2 - 2 * kr)
@@ -90,13 +90,13 @@ def test_untagged_video_is_read_as_players_do(height: int, matrix: int) -> None:
 
 
 def pq(light: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SMPTE ST 2084 encoding of light relative to 203 cd/m²."""
+    """Return the SMPTE ST 2084 encoding of light relative to 203 cd/m²."""
     y = (light * 203 / 10_000) ** 0.1593017578125
     return ((0.8359375 + 18.8515625 * y) / (1 + 18.6875 * y)) ** 78.84375
 
 
 def hlg(light: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ARIB STD-B67 encoding of displayed light relative to 203 cd/m², on a display of 1,000 cd/m²."""
+    """Return the ARIB STD-B67 encoding of displayed light relative to 203 cd/m², on a display of 1,000 cd/m²."""
     shown = light * 203 / 1000
     luma = np.maximum(shown @ [0.2627, 0.6780, 0.0593], 1e-9)[:, None]
     scene = shown * luma ** (1 / 1.2 - 1)
