@@ -91,8 +91,8 @@ SQL_PARTS = {
     "', '.join('?' * len(names))", "', '.join(columns)", "', '.join(found)", "', '.join(names)",
     "','.join('?' * len(ids))", "','.join('?' * len(part))", "APPLICATION_ID", "BEHIND", "CLIP_COLUMNS",
     "FILE_COLUMNS", "GRAPH_COLUMNS", "INDEXED", "IS_ANNOTATED", "LONGEST_PRINT", "PENDING", "PICTURES", "REASON",
-    "STATE", "STEPS[number]", "WITH_PICTURES", "_AT_ONCE", "_IN_REACH", "_IS_FREE", "_OF_CLIPS", "_CONTENT_COLUMNS",
-    "_FROM", "_WEIGHTS", "_outdated(stage)",
+    "STATE", "STEPS[number]", "WITH_PICTURES", "_AT_ONCE", "_IN_REACH", "_IS_FREE", "_OF_CLIPS",
+    "_CONTENT_COLUMNS", "OF_CLIP", "OF_FILE", "_FROM", "_WEIGHTS", "_outdated(stage)",
     "_source(filters)", "chosen", "column", "columns", "condition", "direction", "has", "marks", "number + 1", "select",
     "source", "table", "wanted", "where.sql",
 }  # fmt: skip

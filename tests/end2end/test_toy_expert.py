@@ -30,12 +30,12 @@ TOY = Path(__file__).with_name("toy_expert")
 EDITS = {
     "storage/sqlite/migrations.py": [
         (
-            '    ALTER TABLE files DROP COLUMN model_id;\n    """,\n)',
-            '    ALTER TABLE files DROP COLUMN model_id;\n    """,\n    """\n'
+            '    """,\n)\n',
+            '    """,\n    """\n'
             "    CREATE TABLE colours (\n"
             "        file_id INTEGER NOT NULL REFERENCES files(id) ON DELETE CASCADE,\n"
             "        start REAL NOT NULL, name TEXT NOT NULL\n"
-            '    );\n    """,\n)',
+            '    );\n    """,\n)\n',
         )
     ],
     "domain/clips.py": [('Literal["name",', 'Literal["colour", "name",')],

@@ -118,7 +118,7 @@ def test_closures_are_connected_only_to_what_their_own_object_has_made() -> None
         path.relative_to(GUI).as_posix(): _outliving(path.read_text(encoding="utf-8")) for path in GUI.rglob("*.py")
     }
     # The one place that ends such a connection itself.
-    assert [line.partition(" ")[2] for line in found.pop("connections.py")] == [
+    assert [line.partition(" ")[2] for line in found.pop("bridge/connections.py")] == [
         "receiver.destroyed.connect(lambda: QObject.disconnect(connection))"
     ]
     assert {path: lines for path, lines in found.items() if lines} == {}

@@ -55,7 +55,7 @@ def test_an_estimate_before_the_first_file_is_done(line: ProgressLine) -> None:
     line.show_progress(progress(Phase.INDEXING, 80, 7300.0))
     assert line.text.endswith("about 2 h left")
     line.show_progress(progress(Phase.INDEXING, 80, 7300.0, 1.44e9))
-    assert line.text.endswith("about 2 h left \u00b7 needs 1.4 GB of disk")
+    assert line.text.endswith("about 2 h left \u00b7 needs 1.4 GB of disk space")
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ class CatalogChecks:
 
     def _files_facts(self, parts: int, part: int) -> Iterator[Damage | bool | None]:
         rows = self._catalog.reader().execute(
-            f"SELECT f.id, r.path, f.path, f.checksum, {_of('f', OF_FILE)} FROM files f"
+            f"SELECT f.id, r.path, f.path, f.checksum, {OF_FILE} FROM files f"
             " JOIN roots r ON r.id = f.root_id"
             " WHERE (f.checksum IS NOT NULL OR f.duration IS NOT NULL) AND f.id % ? = ?",
             (parts, part),
@@ -127,7 +127,7 @@ class CatalogChecks:
 
     def _clips(self, parts: int, part: int) -> Iterator[Damage | bool | None]:
         rows = self._catalog.reader().execute(
-            f"SELECT c.id, r.path, f.path, c.checksum, {_of('c', OF_CLIP)} FROM clips c {_OF_CLIPS} WHERE c.id % ? = ?",
+            f"SELECT c.id, r.path, f.path, c.checksum, {OF_CLIP} FROM clips c {_OF_CLIPS} WHERE c.id % ? = ?",
             (parts, part),
         )
         return _compared("clip", rows)
@@ -238,10 +238,6 @@ class CatalogChecks:
 
     def _checksum_of_sprite(self, sprite: str) -> int:
         return checksum_of(self._files.read(f"{THUMBNAILS}/{sprite}"))
-
-
-def _of(table: str, columns: str) -> str:
-    return ", ".join(f"{table}.{column}" for column in columns.split(", "))
 
 
 def _compared(kind: Literal["video", "clip"], rows: Iterable[tuple[Any, ...]]) -> Iterator[Damage | bool | None]:

@@ -40,7 +40,7 @@ def filled(path: Path) -> Catalog:
         )
         db.execute("INSERT INTO stages (file_id, stage, state) VALUES (1, 'pictures', 'done')")
         for clip in range(1, CLIPS + 1):
-            db.execute("INSERT INTO clips VALUES (?, 1, ?, 0, 0.0, 1.0, '', 1, 1, 0, x'', NULL)", (clip, clip))
+            db.execute("INSERT INTO clips VALUES (?, 1, ?, 0, 0.0, 1.0, '', 1, 1, 0, x'', NULL, NULL)", (clip, clip))
             frames, centers = chance.standard_normal((4, 8)) / 8, chance.standard_normal((2, 8))
             blobs = (frames.astype("<f2").tobytes(), centers.astype("<f2").tobytes())
             db.execute("INSERT INTO embeddings VALUES (?, ?, ?, ?, NULL)", (clip, model, *blobs))
