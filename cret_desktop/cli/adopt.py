@@ -26,18 +26,18 @@ def adopt(
     config = engine_config(library, "", read_only=True)
     folders = _folders_of(config)
     if folders is None:
-        out.say(f"The library {config.library} is your own already.")
+        out.say(f"The library {config.library} is already your own.")
         return 0
     if follow is None and folders:
-        out.say("It names these folders of a computer:")
+        out.say("The library contains these folders:")
         for folder in folders:
             out.say(f"  {folder}")
-        follow = typer.confirm("Index them where they are on this one?", default=False)
+        follow = typer.confirm("Index them on this computer?", default=False)
     with EngineClient(replace(config, read_only=False, adopt=True, follow=bool(follow))) as engine:
         for message in engine.notice:
             out.say(render(message))
         if not follow:
-            out.say("Its folders are left alone. Name those to index: cret-desktop index FOLDER")
+            out.say("Its folders will not be indexed. To index one: cret-desktop index FOLDER")
     return 0
 
 

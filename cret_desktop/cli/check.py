@@ -13,7 +13,7 @@ from cret_desktop.errors import LibraryDamaged, UsageError
 
 _NAMES = {
     "catalog": "Catalog",
-    "video": "Facts of videos",
+    "video": "Video details",
     "clip": "Clips",
     "embedding": "Embeddings",
     "thumbnail": "Thumbnails",
@@ -39,7 +39,7 @@ def check(
     for kind, count in report.checked.items():
         out.print(f"{_NAMES[kind]:<16} {count}")
     if report.unknown:
-        out.say(f"{report.unknown} of these have no checksum yet: an older version stored them.")
+        out.say(f"{report.unknown} of these have no checksum yet: they were stored by an older version.")
     for damage in report.damaged:
         err.say(f"Damaged: {damage.kind} of {damage.owner}", "red")
     if report.damaged:

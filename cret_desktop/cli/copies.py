@@ -36,7 +36,7 @@ def backup(
     place = engine_config(library, "").library
     with _copying() as progress:
         contents = backup_of(place).copy(target.absolute(), progress, thumbnails)
-    out.say(f"The copy is in {target.absolute()} {_held(contents)}.")
+    out.say(f"Backed up to {target.absolute()} {_held(contents)}.")
     return 0
 
 
@@ -76,9 +76,9 @@ def move(
         if place == usual and paths.LIBRARY_VARIABLE not in os.environ:
             settings, _ = load(Settings, paths.settings_file())
             save(dataclasses.replace(settings, library=str(target.absolute())), paths.settings_file())
-            told = "It is used there from now on."
+            told = "It is used from there now."
         else:
-            told = "Name it with --library or CRET_DESKTOP_LIBRARY from now on."
+            told = "Use --library or CRET_DESKTOP_LIBRARY to open it."
     out.say(f"The library is at {target.absolute()}. {told}")
     out.say(f"The old one can be deleted: {place}")
     return 0
@@ -103,11 +103,11 @@ def import_tags(
     with EngineClient(engine_config(library, "")) as engine:
         merged = engine.request(protocol.ImportTags(str(source.absolute()))).result()
     for what, count in (
-        ("Videos known again", merged.files),
-        ("Notes put below another", merged.notes_joined),
+        ("Matched videos", merged.files),
+        ("Notes appended", merged.notes_joined),
         ("Saved searches added", merged.searches),
-        ("Kept for videos to come", merged.waiting),
-        ("Left out, as not known", merged.unknown),
+        ("Kept for later videos", merged.waiting),
+        ("Unknown, skipped", merged.unknown),
     ):
         out.print(f"{what:<28} {count}")
     return 0

@@ -45,7 +45,7 @@ def demo(
     """Build a small library of real clips, run a few searches, and open the window on it."""
     place = (folder or paths.default_library().with_name("demo")).absolute()
     videos, config = place / "videos", engine_config(library or place / "library", device, "starter")
-    err.say(f"Making the demo clips in {videos}")
+    err.say(f"Creating the demo clips in {videos}")
     _make_demo_videos(videos)
     err.say("Indexing them")
     with EngineClient(config) as engine:

@@ -34,7 +34,7 @@ def status(
     out.print(f"Holds    {found.files} files, {found.clips} clips, {clock(found.seconds)} of video")
     out.print(f"Waiting  {found.pending} files\nFailed   {found.failed} files")
     for folder in found.folders:
-        state = "  (not there now)" if folder.offline else ""
+        state = "  (not available)" if folder.offline else ""
         out.say(f"  {folder.path}: {folder.files} files, {folder.clips} clips{state}")
     for item in failed:
         out.say(f"{item.path}: {render(item.reason)}")

@@ -40,17 +40,14 @@ def forget(
     nothing = done.videos + done.folders + done.kept == 0
     if nothing and place and done.staying:
         raise PathError("command.still-there", path=place, videos=done.staying)
-    out.say(
-        f"Forgotten for good (videos: {done.videos}, removed folders: {done.folders}, notes and tags that were kept: "
-        f"{done.kept})."
-    )
+    out.say(f"Erased (videos: {done.videos}, removed folders: {done.folders}, kept notes and tags: {done.kept}).")
     if nothing:
-        err.say(f"Nothing{f' of {place}' * bool(place)} was left to be forgotten.", "yellow")
+        err.say(f"Nothing{f' of {place}' * bool(place)} was left to erase.", "yellow")
     if place and done.staying:
         err.say(f"{done.staying} other videos of {place} are still in the library.", "yellow")
     if done.log_held:
         err.say(
-            "Another program was reading the library: its catalog still holds some of it. Close the other program and "
+            "Another program was reading the library, so its catalog still contains some of it. Close that program and "
             "give the same command again.",
             "yellow",
         )
@@ -58,13 +55,11 @@ def forget(
         out.say(
             "These were not deleted:"
             if copies
-            else "These may still hold names and words of it; --copies deletes them:"
+            else "These may still contain names and words of it; --copies deletes them:"
         )
         for copy in done.copies:
             out.say(f"  {copy}")
     if paths.window_state_file().exists():
-        out.say(
-            f"What was searched in the window is in {paths.window_state_file()}; its settings have a switch for that."
-        )
-    out.say("Backups and exported tags that you keep elsewhere are for you to delete.")
+        out.say(f"The window's search history is in {paths.window_state_file()}; the settings can turn it off.")
+    out.say("Delete backups and exported tags elsewhere yourself.")
     return 0

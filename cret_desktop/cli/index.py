@@ -26,7 +26,7 @@ from cret_desktop.paths import is_inside
 
 log = logging.getLogger(__name__)
 
-PAUSED = "Indexing is paused by another program that has the library open. It goes on when it is resumed there."
+PAUSED = "Another program that has the library open has paused indexing. Resume it there."
 
 
 def index(
@@ -44,7 +44,7 @@ def index(
             outcome = finished()
         except KeyboardInterrupt:
             if engine.is_joined:
-                err.print("The program that has the library open goes on indexing.")
+                err.print("The program that has the library open continues indexing.")
             raise
     return report(outcome, as_json)
 
@@ -62,9 +62,9 @@ def report(outcome: protocol.IndexFinished, as_json: bool) -> int:
             f"{totals.wall_seconds:.1f} s; {totals.skipped} unchanged, {totals.failed} failed."
         )
     for place in totals.offline:
-        err.say(f"{place} is not there now; what is known of it stays searchable.", "yellow")
+        err.say(f"{place} is not available now; its index stays searchable.", "yellow")
     for file in totals.unsettled:
-        err.say(f"{file} was being written or taken away meanwhile; index once more.", "yellow")
+        err.say(f"{file} changed or disappeared during indexing; run the command again.", "yellow")
     if totals.failed and not as_json:
         err.print("Run `cret-desktop status --failures` to see which files failed and why.")
     if outcome.error:

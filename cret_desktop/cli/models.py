@@ -88,7 +88,7 @@ def use_model(name: Annotated[str, typer.Argument(help="A name from the list, or
     if problem:
         err.say(render(problem), "yellow")
     save(dataclasses.replace(settings, model=name), paths.settings_file())
-    out.say(f"{model.info.title} is used from now on. Index your folders with it: cret-desktop index PATH…")
+    out.say(f"{model.info.title} is in use now. Index your folders with it: cret-desktop index PATH…")
     return 0
 
 

@@ -92,12 +92,12 @@ def _print_answer(answer: protocol.SearchAnswer, limit: int) -> None:
     out.say(answer.query, "bold")
     if not answer.moments:
         if answer.searched:
-            out.print("  No moment is left under these conditions.")
+            out.print("  No moment matches these conditions.")
         else:
             out.print("  Nothing is indexed with this model yet. Run `cret-desktop index FOLDER`.")
         return
     if not answer.confident:
-        out.print("  Nothing matches well. The nearest moments:")
+        out.print("  Nothing matches well. The closest moments:")
     table = Table(box=None, padding=(0, 2, 0, 2), show_header=True, header_style="dim")
     for column in ("match", "from", "to"):
         table.add_column(column, no_wrap=True, justify="left" if column == "match" else "right")

@@ -28,6 +28,6 @@ def window(
     config = engine_config(library, device, model)
     if screenshot is not None:
         window_app.screenshot(config, query, screenshot)
-        err.say(f"The window was written to {screenshot.absolute()}")
+        err.say(f"Saved the screenshot {screenshot.absolute()}")
         return 0
     return window_app.run(config, query, [str(place.absolute()) for place in places or ()])

@@ -58,7 +58,7 @@ def test_a_move_is_remembered_by_every_command(tmp_path: Path) -> None:
     make_library(usual)
     try:
         moved = cret("move", str(disk / "library")).stdout
-        assert "from now on" in moved
+        assert "used from there now" in moved
         assert str(usual) in moved
         assert load(Settings, paths.settings_file())[0].library == str(disk / "library")
         assert json.loads(cret("status", "--json").stdout)["library"] == str(disk / "library")
@@ -85,8 +85,8 @@ def test_tags_go_out_and_come_in(tmp_path: Path) -> None:
     entry["files"][0]["fingerprint"] = ""
     file.write_text(json.dumps(entry))
     said = cret("import-tags", str(file), library=other).stdout
-    assert "Videos known again           1" in said
-    assert "Notes put below another      1" in said
+    assert "Matched videos               1" in said
+    assert "Notes appended               1" in said
     assert notes(other) == ["two\n\none"]
     assert os.listdir(tmp_path).count("tags.json") == 1
 
