@@ -76,27 +76,33 @@ class Indexer:
         before = {stage.name: self._waiting(stage) if only_new else set() for stage in self._stages}
         places = self._looking.look(roots, report, control)
         report.skipped = report.seen
-        number, is_counted = 0, False
+        number, is_counted, is_begun = 0, False, False
         while number < len(self._stages):
             stage = self._stages[number]
             waiting = {i: file for i, file in due(self._store, stage, places).items() if i not in before[stage.name]}
             if stage.name == PICTURES and not is_counted:
                 report.skipped, is_counted = report.skipped - len(waiting), True
-            looked = self._do(stage, waiting, report, control) if waiting and not control.cancelled else []
+            looked: list[Place] = []
+            if waiting and not control.cancelled:
+                looked = self._do(stage, waiting, report, control, is_first=number == 0 and not is_begun)
+                is_begun = True
             places += looked
-            # Files that changed during this stage also wait for the stages before it.
-            number = 0 if looked and number else number + 1
+            # Files that changed during this stage also wait for the stages before it, and a stage ends early for them.
+            # The picture stage takes them in.
+            number = 0 if looked and (number or stage.name != PICTURES) else number + 1
         return report.totals()
 
     def _waiting(self, stage: Stage) -> set[int]:
         return set(due(self._store, stage, [(root, root.path) for root in self._store.catalog.roots()]))
 
-    def _do(self, stage: Stage, waiting: dict[int, VideoFile], report: RunReport, control: Control) -> list[Place]:
+    def _do(
+        self, stage: Stage, waiting: dict[int, VideoFile], report: RunReport, control: Control, is_first: bool
+    ) -> list[Place]:
         """Run a stage over its waiting files; return the places that were rescanned during it."""
         kept_as = stage.version if stage.name == PICTURES else f"{stage.name} {stage.version}"
         estimate = Estimate(read_pace(self._files, kept_as) if self._keeps_pace else None)
         run = StageRun(stage, waiting, self._store, self._looking, report, control, estimate)
-        report.begin_stage(len(waiting), estimate, is_first=stage is self._stages[0])
+        report.begin_stage(len(waiting), estimate, is_first)
         try:
             stage.work(run)
         finally:

@@ -33,7 +33,7 @@ class RunReport:
     # --- the stage under way -----------------------------------------------------------------------------------
 
     def begin_stage(self, total: int, estimate: Estimate, is_first: bool) -> None:
-        """Start counting the files of a stage; `is_first`: include those that failed in the scan."""
+        """Start counting the files of a stage; `is_first`: include those that failed in the scan before it."""
         self.total = total
         self._estimate = estimate
         self._before = 0 if is_first else self.files + self.failed + self._others

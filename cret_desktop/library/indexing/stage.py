@@ -76,7 +76,7 @@ class StageRun:
         self.report.begin_work()
         while self.waiting and not self.control.cancelled:
             self.wait_turn()
-            if self.control.cancelled or any(True for _ in self.take_looks()):
+            if self.control.cancelled or list(self.take_looks()):  # all of them: none is handed out twice
                 return
             file_id = self.next_of(self.waiting)
             file = self.waiting.pop(file_id)

@@ -11,7 +11,7 @@ from cret_desktop.domain.records import Root
 from cret_desktop.errors import BadFile, StorageError
 from cret_desktop.library.indexing.control import Conditions, Control
 from cret_desktop.library.indexing.indexer import Indexer
-from cret_desktop.library.indexing.progress import FileIndexed, IndexProgress, IndexTotals
+from cret_desktop.library.indexing.progress import FileIndexed, IndexProgress, IndexTotals, Phase
 from cret_desktop.library.indexing.stage import Stage, StageRun
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.messages import Message
@@ -198,3 +198,55 @@ def test_only_what_is_new_is_left_to_each_stage(bench: Bench) -> None:
     words = Words(bench)
     run(bench, [words], only_new=True)
     assert list(words.counted) == ["new.mp4"]
+
+
+def looks_of(bench: Bench, words: Words, changes: dict[str, Callable[[], object]], folders: Sequence[Path]) -> Control:
+    """Return a control by which `folders` are looked at once a stage is at the file that `changes` names."""
+    looks: list[tuple[Root, str]] = []
+
+    def take_looks() -> list[tuple[Root, str]]:
+        taken = looks.copy()
+        looks.clear()
+        return taken
+
+    def change(name: str) -> None:
+        if name in changes:
+            changes.pop(name)()
+            looks.extend((bench.catalog.roots()[0], str(folder)) for folder in folders)
+
+    words.before_file = change
+    return Control(take_looks=take_looks)
+
+
+def test_every_folder_that_changes_during_a_stage_is_looked_at(bench: Bench) -> None:
+    write_three(bench)
+    for folder in ("x", "y"):
+        bench.write(f"{folder}/before.mp4", "green")
+    words = Words(bench)
+
+    def arrive() -> None:
+        bench.write("x/new x.mp4", "blue blue")
+        bench.write("y/new y.mp4", "blue blue green")
+
+    control = looks_of(bench, words, {"a.mp4": arrive}, [bench.videos / "x", bench.videos / "y"])
+    assert run(bench, [words], control).files == 7
+    assert {"new x.mp4", "new y.mp4"} <= set(words.counted)
+
+
+def test_a_stage_before_the_pictures_goes_on_after_a_look(bench: Bench) -> None:
+    write_three(bench)
+    words = Words(bench, priority=5)
+    arrive = lambda: bench.write("new.mp4", "blue blue")  # noqa: E731
+    run(bench, [words], looks_of(bench, words, {"a.mp4": arrive}, [bench.videos]))
+    assert set(words.counted) == {"a.mp4", "b.mp4", "c.mp4", "new.mp4"}
+    assert words.searchable == [0, 0, 0, 0]
+
+
+def test_progress_begins_anew_when_a_stage_is_taken_up_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cret_desktop.library.indexing.run_report.PROGRESS_SECONDS", 0.0)
+    write_three(bench)
+    words = Words(bench)
+    arrive = lambda: bench.write("new.mp4", "blue blue")  # noqa: E731
+    run(bench, [words], looks_of(bench, words, {"a.mp4": arrive}, [bench.videos]))
+    told = [event for event in bench.events if isinstance(event, IndexProgress) and event.phase is Phase.INDEXING]
+    assert [event for event in told if event.files_done > event.files_total] == []
