@@ -250,3 +250,24 @@ def test_progress_begins_anew_when_a_stage_is_taken_up_again(bench: Bench, monke
     run(bench, [words], looks_of(bench, words, {"a.mp4": arrive}, [bench.videos]))
     told = [event for event in bench.events if isinstance(event, IndexProgress) and event.phase is Phase.INDEXING]
     assert [event for event in told if event.files_done > event.files_total] == []
+
+
+def test_a_file_that_is_moved_before_its_turn_has_not_failed(bench: Bench) -> None:
+    write_three(bench)
+    words = Words(bench)
+
+    def change(name: str) -> None:
+        if name == "a.mp4":
+            (bench.videos / "b.mp4").rename(bench.videos / "moved.mp4")
+        if name == "c.mp4":
+            bench.write("c.mp4", "blue blue blue blue")
+            raise BadFile("file.said", text="It is half written.")
+
+    words.before_file = change
+    totals = run(bench, [words])
+    assert totals.failed == 0
+    assert [Path(path).name for path in totals.unsettled] == ["b.mp4", "c.mp4"]
+    words = Words(bench)
+    run(bench, [words])
+    assert set(words.counted) == {"moved.mp4", "c.mp4"}
+    assert bench.catalog.failures() == []
