@@ -20,7 +20,14 @@ from cret_desktop.domain.records import PICTURES, CheckReport, Damage
 from cret_desktop.library_files import CALIBRATION, GRAPHS, THUMBNAILS, LibraryFiles, is_sprite_name
 from cret_desktop.storage.sqlite.beliefs import fits
 from cret_desktop.storage.sqlite.catalog import Catalog
-from cret_desktop.storage.sqlite.checksums import OF_CLIP, OF_FILE, checksum_of, checksum_of_line, checksum_of_row
+from cret_desktop.storage.sqlite.checksums import (
+    OF_CLIP,
+    OF_FILE,
+    checksum_of,
+    checksum_of_line,
+    checksum_of_row,
+    seal_file,
+)
 from cret_desktop.storage.sqlite.copies import clip_ids
 from cret_desktop.storage.sqlite.rows import joined_path
 
@@ -83,6 +90,7 @@ class CatalogChecks:
                     gone += self._index_again(db, damage.key)
                 elif damage.kind == "video":
                     _wait_for_pictures(db, damage.key)
+                    seal_file(db, int(damage.key))  # told once: decoding may fail, or have to wait for a drive
                 elif damage.kind == "subtitle":
                     row = db.execute("SELECT file_id FROM subtitle_lines WHERE id = ?", (damage.key,)).fetchone()
                     if row is not None:

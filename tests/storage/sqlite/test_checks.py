@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cret_desktop.domain.records import Damage
+from cret_desktop.domain.records import PICTURES, Damage
 from cret_desktop.library.searching.query import parse
 from cret_desktop.library_files import CALIBRATION, GRAPHS, THUMBNAILS
+from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite import migrations
 from cret_desktop.storage.sqlite.checksums import OF_CLIP, OF_FILE
 from cret_desktop.storage.sqlite.store import SqliteStore
 from cret_desktop.storage.vectors.vector_index import Limits, VectorIndex
 from tests.library.conftest import Bench, open_bench
-from tests.storage.samples import MODEL, indexed, sprite
+from tests.storage.samples import MODEL, indexed, sprite, video
 from tests.storage.test_checks import JPEG, fill
 
 
@@ -196,6 +197,17 @@ def test_a_video_with_damaged_facts_is_indexed_again(bench: Bench, table: str, c
     assert bench.run().files == 1
     assert [(m.path, m.start, m.score) for m in bench.searcher.search(parse("red"), 5).moments] == before
     assert kinds(bench.store) == set()
+
+
+def test_damaged_facts_of_a_video_that_cannot_be_decoded_are_told_once(store: SqliteStore) -> None:
+    reason = Message("file.not-a-video")
+    store.queue.fail_file(1, video("/videos/a.mp4"), reason)
+    flip_cell(store, "files", "duration", 0)
+    assert kinds(store) == {"video"}
+    store.checks.mend(store.checks.check(1.0))
+    assert store.stages.counts(PICTURES, MODEL.fingerprint).waiting == 1, "it is tried again"
+    store.queue.fail_file(1, video("/videos/a.mp4"), reason)
+    assert kinds(store) == set(), "once, and not each day"
 
 
 def test_smaller_thumbnails_and_a_copy_have_checksums_of_their_own(bench: Bench) -> None:
