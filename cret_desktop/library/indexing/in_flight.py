@@ -80,6 +80,8 @@ class InFlight:
             self._look_around()
             for content in self._twins.keys() - self._contents():
                 self._waiting.update(self._twins.pop(content))
+            if not self._waiting and not self._fresh:
+                continue  # the last ones have left their folder
             looked = None
             if self._waiting:
                 file_id = self._run.next_of(self._waiting)

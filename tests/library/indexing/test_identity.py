@@ -332,6 +332,26 @@ def test_a_file_replaced_or_deleted_while_it_is_decoded_is_what_it_is_now(bench:
     assert [name for name in bench.found("green", 10) if name == "0.mp4"] == ["0.mp4"] * bool(afterwards)
 
 
+def test_a_run_whose_last_files_are_deleted_ends_in_peace(bench: Bench) -> None:
+    for number in range(3):
+        bench.write(f"{number}.mp4", "red red" + " " * number)
+    root = bench.catalog.add_root(str(bench.videos))
+    control = Control()
+    turns = iter(range(100))
+
+    def take() -> list[tuple[Root, str]]:
+        if next(turns) != 1:
+            return []
+        for path in bench.videos.glob("*.mp4"):
+            path.unlink()
+        return [(root, str(bench.videos))]
+
+    control.take_looks = take
+    assert bench.run(control).failed == 0
+    assert bench.found("red") == []
+    assert bench.store.stages.counts("pictures", bench.model.info.fingerprint).waiting == 0
+
+
 def test_files_that_swap_their_names_keep_what_was_said(bench: Bench) -> None:
     for name, words in (("a.mp4", "red"), ("b.mp4", "green blue"), ("c.mp4", "yellow red blue")):
         bench.write(name, words)
