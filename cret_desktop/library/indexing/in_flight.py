@@ -12,7 +12,7 @@ from cret_desktop.domain.records import NewClip
 from cret_desktop.library.indexing.file_faults import faults_of
 from cret_desktop.library.indexing.looking import Looking
 from cret_desktop.library.indexing.progress import Phase
-from cret_desktop.library.indexing.stability import has_changed, is_being_written
+from cret_desktop.library.indexing.stability import has_changed, is_as_seen, is_being_written
 from cret_desktop.library.indexing.stage import StageRun
 from cret_desktop.media.scan import fingerprint
 from cret_desktop.messages import Message
@@ -103,7 +103,7 @@ class InFlight:
     def _is_to_be_decoded(self, file_id: int, file: VideoFile, looked: float | None) -> bool:
         """Return whether to decode a file now. If so it is open; else it waits, is done as a copy, or has failed."""
         unsettled = self._run.report.unsettled
-        with faults_of(file.path, partial(self._fail, file_id, file)):
+        with faults_of(file.path, partial(self._fail_to_begin, file_id, file)):
             try:
                 if has_changed(file) or file.path in self._open:  # or another file of this name is in flight
                     unsettled[file.path] = None
@@ -124,6 +124,12 @@ class InFlight:
                 self._open[file.path] = OpenFile(file_id, file, content)
                 return True
         return False
+
+    def _fail_to_begin(self, file_id: int, file: VideoFile, reason: Message) -> None:
+        if is_as_seen(file):
+            self._fail(file_id, file, reason)
+        else:  # the drive or share of the file has gone, say
+            self._run.unsettled(file_id, file)
 
     def _look_around(self) -> None:
         """Take in the changes to the library's folders since the run began."""

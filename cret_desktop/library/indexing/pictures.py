@@ -32,7 +32,7 @@ from cret_desktop.library.indexing.in_flight import InFlight, OpenFile
 from cret_desktop.library.indexing.index_updates import IndexUpdates
 from cret_desktop.library.indexing.looking import Looking
 from cret_desktop.library.indexing.progress import FileIndexed, FilesMeasured, Phase
-from cret_desktop.library.indexing.stability import has_changed
+from cret_desktop.library.indexing.stability import has_changed, is_as_seen
 from cret_desktop.library.indexing.stage import StageRun, bounded
 from cret_desktop.library.keeping.budget import Budget
 from cret_desktop.library.ports import Decoder, Model, Store
@@ -163,8 +163,10 @@ class _Pictures:
             else:
                 self._batches.drop(open_file)
                 self._close(open_file)
-                if self._stands_still(open_file.file):
+                if is_as_seen(open_file.file):
                     self._fail(open_file.id, open_file.file, event.reason)
+                else:
+                    self._run.unsettled(open_file.id, open_file.file)
         if self._batches.is_full:
             self._encode()
 

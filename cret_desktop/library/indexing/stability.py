@@ -23,6 +23,14 @@ def has_changed(file: VideoFile) -> bool:
     return (now.size, now.mtime_ns) != (file.size, file.mtime_ns)
 
 
+def is_as_seen(file: VideoFile) -> bool:
+    """Return whether a file is where the scan saw it, unchanged. Not so where its drive is gone."""
+    try:
+        return not has_changed(file)
+    except OSError:
+        return False
+
+
 def age(path: str) -> float:
     """Return the seconds since a file's content or name changed. Copies keep their source's mtime, but not its ctime.
 

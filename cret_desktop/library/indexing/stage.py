@@ -20,7 +20,7 @@ from cret_desktop.library.indexing.file_faults import faults_of
 from cret_desktop.library.indexing.looking import Looking, Place
 from cret_desktop.library.indexing.progress import FileIndexed, Phase
 from cret_desktop.library.indexing.run_report import RunReport
-from cret_desktop.library.indexing.stability import has_changed
+from cret_desktop.library.indexing.stability import is_as_seen
 from cret_desktop.library.ports import Store
 from cret_desktop.messages import Message
 
@@ -122,9 +122,8 @@ class StageRun:
 
     def failed(self, file_id: int, file: VideoFile, reason: Message) -> None:
         """Record that the stage failed for a file. One that was moved, deleted or changed since the scan waits on."""
-        if not _is_as_seen(file):
-            self.report.unsettled[file.path] = None
-            self.settle(file_id, file)
+        if not is_as_seen(file):
+            self.unsettled(file_id, file)
             return
         reason = bounded(reason)
         self._store.stages.fail(self._stage.name, file_id, reason)
@@ -136,8 +135,13 @@ class StageRun:
         self.report.listener(FileIndexed(file.path, 0, reason))
         self.settle(file_id, file)
 
+    def unsettled(self, file_id: int, file: VideoFile) -> None:
+        """Have a file scanned again that is not as it was seen; it waits on, or is missing."""
+        self.report.unsettled[file.path] = None
+        self.settle(file_id, file)
+
     def settle(self, file_id: int, file: VideoFile) -> None:
-        """Remove a file that is no longer waiting from the estimate."""
+        """Remove a file from the estimate whose turn is over."""
         self.estimate.drop(file_id)
         self.report.tell(Phase.INDEXING, file.path)
 
@@ -150,15 +154,6 @@ class StageRun:
 def bounded(reason: Message) -> Message:
     """Return a reason that is short and safe to display: a decoder's message may contain text from the file."""
     return reason.mapped(lambda text: visible(text[:_LONGEST_REASON]))
-
-
-def _is_as_seen(file: VideoFile) -> bool:
-    try:
-        return not has_changed(file)
-    except FileNotFoundError:  # of an unplugged drive, too
-        return False
-    except OSError:
-        return True
 
 
 def due(store: Store, stage: Stage, places: Sequence[Place]) -> dict[int, VideoFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cret_desktop.domain.clips import USUAL_SAMPLING, DecodeEvent, Sampling, VideoFile
+from cret_desktop.domain.clips import USUAL_SAMPLING, DecodeEvent, FileFailed, Sampling, VideoFile
 from cret_desktop.domain.records import Root
 from cret_desktop.library.indexing.control import Control
 from cret_desktop.library.indexing.identity import apply_scan
@@ -20,6 +21,7 @@ from cret_desktop.library.indexing.indexer import Indexer
 from cret_desktop.library.indexing.volumes import Mount, Volumes, add_root
 from cret_desktop.library_files import LibraryFiles
 from cret_desktop.media.scan import video_file
+from cret_desktop.messages import Message
 from cret_desktop.storage.sqlite.annotations import Annotations
 from cret_desktop.storage.sqlite.file_changes import FileChanges
 from cret_desktop.storage.sqlite.listing import Listing
@@ -524,3 +526,40 @@ def test_a_file_that_comes_back_beside_a_copy_of_it_stays_where_it_was(bench: Be
     assert bench.run().frames_decoded == 0
     assert file_id(bench, "a.mp4") == owner
     assert set(bench.found("blue")) == {"a.mp4", "b.mp4"}
+
+
+def test_a_file_moved_before_the_decoder_opens_it_has_not_failed(bench: Bench) -> None:
+    path = bench.write("a.mp4", "red red")
+    bench.run()
+    bench.store.queue.index_root_again(bench.catalog.roots()[0].id)
+
+    class Late(FakeDecoder):
+        def decode(self, files: Iterable[VideoFile], sampling: Sampling = USUAL_SAMPLING) -> Iterator[DecodeEvent]:
+            for file in files:
+                path.rename(path.with_name("moved.mp4"))
+                yield FileFailed(file, Message("file.unreadable", reason=Message("os.not-found")))
+
+    totals = bench.run(open_decoder=Late)
+    assert (totals.failed, totals.unsettled) == (0, (str(path),))
+    bench.run()
+    assert bench.catalog.failures() == []
+    assert set(bench.found("red")) == {"moved.mp4"}
+
+
+def test_files_of_a_share_that_breaks_down_have_not_failed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [bench.write(f"{number}.mp4", "red " * (number + 1)) for number in range(3)]
+    away = bench.folder / "away"
+
+    def break_down(path: str) -> bytes:
+        if bench.videos.is_dir():
+            bench.videos.rename(away)
+            bench.videos.write_bytes(b"")  # every path within gives an error of its own kind
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cret_desktop.library.indexing.in_flight.fingerprint", break_down)
+        totals = bench.run()
+    assert (totals.failed, totals.unsettled) == (0, tuple(map(str, paths)))
+    bench.videos.unlink()
+    away.rename(bench.videos)
+    assert bench.run().files == 3
