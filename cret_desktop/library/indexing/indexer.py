@@ -79,12 +79,13 @@ class Indexer:
         number, is_counted, is_begun = 0, False, False
         while number < len(self._stages):
             stage = self._stages[number]
-            waiting = {i: file for i, file in due(self._store, stage, places).items() if i not in before[stage.name]}
+            left = before[stage.name]
+            waiting = {i: file for i, file in due(self._store, stage, places).items() if i not in left}
             if stage.name == PICTURES and not is_counted:
                 report.skipped, is_counted = report.skipped - len(waiting), True
             looked: list[Place] = []
             if waiting and not control.cancelled:
-                looked = self._do(stage, waiting, report, control, is_first=number == 0 and not is_begun)
+                looked = self._do(stage, waiting, left, report, control, is_first=number == 0 and not is_begun)
                 is_begun = True
             places += looked
             # Files that changed during this stage also wait for the stages before it, and a stage ends early for them.
@@ -96,12 +97,18 @@ class Indexer:
         return set(due(self._store, stage, [(root, root.path) for root in self._store.catalog.roots()]))
 
     def _do(
-        self, stage: Stage, waiting: dict[int, VideoFile], report: RunReport, control: Control, is_first: bool
+        self,
+        stage: Stage,
+        waiting: dict[int, VideoFile],
+        left: set[int],
+        report: RunReport,
+        control: Control,
+        is_first: bool,
     ) -> list[Place]:
         """Run a stage over its waiting files; return the places that were rescanned during it."""
         kept_as = stage.version if stage.name == PICTURES else f"{stage.name} {stage.version}"
         estimate = Estimate(read_pace(self._files, kept_as) if self._keeps_pace else None)
-        run = StageRun(stage, waiting, self._store, self._looking, report, control, estimate)
+        run = StageRun(stage, waiting, left, self._store, self._looking, report, control, estimate)
         report.begin_stage(len(waiting), estimate, is_first)
         try:
             stage.work(run)

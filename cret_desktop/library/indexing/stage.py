@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol
@@ -51,17 +51,22 @@ class Stage(Protocol):
 
 
 class StageRun:
-    """A stage's part of one run. `waiting`: the files that wait for the stage, by id, in the order of their paths."""
+    """A stage's part of one run.
+
+    `waiting`: the files to process, by id, in the order of their paths. `left`: the ids of files that this run leaves
+    waiting, whatever changes around them.
+    """
 
     def __init__(
-        self, stage: Stage, waiting: Mapping[int, VideoFile], store: Store, looking: Looking, report: RunReport,
-        control: Control, estimate: Estimate,
+        self, stage: Stage, waiting: Mapping[int, VideoFile], left: Collection[int], store: Store, looking: Looking,
+        report: RunReport, control: Control, estimate: Estimate,
     ) -> None:  # fmt: skip
         self.waiting = dict(waiting)
         self.report = report
         self.control = control
         self.estimate = estimate
         self.looked: list[Place] = []  # places rescanned since the stage began
+        self._left = frozenset(left)
         self._stage = stage
         self._store = store
         self._looking = looking
@@ -100,7 +105,8 @@ class StageRun:
         for root, within in self.control.take_looks():
             seen = self._looking.look([(root, within)], self.report, self.control)
             self.looked += seen
-            yield within, due(self._store, self._stage, seen)
+            waiting = due(self._store, self._stage, seen)
+            yield within, {file_id: file for file_id, file in waiting.items() if file_id not in self._left}
 
     def wait_turn(self) -> None:
         """Wait while indexing is paused, a query is under way, or there is no power."""

@@ -271,3 +271,23 @@ def test_a_file_that_is_moved_before_its_turn_has_not_failed(bench: Bench) -> No
     run(bench, [words])
     assert set(words.counted) == {"moved.mp4", "c.mp4"}
     assert bench.catalog.failures() == []
+
+
+def test_what_a_person_stopped_is_left_when_a_folder_changes_meanwhile(bench: Bench) -> None:
+    write_three(bench)
+    stopped = Control(take_looks=lambda: stopped.cancel() or ())  # type: ignore[func-returns-value]
+    assert bench.run(stopped).files == 0
+    bench.write("new.mp4", "blue blue")
+    turns = iter(range(100))
+
+    def take_looks() -> list[tuple[Root, str]]:
+        if next(turns):
+            return []
+        bench.write("newer.mp4", "green blue")
+        return [(bench.catalog.roots()[0], str(bench.videos))]
+
+    words = Words(bench)
+    totals = run(bench, [words], Control(take_looks=take_looks), only_new=True)
+    assert totals.files == 2
+    assert set(words.counted) == {"new.mp4", "newer.mp4"}
+    assert run(bench, [words]).files == 3
