@@ -72,6 +72,10 @@ class Estimate:
             self._lengths[file_id] -= seconds
             self._waiting_seconds -= seconds
 
+    def finish(self, file_id: int) -> None:
+        """Count what is left of a file as done."""
+        self.advance(file_id, self._lengths.get(file_id, 0.0), 0)
+
     def drop(self, file_id: int) -> None:
         """Remove a file that is no longer waiting: done, failed or gone."""
         self._waiting_seconds -= self._lengths.pop(file_id, 0.0)

@@ -124,6 +124,7 @@ class StageRun:
         """Record that the stage is done for a file; `reason` says what is missing from the result."""
         if self._store.stages.finish(self._stage.name, self._stage.version, file_id, reason):
             self.report.end_file()
+            self.estimate.finish(file_id)  # where the stage has not advanced it by itself
         self.settle(file_id, file)
 
     def failed(self, file_id: int, file: VideoFile, reason: Message) -> None:

@@ -291,3 +291,17 @@ def test_what_a_person_stopped_is_left_when_a_folder_changes_meanwhile(bench: Be
     assert totals.files == 2
     assert set(words.counted) == {"new.mp4", "newer.mp4"}
     assert run(bench, [words]).files == 3
+
+
+def test_a_stage_that_tells_nothing_of_its_advance_is_estimated_all_the_same(bench: Bench) -> None:
+    write_three(bench)
+    done: list[float] = []
+
+    class Silent(Words):
+        def work(self, run: StageRun) -> None:
+            for file_id, file in run.files():
+                run.done(file_id, file)
+                done.append(run.estimate.done)
+
+    run(bench, [Silent(bench)])
+    assert done == [8.0, 12.0, 24.0], "seconds of video"
