@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from cret_desktop.domain.records import Root
 from cret_desktop.library.indexing.progress import FolderScanned
@@ -43,6 +43,11 @@ class Watching:
         """Watch the roots that the catalog has now."""
         if self._watcher is not None:
             self._watcher.set_roots(root.path for root in self._catalog.roots() if root.followed)
+
+    def put_back(self, places: Iterable[tuple[Root, str]]) -> None:
+        """Make places due again that a cancelled run had taken: a run that resumes it does not know them."""
+        if noted := [(root.path, folder) for root, folder in places]:
+            self._note(noted)
 
     def every(self, root: str) -> float:
         """Return the seconds between two scans of a polled root; 0.0 for others."""

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from cret_desktop.domain.records import Root
 from cret_desktop.engine import protocol
 from cret_desktop.engine.assemble import OpenLibrary
 from cret_desktop.engine.client import EngineConfig
@@ -85,7 +86,14 @@ class IndexingService:
         error: Message | None = None
         exit_status = 0
         config = self._config
-        control = Control(self._conditions, run.token, self._watching.take)
+        looked: list[tuple[Root, str]] = []
+
+        def take_looks() -> list[tuple[Root, str]]:
+            taken = self._watching.take()
+            looked.extend(taken)
+            return taken
+
+        control = Control(self._conditions, run.token, take_looks)
         indexer = self._library.indexer(self._on_progress, config.leave_out, config.sampling, config.disk_budget)
         with self._lock:
             self._under_way = run, control
@@ -108,6 +116,8 @@ class IndexingService:
                 self._under_way = None
         self._jobs.rest(failed=error is not None)
         self._watching.look_again(totals.unsettled)
+        if totals.cancelled:
+            self._watching.put_back(looked)
         self._watching.roots_changed()  # roots may have moved
         if self._indexed:
             self._publish(protocol.LibraryChanged.of(*ANNOTATIONS))
