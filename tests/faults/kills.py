@@ -179,6 +179,8 @@ class Killing:
                 self._tag(client)
             return self._wait(events, client, point)
         except CretError as error:
+            if error.message.code == "engine.not-running":  # killed before the request; the event has the reason
+                return self._wait(events, client, point)
             return _was_killed(error)
         finally:
             client.close()
