@@ -40,7 +40,7 @@ MINUTES = 5.0  # for a thousand files; two busy cores took 0.6
 GIB = 1.0  # per process; the highest seen was 0.14
 _LOOK_SECONDS = 0.05
 _SENTENCE = re.compile(r"[A-Z“].*\.", re.DOTALL)
-TRACED = "connect,open,openat,openat2,creat,execve,listen"
+TRACED = "connect,bind,open,openat,openat2,creat,execve,listen"
 
 
 @dataclass
@@ -218,11 +218,18 @@ def trace(out: Path, arguments: Sequence[str]) -> int:
 def judge_trace(log: Path, out: Path) -> list[str]:
     """Return connections to the internet, listeners, started programs, and opened files that only the corpus names."""
     faults = set()
+    local: set[tuple[str, str]] = set()  # process and descriptor of sockets that are bound to a path of this computer
     forbidden = (str(out / ELSEWHERE), "/dev/zero", "/dev/full", "/proc/self/mem", "/proc/kmsg", f"../{ELSEWHERE}")
     with log.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            call = line.partition(" ")[2].strip()
-            if call.startswith(("connect(", "listen(")) and "AF_UNIX" not in call:
+            process, _, call = line.partition(" ")
+            call = call.strip()
+            if call.startswith("bind(") and "AF_UNIX" in call:
+                local.add((process, _descriptor(call)))
+            elif call.startswith("listen("):
+                if (process, _descriptor(call)) not in local:
+                    faults.add(call)
+            elif call.startswith(("connect(", "bind(")) and "AF_UNIX" not in call:
                 faults.add(call)
             elif call.startswith("open") and any(name in call for name in forbidden):
                 # The judge itself lists the forbidden folder, before and after.
@@ -231,6 +238,10 @@ def judge_trace(log: Path, out: Path) -> list[str]:
             elif call.startswith("execve(") and "= 0" in call and not _is_ours(call):
                 faults.add(call)
     return sorted(faults)
+
+
+def _descriptor(call: str) -> str:
+    return call.partition("(")[2].partition(",")[0]
 
 
 def _is_ours(call: str) -> bool:

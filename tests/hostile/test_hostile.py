@@ -69,12 +69,15 @@ def test_what_was_traced_is_judged(tmp_path: Path) -> None:
         '1 openat(AT_FDCWD, "/out/corpus/elsewhere/1.mp4", O_RDONLY) = 3',
         '1 openat(AT_FDCWD, "/out/elsewhere", O_RDONLY|O_DIRECTORY) = 3',
         '1 connect(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 110) = -1 ENOENT',
+        '1 bind(9, {sa_family=AF_UNIX, sun_path="/run/y"}, 110) = 0',
+        "1 listen(9, 16)  = 0",
     ]
     foreign = [
         '2 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("192.0.2.1")}, 16) = -1 ENETUNREACH',
         '2 openat(AT_FDCWD, "/out/elsewhere/target.ts", O_RDONLY) = 3',
         '2 openat(AT_FDCWD, "/dev/zero", O_RDONLY) = 3',
-        '2 listen(3, 1) = 0',
+        '2 listen(9, 1) = 0',
+        '1 bind(4, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("0.0.0.0")}, 16) = 0',
         '2 execve("/bin/sh", ["sh", "-c", "touch executed"], 0x7f /* 9 vars */) = 0',
     ]  # fmt: skip
     log = tmp_path / "trace"
