@@ -26,6 +26,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -363,6 +364,7 @@ def command(*arguments: str) -> Callable[[], int]:
 
 def _fork_engines() -> None:
     """Fork this process's engines: a spawned one takes a second to import modules that are already loaded here."""
+    from cret_desktop import environment
     from cret_desktop.child_process import ChildProcess
     from cret_desktop.engine import client
 
@@ -370,6 +372,8 @@ def _fork_engines() -> None:
         start_method = "fork"
 
     client.ChildProcess = Forked  # type: ignore[attr-defined]
+    # A fork is made while its parent holds this lock, which nobody would release in the child.
+    os.register_at_fork(after_in_child=lambda: setattr(environment, "_changing", threading.RLock()))
 
 
 def requests(library: Path, read_only: bool) -> Callable[[], int]:
