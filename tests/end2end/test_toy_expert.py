@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,10 @@ def test_a_further_expert_is_a_module_a_migration_and_a_reason(copy: Path, tmp_p
     write_colours(videos / "second.mp4", ["green"])
     with EngineClient(EngineConfig(library, factory=FACTORY)) as client:  # a library of the app as it is
         client.request(protocol.AddFolders((str(videos),))).result(WAIT)
+        until = time.monotonic() + WAIT
         while client.request(protocol.GetStatus()).result(WAIT).clips < 3:
-            pass
+            assert time.monotonic() < until
+            time.sleep(0.02)
     found = search(copy, library, "blue")
     assert found["indexed"] == 0, "the pictures are not done again"
     assert found["moments"][0] == ["first.mp4", 2, ["colour"], ["Mostly blue"]]

@@ -179,3 +179,16 @@ def test_a_folder_that_was_never_there_cannot_be_removed(videos: Path, tmp_path:
     library = Library(tmp_path / "library", videos)
     with closing(library.client), pytest.raises(PathError):
         library.change(protocol.RemoveFolder(str(tmp_path)), killed=False)
+
+
+def test_a_known_folder_that_is_not_there_can_be_added_again(videos: Path, tmp_path: Path) -> None:
+    """It may have been unplugged between the change and its repetition."""
+    library = Library(tmp_path / "library", videos)
+    with closing(library.client):
+        library.change(protocol.SetNote(library.file("b.mp4"), "kept"), killed=False)
+        videos.rename(videos.with_name("unplugged"))
+        library.change(protocol.AddFolders((str(videos),)), killed=False)
+        found = library.client.request(protocol.Search("kept")).result(WAIT).files
+        assert {Path(file.path).name: file.note for file in found}["b.mp4"] == "kept", "nothing is missing"
+        with pytest.raises(PathError):
+            library.change(protocol.AddFolders((str(videos.with_name("never there")),)), killed=False)

@@ -90,7 +90,7 @@ class CatalogChecks:
                     gone += self._index_again(db, damage.key)
                 elif damage.kind == "video":
                     _wait_for_pictures(db, damage.key)
-                    seal_file(db, int(damage.key))  # told once: decoding may fail, or have to wait for a drive
+                    seal_file(db, int(damage.key))  # reported once: decoding may fail, or wait for a drive
                 elif damage.kind == "subtitle":
                     row = db.execute("SELECT file_id FROM subtitle_lines WHERE id = ?", (damage.key,)).fetchone()
                     if row is not None:
