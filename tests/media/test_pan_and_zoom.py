@@ -134,10 +134,11 @@ def test_a_clip_plays_as_asked_in_bt709_with_true_colours(tmp_path: Path) -> Non
 
 def test_the_same_photograph_gives_the_same_bytes_and_another_name_another_path(tmp_path: Path) -> None:
     photo = save(tmp_path / "one.png", photograph(320, 200))
-    clips = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
-    for clip in clips:
-        write_pan_and_zoom(photo, clip, seconds=0.4, size=(160, 90))
-    assert clips[0].read_bytes() == clips[1].read_bytes()
+    contents = set()
+    for number in range(20):  # some of the encoder's ways give other bytes now and then only
+        write_pan_and_zoom(photo, tmp_path / f"{number}.mp4", seconds=0.4, size=(160, 90))
+        contents.add((tmp_path / f"{number}.mp4").read_bytes())
+    assert len(contents) == 1
     assert seed_of(photo) == seed_of(tmp_path / "elsewhere" / "one.png")
     other = pan_and_zoom_path(photograph(320, 200), 10, ASPECT, seed_of(tmp_path / "two.png"))
     assert not np.allclose(other, pan_and_zoom_path(photograph(320, 200), 10, ASPECT, seed_of(photo)))
