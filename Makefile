@@ -25,7 +25,7 @@ test:
 	@echo "== Layers: import-linter"
 	@$(VENV)/lint-imports --no-logo
 	@echo "== Tests: pytest"
-	@$(VENV)/python -m pytest -n auto
+	@$(VENV)/python -m pytest -n auto --dist worksteal
 
 translations:
 	@$(PYTHON) .ci/setup.py test
